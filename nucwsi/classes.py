@@ -1,0 +1,52 @@
+"""The classes a network can name, and the colour each of them keeps everywhere."""
+
+from __future__ import annotations
+
+#: Class name -> RGB. QuPath keeps the first colour it meets for a name, so these never change.
+#: The six CoNIC classes and their stand-ins keep apart from each other and from haematoxylin,
+#: eosin and glass under normal vision and the three colour deficiencies (CIEDE2000 >= 11.8).
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "neutrophil": (255, 225, 25),
+    "epithelial": (0, 158, 115),
+    "lymphocyte": (0, 90, 255),
+    "plasma": (110, 220, 255),
+    "eosinophil": (220, 50, 0),
+    "connective": (60, 60, 60),
+    "inflammatory": (0, 90, 255),
+    "spindle": (60, 60, 60),
+    "other": (255, 225, 25),
+}
+
+#: For classes of foreign checkpoints that the table above does not name, in order of appearance.
+_SPARE: tuple[tuple[int, int, int], ...] = (
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+    (86, 180, 233),
+    (0, 0, 0),
+)
+
+
+def colours(classes: tuple[str, ...]) -> dict[str, tuple[int, int, int]]:
+    """Give each class its colour.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Class names of a checkpoint, in its order.
+
+    Returns
+    -------
+    dict
+        Class name -> (red, green, blue), each 0 to 255.
+    """
+    strangers = [name for name in classes if name not in COLOURS]
+    return {
+        name: COLOURS.get(name) or _SPARE[strangers.index(name) % len(_SPARE)] for name in classes
+    }
+
+
+def display_name(name: str) -> str:
+    """Return the capitalised name that viewers show, e.g. ``Epithelial``."""
+    return name.replace("_", " ").capitalize()

@@ -1,0 +1,158 @@
+"""Every setting, its unit, its default and its limits: one frozen model a verb.
+
+The command line's options, the schema of ``config/config.yaml`` and the documentation are made
+from these models; nowhere else does a default exist.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nucwsi.errors import ConfigError
+
+
+def _field(default: Any, description: str, *, speed: bool = False, **limits: Any) -> Any:
+    # `speed` marks what cannot change a result: such settings never trigger a rerun.
+    return Field(default, description=description, json_schema_extra={"speed": speed}, **limits)
+
+
+class Section(BaseModel):
+    """Base of all settings: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TileSettings(Section):
+    """How a slide becomes a canvas."""
+
+    core_px: Literal[256, 512, 1024, 2048] = _field(
+        1024, "side of a tile's core in canvas pixels; results do not depend on it"
+    )
+    tissue: Literal["auto", "all"] = _field(
+        "auto", "auto: find the tissue; all: analyse every pixel inside the slide's bounds"
+    )
+    tissue_margin_um: float = _field(
+        16.0, "how far the analysed area reaches beyond the found tissue, in µm", ge=0, le=1000
+    )
+    min_tissue_um2: float = _field(
+        20000.0, "smaller pieces of tissue are ignored, in µm²", ge=0
+    )
+    objective_power: bool = _field(
+        False, "where a slide has no mpp, trust its objective power (10 / power µm)"
+    )
+    max_bad_tiles: float = _field(
+        0.01, "share of unreadable tiles up to which a slide is analysed as degraded", ge=0, le=1
+    )
+
+
+class PredictSettings(Section):
+    """How the maps are made."""
+
+    views: Literal[1, 2, 4, 8] = _field(
+        1, "flips and quarter turns averaged per tile: 1, 2, 4 or 8"
+    )
+    device: str = _field(
+        "auto", "auto, cpu, cuda or cuda:N", speed=True, pattern=r"^(auto|cpu|cuda(:\d+)?)$"
+    )
+    batch_size: int = _field(
+        0, "tiles per step; 0 finds the largest that fits", speed=True, ge=0, le=1024
+    )
+
+
+class SegmentSettings(Section):
+    """How nuclei are cut out of the maps; the fixed constants live in the checkpoint."""
+
+    np_threshold: float | None = _field(
+        None, "nucleus where np is at least this; empty: the checkpoint's", gt=0, lt=1
+    )
+    min_area_um2: float | None = _field(
+        None, "smaller nuclei are dropped and counted, in µm²; empty: the checkpoint's", ge=0
+    )
+    simplify_px: float = _field(
+        0.75, "tolerance of the outlines in canvas pixels; 0 keeps every pixel edge", ge=0, le=5
+    )
+
+
+class StitchSettings(Section):
+    """How the parts become one table."""
+
+    row_group: int = _field(
+        65536, "nuclei per row group of the table", speed=True, ge=1024, le=1048576
+    )
+
+
+class ComposeSettings(Section):
+    """What is counted where."""
+
+    grid_um: float = _field(
+        500.0, "side of the squares of the grid in µm; 0: no grid", ge=0, le=100000
+    )
+    pieces: bool = _field(True, "one region for every connected piece of tissue")
+
+
+class ExportSettings(Section):
+    """What the pathologist receives."""
+
+    qupath_origin: Literal["auto", "level0"] = _field(
+        "auto", "auto: QuPath's own origin, the slide's bounds; level0: the file's upper left pixel"
+    )
+    nuclei_per_file: int = _field(
+        50000, "largest number of nuclei in one file of the zip", ge=1, le=1000000
+    )
+
+
+S = TypeVar("S", bound=Section)
+Part = Annotated[int, Field(ge=1, le=256)]
+
+
+class Config(Section):
+    """The whole of ``config/config.yaml``."""
+
+    slides: str = _field(
+        "config/slides.tsv", "slide sheet (tsv with `slide` and `path`), a slide, or a folder of slides"
+    )
+    output: str = _field("results", "folder of all results")
+    members: tuple[str, ...] = _field(
+        ("default",), "checkpoints of the ensemble: names or files", min_length=1
+    )
+    parts: Part = _field(1, "bands into which a slide is cut for a cluster; results do not depend on it")
+    tile: TileSettings = _field(TileSettings(), "how a slide becomes a canvas")
+    predict: PredictSettings = _field(PredictSettings(), "how the maps are made")
+    segment: SegmentSettings = _field(SegmentSettings(), "how nuclei are cut out of the maps")
+    stitch: StitchSettings = _field(StitchSettings(), "how the parts become one table")
+    compose: ComposeSettings = _field(ComposeSettings(), "what is counted where")
+    export: ExportSettings = _field(ExportSettings(), "what the pathologist receives")
+
+
+def validated(model: type[S], values: dict[str, Any], where: str) -> S:
+    """Build settings from untrusted values.
+
+    Parameters
+    ----------
+    model : type
+        `Config` or one of its sections.
+    values : dict
+        As read from a file or the command line.
+    where : str
+        File or command that the error names.
+
+    Returns
+    -------
+    Section
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value is outside its limits; the first fault is named.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        known = ", ".join(model.model_fields)
+        if fault["type"] == "extra_forbidden":
+            raise ConfigError(f"{where}: unknown setting `{key}`; known here: {known}") from None
+        raise ConfigError(f"{where}: `{key}`: {fault['msg']}, got {fault['input']!r}") from None

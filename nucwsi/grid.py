@@ -1,0 +1,262 @@
+"""Where things are: windows and tiles of a canvas, and its frame on the slide.
+
+The *canvas* is the analysed part of a slide at the working mpp. Everything from `tile` to `stitch`
+lives in canvas pixels; `Frame` leads from there to level-0 pixels and to µm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Window:
+    """A half-open rectangle of pixels: ``row <= r < row_stop``, ``column <= c < column_stop``.
+
+    Attributes
+    ----------
+    row, column : int
+        First row and column, from the origin of the canvas; may be negative.
+    height, width : int
+        Size in pixels; at least 1.
+
+    Raises
+    ------
+    ValueError
+        If the window would be empty.
+    """
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(
+                f"a window must have at least one pixel, got {self.height} x {self.width}"
+            )
+
+    @property
+    def row_stop(self) -> int:
+        """First row below the window."""
+        return self.row + self.height
+
+    @property
+    def column_stop(self) -> int:
+        """First column right of the window."""
+        return self.column + self.width
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.height, self.width
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the window in an array that starts at the canvas' origin."""
+        return slice(self.row, self.row_stop), slice(self.column, self.column_stop)
+
+    def grown(self, margin_px: int) -> Window:
+        """Return the window with `margin_px` more pixels on each side."""
+        return Window(
+            self.row - margin_px,
+            self.column - margin_px,
+            self.height + 2 * margin_px,
+            self.width + 2 * margin_px,
+        )
+
+    def intersection(self, other: Window) -> Window | None:
+        """Return the pixels that both windows hold, or None."""
+        row, column = max(self.row, other.row), max(self.column, other.column)
+        row_stop = min(self.row_stop, other.row_stop)
+        column_stop = min(self.column_stop, other.column_stop)
+        if row >= row_stop or column >= column_stop:
+            return None
+        return Window(row, column, row_stop - row, column_stop - column)
+
+    def within(self, outer: Window) -> Window:
+        """Return the same pixels counted from the origin of `outer`."""
+        return Window(self.row - outer.row, self.column - outer.column, self.height, self.width)
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """The canvas cut into cores: every pixel lies in exactly one.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width of the canvas in pixels.
+    core_px : int
+        Side of a core; those at the lower and right edge may be smaller.
+
+    Raises
+    ------
+    ValueError
+        If the canvas or the core is empty.
+    """
+
+    shape: tuple[int, int]
+    core_px: int
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1 or self.core_px < 1:
+            raise ValueError(f"cannot cut a canvas of {self.shape} px into cores of {self.core_px} px")
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of cores."""
+        return -(-self.shape[0] // self.core_px)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of cores."""
+        return -(-self.shape[1] // self.core_px)
+
+    @property
+    def canvas(self) -> Window:
+        """The whole canvas."""
+        return Window(0, 0, *self.shape)
+
+    def core(self, row: int, column: int) -> Window:
+        """Return the core at a grid position, cut at the canvas' edge.
+
+        Parameters
+        ----------
+        row, column : int
+            Position in the grid, in cores.
+
+        Returns
+        -------
+        Window
+
+        Raises
+        ------
+        IndexError
+            If the position lies outside the grid.
+        """
+        if not (0 <= row < self.n_rows and 0 <= column < self.n_columns):
+            raise IndexError(f"core ({row}, {column}) of a {self.n_rows} x {self.n_columns} grid")
+        top, left = row * self.core_px, column * self.core_px
+        height = min(self.core_px, self.shape[0] - top)
+        return Window(top, left, height, min(self.core_px, self.shape[1] - left))
+
+    def positions(self, rows: range | None = None) -> Iterator[tuple[int, int]]:
+        """Yield grid positions in raster order.
+
+        Parameters
+        ----------
+        rows : range, optional
+            Rows of cores to visit; default all.
+
+        Yields
+        ------
+        (int, int)
+        """
+        for row in range(self.n_rows) if rows is None else rows:
+            for column in range(self.n_columns):
+                yield row, column
+
+    def band(self, part: int, parts: int) -> range:
+        """Return the rows of cores of one part; the bands of all parts cover the grid once.
+
+        Parameters
+        ----------
+        part : int
+            1 to `parts`.
+        parts : int
+
+        Returns
+        -------
+        range
+            Empty if there are more parts than rows of cores.
+
+        Raises
+        ------
+        ValueError
+            If `part` is not in 1..`parts`.
+        """
+        if not 1 <= part <= parts:
+            raise ValueError(f"part {part} of {parts}: expected a part from 1 to {parts}")
+        return range((part - 1) * self.n_rows // parts, part * self.n_rows // parts)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a canvas lies on its slide.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width of the canvas in pixels.
+    mpp : float
+        Working resolution in µm per canvas pixel, the same in rows and columns.
+    level0_mpp : (float, float)
+        µm per level-0 pixel, along rows (vertically) and along columns.
+    origin_px : (float, float)
+        Row and column in level-0 pixels of the canvas' upper left corner. It is also the origin
+        of the slide's bounds, which QuPath calls (0, 0).
+    level0_shape : (int, int)
+        Height and width of level 0 in pixels.
+    """
+
+    shape: tuple[int, int]
+    mpp: float
+    level0_mpp: tuple[float, float]
+    origin_px: tuple[float, float]
+    level0_shape: tuple[int, int]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Level-0 pixels per canvas pixel, along rows and along columns."""
+        return self.mpp / self.level0_mpp[0], self.mpp / self.level0_mpp[1]
+
+    @property
+    def level0_pixel_um2(self) -> float:
+        """Area of a level-0 pixel in µm²."""
+        return self.level0_mpp[0] * self.level0_mpp[1]
+
+    def to_level0(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Move points from the canvas to level 0.
+
+        Parameters
+        ----------
+        points : (N, 2) ndarray of float
+            Row and column in canvas pixels; pixel (r, c) covers [r, r + 1] x [c, c + 1].
+
+        Returns
+        -------
+        (N, 2) ndarray of float
+            Row and column in level-0 pixels.
+        """
+        return np.asarray(points, np.float64) * self.scale + self.origin_px
+
+    def px(self, length_um: float) -> int:
+        """Return the nearest whole number of canvas pixels to a length in µm."""
+        return round(length_um / self.mpp)
+
+    def area_px(self, area_um2: float) -> int:
+        """Return the smallest whole number of canvas pixels that covers an area in µm²."""
+        return math.ceil(area_um2 / self.mpp**2 - 1e-9)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the frame as plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Frame:
+        """Rebuild a frame from `to_dict`'s answer."""
+        return cls(
+            shape=(int(data["shape"][0]), int(data["shape"][1])),
+            mpp=float(data["mpp"]),
+            level0_mpp=(float(data["level0_mpp"][0]), float(data["level0_mpp"][1])),
+            origin_px=(float(data["origin_px"][0]), float(data["origin_px"][1])),
+            level0_shape=(int(data["level0_shape"][0]), int(data["level0_shape"][1])),
+        )

@@ -1,0 +1,1 @@
+"""Reading and writing: slides, stores, tables and GeoJSON."""

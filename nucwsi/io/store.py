@@ -1,0 +1,365 @@
+"""Artefacts: whole or absent, resumable, and read from inside one zip file.
+
+A job works in a folder of its own beside the artefact, which Snakemake does not know and hence
+does not delete. The folder holds a fingerprint of everything that decides the result and a list
+of what is done: a killed job goes on where it was, another job's leftovers are thrown away. The
+finished store is packed aside, checked, and renamed into place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from nucwsi.errors import StoreError
+from nucwsi.grid import Frame
+
+zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
+
+#: Fixed time of every zip entry, so that the same content gives the same bytes.
+_ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def fingerprint(facts: dict[str, Any]) -> str:
+    """Condense the facts that decide a result.
+
+    Parameters
+    ----------
+    facts : dict
+        Plain JSON types.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def file_checksum(path: Path) -> str:
+    """Return the SHA-256 of a small file, or for more than 8 MB of its ends and its size.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    span = 4 << 20
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as stream:
+        if size <= 2 * span:
+            digest.update(stream.read())
+        else:
+            digest.update(stream.read(span))
+            stream.seek(-span, os.SEEK_END)
+            digest.update(stream.read())
+    return digest.hexdigest()[:32]
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written: {error.strerror or error}; free or choose another place"
+        ) from error
+
+
+@contextmanager
+def published(path: Path) -> Iterator[Path]:
+    """Lend a path to write to, and rename it to `path` if all went well.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Final name; its folder is made if need be.
+
+    Yields
+    ------
+    pathlib.Path
+        Temporary name in the same folder; removed after an error.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield aside
+            with aside.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@dataclass
+class Workspace:
+    """A job's own folder beside its artefact.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Where to write; survives a crash.
+    done : set of str
+        Keys of the work items finished by this job or by its killed forerunner.
+    """
+
+    folder: Path
+    done: set[str] = field(default_factory=set)
+
+    def mark(self, key: str) -> None:
+        """Note that a work item is finished; call it after its data are written.
+
+        Parameters
+        ----------
+        key : str
+            Without line breaks.
+        """
+        self.done.add(key)
+        with _explained(self.folder), (self.folder / "done").open("a") as stream:
+            stream.write(f"{key}\n")
+
+
+@contextmanager
+def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:
+    """Open the work folder of an artefact, resuming a killed job of the same facts.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        The artefact; the folder is its hidden neighbour ``.<name>.work``.
+    facts : dict
+        Everything that decides the result, as plain JSON types.
+
+    Yields
+    ------
+    Workspace
+        Its folder is removed when the block ends without an error.
+
+    Raises
+    ------
+    StoreError
+        If another process works on the same artefact, or the folder cannot be written.
+    """
+    folder = output.with_name(f".{output.name}.work")
+    mark = fingerprint(facts)
+    with _explained(output):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{output}: another process is working on it; wait for it or end it"
+            ) from None
+        with _explained(output):
+            stored = folder / "fingerprint"
+            if not stored.exists() or stored.read_text() != mark:
+                for item in folder.iterdir():
+                    if item.is_dir():
+                        shutil.rmtree(item)
+                    elif item.name != "lock":
+                        item.unlink()
+                stored.write_text(mark)
+            listed = folder / "done"
+            lines = listed.read_text().split("\n") if listed.exists() else [""]
+            # The last line is whole only if it ends in a line break.
+            place = Workspace(folder, set(lines[:-1]))
+            if lines[-1]:
+                listed.write_text("".join(f"{line}\n" for line in lines[:-1]))
+            yield place
+    shutil.rmtree(folder)
+
+
+def pack(folder: Path, output: Path) -> None:
+    """Publish a store's folder as one zip file, its chunks as they are.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The zarr group.
+    output : pathlib.Path
+        Ends in ``.zarr.zip``.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written, or does not read back.
+    """
+    with published(output) as aside:
+        with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ENTRY_TIME)
+                entry.external_attr = 0o644 << 16
+                with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as sink:
+                    shutil.copyfileobj(source, sink, 1 << 20)
+        with zipfile.ZipFile(aside) as archive:
+            broken = archive.testzip()
+        if broken is not None:
+            raise StoreError(f"{output}: {broken} did not read back; is the disk sound?")
+
+
+def create_group(folder: Path, attributes: dict[str, Any]) -> zarr.Group:
+    """Create, or reopen after a crash, a zarr version 2 group.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    attributes : dict
+        Plain JSON types.
+
+    Returns
+    -------
+    zarr.Group
+    """
+    group = zarr.open_group(str(folder), mode="a", zarr_format=2)
+    group.attrs.update(attributes)
+    return group
+
+
+def create_array(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: str,
+    fill_value: int,
+) -> zarr.Array:
+    """Create, or reopen after a crash, an array whose blank chunks take no space.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    name : str
+    shape, chunks : tuple of int
+    dtype : str
+    fill_value : int
+
+    Returns
+    -------
+    zarr.Array
+    """
+    if name in group:
+        array = group[name]
+        if not isinstance(array, zarr.Array):
+            raise StoreError(f"{group.store}: {name} is not an array; remove the work folder")
+        return array
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype=dtype,
+        fill_value=fill_value,
+        compressors=numcodecs.Blosc(cname="zstd", clevel=1, shuffle=numcodecs.Blosc.NOSHUFFLE),
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+        config={"write_empty_chunks": False},
+    )
+
+
+@dataclass(frozen=True)
+class Store:
+    """A published store, open for reading.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    group : zarr.Group
+    facts : dict
+        The ``nucwsi`` member of its attributes.
+    frame : Frame
+    """
+
+    path: Path
+    group: zarr.Group
+    facts: dict[str, Any]
+    frame: Frame
+
+    def array(self, name: str) -> zarr.Array:
+        """Return one array.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        zarr.Array
+
+        Raises
+        ------
+        StoreError
+            If the store lacks it.
+        """
+        array = self.group.get(name)
+        if not isinstance(array, zarr.Array):
+            raise StoreError(f"{self.path}: has no array {name!r}; make it again")
+        return array
+
+
+@contextmanager
+def opened(path: Path, kind: str) -> Iterator[Store]:
+    """Open a published store for reading.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``.zarr.zip`` file.
+    kind : str
+        What it must be: ``tiles`` or ``maps``.
+
+    Yields
+    ------
+    Store
+
+    Raises
+    ------
+    StoreError
+        If it is missing, damaged, or of another kind.
+    """
+    try:
+        store = zarr.storage.ZipStore(str(path), mode="r")
+        group = zarr.open_group(store, mode="r", zarr_format=2)
+        facts: Any = group.attrs["nucwsi"]
+        frame = Frame.from_dict(facts["frame"])
+    except FileNotFoundError:
+        raise StoreError(f"{path}: does not exist; run the step that makes it") from None
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{path}: is not a whole nucwsi store ({error}); make it again") from error
+    if facts.get("kind") != kind:
+        raise StoreError(f"{path}: holds {facts.get('kind')!r}, expected {kind!r}")
+    try:
+        yield Store(path, group, facts, frame)
+    finally:
+        store.close()
+
+
+def blank(array: NDArray[Any], fill_value: int) -> bool:
+    """Tell whether an array holds nothing but the fill value."""
+    return bool(np.all(array == fill_value))

@@ -1,0 +1,254 @@
+"""The training loop: resumable at its last checkpoint, reproducible from its seed."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nucwsi.errors import ConfigError
+from nucwsi.models.training.augment import Augmentation, Batch, draw_batch
+from nucwsi.models.training.data import Sample
+from nucwsi.models.training.losses import total_loss
+from nucwsi.models.unet import Maps, UNet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Everything that decides the weights, besides the images.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of each level of the U-Net.
+    steps, warmup_steps : int
+        Optimiser steps in all, and those with rising learning rate.
+    batch_size, crop_px : int
+        Crops a step, and the side of each.
+    learning_rate, weight_decay, clip_norm, ema_decay : float
+        AdamW's, and the gradient's largest norm, and the memory of the averaged weights.
+    seed : int
+        Of the weights and of the crops.
+    augmentation : Augmentation
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256)
+    steps: int = 4000
+    warmup_steps: int = 200
+    batch_size: int = 8
+    crop_px: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    clip_norm: float = 2.0
+    ema_decay: float = 0.998
+    seed: int = 1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def class_weights(samples: list[Sample], n_classes: int) -> Tensor:
+    """Weigh classes by the root of their rarity, within [0.5, 4].
+
+    Parameters
+    ----------
+    samples : list of Sample
+    n_classes : int
+
+    Returns
+    -------
+    (C,) Tensor of float32
+    """
+    pixels = np.array(
+        [sum(int((s.class_set == 1 << c).sum()) for s in samples) for c in range(n_classes)],
+        np.float64,
+    )
+    present = pixels > 0
+    weights = np.ones(n_classes)
+    weights[present] = np.sqrt(np.median(pixels[present]) / pixels[present])
+    return torch.from_numpy(weights.clip(0.5, 4)).float()
+
+
+def sample_weights(samples: list[Sample]) -> NDArray[np.float64]:
+    """Give every data set a share by the root of its labelled pixels, divided among its images.
+
+    Parameters
+    ----------
+    samples : list of Sample
+
+    Returns
+    -------
+    (len(samples),) ndarray of float
+        Sums to one.
+    """
+    sources = np.array([sample.name.split("/")[0] for sample in samples])
+    area = np.array([sample.nuclei.size for sample in samples], np.float64)
+    labelled = np.array([((s.nuclei == 1) | (s.class_set > 0)).sum() for s in samples], np.float64)
+    weights = np.zeros(len(samples))
+    for source in np.unique(sources):
+        chosen = sources == source
+        weights[chosen] = area[chosen] / area[chosen].sum() * math.sqrt(labelled[chosen].sum())
+    return weights / weights.sum()
+
+
+def learning_rate(step: int, plan: TrainingPlan) -> float:
+    """Warm up linearly, then fall to zero along a cosine.
+
+    Parameters
+    ----------
+    step : int
+    plan : TrainingPlan
+
+    Returns
+    -------
+    float
+    """
+    if step < plan.warmup_steps:
+        return plan.learning_rate * (step + 1) / plan.warmup_steps
+    done = (step - plan.warmup_steps) / max(1, plan.steps - plan.warmup_steps)
+    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def _batch_on(batch: Batch, device: torch.device) -> Batch:
+    return Batch(
+        batch.image.to(device).contiguous(memory_format=torch.channels_last),
+        batch.nuclei.to(device),
+        batch.hv_map.to(device),
+        batch.class_set.to(device),
+    )
+
+
+@torch.inference_mode()
+def _validate(network: nn.Module, samples: list[Sample], weights: Tensor, stride: int) -> dict[str, float]:
+    network.eval()
+    losses, hits, sizes = [], 0.0, 0.0
+    for sample in samples:
+        height, width = (side // stride * stride for side in sample.nuclei.shape)
+        cut = np.s_[..., :height, :width]
+        batch = Batch(
+            torch.from_numpy(sample.image[cut]).float()[None] / 255,
+            torch.from_numpy(sample.nuclei[cut])[None],
+            torch.from_numpy(sample.hv_map[cut])[None],
+            torch.from_numpy(sample.class_set[cut])[None],
+        )
+        batch = _batch_on(batch, weights.device)
+        raw: Maps = network(batch.image)
+        losses.append(float(total_loss(raw, batch, weights)))
+        predicted, known = raw.np_map[:, 0] > 0, batch.nuclei != 255
+        truth = batch.nuclei == 1
+        hits += float((predicted & truth).sum())
+        sizes += float((predicted & known).sum() + truth.sum())
+    network.train()
+    return {"val_loss": float(np.mean(losses)), "val_dice": 2 * hits / max(sizes, 1.0)}
+
+
+def train(
+    train_samples: list[Sample],
+    val_samples: list[Sample],
+    classes: tuple[str, ...],
+    plan: TrainingPlan,
+    folder: Path,
+    device: torch.device,
+    save_every: int = 100,
+) -> UNet:
+    """Train one member, or go on where a killed run stopped.
+
+    Parameters
+    ----------
+    train_samples, val_samples : list of Sample
+    classes : tuple of str
+    plan : TrainingPlan
+    folder : Path
+        Receives ``state.pt`` (to resume) and ``curves.csv``.
+    device : torch.device
+    save_every : int
+        Steps between checkpoints and validations.
+
+    Returns
+    -------
+    UNet
+        With the averaged weights.
+
+    Raises
+    ------
+    ConfigError
+        If `folder` holds the state of another plan, or the loss is not a number.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(plan.seed)
+    network = UNet(plan.widths, len(classes)).to(device, memory_format=torch.channels_last)
+    average = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(plan.ema_decay), use_buffers=True
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
+    weights = class_weights(train_samples, len(classes)).to(device)
+    chances = sample_weights(train_samples)
+    state_file, first = folder / "state.pt", 0
+    if state_file.exists():
+        state = torch.load(state_file, map_location=device, weights_only=True)
+        if state["plan"] != repr(plan):
+            raise ConfigError(f"{state_file} belongs to another plan; remove it or train elsewhere")
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        first = state["step"]
+        log.info("resuming at step %d", first)
+    started, running = time.monotonic(), []
+    for step in range(first, plan.steps):
+        # A generator of its own for each step: a resumed run draws the same crops.
+        rng = np.random.default_rng((plan.seed, step))
+        batch = _batch_on(
+            draw_batch(train_samples, chances, plan.batch_size, plan.crop_px, plan.augmentation, rng), device
+        )
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, plan)
+        loss = total_loss(network(batch.image), batch, weights)
+        if not torch.isfinite(loss):
+            raise ConfigError(f"the loss at step {step} is {float(loss)}; lower `learning_rate`")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
+        optimiser.step()
+        average.update_parameters(network)
+        running.append(loss.item())
+        if (step + 1) % save_every == 0 or step + 1 == plan.steps:
+            scores = _validate(average, val_samples, weights, network.stride)
+            row = {
+                "step": step + 1,
+                "loss": float(np.mean(running)),
+                **scores,
+                "seconds_per_step": (time.monotonic() - started) / len(running),
+            }
+            started, running = time.monotonic(), []
+            _append(folder / "curves.csv", row)
+            log.info("%s", " ".join(f"{key} {value:.4g}" for key, value in row.items()))
+            state = {
+                "plan": repr(plan),
+                "step": step + 1,
+                "network": network.state_dict(),
+                "average": average.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "settings": str(asdict(plan)),
+            }
+            aside = state_file.with_suffix(".tmp")
+            torch.save(state, aside)
+            os.replace(aside, state_file)
+    return average.module.eval()
+
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)

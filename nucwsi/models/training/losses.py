@@ -1,0 +1,134 @@
+"""The losses of the three heads."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nucwsi.models.training.augment import Batch
+from nucwsi.models.unet import Maps
+
+#: Separable parts of the 5x5 Sobel filter, scaled to give the slope per pixel of a ramp.
+_SMOOTH = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+_DERIVE = torch.tensor([-1.0, -2.0, 0.0, 2.0, 1.0]) / 8
+
+
+def np_loss(logits: Tensor, nuclei: Tensor) -> Tensor:
+    """Binary cross-entropy plus soft Dice where the truth is known.
+
+    Parameters
+    ----------
+    logits : (N, 1, H, W) Tensor
+    nuclei : (N, H, W) Tensor of uint8
+        255 is unknown.
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    known = (nuclei != 255).float()
+    truth = (nuclei == 1).float()
+    logits = logits[:, 0]
+    cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    probability = logits.sigmoid() * known
+    overlap = (probability * truth).sum()
+    dice = 1 - (2 * overlap + 1) / (probability.sum() + (truth * known).sum() + 1)
+    return (cross * known).sum() / known.sum().clamp(min=1) + dice
+
+
+def gradient(hv_map: Tensor) -> Tensor:
+    """Differentiate the horizontal map along columns and the vertical map along rows.
+
+    Parameters
+    ----------
+    hv_map : (N, 2, H, W) Tensor
+
+    Returns
+    -------
+    (N, 2, H, W) Tensor
+        5x5 Sobel responses, per pixel.
+    """
+    kernel_h = torch.outer(_SMOOTH, _DERIVE)
+    kernels = torch.stack([kernel_h, kernel_h.T])[:, None].to(hv_map)
+    return functional.conv2d(hv_map, kernels, padding=2, groups=2)
+
+
+def hv_loss(predicted: Tensor, batch: Batch) -> Tensor:
+    """Squared error of positions and of their gradients, on nucleus pixels.
+
+    Parameters
+    ----------
+    predicted : (N, 2, H, W) Tensor
+        After tanh.
+    batch : Batch
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    inside = (batch.nuclei == 1).float()[:, None]
+    outside = (batch.nuclei == 0).float()[:, None]
+    error = (predicted - batch.hv_map).square()
+    slope = (gradient(predicted) - gradient(batch.hv_map)).square()
+    pixels = 2 * inside.sum().clamp(min=1)
+    return (
+        2 * (error * inside).sum() / pixels
+        + 0.1 * (error * outside).sum() / (2 * outside.sum().clamp(min=1))
+        + 4 * (slope * inside).sum() / pixels
+    )
+
+
+def tp_loss(logits: Tensor, class_set: Tensor, class_weights: Tensor, gamma: float = 2.0) -> Tensor:
+    """Focal set-marginal cross-entropy: the probability of all the classes a label allows.
+
+    Parameters
+    ----------
+    logits : (N, C, H, W) Tensor
+    class_set : (N, H, W) Tensor of uint8
+        Bit c allows class c; 0 is unsupervised.
+    class_weights : (C,) Tensor
+    gamma : float
+        Focusing parameter (Lin et al., Focal Loss, ICCV 2017, equation 4).
+
+    Returns
+    -------
+    Tensor
+        Scalar; 0 where nothing is supervised.
+    """
+    n_classes = logits.shape[1]
+    bits = torch.arange(n_classes, device=logits.device).view(1, -1, 1, 1)
+    allowed = (class_set[:, None].long() >> bits) & 1 > 0
+    supervised = allowed.any(1) & ~allowed.all(1)
+    if not supervised.any():
+        return logits.sum() * 0
+    log_p = functional.log_softmax(logits, dim=1)
+    log_set = torch.logsumexp(log_p.masked_fill(~allowed, -1e4), dim=1)[supervised]
+    mean_weight = (allowed * class_weights.view(1, -1, 1, 1)).sum(1) / allowed.sum(1).clamp(min=1)
+    weight = mean_weight[supervised]
+    focal = (1 - log_set.exp()).clamp(min=0).pow(gamma)
+    return (weight * (0.5 + focal) * -log_set).sum() / weight.sum()
+
+
+def total_loss(raw: Maps, batch: Batch, class_weights: Tensor) -> Tensor:
+    """Sum of the three heads' losses.
+
+    Parameters
+    ----------
+    raw : Maps
+        The network's raw output.
+    batch : Batch
+    class_weights : (C,) Tensor
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    return (
+        np_loss(raw.np_map, batch.nuclei)
+        + hv_loss(raw.hv_map.tanh(), batch)
+        + tp_loss(raw.tp_map, batch.class_set, class_weights)
+    )

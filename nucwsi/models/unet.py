@@ -1,0 +1,151 @@
+"""The default network: a small local U-Net with one trunk and three pixel-wise heads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nucwsi.errors import CheckpointError
+
+
+class Maps(NamedTuple):
+    """What the network says about each pixel, on the frame of its input.
+
+    Attributes
+    ----------
+    np_map : (N, 1, H, W) Tensor
+        Is the pixel nucleus? A logit from the network, a probability in [0, 1] after `activate`.
+    hv_map : (N, 2, H, W) Tensor
+        Where in its nucleus? Channel 0 grows with the column, channel 1 with the row, both in
+        [-1, 1] after `activate` and zero at the nucleus' centroid.
+    tp_map : (N, C, H, W) Tensor
+        Which class? Logits, or after `activate` probabilities over the C classes. There is no
+        background class: that question belongs to `np_map`.
+    """
+
+    np_map: Tensor
+    hv_map: Tensor
+    tp_map: Tensor
+
+
+def activate(maps: Maps) -> Maps:
+    """Turn the network's raw output into probabilities and positions.
+
+    Parameters
+    ----------
+    maps : Maps
+        Raw output of `UNet`.
+
+    Returns
+    -------
+    Maps
+        float32, same shapes: sigmoid of `np_map`, tanh of `hv_map`, softmax of `tp_map`.
+    """
+    return Maps(
+        maps.np_map.float().sigmoid(),
+        maps.hv_map.float().tanh(),
+        maps.tp_map.float().softmax(dim=1),
+    )
+
+
+def _block(channels_in: int, channels_out: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for source in (channels_in, channels_out):
+        layers += [
+            nn.Conv2d(source, channels_out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+class UNet(nn.Module):
+    """A plain U-Net: max-pooling down, nearest-neighbour up, concatenated skips, 1x1 heads.
+
+    Every operation is local, so a pixel's answer depends on the input within
+    `receptive_radius_px` only. That is what makes tiling exact (no global pooling, no attention,
+    no statistic of the tile).
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Channels of each level, the finest first. Level i works at stride ``2**i``.
+    n_classes : int
+        Channels of the `tp` head.
+
+    Raises
+    ------
+    CheckpointError
+        If `widths` has fewer than two levels or a number below one, or `n_classes` is below one.
+
+    References
+    ----------
+    Ronneberger et al., U-Net, MICCAI 2015; the three heads follow Graham et al., HoVer-Net,
+    Medical Image Analysis 58 (2019), section 3.1, on one shared trunk as in Zhang et al.,
+    Computational and Structural Biotechnology Journal 24 (2024).
+    """
+
+    def __init__(self, widths: tuple[int, ...], n_classes: int) -> None:
+        super().__init__()
+        if len(widths) < 2 or min(widths) < 1:
+            raise CheckpointError(
+                f"`widths` must name at least two levels of at least one channel, got {widths}"
+            )
+        if n_classes < 1:
+            raise CheckpointError(f"`n_classes` must be at least 1, got {n_classes}")
+        self.widths = tuple(widths)
+        self.n_classes = n_classes
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        self.encoder = nn.ModuleList([_block(3, widths[0]), *(_block(a, b) for a, b in pairs)])
+        # Narrowing before the upsampling halves the widest tensor of the whole network.
+        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in reversed(pairs))
+        self.decoder = nn.ModuleList(_block(2 * a, a) for a, _ in reversed(pairs))
+        self.heads = nn.Conv2d(widths[0], 3 + n_classes, 1)
+
+    @property
+    def stride(self) -> int:
+        """Origins and sizes of its windows must be multiples of this many pixels."""
+        return int(2 ** (len(self.widths) - 1))
+
+    @property
+    def receptive_radius_px(self) -> int:
+        """Farthest input pixel, in rows or columns, that can change an output pixel.
+
+        Two 3x3 convolutions a level reach two pixels of that level each way, down and up; a pixel
+        also shares its 2x2 pooling cell at each level with at most ``2**level - 1`` finer pixels.
+        """
+        strides = [2**level for level in range(len(self.widths))]
+        down = 2 * sum(strides)
+        up = 2 * sum(strides[:-1])
+        shared_cell = strides[-1] - 1
+        return down + up + shared_cell
+
+    def forward(self, image: Tensor) -> Maps:
+        """Answer the three questions for every pixel.
+
+        Parameters
+        ----------
+        image : (N, 3, H, W) Tensor of float
+            RGB in [0, 1] at the network's mpp; H and W are multiples of `stride`.
+
+        Returns
+        -------
+        Maps
+            Raw logits; see `activate`.
+        """
+        skips: list[Tensor] = []
+        features = image
+        for level, block in enumerate(self.encoder):
+            if level:
+                features = functional.max_pool2d(features, 2)
+            features = block(features)
+            skips.append(features)
+        skips.pop()
+        for narrow, block in zip(self.narrow, self.decoder, strict=True):
+            features = functional.interpolate(narrow(features), scale_factor=2.0, mode="nearest")
+            features = block(torch.cat([features, skips.pop()], dim=1))
+        out = self.heads(features)
+        return Maps(out[:, :1], out[:, 1:3], out[:, 3:])
