@@ -8,6 +8,7 @@ finished store is packed aside, checked, and renamed into place.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -21,9 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numcodecs
-import numpy as np
 import zarr
-from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
 from nucwsi.grid import Frame
@@ -32,6 +31,8 @@ zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
 
 #: Fixed time of every zip entry, so that the same content gives the same bytes.
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 
 def fingerprint(facts: dict[str, Any]) -> str:
@@ -79,11 +80,11 @@ def file_checksum(path: Path) -> str:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except StoreError:
-        raise
     except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
         raise StoreError(
-            f"{path}: cannot be written: {error.strerror or error}; free or choose another place"
+            f"{path}: cannot be written: {error.strerror}; make room or choose another place"
         ) from error
 
 
@@ -358,8 +359,3 @@ def opened(path: Path, kind: str) -> Iterator[Store]:
         yield Store(path, group, facts, frame)
     finally:
         store.close()
-
-
-def blank(array: NDArray[Any], fill_value: int) -> bool:
-    """Tell whether an array holds nothing but the fill value."""
-    return bool(np.all(array == fill_value))
