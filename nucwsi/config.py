@@ -36,9 +36,7 @@ class TileSettings(Section):
     tissue_margin_um: float = _field(
         16.0, "how far the analysed area reaches beyond the found tissue, in µm", ge=0, le=1000
     )
-    min_tissue_um2: float = _field(
-        20000.0, "smaller pieces of tissue are ignored, in µm²", ge=0
-    )
+    min_tissue_um2: float = _field(20000.0, "smaller pieces of tissue are ignored, in µm²", ge=0)
     objective_power: bool = _field(
         False, "where a slide has no mpp, trust its objective power (10 / power µm)"
     )
@@ -111,13 +109,16 @@ class Config(Section):
     """The whole of ``config/config.yaml``."""
 
     slides: str = _field(
-        "config/slides.tsv", "slide sheet (tsv with `slide` and `path`), a slide, or a folder of slides"
+        "config/slides.tsv",
+        "slide sheet (tsv: slide, path, mpp, regions), a slide, or a folder of slides",
     )
     output: str = _field("results", "folder of all results")
     members: tuple[str, ...] = _field(
         ("default",), "checkpoints of the ensemble: names or files", min_length=1
     )
-    parts: Part = _field(1, "bands into which a slide is cut for a cluster; results do not depend on it")
+    parts: Part = _field(
+        1, "bands into which a slide is cut for a cluster; results do not depend on it"
+    )
     tile: TileSettings = _field(TileSettings(), "how a slide becomes a canvas")
     predict: PredictSettings = _field(PredictSettings(), "how the maps are made")
     segment: SegmentSettings = _field(SegmentSettings(), "how nuclei are cut out of the maps")

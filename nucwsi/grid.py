@@ -108,7 +108,9 @@ class TileGrid:
 
     def __post_init__(self) -> None:
         if min(self.shape) < 1 or self.core_px < 1:
-            raise ValueError(f"cannot cut a canvas of {self.shape} px into cores of {self.core_px} px")
+            raise ValueError(
+                f"a canvas of {self.shape} px has no cores of {self.core_px} px"
+            )
 
     @property
     def n_rows(self) -> int:

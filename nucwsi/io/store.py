@@ -252,7 +252,7 @@ def create_array(
     chunks: tuple[int, ...],
     dtype: str,
     fill_value: int,
-) -> zarr.Array:
+) -> zarr.Array[Any]:
     """Create, or reopen after a crash, an array whose blank chunks take no space.
 
     Parameters
@@ -302,7 +302,7 @@ class Store:
     facts: dict[str, Any]
     frame: Frame
 
-    def array(self, name: str) -> zarr.Array:
+    def array(self, name: str) -> zarr.Array[Any]:
         """Return one array.
 
         Parameters

@@ -120,7 +120,9 @@ def crop(
     zoom = float(np.exp(rng.uniform(-np.log(how.zoom), np.log(how.zoom))))
     height, width = sample.nuclei.shape
     reach = size_px / zoom
-    top, left = (rng.uniform(min(0, side - reach), max(0, side - reach)) for side in (height, width))
+    top, left = (
+        rng.uniform(min(0, side - reach), max(0, side - reach)) for side in (height, width)
+    )
     centres = (np.arange(size_px) + 0.5) / zoom
     # Small images are mirrored outwards, labels with them.
     rows_exact, columns_exact = top + centres - 0.5, left + centres - 0.5
@@ -128,15 +130,15 @@ def crop(
     columns = _mirror(np.round(columns_exact).astype(int), width)
     nearest = np.ix_(rows, columns)
     image = _blend(_blend(sample.image, rows_exact, axis=1), columns_exact, axis=2)
-    image = np.ascontiguousarray(image.transpose(1, 2, 0)) / np.float32(255)
-    image = _degrade(_colour(image, how, rng), how, rng).clip(0, 1)
+    pixels = np.ascontiguousarray(image.transpose(1, 2, 0)) / np.float32(255)
+    pixels = _degrade(_colour(pixels, how, rng), how, rng).clip(0, 1)
     hv_map = sample.hv_map[:, nearest[0], nearest[1]].copy()
     # A mirrored copy of a nucleus points the other way.
     hv_map[0] *= _inside(columns_exact, width)[None, :]
     hv_map[1] *= _inside(rows_exact, height)[:, None]
     view = VIEWS[rng.integers(8)]
     return (
-        apply_view(torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1)), view),
+        apply_view(torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1)), view),
         apply_view(torch.from_numpy(sample.nuclei[nearest]), view),
         apply_view(turn_vectors(torch.from_numpy(hv_map), view), view),
         apply_view(torch.from_numpy(sample.class_set[nearest]), view),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import logging
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +118,13 @@ def learning_rate(step: int, plan: TrainingPlan) -> float:
     return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
+def _averaged(decay: float, average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+    if not average.is_floating_point():
+        return current
+    # A young average follows quickly, or the first random weights would stay in it for long.
+    return torch.lerp(average, current, max(1 - decay, 1 / (1 + int(count) / 4)))
+
+
 def _batch_on(batch: Batch, device: torch.device) -> Batch:
     return Batch(
         batch.image.to(device).contiguous(memory_format=torch.channels_last),
@@ -128,7 +135,9 @@ def _batch_on(batch: Batch, device: torch.device) -> Batch:
 
 
 @torch.inference_mode()
-def _validate(network: nn.Module, samples: list[Sample], weights: Tensor, stride: int) -> dict[str, float]:
+def _validate(
+    network: nn.Module, samples: list[Sample], weights: Tensor, stride: int
+) -> dict[str, float]:
     network.eval()
     losses, hits, sizes = [], 0.0, 0.0
     for sample in samples:
@@ -185,11 +194,14 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
-    network = UNet(plan.widths, len(classes)).to(device, memory_format=torch.channels_last)
+    network = UNet(plan.widths, len(classes)).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
     average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(plan.ema_decay), use_buffers=True
+        network, avg_fn=partial(_averaged, plan.ema_decay), use_buffers=True
     )
-    optimiser = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay
+    )
     weights = class_weights(train_samples, len(classes)).to(device)
     chances = sample_weights(train_samples)
     state_file, first = folder / "state.pt", 0
@@ -207,7 +219,10 @@ def train(
         # A generator of its own for each step: a resumed run draws the same crops.
         rng = np.random.default_rng((plan.seed, step))
         batch = _batch_on(
-            draw_batch(train_samples, chances, plan.batch_size, plan.crop_px, plan.augmentation, rng), device
+            draw_batch(
+                train_samples, chances, plan.batch_size, plan.crop_px, plan.augmentation, rng
+            ),
+            device,
         )
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, plan)
@@ -215,7 +230,7 @@ def train(
         if not torch.isfinite(loss):
             raise ConfigError(f"the loss at step {step} is {float(loss)}; lower `learning_rate`")
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
         optimiser.step()
         average.update_parameters(network)
@@ -241,8 +256,9 @@ def train(
             }
             aside = state_file.with_suffix(".tmp")
             torch.save(state, aside)
-            os.replace(aside, state_file)
-    return average.module.eval()
+            aside.replace(state_file)
+    network.load_state_dict(average.module.state_dict())
+    return network.eval()
 
 
 def _append(path: Path, row: dict[str, float]) -> None:

@@ -1,0 +1,222 @@
+"""From tiles to mean maps: every member looks at every view, and the answers are averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nucwsi.errors import ConfigError
+from nucwsi.models.checkpoint import Card, load_network
+from nucwsi.models.unet import Maps, UNet, activate
+from nucwsi.models.views import apply_view, choose_views, undo_maps
+
+
+class Quantised(NamedTuple):
+    """Maps as they are stored; `segment` sees nothing else, so every window sees the same numbers.
+
+    Attributes
+    ----------
+    np_map : (H, W) ndarray of uint8
+        Probability times 255.
+    hv_map : (2, H, W) ndarray of int8
+        Position times 127.
+    tp_map : (C, H, W) ndarray of uint8
+        Probability times 255.
+    """
+
+    np_map: NDArray[np.uint8]
+    hv_map: NDArray[np.int8]
+    tp_map: NDArray[np.uint8]
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn a device setting into a device.
+
+    Parameters
+    ----------
+    name : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ConfigError
+        If the machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device {name!r}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA"
+            " devices; use `device: cpu` or install a CUDA build of torch"
+        )
+    return device
+
+
+def choose_precision(device: torch.device) -> torch.dtype:
+    """Return the fastest precision that keeps the maps.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Returns
+    -------
+    torch.dtype
+        float16 on CUDA; bfloat16 on processors with AMX, which are faster in it; else float32.
+    """
+    if device.type == "cuda":
+        return torch.float16
+    return torch.bfloat16 if torch.cpu.get_capabilities().get("amx_bf16") else torch.float32
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Members and views, ready on a device.
+
+    Attributes
+    ----------
+    members : tuple of UNet
+    device : torch.device
+    precision : torch.dtype
+    views : int
+        1, 2, 4 or 8.
+    """
+
+    members: tuple[UNet, ...]
+    device: torch.device
+    precision: torch.dtype
+    views: int
+
+    @classmethod
+    def load(
+        cls,
+        cards: tuple[Card, ...],
+        device: torch.device,
+        views: int,
+        precision: torch.dtype | None = None,
+    ) -> Ensemble:
+        """Load the members onto a device.
+
+        Parameters
+        ----------
+        cards : tuple of Card
+        device : torch.device
+        views : int
+            1, 2, 4 or 8.
+        precision : torch.dtype, optional
+            Default: `choose_precision`.
+
+        Returns
+        -------
+        Ensemble
+
+        Raises
+        ------
+        CheckpointError
+            If a member cannot be loaded.
+        """
+        choose_views(views)
+        networks = tuple(load_network(card).to(device) for card in cards)
+        for network in networks:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(networks, device, precision or choose_precision(device), views)
+
+    @torch.inference_mode()
+    def mean_maps(self, rgb: NDArray[np.uint8]) -> Maps:
+        """Average all members' answers to all views.
+
+        Parameters
+        ----------
+        rgb : (N, 3, H, W) ndarray of uint8
+            H and W are multiples of the networks' stride.
+
+        Returns
+        -------
+        Maps
+            float32 on the device: probabilities and positions in the frame of `rgb`.
+        """
+        tensor = torch.from_numpy(rgb)
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory().to(self.device, non_blocking=True)
+        image = tensor.to(torch.float32).div_(255)
+        total: Maps | None = None
+        for view in choose_views(self.views):
+            seen = apply_view(image, view).contiguous(memory_format=torch.channels_last)
+            for member in self.members:
+                answer = undo_maps(self._answer(member, seen), view)
+                total = answer if total is None else Maps(*map(torch.add, total, answer))
+        count = self.views * len(self.members)
+        if total is None:
+            raise ConfigError("an ensemble needs at least one member")
+        return total if count == 1 else Maps(*(value / count for value in total))
+
+    def _answer(self, member: UNet, image: torch.Tensor) -> Maps:
+        enabled = self.precision != torch.float32
+        with torch.autocast(self.device.type, self.precision, enabled=enabled):
+            raw = member(image)
+        return activate(raw)
+
+    def quantised(self, rgb: NDArray[np.uint8], halo_px: int) -> list[Quantised]:
+        """Predict a batch of windows and keep their cores.
+
+        Parameters
+        ----------
+        rgb : (N, 3, H, W) ndarray of uint8
+            Windows with their halo.
+        halo_px : int
+            Margin that is cut off.
+
+        Returns
+        -------
+        list of Quantised
+            One for each window, of H - 2 halo by W - 2 halo pixels.
+        """
+        maps = self.mean_maps(rgb)
+        inner = np.s_[..., halo_px : rgb.shape[2] - halo_px, halo_px : rgb.shape[3] - halo_px]
+        np_map = _stored(maps.np_map[inner], 255, torch.uint8)
+        hv_map = _stored(maps.hv_map[inner], 127, torch.int8)
+        tp_map = _stored(maps.tp_map[inner], 255, torch.uint8)
+        return [Quantised(np_map[i, 0], hv_map[i], tp_map[i]) for i in range(rgb.shape[0])]
+
+
+def _stored(values: torch.Tensor, scale: int, dtype: torch.dtype) -> NDArray[Any]:
+    answer: NDArray[Any] = (values * scale).round_().to(dtype).cpu().numpy()
+    return answer
+
+
+def largest_batch(ensemble: Ensemble, side_px: int, limit: int) -> int:
+    """Find how many windows fit at once.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    side_px : int
+        Side of the square windows, with halo.
+    limit : int
+        No more than this.
+
+    Returns
+    -------
+    int
+        1 on a CPU, where a batch is not faster; on CUDA the largest power of two that fits.
+    """
+    if ensemble.device.type == "cpu":
+        return 1
+    batch = 1
+    while batch < limit:
+        try:
+            ensemble.mean_maps(np.zeros((2 * batch, 3, side_px, side_px), np.uint8))
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            break
+        batch *= 2
+    return batch
