@@ -1,0 +1,1 @@
+"""The verbs: each reads artefacts, calls the computation, and publishes one artefact."""
