@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from nucwsi.errors import ConfigError
-from nucwsi.models.training.targets import hv_targets
+from nucwsi.targets import hv_targets
 
 log = logging.getLogger(__name__)
 

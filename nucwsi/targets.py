@@ -1,10 +1,9 @@
-"""What the network is asked to learn, computed from an instance map."""
+"""What a network is asked to learn, computed from an instance map."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 
 def hv_targets(instances: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -30,14 +29,19 @@ def hv_targets(instances: NDArray[np.integer]) -> NDArray[np.float32]:
     Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 3.1.
     """
     target = np.zeros((2, *instances.shape), np.float32)
-    for label, box in enumerate(ndimage.find_objects(instances), start=1):
-        if box is None:
-            continue
-        rows, columns = np.nonzero(instances[box] == label)
-        for channel, positions in ((0, columns), (1, rows)):
-            offset = positions - positions.mean()
-            for side in (offset < 0, offset > 0):
-                if side.any():
-                    offset[side] /= np.abs(offset[side]).max()
-            target[channel][box][rows, columns] = offset
+    rows, columns = np.nonzero(instances)
+    if not rows.size:
+        return target
+    _, owner = np.unique(instances[rows, columns], return_inverse=True)
+    count = np.bincount(owner)
+    for channel, position in enumerate((columns, rows)):
+        offset = position - (np.bincount(owner, position) / count)[owner]
+        # Per nucleus the largest distance below and above the centroid, told apart by the sign.
+        side = 2 * owner + (offset > 0)
+        largest = np.zeros(2 * count.size)
+        np.maximum.at(largest, side, np.abs(offset))
+        reach = largest[side]
+        target[channel][rows, columns] = np.divide(
+            offset, reach, out=np.zeros_like(offset), where=reach > 0
+        )
     return target
