@@ -24,4 +24,4 @@ class RegionError(NucwsiError, ValueError):
 
 
 class StoreError(NucwsiError, OSError):
-    """An artefact of an earlier step is missing, damaged or of another run; or cannot be written."""
+    """An artefact is missing, damaged or of another run, or cannot be written."""

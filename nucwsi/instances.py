@@ -45,7 +45,9 @@ def _along(values: NDArray[np.int16], axis: int, weights: tuple[int, ...]) -> ND
     total = np.zeros_like(values)
     for offset, weight in enumerate(weights):
         if weight:
-            shifted = padded[offset : offset + size] if axis == 0 else padded[:, offset : offset + size]
+            shifted = (
+                padded[offset : offset + size] if axis == 0 else padded[:, offset : offset + size]
+            )
             total += weight * shifted if weight != 1 else shifted
     return total
 
@@ -101,6 +103,7 @@ def split_components(
     edges: NDArray[np.int16],
     edge_limit: int,
     min_marker_px: int,
+    by_marker: bool = False,
 ) -> Instances:
     """Cut components into nuclei by a watershed from their markers.
 
@@ -118,11 +121,13 @@ def split_components(
         Pixels of at least this strength belong to no marker.
     min_marker_px : int
         Smaller markers do not count.
+    by_marker : bool
+        The window cuts the components: nuclei are owned by their markers alone, and what has no
+        marker here is not a nucleus here.
 
     Returns
     -------
     Instances
-        Numbered by component first, then by marker.
 
     References
     ----------
@@ -133,7 +138,7 @@ def split_components(
     first = first_pixels(markers, n_markers)
     large = np.flatnonzero(sizes[1:] >= min_marker_px) + 1
     host = components.ravel()[first[large - 1]]
-    crowded = np.bincount(host, minlength=n_components + 1) > 1
+    crowded = (np.bincount(host, minlength=n_components + 1) > 1) | by_marker
     alone = np.flatnonzero(~crowded[1:]) + 1
     seeds = large[crowded[host]]
 

@@ -99,7 +99,7 @@ class Shapes(NamedTuple):
 
     Attributes
     ----------
-    area, perimeter : (N,) ndarray of float64
+    area : (N,) ndarray of float64
     circularity : (N,) ndarray of float32
         4 pi area / perimeter²: 1 for a circle.
     solidity : (N,) ndarray of float32
@@ -107,26 +107,26 @@ class Shapes(NamedTuple):
     """
 
     area: NDArray[np.float64]
-    perimeter: NDArray[np.float64]
     circularity: NDArray[np.float32]
     solidity: NDArray[np.float32]
 
 
-def shapes(polygons: NDArray[np.object_]) -> Shapes:
+def shapes(polygons: NDArray[np.object_], perimeter: NDArray[np.floating]) -> Shapes:
     """Measure outlines.
 
     Parameters
     ----------
     polygons : (N,) ndarray of shapely.Polygon
         Each with an area.
+    perimeter : (N,) ndarray of float
+        In the unit of the outlines.
 
     Returns
     -------
     Shapes
     """
-    area, perimeter = shapely.area(polygons), shapely.length(polygons)
+    area = shapely.area(polygons)
     hull = shapely.area(shapely.convex_hull(polygons))
-    circularity = 4 * np.pi * area / perimeter**2
-    return Shapes(
-        area, perimeter, circularity.astype(np.float32), (area / hull).astype(np.float32)
-    )
+    # A thin or tiny nucleus of few pixels can come out rounder than a circle.
+    circularity = np.minimum(4 * np.pi * area / perimeter**2, 1)
+    return Shapes(area, circularity.astype(np.float32), (area / hull).astype(np.float32))

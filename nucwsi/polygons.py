@@ -5,6 +5,8 @@ Geometry is in x, y (column, row), as in every geometry library.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -65,7 +67,24 @@ def _places(following: NDArray[np.int32], start: NDArray[np.int32]) -> NDArray[n
     return np.where(is_start[jump], distance, -1)
 
 
-def trace(labels: NDArray[np.int32], count: int) -> Geometries:
+class Outlines(NamedTuple):
+    """Outer outlines of N instances.
+
+    Attributes
+    ----------
+    polygons : (N,) ndarray of shapely.Polygon
+        Along pixel edges, in window pixels, valid, with corners only.
+    perimeter_px : (N,) ndarray of float64
+        Length through the midpoints of the pixel edges, times pi (1 + sqrt 2) / 8 (Kulpa,
+        Computer Graphics and Image Processing 6, 1977): right on average over all directions,
+        5 % off at most, where the staircase of pixel edges is up to 41 % too long.
+    """
+
+    polygons: Geometries
+    perimeter_px: NDArray[np.float64]
+
+
+def trace(labels: NDArray[np.int32], count: int) -> Outlines:
     """Trace the outer outline of every instance along its pixel edges.
 
     Holes are filled. A pixel (r, c) covers [c, c + 1] x [r, r + 1] in x and y.
@@ -78,11 +97,10 @@ def trace(labels: NDArray[np.int32], count: int) -> Geometries:
 
     Returns
     -------
-    (count,) ndarray of shapely.Polygon
-        In window pixels, valid, with corners only.
+    Outlines
     """
     if count == 0:
-        return np.empty(0, object)
+        return Outlines(np.empty(0, object), np.empty(0))
     padded = np.pad(labels, 1)
     width = padded.shape[1]
     flat = padded.ravel()
@@ -109,10 +127,11 @@ def trace(labels: NDArray[np.int32], count: int) -> Geometries:
     heading = direction[corners]
     x = column - 1 + ((heading == 1) | (heading == 2))
     y = row - 1 + ((heading == 2) | (heading == 3))
-    rings = shapely.linearrings(
-        np.column_stack([x, y]).astype(np.float64), indices=np.sort(flat[pixel[corners]] - 1)
-    )
-    return repaired(shapely.polygons(rings))
+    whose = flat[pixel[corners]] - 1
+    rings = shapely.linearrings(np.column_stack([x, y]).astype(np.float64), indices=whose)
+    turns = np.bincount(whose, minlength=count)
+    perimeter_px = (length - turns * (1 - np.sqrt(0.5))) * (np.pi * (1 + np.sqrt(2)) / 8)
+    return Outlines(repaired(shapely.polygons(rings)), perimeter_px)
 
 
 def repaired(polygons: Geometries) -> Geometries:

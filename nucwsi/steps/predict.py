@@ -137,6 +137,8 @@ def _map_arrays(
 ) -> tuple[zarr.Array[Any], ...]:
     group = create_group(place.folder / "maps", {"nucwsi": facts})
     shape, core_px = store.frame.shape, int(store.facts["core_px"])
+    tissue = np.asarray(store.array("tissue")[:])
+    create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
     core, n_classes = (core_px, core_px), len(cards[0].classes)
     return (
         create_array(group, "np", shape, core, "u1", 0),

@@ -1,0 +1,163 @@
+"""Nuclei of a window: instances, their classes, measures and outlines, in plain arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.instances import Instances, edge_strength, split_components
+from nucwsi.morphometry import pixel_sums
+from nucwsi.polygons import Outlines, simplified, trace
+
+
+class Constants(NamedTuple):
+    """The fixed numbers of post-processing, in pixels and stored units.
+
+    Attributes
+    ----------
+    np_level : int
+        Nucleus where the stored `np` is at least this (0 to 255).
+    edge_limit : int
+        See `instances.slope_limit`.
+    min_marker_px : int
+        Smaller markers do not start a nucleus.
+    min_area_px : (C,) ndarray of int64
+        Smallest nucleus of each class.
+    simplify_px : float
+        Tolerance of the outlines.
+    """
+
+    np_level: int
+    edge_limit: int
+    min_marker_px: int
+    min_area_px: NDArray[np.int64]
+    simplify_px: float
+
+
+class Maps(NamedTuple):
+    """Stored maps of a window.
+
+    Attributes
+    ----------
+    np_map : (H, W) ndarray of uint8
+    hv_map : (2, H, W) ndarray of int8
+    tp_map : (C, H, W) ndarray of uint8
+    tissue : (H + 2, W + 2) ndarray of bool
+        Where the network was asked, one pixel farther on each side; False beyond the canvas.
+    """
+
+    np_map: NDArray[np.uint8]
+    hv_map: NDArray[np.int8]
+    tp_map: NDArray[np.uint8]
+    tissue: NDArray[np.bool_]
+
+
+class Nuclei(NamedTuple):
+    """N nuclei of a window, C classes; positions in window pixels.
+
+    Attributes
+    ----------
+    first_px : (N,) ndarray of int64
+        Flat index of the owner pixel in the window.
+    class_code : (N,) ndarray of uint8
+    class_probabilities : (N, C) ndarray of float32
+    np_mean : (N,) ndarray of float32
+    major_axis_px, minor_axis_px : (N,) ndarray of float32
+    at_edge : (N,) ndarray of bool
+        Touches the end of the tissue mask or of the canvas: part of it may be missing.
+    outlines : Outlines
+        Their polygons simplified.
+    dropped : (C,) ndarray of int64
+        Nuclei of each class that were too small to keep.
+    """
+
+    first_px: NDArray[np.int64]
+    class_code: NDArray[np.uint8]
+    class_probabilities: NDArray[np.float32]
+    np_mean: NDArray[np.float32]
+    major_axis_px: NDArray[np.float32]
+    minor_axis_px: NDArray[np.float32]
+    at_edge: NDArray[np.bool_]
+    outlines: Outlines
+    dropped: NDArray[np.int64]
+
+
+def _at_edge(labels: NDArray[np.int32], count: int, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    touching = np.zeros(count + 1, bool)
+    if not tissue.all():
+        for beside in (np.s_[:-2, 1:-1], np.s_[2:, 1:-1], np.s_[1:-1, :-2], np.s_[1:-1, 2:]):
+            touching[labels[~tissue[beside]]] = True
+    return touching[1:]
+
+
+def nuclei_of(
+    maps: Maps,
+    components: NDArray[np.int32],
+    count: int,
+    constants: Constants,
+    block: tuple[slice, slice] | None = None,
+) -> Nuclei:
+    """Turn components into nuclei.
+
+    Parameters
+    ----------
+    maps : Maps
+        Of a window that reaches `instances.EDGE_RADIUS_PX` beyond every component, or to the
+        canvas' edge.
+    components : (H, W) ndarray of int32
+        The components to work on, 0 elsewhere.
+    count : int
+        Largest number in `components`; all from 1 on occur.
+    constants : Constants
+    block : (slice, slice), optional
+        For components that the window cuts: only nuclei whose marker begins in this part of the
+        window are returned, so that blocks which partition the canvas return each nucleus once.
+
+    Returns
+    -------
+    Nuclei
+    """
+    edges = edge_strength(maps.hv_map)
+    instances = split_components(
+        components,
+        count,
+        edges,
+        constants.edge_limit,
+        constants.min_marker_px,
+        by_marker=block is not None,
+    )
+    if block is not None:
+        instances = _begun_in(instances, block)
+    labels, first_px = instances
+    sums = pixel_sums(labels, len(first_px), maps.np_map, maps.tp_map)
+    code = sums.class_probabilities.argmax(axis=1).astype(np.uint8)
+    large = sums.area_px >= constants.min_area_px[code]
+    kept = np.flatnonzero(large)
+    number = np.zeros(len(first_px) + 1, np.int32)
+    number[kept + 1] = np.arange(1, len(kept) + 1)
+    labels = number[labels]
+    outlines = trace(labels, len(kept))
+    simple = simplified(outlines.polygons, constants.simplify_px)
+    return Nuclei(
+        first_px[kept],
+        code[kept],
+        sums.class_probabilities[kept],
+        sums.np_mean[kept],
+        sums.major_axis_px[kept],
+        sums.minor_axis_px[kept],
+        _at_edge(labels, len(kept), maps.tissue),
+        outlines._replace(polygons=simple),
+        np.bincount(code[~large], minlength=len(constants.min_area_px)),
+    )
+
+
+def _begun_in(instances: Instances, block: tuple[slice, slice]) -> Instances:
+    row, column = np.divmod(instances.first_px, instances.labels.shape[1])
+    rows, columns = block
+    begun = (row >= rows.start) & (row < rows.stop)
+    begun &= (column >= columns.start) & (column < columns.stop)
+    number = np.zeros(len(begun) + 1, np.int32)
+    number[1:][begun] = np.arange(1, begun.sum() + 1)
+    return Instances(number[instances.labels], instances.first_px[begun])

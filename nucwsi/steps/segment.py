@@ -1,0 +1,308 @@
+"""`segment`: the nuclei that one part of a canvas owns.
+
+A component of the nucleus mask belongs to the core that holds its first pixel in raster order.
+Nearly all of them end within a margin around that core and are cut into nuclei there, all at once.
+The few that reach farther are found by one pass over the whole mask and worked on alone. What is
+wider than `GIANT_PX`, as dense tissue can be from end to end of a slide, is cut into blocks of
+the canvas that have nothing to do with cores, so that memory stays bounded and the result is
+still the same for every core size.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nucwsi import RESULT_VERSION
+from nucwsi.components import Component, boxes, crossing_components, label_mask
+from nucwsi.config import SegmentSettings
+from nucwsi.grid import Frame, TileGrid, Window
+from nucwsi.instances import EDGE_RADIUS_PX, first_pixels, slope_limit
+from nucwsi.io.maps import SlideMaps, open_maps
+from nucwsi.io.tables import NucleusTable, write_nuclei
+from nucwsi.models.checkpoint import PostProcessing
+from nucwsi.morphometry import shapes
+from nucwsi.nuclei import Constants, Maps, Nuclei, nuclei_of
+from nucwsi.polygons import moved
+from nucwsi.steps.progress import progress
+
+log = logging.getLogger(__name__)
+
+#: Margin around a core in which components end that need no care of their own; only speed.
+MARGIN_PX = 128
+
+#: Components wider or higher than this are cut into blocks. Part of the result.
+GIANT_PX = 2048
+
+#: Side of those blocks, and how far beyond a block a nucleus of it may reach. Part of the result.
+BLOCK_PX, BLOCK_MARGIN_PX = 1024, 256
+
+
+class _Work(NamedTuple):
+    """What does not fit the margin of its core."""
+
+    large: dict[tuple[int, int], list[Component]]  # by the core of the first pixel
+    giant: dict[tuple[int, int], list[int]]  # by core: labels of giant pieces
+
+
+def _constants(facts: dict[str, object], frame: Frame, settings: SegmentSettings) -> Constants:
+    fixed = PostProcessing(**facts["post_processing"])  # type: ignore[arg-type]
+    threshold = settings.np_threshold or fixed.np_threshold
+    areas = [
+        fixed.min_area_um2[name] if settings.min_area_um2 is None else settings.min_area_um2
+        for name in facts["classes"]  # type: ignore[attr-defined]
+    ]
+    return Constants(
+        math.ceil(threshold * 255 - 1e-6),
+        slope_limit(fixed.edge_slope * frame.mpp),
+        max(1, round(fixed.min_marker_um2 / frame.mpp**2)),
+        np.array([max(1, frame.area_px(area)) for area in areas]),
+        settings.simplify_px,
+    )
+
+
+def _owner(grid: TileGrid, row: int, column: int) -> tuple[int, int]:
+    return row // grid.core_px, column // grid.core_px
+
+
+def _reach(grid: TileGrid, position: tuple[int, int]) -> Window:
+    """Return the part of the canvas that is read together with a core."""
+    window = grid.core(*position).grown(MARGIN_PX).intersection(grid.canvas)
+    return window or grid.canvas
+
+
+def _fits(grid: TileGrid, box: NDArray[np.int64], reach: Window) -> NDArray[np.bool_]:
+    """Tell which boxes on the canvas end within reach, with the pixels that their edges need."""
+    gap = EDGE_RADIUS_PX + 1
+    height, width = grid.shape
+    fits = (box[:, 0] - gap >= reach.row) | (reach.row == 0)
+    fits &= (box[:, 1] - gap >= reach.column) | (reach.column == 0)
+    fits &= (box[:, 2] + gap <= reach.row_stop) | (reach.row_stop == height)
+    fits &= (box[:, 3] + gap <= reach.column_stop) | (reach.column_stop == width)
+    return fits
+
+
+def _find_work(maps: SlideMaps, level: int) -> _Work:
+    grid = maps.grid
+    masks = (
+        ((row, column), maps.core("np", row, column) >= level)
+        for row, column in grid.positions()
+        if maps.has_tissue(row, column)
+    )
+    work = _Work(defaultdict(list), defaultdict(list))
+    for component in crossing_components(grid, masks):
+        box = component.box
+        owner = _owner(grid, *component.first)
+        sides = np.array([[box.row, box.column, box.row_stop, box.column_stop]])
+        if max(box.shape) > GIANT_PX:
+            for row, column, label in component.pieces:
+                work.giant[row, column].append(label)
+        elif not _fits(grid, sides, _reach(grid, owner))[0]:
+            work.large[owner].append(component)
+    return work
+
+
+def _maps(maps: SlideMaps, window: Window, np_map: NDArray[np.uint8]) -> Maps:
+    return Maps(
+        np_map, maps.read("hv", window), maps.read("tp", window), maps.tissue(window.grown(1))
+    )
+
+
+class _Segmenter:
+    def __init__(self, maps: SlideMaps, constants: Constants) -> None:
+        self.maps, self.constants = maps, constants
+        self.work = _find_work(maps, constants.np_level)
+        self.dropped = np.zeros(len(constants.min_area_px), np.int64)
+
+    def core(self, position: tuple[int, int]) -> Iterator[NucleusTable]:
+        """Yield the nuclei of all components that a core owns, giants excepted."""
+        grid = self.maps.grid
+        core, window = grid.core(*position), _reach(grid, position)
+        np_map = self.maps.read("np", window)
+        labels, count = label_mask(np_map >= self.constants.np_level)
+        if count:
+            row, column = np.divmod(first_pixels(labels, count), window.width)
+            inner = core.within(window)
+            box = boxes(labels) + np.array([window.row, window.column] * 2)
+            chosen = _fits(grid, box, window)
+            chosen &= (box[:, 2:] - box[:, :2]).max(axis=1) <= GIANT_PX
+            chosen &= (row >= inner.row) & (row < inner.row_stop)
+            chosen &= (column >= inner.column) & (column < inner.column_stop)
+            number = np.zeros(count + 1, np.int32)
+            number[1:][chosen] = np.arange(1, chosen.sum() + 1)
+            yield from self._table(window, np_map, number[labels], int(chosen.sum()))
+        for component in self.work.large[position]:
+            yield from self._large(component)
+
+    def _large(self, component: Component) -> Iterator[NucleusTable]:
+        canvas = self.maps.grid.canvas
+        window = component.box.grown(EDGE_RADIUS_PX + 1).intersection(canvas) or canvas
+        np_map = self.maps.read("np", window)
+        labels, _ = label_mask(np_map >= self.constants.np_level)
+        row, column = component.first
+        wanted = labels == labels[row - window.row, column - window.column]
+        yield from self._table(window, np_map, wanted.astype(np.int32), 1)
+
+    def block(self, block: Window) -> Iterator[NucleusTable]:
+        """Yield the nuclei of giant components that begin in a block."""
+        canvas = self.maps.grid.canvas
+        margin = BLOCK_MARGIN_PX + EDGE_RADIUS_PX
+        window = block.grown(margin).intersection(canvas) or canvas
+        labels, count = label_mask(self._giant_mask(window))
+        np_map = self.maps.read("np", window)
+        yield from self._table(window, np_map, labels, count, block.within(window).slices)
+
+    def _giant_mask(self, window: Window) -> NDArray[np.bool_]:
+        grid = self.maps.grid
+        mask = np.zeros(window.shape, bool)
+        for position, pieces in self.work.giant.items():
+            core = grid.core(*position)
+            shared = core.intersection(window)
+            if shared is not None:
+                seen = self.maps.core("np", *position) >= self.constants.np_level
+                labels, count = label_mask(seen)
+                chosen = np.zeros(count + 1, bool)
+                chosen[pieces] = True
+                here = labels[shared.within(core).slices]
+                mask[shared.within(window).slices] = chosen[here]
+        return mask
+
+    def blocks(self, rows: range) -> list[Window]:
+        """List the blocks with giant pieces that begin in rows of cores, in raster order."""
+        grid = self.maps.grid
+        found = set()
+        for position in self.work.giant:
+            core = grid.core(*position)
+            for row in range(core.row // BLOCK_PX, -(-core.row_stop // BLOCK_PX)):
+                for column in range(core.column // BLOCK_PX, -(-core.column_stop // BLOCK_PX)):
+                    found.add((row * BLOCK_PX, column * BLOCK_PX))
+        sides = (BLOCK_PX, BLOCK_PX)
+        return [Window(*at, *sides) for at in sorted(found) if at[0] // grid.core_px in rows]
+
+    def _table(
+        self,
+        window: Window,
+        np_map: NDArray[np.uint8],
+        components: NDArray[np.int32],
+        count: int,
+        block: tuple[slice, slice] | None = None,
+    ) -> Iterator[NucleusTable]:
+        if count:
+            seen = _maps(self.maps, window, np_map)
+            nuclei = nuclei_of(seen, components, count, self.constants, block)
+            self.dropped += nuclei.dropped
+            if len(nuclei.first_px):
+                yield _on_slide(nuclei, window, self.maps.frame, giant=block is not None)
+
+
+def _on_slide(nuclei: Nuclei, window: Window, frame: Frame, giant: bool) -> NucleusTable:
+    """Bring the nuclei of a window to level 0 and to µm."""
+    row, column = np.divmod(nuclei.first_px, window.width)
+    polygons, perimeter_px = nuclei.outlines
+    measured = shapes(polygons, perimeter_px)
+    offset = (window.row, window.column)
+    outlines = moved(polygons, offset, frame.scale, frame.origin_px)
+    centroids = shapely.get_coordinates(shapely.centroid(outlines))
+    return NucleusTable(
+        id=(row + window.row) * frame.shape[1] + column + window.column,
+        row=centroids[:, 1],
+        column=centroids[:, 0],
+        class_code=nuclei.class_code,
+        class_probabilities=nuclei.class_probabilities,
+        area_um2=(measured.area * frame.mpp**2).astype(np.float32),
+        perimeter_um=(perimeter_px * frame.mpp).astype(np.float32),
+        major_axis_um=nuclei.major_axis_px * np.float32(frame.mpp),
+        minor_axis_um=nuclei.minor_axis_px * np.float32(frame.mpp),
+        circularity=measured.circularity,
+        solidity=measured.solidity,
+        np_mean=nuclei.np_mean,
+        at_edge=nuclei.at_edge,
+        escalated=np.full(len(row), giant),
+        geometry=shapely.to_wkb(outlines),
+        bounds=shapely.bounds(outlines),
+    )
+
+
+def segment(
+    maps: list[Path],
+    output: Path,
+    settings: SegmentSettings,
+    *,
+    part: int = 1,
+    parts: int = 1,
+) -> None:
+    """Find the nuclei that one part of a canvas owns.
+
+    Parameters
+    ----------
+    maps : list of pathlib.Path
+        All parts of the slide's maps: a nucleus of this part may reach into the next.
+    output : pathlib.Path
+        ``nuclei/{part}-of-{parts}.parquet``.
+    settings : SegmentSettings
+    part, parts : int
+        Which band of the canvas, of how many.
+
+    Raises
+    ------
+    StoreError
+        If maps are missing or do not belong together, or the output cannot be written.
+    """
+    with open_maps(maps) as opened:
+        constants = _constants(opened.facts, opened.frame, settings)
+        segmenter = _Segmenter(opened, constants)
+        rows = opened.grid.band(part, parts)
+        facts = {
+            **{key: opened.facts[key] for key in _KEPT_FACTS if key in opened.facts},
+            "kind": "nuclei",
+            "part": part,
+            "parts": parts,
+            "segment": {**settings.model_dump(), "np_level": constants.np_level},
+            "result_version": RESULT_VERSION,
+        }
+        n_nuclei = 0
+
+        def tables() -> Iterator[NucleusTable]:
+            nonlocal n_nuclei
+            cores = [at for at in opened.grid.positions(rows) if opened.has_tissue(*at)]
+            blocks = segmenter.blocks(rows)
+            with progress("segment", len(cores) + len(blocks), "tiles") as advance:
+                for job in (*cores, *blocks):
+                    found = segmenter.block(job) if isinstance(job, Window) else segmenter.core(job)
+                    for table in found:
+                        n_nuclei += len(table.id)
+                        yield table
+                    advance(1)
+            classes = facts["classes"]
+            facts["n_dropped"] = dict(zip(classes, segmenter.dropped.tolist(), strict=True))
+
+        write_nuclei(output, tables(), facts, row_group=65536)
+    log.info(
+        "%d nuclei; %d smaller than their class allows were dropped",
+        n_nuclei,
+        int(segmenter.dropped.sum()),
+    )
+
+
+_KEPT_FACTS = (
+    "frame",
+    "core_px",
+    "slide",
+    "slide_checksum",
+    "mpp_source",
+    "vendor",
+    "status",
+    "bad_tiles",
+    "tissue_um2",
+    "classes",
+    "members",
+    "views",
+)

@@ -1,0 +1,240 @@
+"""Components, instances and outlines: the same wherever one looks from."""
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.features import shapes as rasterio_shapes
+from scipy import ndimage
+
+from nucwsi.components import boxes, crossing_components, label_mask
+from nucwsi.grid import TileGrid
+from nucwsi.instances import edge_strength, first_pixels, slope_limit, split_components
+from nucwsi.morphometry import pixel_sums, shapes
+from nucwsi.nuclei import Constants, Maps, nuclei_of
+from nucwsi.polygons import moved, repaired, simplified, trace
+from nucwsi.targets import hv_targets
+
+LIMIT = slope_limit(0.12)
+
+
+def discs(shape, centres, radius):
+    rows, columns = np.indices(shape)
+    labels = np.zeros(shape, np.int32)
+    for number, (row, column) in enumerate(centres, start=1):
+        labels[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = number
+    return labels
+
+
+def perfect_hv(labels):
+    return (hv_targets(labels) * 127).round().astype(np.int8)
+
+
+masks = st.tuples(st.integers(5, 50), st.integers(5, 50), st.integers(3, 17), st.integers(0, 10**6))
+
+
+@settings(max_examples=60, deadline=None)
+@given(masks)
+def test_crossing_components_are_found_whole_and_once(case):
+    height, width, core_px, seed = case
+    rng = np.random.default_rng(seed)
+    mask = rng.random((height, width)) < rng.uniform(0.3, 0.7)
+    grid = TileGrid((height, width), core_px)
+    cores = ((at, mask[grid.core(*at).slices]) for at in grid.positions())
+    found = list(crossing_components(grid, cores))
+
+    labels, count = label_mask(mask)
+    box, first = boxes(labels), first_pixels(labels, count)
+    expected = {}
+    for number in range(1, count + 1):
+        rows, columns = np.nonzero(labels == number)
+        if len(set(zip(rows // core_px, columns // core_px, strict=True))) > 1:
+            expected[divmod(int(first[number - 1]), width)] = tuple(box[number - 1].tolist())
+    seen = {}
+    for component in found:
+        b = component.box
+        assert component.first not in seen, "reported twice"
+        seen[component.first] = (b.row, b.column, b.row_stop, b.column_stop)
+    # Pieces that touch a border without crossing it may be reported too; they must be right.
+    assert {at: seen.get(at) for at in expected} == expected
+    truth = {divmod(int(f), width): tuple(b) for f, b in zip(first, box.tolist(), strict=True)}
+    assert all(truth[at] == b for at, b in seen.items())
+
+
+def test_a_blank_row_of_cores_parts_what_lies_above_and_below():
+    grid = TileGrid((9, 3), 3)
+    mask = np.ones((3, 3), bool)
+    assert list(crossing_components(grid, [((0, 0), mask), ((2, 0), mask)])) != []
+    for component in crossing_components(grid, [((0, 0), mask), ((2, 0), mask)]):
+        assert component.box.shape == (3, 3)
+
+
+def test_touching_nuclei_are_parted_and_owned_by_their_markers():
+    labels = discs((60, 200), [(30, 20 + 22 * k) for k in range(7)], 12)
+    components, count = label_mask(labels > 0)
+    assert count == 1
+    found = split_components(components, count, edge_strength(perfect_hv(labels)), LIMIT, 4)
+    assert len(found.first_px) == 7
+    for number in range(1, 8):
+        mine = found.labels == found.labels[30, 20 + 22 * (number - 1)]
+        truth = labels == number
+        assert (mine & truth).sum() / (mine | truth).sum() > 0.9
+    owners = found.labels.ravel()[found.first_px]
+    np.testing.assert_array_equal(owners, np.arange(1, 8))
+
+
+def test_a_component_without_a_marker_is_still_a_nucleus():
+    components = np.zeros((9, 9), np.int32)
+    components[4, 3:6] = 1
+    edges = np.full((9, 9), 30000, np.int16)
+    found = split_components(components, 1, edges, LIMIT, 4)
+    assert found.first_px.tolist() == [4 * 9 + 3]
+    assert (found.labels == components).all()
+    by_marker = split_components(components, 1, edges, LIMIT, 4, by_marker=True)
+    assert len(by_marker.first_px) == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 9), st.integers(0, 9))
+def test_instances_do_not_depend_on_the_window(seed, down, right):
+    """Seen from a larger window, a component gives the same nuclei with the same owner pixels."""
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.random((40, 40)), 1.5)
+    mask = np.zeros((40, 40), bool)
+    mask[3:-3, 3:-3] = smooth[3:-3, 3:-3] > np.median(smooth)
+    hv = rng.integers(-127, 128, (2, 40, 40)).astype(np.int8)
+    hv = np.stack([ndimage.uniform_filter(layer, 5) for layer in hv])
+    components, count = label_mask(mask)
+    here = split_components(components, count, edge_strength(hv), slope_limit(0.02), 2)
+
+    room = ((down, 3), (right, 5))
+    wide_hv = np.pad(hv, ((0, 0), *room), constant_values=77)
+    wide = np.pad(components, room)
+    wide[-1, -1] = count + 1  # a stranger
+    there = split_components(wide, count + 1, edge_strength(wide_hv), slope_limit(0.02), 2)
+    cut = there.labels[down : down + 40, right : right + 40]
+    pairs = set(zip(here.labels[mask].tolist(), cut[mask].tolist(), strict=True))
+    assert len(pairs) == len(here.first_px) == len(there.first_px) - 1
+    row, column = np.divmod(there.first_px, wide.shape[1])
+    owners = {(r - down, c - right) for r, c in zip(row.tolist(), column.tolist(), strict=True)}
+    assert {divmod(int(f), 40) for f in here.first_px} <= owners
+
+
+def test_edges_are_measured_in_slopes():
+    ramp = np.zeros((2, 9, 40), np.int8)
+    ramp[0] = -np.arange(40) * 2
+    edges = edge_strength(ramp)
+    assert (edges[:, 4:-4] == slope_limit(2 / 127)).all()
+    assert (edge_strength(-ramp)[:, 4:-4] == 0).all()
+    turned = np.zeros((2, 40, 9), np.int8)
+    turned[1] = -np.arange(40)[:, None] * 2
+    np.testing.assert_array_equal(edge_strength(turned), edges.T)
+
+
+def blobs(seed, sigma=1.0, side=64):
+    rng = np.random.default_rng(seed)
+    return label_mask(ndimage.gaussian_filter(rng.random((side, side)), sigma) > 0.5)
+
+
+@pytest.mark.parametrize("sigma", [0.4, 0.8, 2.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_outlines_equal_those_of_gdal(seed, sigma):
+    labels, count = blobs(seed, sigma)
+    outlines = trace(labels, count).polygons
+    assert shapely.is_valid(outlines).all()
+    for geometry, number in rasterio_shapes(labels, mask=labels > 0, connectivity=4):
+        theirs = shapely.Polygon(shapely.geometry.shape(geometry).exterior)
+        assert theirs.equals(outlines[int(number) - 1])
+
+
+def test_touching_labels_share_their_border():
+    labels = np.array([[1, 1, 2], [1, 2, 2], [3, 3, 2]], np.int32)
+    outlines = trace(labels, 3).polygons
+    np.testing.assert_array_equal(shapely.area(outlines), [3, 4, 2])
+    assert shapely.union_all(outlines).equals(shapely.box(0, 0, 3, 3))
+
+
+def test_an_outline_closed_over_a_corner_stays_valid():
+    labels = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 0]], np.int32)
+    (outline,) = trace(labels, 1).polygons
+    assert outline.is_valid
+    assert outline.area == pytest.approx(8), "its hole is filled"
+
+
+def test_a_shape_without_area_becomes_empty():
+    flat = np.array([shapely.Polygon([(0, 0), (1, 0), (2, 0)])], object)
+    assert repaired(flat)[0].is_empty
+
+
+def test_simplifying_stays_valid_and_near():
+    labels, count = blobs(3, 2.0, 128)
+    outlines = trace(labels, count).polygons
+    simple = simplified(outlines, 0.75)
+    assert shapely.is_valid(simple).all()
+    assert (shapely.hausdorff_distance(outlines, simple) <= 0.75 + 1e-9).all()
+    assert simplified(outlines, 0) is outlines
+
+
+def test_moving_to_level_0():
+    square = trace(np.ones((2, 3), np.int32), 1).polygons
+    (there,) = moved(square, (10, 20), (2.0, 4.0), (100, 1000))
+    # x: (20 .. 23) * 4 + 1000; y: (10 .. 12) * 2 + 100
+    assert there.bounds == (1080, 120, 1092, 124)
+
+
+def test_classes_are_weighed_by_np_and_sum_to_one():
+    labels = np.array([[1, 1, 0], [2, 0, 0]], np.int32)
+    np_map = np.array([[200, 100, 255], [50, 0, 0]], np.uint8)
+    tp_map = np.zeros((2, 2, 3), np.uint8)
+    tp_map[0, 0] = [255, 0, 9]
+    tp_map[1, 0] = [0, 255, 9]
+    sums = pixel_sums(labels, 2, np_map, tp_map)
+    assert sums.area_px.tolist() == [2, 1]
+    np.testing.assert_allclose(sums.class_probabilities[0], [2 / 3, 1 / 3])
+    np.testing.assert_allclose(sums.class_probabilities[1], [0.5, 0.5])  # no class was named
+    np.testing.assert_allclose(sums.np_mean, [150 / 255, 50 / 255], rtol=1e-6)
+
+
+def test_measures_of_a_disc():
+    labels = discs((101, 101), [(50, 50)], 30)
+    sums = pixel_sums(labels, 1, np.full((101, 101), 255, np.uint8), np.full((1, 101, 101), 255))
+    assert sums.major_axis_px[0] == pytest.approx(60, rel=0.02)
+    assert sums.minor_axis_px[0] == pytest.approx(60, rel=0.02)
+    outlines = trace(labels, 1)
+    assert outlines.perimeter_px[0] == pytest.approx(np.sqrt(4 * np.pi * sums.area_px[0]), rel=0.02)
+    measured = shapes(simplified(outlines.polygons, 0.75), outlines.perimeter_px)
+    assert measured.circularity[0] > 0.9
+    assert measured.solidity[0] > 0.97
+
+
+def test_small_nuclei_are_dropped_by_class_and_counted():
+    labels = discs((40, 80), [(20, 20), (20, 60)], 6)
+    np_map = ((labels > 0) * 255).astype(np.uint8)
+    tp_map = np.stack([(labels == 1) * 255, (labels == 2) * 255]).astype(np.uint8)
+    maps = Maps(np_map, perfect_hv(labels), tp_map, np.ones((42, 82), bool))
+    area = int((labels == 1).sum())
+    components, count = label_mask(labels > 0)
+    kept = nuclei_of(
+        maps, components, count, Constants(128, LIMIT, 4, np.array([area, area + 1]), 0)
+    )
+    assert kept.class_code.tolist() == [0]
+    assert kept.dropped.tolist() == [0, 1]
+    assert shapely.area(kept.outlines.polygons).tolist() == [area]
+
+
+@pytest.mark.parametrize(("column", "touches"), [(6, True), (7, False)])
+def test_a_nucleus_at_the_end_of_the_tissue_is_marked(column, touches):
+    labels = discs((40, 40), [(20, column + 10)], 10)
+    tissue = np.zeros((42, 42), bool)
+    tissue[1:-1, 7:-1] = True  # one pixel more on each side: analysed from column 6 on
+    maps = Maps(
+        ((labels > 0) * 255).astype(np.uint8),
+        perfect_hv(labels),
+        np.zeros((1, 40, 40), np.uint8),
+        tissue,
+    )
+    found = nuclei_of(
+        maps, (labels > 0).astype(np.int32), 1, Constants(128, LIMIT, 4, np.array([1]), 0)
+    )
+    assert found.at_edge.tolist() == [touches]
