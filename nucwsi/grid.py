@@ -108,9 +108,7 @@ class TileGrid:
 
     def __post_init__(self) -> None:
         if min(self.shape) < 1 or self.core_px < 1:
-            raise ValueError(
-                f"a canvas of {self.shape} px has no cores of {self.core_px} px"
-            )
+            raise ValueError(f"a canvas of {self.shape} px has no cores of {self.core_px} px")
 
     @property
     def n_rows(self) -> int:
