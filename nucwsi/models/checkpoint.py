@@ -176,7 +176,7 @@ def read_card(name: str) -> Card:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path}: incomplete description ({error}); export it again"
+            f"{path}: its description lacks {error}; export it again"
         ) from None
     strangers = set(constants.min_area_um2) ^ set(classes)
     if not classes or len(set(classes)) != len(classes) or strangers:

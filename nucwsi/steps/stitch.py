@@ -1,0 +1,150 @@
+"""`stitch`: one table from all parts, each nucleus once, neighbours together on disk.
+
+The nuclei are dealt into buckets along a Hilbert curve first and sorted bucket by bucket, so that
+memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.config import StitchSettings
+from nucwsi.errors import StoreError
+from nucwsi.grid import Frame
+from nucwsi.io.store import file_checksum, published, workspace
+from nucwsi.io.tables import NucleusTable, iter_tables, read_columns, read_facts, write_nuclei
+from nucwsi.stitch import LineCounts, hilbert_key, line_counts, seam_audit
+
+log = logging.getLogger(__name__)
+
+#: Facts in which the parts of one slide may differ.
+_OF_A_PART = {"part", "n_dropped"}
+
+
+def _joint_facts(parts: list[Path]) -> dict[str, Any]:
+    """Check that the parts are all of one slide, and add up what they count."""
+    every = sorted((read_facts(path) for path in parts), key=lambda facts: int(facts["part"]))
+    found = [int(facts["part"]) for facts in every]
+    if found != list(range(1, int(every[0]["parts"]) + 1)):
+        raise StoreError(
+            f"{parts[0]}: a slide of {every[0]['parts']} parts needs each of them once, got {found};"
+            " run `segment` for the others"
+        )
+    for facts in every[1:]:
+        for key in every[0].keys() - _OF_A_PART:
+            if facts.get(key) != every[0][key]:
+                raise StoreError(
+                    f"{parts[0]}: the parts differ in {key}; segment all of them anew, alike"
+                )
+    dropped = {
+        name: sum(facts["n_dropped"][name] for facts in every) for name in every[0]["n_dropped"]
+    }
+    joint = {key: value for key, value in every[0].items() if key not in {"part", "parts"}}
+    return {**joint, "n_dropped": dropped}
+
+
+def _keys(frame: Frame, row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.int64]:
+    top, left = frame.origin_px
+    return hilbert_key(row - top, column - left, float(max(frame.level0_shape)))
+
+
+def _check_unique(parts: list[Path], ids: list[NDArray[np.int64]]) -> None:
+    values, counts = np.unique(np.concatenate(ids), return_counts=True)
+    doubled = values[counts > 1]
+    if len(doubled):
+        raise StoreError(
+            f"{parts[0]}: {len(doubled)} nuclei are owned twice (the first is {doubled[0]}); the"
+            " parts do not belong together: segment them anew"
+        )
+
+
+def _bucket_bounds(keys: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return the first key of each bucket but the first; buckets hold about `size` nuclei."""
+    ordered = np.sort(keys)
+    return np.unique(ordered[size::size])
+
+
+def _deal(
+    parts: list[Path], frame: Frame, bounds: NDArray[np.int64], folder: Path
+) -> Iterator[tuple[NucleusTable, list[Path]]]:
+    """Split every table of every part into its buckets' files; yield it with what was written."""
+    number = 0
+    for path in parts:
+        for table in iter_tables(path):
+            bucket = np.searchsorted(bounds, _keys(frame, table.row, table.column), side="right")
+            written = []
+            for index in np.unique(bucket).tolist():
+                target = folder / f"{index:06d}" / f"{number:08d}.parquet"
+                write_nuclei(target, [table.take(np.flatnonzero(bucket == index))], {}, 1 << 20)
+                written.append(target)
+                number += 1
+            yield table, written
+
+
+def _line_counts(table: NucleusTable, frame: Frame, core_px: int) -> LineCounts:
+    scale, origin = np.array(frame.scale), np.array(frame.origin_px)
+    centroids = (np.column_stack([table.row, table.column]) - origin) / scale
+    left, top, right, bottom = table.bounds.T
+    corners = np.column_stack([top, left, bottom, right])
+    boxes = (corners - np.tile(origin, 2)) / np.tile(scale, 2)
+    return line_counts(centroids, boxes, table.area_um2, frame.shape, core_px)
+
+
+def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSettings) -> None:
+    """Join the parts of a slide.
+
+    Parameters
+    ----------
+    parts : list of pathlib.Path
+        ``nuclei/{k}-of-{n}.parquet``, all of them, in any order.
+    output : pathlib.Path
+        ``nuclei.parquet``.
+    seams : pathlib.Path
+        ``seams.json``: the audit of the seams.
+    settings : StitchSettings
+
+    Raises
+    ------
+    StoreError
+        If a part is missing or of another run, a nucleus occurs twice, or a file cannot be
+        written.
+    """
+    facts = _joint_facts(parts)
+    frame, core_px = Frame.from_dict(facts["frame"]), int(facts["core_px"])
+    columns = [read_columns(path, ["id", "row", "column"]) for path in parts]
+    _check_unique(parts, [found["id"] for found in columns])
+    keys = np.concatenate([_keys(frame, found["row"], found["column"]) for found in columns])
+    bounds = _bucket_bounds(keys, settings.row_group)
+    total, counts = len(keys), LineCounts()
+    del columns, keys
+
+    decisive = {"parts": [file_checksum(path) for path in parts], "bounds": bounds.tolist()}
+    with workspace(output, decisive) as place:
+        for table, _ in _deal(parts, frame, bounds, place.folder):
+            counts = counts.plus(_line_counts(table, frame, core_px))
+
+        def ordered() -> Iterator[NucleusTable]:
+            for bucket in sorted(path for path in place.folder.iterdir() if path.is_dir()):
+                pieces = [piece for path in sorted(bucket.iterdir()) for piece in iter_tables(path)]
+                table = NucleusTable.concatenated(pieces)
+                yield table.take(np.lexsort([table.id, _keys(frame, table.row, table.column)]))
+
+        write_nuclei(output, ordered(), facts, settings.row_group)
+    audit = seam_audit(counts)
+    with published(seams) as aside:
+        aside.write_text(json.dumps(audit, indent=1) + "\n")
+    if audit["visible"]:
+        log.warning(
+            "the seams can be seen: %d nuclei along them where %g were expected, %d cut",
+            counts.n_seam,
+            counts.n_control / 2,
+            counts.cut_seam,
+        )
+    log.info("%d nuclei from %d parts", total, len(parts))

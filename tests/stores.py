@@ -1,0 +1,106 @@
+"""Stores made without a slide or a network: the phantom's canvas and what a perfect network says."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nucwsi.grid import Frame, TileGrid
+from nucwsi.io.store import create_array, create_group, pack
+from nucwsi.models.checkpoint import PostProcessing, save_checkpoint
+from nucwsi.models.unet import UNet
+
+CLASSES = ("epithelial", "inflammatory", "spindle", "other")
+CONSTANTS = PostProcessing(0.5, 0.16, 1.0, dict.fromkeys(CLASSES, 5.0))
+CELL_PX = 16
+
+
+def frame_of(shape, mpp=0.5):
+    height, width = shape
+    return Frame(shape, mpp, (mpp / 2, mpp / 2), (0.0, 0.0), (2 * height, 2 * width))
+
+
+def tile_facts(frame, core_px, halo_px=112):
+    return {
+        "kind": "tiles",
+        "version": 1,
+        "frame": frame.to_dict(),
+        "core_px": core_px,
+        "halo_px": halo_px,
+        "tissue_px": CELL_PX,
+        "slide": "phantom",
+        "slide_checksum": "0" * 32,
+        "mpp_source": "phantom",
+        "vendor": "phantom",
+        "status": "ok",
+        "bad_tiles": [],
+        "tissue_um2": float(np.prod(frame.shape)) * frame.mpp**2,
+        "result_version": 1,
+    }
+
+
+def cells_of(mask):
+    """Tell which cells of `CELL_PX` hold a pixel of the mask."""
+    height, width = mask.shape
+    room = ((0, -height % CELL_PX), (0, -width % CELL_PX))
+    padded = np.pad(mask, room)
+    rows, columns = (side // CELL_PX for side in padded.shape)
+    return padded.reshape(rows, CELL_PX, columns, CELL_PX).any((1, 3)).astype(np.uint8)
+
+
+def write_tiles(path: Path, rgb, tissue, core_px, halo_px=112):
+    """Publish a canvas (3, H, W) as ``tiles.zarr.zip``; `tissue` is in cells."""
+    frame = frame_of(rgb.shape[1:])
+    folder = path.with_suffix(".folder")
+    group = create_group(folder, {"nucwsi": tile_facts(frame, core_px, halo_px)})
+    create_array(group, "0", rgb.shape, (3, core_px, core_px), "u1", 255)[:] = rgb
+    create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
+    pack(folder, path)
+    return path
+
+
+def write_maps(path: Path, maps, tissue, core_px, part=1, parts=1, constants=CONSTANTS):
+    """Publish np (H, W), hv (2, H, W), tp (C, H, W) as one part of a slide's maps."""
+    np_map, hv_map, tp_map = maps
+    grid = TileGrid(np_map.shape, core_px)
+    facts = {
+        **tile_facts(frame_of(np_map.shape), core_px),
+        "kind": "maps",
+        "classes": list(CLASSES[: len(tp_map)]),
+        "members": [{"name": "perfect", "checksum": "1" * 32}],
+        "views": 1,
+        "part": part,
+        "parts": parts,
+        "post_processing": {
+            **vars(constants),
+            "min_area_um2": {c: constants.min_area_um2[c] for c in CLASSES[: len(tp_map)]},
+        },
+    }
+    folder = path.with_suffix(".folder")
+    group = create_group(folder, {"nucwsi": facts})
+    create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
+    rows = grid.band(part, parts)
+    for name, values, dtype in (("np", np_map, "u1"), ("hv", hv_map, "i1"), ("tp", tp_map, "u1")):
+        lead = values.shape[:-2]
+        array = create_array(group, name, values.shape, (*lead, core_px, core_px), dtype, 0)
+        for at in grid.positions(rows):
+            window = (..., *grid.core(*at).slices)
+            array[window] = values[window]
+    pack(folder, path)
+    return path
+
+
+def write_member(path: Path, seed=0, widths=(4, 6, 8), classes=CLASSES, mpp=0.5, halo_px=32):
+    """Write a small checkpoint with random weights."""
+    torch.manual_seed(seed)
+    description = {
+        "name": path.stem,
+        "widths": list(widths),
+        "classes": list(classes),
+        "mpp": mpp,
+        "halo_px": halo_px,
+        "post_processing": PostProcessing(0.5, 0.16, 1.0, dict.fromkeys(classes, 5.0)),
+        "about": {"licence": "none: random weights"},
+    }
+    save_checkpoint(path, UNet(widths, len(classes)).state_dict(), description)
+    return path
