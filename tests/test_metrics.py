@@ -152,7 +152,7 @@ def test_scores_do_not_depend_on_the_numbering(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth, predicted = rng.integers(0, 6, (2, 12, 12))
     renumbered = np.concatenate([[0], rng.permutation(5) * 1000 + 1])[predicted]
-    assert metrics.panoptic(truth, predicted) == pytest.approx(metrics.panoptic(truth, renumbered))
+    assert metrics.panoptic(truth, predicted) == metrics.panoptic(truth, renumbered)
     assert metrics.dice(truth, predicted) == metrics.dice(truth, renumbered)
 
 

@@ -1,0 +1,431 @@
+"""How well instances agree with the truth: panoptic quality, AJI, Dice, detection, counts.
+
+Labels are any positive numbers, 0 is background. Overlaps are counted once per image and kept
+sparse. What cannot be known is nan, never 0 or 1: a class that neither the truth nor the
+prediction holds has no score, and a mean over classes skips it (`numpy.nanmean`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+from scipy.spatial import cKDTree
+
+Labels: TypeAlias = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Which instances of the truth and of a prediction share pixels.
+
+    Attributes
+    ----------
+    truth_labels, predicted_labels : (T,) and (P,) ndarray of int
+        Ascending, without 0.
+    truth_areas, predicted_areas : (T,) and (P,) ndarray of int
+        In pixels.
+    truth_index, predicted_index : (N,) ndarray of int
+        One overlapping pair each, as positions in the label arrays.
+    shared : (N,) ndarray of int
+        Pixels the pair shares; at least 1.
+    """
+
+    truth_labels: Labels
+    predicted_labels: Labels
+    truth_areas: Labels
+    predicted_areas: Labels
+    truth_index: Labels
+    predicted_index: Labels
+    shared: Labels
+
+    @property
+    def union(self) -> Labels:
+        """Pixels that either member of a pair holds."""
+        return (
+            self.truth_areas[self.truth_index]
+            + self.predicted_areas[self.predicted_index]
+            - self.shared
+        )
+
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        """Intersection over union of every pair."""
+        return self.shared / self.union
+
+
+def overlaps(truth: Labels, predicted: Labels) -> Overlaps:
+    """Count the pixels that instances share.
+
+    Parameters
+    ----------
+    truth, predicted : (H, W) ndarray of int
+        Instance maps of one picture.
+
+    Returns
+    -------
+    Overlaps
+
+    Raises
+    ------
+    ValueError
+        If the maps differ in shape.
+    """
+    if truth.shape != predicted.shape:
+        raise ValueError(f"truth has shape {truth.shape}, the prediction {predicted.shape}")
+    truth_labels, truth_at, truth_areas = _ranked(truth)
+    predicted_labels, predicted_at, predicted_areas = _ranked(predicted)
+    both = (truth_at > 0) & (predicted_at > 0)
+    # In 64 bits: the product of two label ranks overflows 32.
+    width = np.int64(predicted_labels.size + 1)
+    keys, shared = np.unique(truth_at[both] * width + predicted_at[both], return_counts=True)
+    return Overlaps(
+        truth_labels,
+        predicted_labels,
+        truth_areas,
+        predicted_areas,
+        keys // width - 1,
+        keys % width - 1,
+        shared,
+    )
+
+
+def _ranked(labels: Labels) -> tuple[Labels, Labels, Labels]:
+    found, ranks, areas = np.unique(labels, return_inverse=True, return_counts=True)
+    # Rank 0 is background, whether or not the picture has any.
+    foreground = found > 0
+    rank_of = np.cumsum(foreground) * foreground
+    return found[foreground], rank_of[ranks].ravel().astype(np.int64), areas[foreground]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Matches and misses, and the quality of the matches; add scores to pool them.
+
+    Attributes
+    ----------
+    tp, fp, fn : int
+        Matched, surplus and missed objects.
+    iou_sum : float
+        Sum of the matches' intersection over union; 0 where objects are points.
+    """
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+    iou_sum: float = 0.0
+
+    def __add__(self, other: Score) -> Score:
+        """Pool the objects of two scores."""
+        return Score(
+            self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.iou_sum + other.iou_sum
+        )
+
+    @property
+    def precision(self) -> float:
+        """Share of the predicted objects that are true; nan if nothing was predicted."""
+        return _ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float:
+        """Share of the true objects that were found; nan if there are none."""
+        return _ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def dq(self) -> float:
+        """Detection quality, which is the F1 score; nan if there is no object at all."""
+        return _ratio(self.tp, self.tp + 0.5 * self.fp + 0.5 * self.fn)
+
+    @property
+    def sq(self) -> float:
+        """Segmentation quality, the mean intersection over union of matches; 0 without a match."""
+        return self.iou_sum / self.tp if self.tp else 0.0 * self.dq
+
+    @property
+    def pq(self) -> float:
+        """Panoptic quality, `dq` times `sq`; nan if there is no object at all."""
+        return self.dq * self.sq
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def panoptic(truth: Labels, predicted: Labels) -> Score:
+    """Match instances whose intersection over union exceeds 0.5, which makes matches unique.
+
+    Parameters
+    ----------
+    truth, predicted : (H, W) ndarray of int
+        Instance maps of one picture.
+
+    Returns
+    -------
+    Score
+
+    References
+    ----------
+    Kirillov et al., Panoptic Segmentation, CVPR 2019.
+    """
+    found = overlaps(truth, predicted)
+    matched = found.iou[found.iou > 0.5]
+    n_truth, n_predicted = found.truth_labels.size, found.predicted_labels.size
+    return Score(
+        matched.size, n_predicted - matched.size, n_truth - matched.size, float(matched.sum())
+    )
+
+
+def class_panoptic(
+    truth: Labels,
+    truth_classes: Labels,
+    predicted: Labels,
+    predicted_classes: Labels,
+    n_classes: int,
+) -> list[Score]:
+    """Match instances within each class of one picture.
+
+    For the mPQ+ of CoNIC, add the scores of all pictures class by class and average the `pq` of
+    the classes. CoNIC adds 1e-6 to the denominators, which changes the seventh digit.
+
+    Parameters
+    ----------
+    truth, predicted : (H, W) ndarray of int
+        Instance maps.
+    truth_classes, predicted_classes : (N,) ndarray of int
+        Class of each label, in ascending order of the labels that occur in the map; one class
+        per instance, from 0. Instances of other numbers, e.g. -1, belong to no class.
+    n_classes : int
+
+    Returns
+    -------
+    list of Score
+        One per class.
+
+    Raises
+    ------
+    ValueError
+        If a map holds another number of instances than it has classes.
+    """
+    found = overlaps(truth, predicted)
+    for name, labels, classes in (
+        ("truth", found.truth_labels, truth_classes),
+        ("prediction", found.predicted_labels, predicted_classes),
+    ):
+        if labels.size != len(classes):
+            raise ValueError(f"the {name} holds {labels.size} instances but {len(classes)} classes")
+    truth_classes, predicted_classes = np.asarray(truth_classes), np.asarray(predicted_classes)
+    same = truth_classes[found.truth_index] == predicted_classes[found.predicted_index]
+    hit = same & (found.iou > 0.5)
+    hit_class, hit_iou = truth_classes[found.truth_index][hit], found.iou[hit]
+    scores = []
+    for code in range(n_classes):
+        tp = int((hit_class == code).sum())
+        fp = int((predicted_classes == code).sum()) - tp
+        fn = int((truth_classes == code).sum()) - tp
+        scores.append(Score(tp, fp, fn, float(hit_iou[hit_class == code].sum())))
+    return scores
+
+
+def aji(truth: Labels, predicted: Labels) -> float:
+    """Return the aggregated Jaccard index of one picture.
+
+    Every true nucleus is compared with the predicted one it overlaps best (of equals the one of
+    the lower label), which may serve several; what no nucleus chose counts against the prediction.
+
+    Parameters
+    ----------
+    truth, predicted : (H, W) ndarray of int
+        Instance maps.
+
+    Returns
+    -------
+    float
+        0 to 1; nan if both maps are empty.
+
+    References
+    ----------
+    Kumar et al., IEEE Transactions on Medical Imaging 36 (2017), algorithm 1.
+    """
+    found = overlaps(truth, predicted)
+    order = np.lexsort((found.predicted_index, -found.iou, found.truth_index))
+    _, first = np.unique(found.truth_index[order], return_index=True)
+    best = order[first]
+    missed = np.setdiff1d(np.arange(found.truth_labels.size), found.truth_index)
+    surplus = np.setdiff1d(np.arange(found.predicted_labels.size), found.predicted_index[best])
+    union = (
+        found.union[best].sum()
+        + found.truth_areas[missed].sum()
+        + found.predicted_areas[surplus].sum()
+    )
+    return _ratio(float(found.shared[best].sum()), float(union))
+
+
+def dice(truth: Labels, predicted: Labels) -> float:
+    """Return the Dice coefficient of nucleus against background pixels.
+
+    Parameters
+    ----------
+    truth, predicted : (H, W) ndarray of int
+        Instance maps, or masks.
+
+    Returns
+    -------
+    float
+        0 to 1; nan if both maps are empty.
+
+    Raises
+    ------
+    ValueError
+        If the maps differ in shape.
+    """
+    if truth.shape != predicted.shape:
+        raise ValueError(f"truth has shape {truth.shape}, the prediction {predicted.shape}")
+    one, other = truth > 0, predicted > 0
+    return _ratio(2.0 * (one & other).sum(), float(one.sum() + other.sum()))
+
+
+def match_centroids(
+    truth: NDArray[np.floating], predicted: NDArray[np.floating], radius: float
+) -> NDArray[np.int64]:
+    """Pair points that lie close to each other: as many as possible, then as close as possible.
+
+    The optimum is found on the sparse graph of pairs within reach. To leave a point alone is a
+    pair as well, one so expensive that no number of short distances outweighs it.
+
+    Parameters
+    ----------
+    truth, predicted : (N, 2) and (M, 2) ndarray of float
+        Row and column, in any unit.
+    radius : float
+        Largest distance of a pair, in the same unit; inclusive.
+
+    Returns
+    -------
+    (K, 2) ndarray of int
+        Positions in `truth` and in `predicted`, ascending; no point occurs twice.
+
+    Raises
+    ------
+    ValueError
+        If the radius is not positive.
+    """
+    if not radius > 0:
+        raise ValueError(f"the radius must be positive, got {radius}")
+    one = np.asarray(truth, np.float64).reshape(-1, 2)
+    other = np.asarray(predicted, np.float64).reshape(-1, 2)
+    if not len(one) or not len(other):
+        return np.zeros((0, 2), np.int64)
+    near = cKDTree(one).sparse_distance_matrix(cKDTree(other), radius, output_type="coo_matrix")
+    alone = np.arange(len(one))
+    # The solver takes a weight of 0 for a missing edge, hence shares of the radius plus 1.
+    weights = np.concatenate(
+        [near.data / radius + 1, np.full(len(one), 2.0 * min(one.shape[0], other.shape[0]) + 2)]
+    )
+    rows = np.concatenate([near.row, alone])
+    columns = np.concatenate([near.col, len(other) + alone])
+    graph = sparse.csr_array((weights, (rows, columns)), shape=(len(one), len(other) + len(one)))
+    left, right = min_weight_full_bipartite_matching(graph)
+    paired = right < len(other)
+    return np.stack([left[paired], right[paired]], axis=1).astype(np.int64)
+
+
+def detection(truth: NDArray[np.floating], predicted: NDArray[np.floating], radius: float) -> Score:
+    """Score centroids; `Score.dq` is the F1 score.
+
+    Parameters
+    ----------
+    truth, predicted : (N, 2) and (M, 2) ndarray of float
+        Row and column, in any unit; one class at a time for scores per class.
+    radius : float
+        See `match_centroids`.
+
+    Returns
+    -------
+    Score
+        With `iou_sum` 0.
+    """
+    tp = len(match_centroids(truth, predicted, radius))
+    return Score(tp, len(predicted) - tp, len(truth) - tp)
+
+
+def central_counts(
+    instances: Labels, classes: Labels, n_classes: int, margin_px: int
+) -> NDArray[np.int64]:
+    """Count the instances of each class that have a pixel in the middle of a picture.
+
+    Parameters
+    ----------
+    instances : (H, W) ndarray of int
+    classes : (N,) ndarray of int
+        Class of each label, in ascending order of the labels that occur in the map.
+    n_classes : int
+    margin_px : int
+        Pixels left off on each side; 16 of 256 in CoNIC.
+
+    Returns
+    -------
+    (n_classes,) ndarray of int
+    """
+    height, width = instances.shape
+    labels = np.unique(instances[instances > 0])
+    middle = instances[margin_px : height - margin_px, margin_px : width - margin_px]
+    present = np.asarray(classes)[np.isin(labels, middle)]
+    return np.bincount(present[(present >= 0) & (present < n_classes)], minlength=n_classes)
+
+
+def count_r2(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the coefficient of determination of the counts of each class.
+
+    As in CoNIC, with one difference: a class that occurs nowhere is nan instead of 1, which
+    would raise the mean. Where the true count never varies, 1 is for a perfect prediction and
+    0 for any other, as in scikit-learn.
+
+    Parameters
+    ----------
+    truth, predicted : (N, C) ndarray of int
+        Counts in N pictures of C classes.
+
+    Returns
+    -------
+    (C,) ndarray of float
+        At most 1, and as negative as can be.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or fewer than two pictures are given.
+    """
+    true = np.asarray(truth, np.float64)
+    guess = np.asarray(predicted, np.float64)
+    if true.shape != guess.shape or true.ndim != 2 or len(true) < 2:
+        raise ValueError(
+            f"expected two (N, C) arrays with N >= 2, got shapes {true.shape} and {guess.shape}"
+        )
+    residual = np.square(true - guess).sum(0)
+    total = np.square(true - true.mean(0)).sum(0)
+    score = np.where(residual == 0, 1.0, 0.0)
+    np.divide(total - residual, total, out=score, where=total > 0)
+    score[(true == 0).all(0) & (guess == 0).all(0)] = math.nan
+    return score
+
+
+def summed(per_picture: Iterable[list[Score]]) -> list[Score]:
+    """Pool the scores of pictures, class by class.
+
+    Parameters
+    ----------
+    per_picture : iterable of list of Score
+        From `class_panoptic`.
+
+    Returns
+    -------
+    list of Score
+        One per class.
+    """
+    return [sum(scores, Score()) for scores in zip(*per_picture, strict=True)]
