@@ -193,9 +193,9 @@ def _shared(one: LabelledTile, other: LabelledTile) -> list[tuple[int, int]]:
 def _united(pieces: list[Piece]) -> Piece:
     if len(pieces) == 1:
         return pieces[0]
-    low = np.min([(p.window.row, p.window.column) for p in pieces], axis=0).tolist()
-    high = np.max([(p.window.row_stop, p.window.column_stop) for p in pieces], axis=0).tolist()
-    window = Window(*low, high[0] - low[0], high[1] - low[1])
+    top, left = np.min([(p.window.row, p.window.column) for p in pieces], axis=0).tolist()
+    low, right = np.max([(p.window.row_stop, p.window.column_stop) for p in pieces], 0).tolist()
+    window = Window(top, left, low - top, right - left)
     mask = np.zeros(window.shape, bool)
     for piece in pieces:
         mask[piece.window.within(window).slices] |= piece.mask
