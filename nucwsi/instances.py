@@ -139,6 +139,7 @@ def split_components(
     large = np.flatnonzero(sizes[1:] >= min_marker_px) + 1
     host = components.ravel()[first[large - 1]]
     crowded = (np.bincount(host, minlength=n_components + 1) > 1) | by_marker
+    crowded[0] = False
     alone = np.flatnonzero(~crowded[1:]) + 1
     seeds = large[crowded[host]]
 

@@ -1,4 +1,4 @@
-"""Stores made without a slide or a network: the phantom's canvas and what a perfect network says."""
+"""Stores and checkpoints made without a slide and without training."""
 
 from pathlib import Path
 

@@ -100,9 +100,10 @@ def test_leftovers_of_another_ensemble_are_not_used(tmp_path, canvas, members, m
     def killed(folder, output):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(step, "pack", killed)
-        run(tmp_path, canvas, members[:1], 256)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, canvas, members[:1], 256)
     mixed = whole([run(tmp_path, canvas, members[1:], 256)])
     clean = whole([run(tmp_path, canvas, members[1:], 512)])
     for one, other in zip(mixed, clean, strict=True):

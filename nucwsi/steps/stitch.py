@@ -34,8 +34,8 @@ def _joint_facts(parts: list[Path]) -> dict[str, Any]:
     found = [int(facts["part"]) for facts in every]
     if found != list(range(1, int(every[0]["parts"]) + 1)):
         raise StoreError(
-            f"{parts[0]}: a slide of {every[0]['parts']} parts needs each of them once, got {found};"
-            " run `segment` for the others"
+            f"{parts[0]}: a slide of {every[0]['parts']} parts needs each of them once, got"
+            f" {found}; run `segment` for the others"
         )
     for facts in every[1:]:
         for key in every[0].keys() - _OF_A_PART:
@@ -72,20 +72,12 @@ def _bucket_bounds(keys: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def _deal(
-    parts: list[Path], frame: Frame, bounds: NDArray[np.int64], folder: Path
-) -> Iterator[tuple[NucleusTable, list[Path]]]:
-    """Split every table of every part into its buckets' files; yield it with what was written."""
-    number = 0
-    for path in parts:
-        for table in iter_tables(path):
-            bucket = np.searchsorted(bounds, _keys(frame, table.row, table.column), side="right")
-            written = []
-            for index in np.unique(bucket).tolist():
-                target = folder / f"{index:06d}" / f"{number:08d}.parquet"
-                write_nuclei(target, [table.take(np.flatnonzero(bucket == index))], {}, 1 << 20)
-                written.append(target)
-                number += 1
-            yield table, written
+    table: NucleusTable, bucket: NDArray[np.int64], folder: Path, name: str, facts: dict[str, Any]
+) -> None:
+    """Write the nuclei of one table into the folders of their buckets."""
+    for index in np.unique(bucket).tolist():
+        chosen = table.take(np.flatnonzero(bucket == index))
+        write_nuclei(folder / f"{index:06d}" / f"{name}.parquet", [chosen], facts, len(chosen))
 
 
 def _line_counts(table: NucleusTable, frame: Frame, core_px: int) -> LineCounts:
@@ -127,7 +119,10 @@ def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSetting
 
     decisive = {"parts": [file_checksum(path) for path in parts], "bounds": bounds.tolist()}
     with workspace(output, decisive) as place:
-        for table, _ in _deal(parts, frame, bounds, place.folder):
+        tables = (table for path in parts for table in iter_tables(path))
+        for number, table in enumerate(tables):
+            bucket = np.searchsorted(bounds, _keys(frame, table.row, table.column), side="right")
+            _deal(table, bucket, place.folder, f"{number:08d}", facts)
             counts = counts.plus(_line_counts(table, frame, core_px))
 
         def ordered() -> Iterator[NucleusTable]:

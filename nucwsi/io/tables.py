@@ -1,0 +1,286 @@
+"""The table of nuclei: GeoParquet 1.1, written and read in row groups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from nucwsi.errors import StoreError
+from nucwsi.io.store import published
+
+_MEASURES = (
+    "area_um2",
+    "perimeter_um",
+    "major_axis_um",
+    "minor_axis_um",
+    "circularity",
+    "solidity",
+    "np_mean",
+)
+_FLAGS = ("at_edge", "escalated")
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class NucleusTable:
+    """N nuclei, C classes; positions in level-0 pixels from the file's upper left.
+
+    Attributes
+    ----------
+    id : (N,) ndarray of int64
+        Owner pixel on the canvas, counted in raster order: the same in every run.
+    row, column : (N,) ndarray of float64
+        Centroid of the outline.
+    class_code : (N,) ndarray of uint8
+        Index into the classes of the checkpoint.
+    class_probabilities : (N, C) ndarray of float32
+    area_um2, perimeter_um, major_axis_um, minor_axis_um : (N,) ndarray of float32
+    circularity, solidity, np_mean : (N,) ndarray of float32
+    at_edge : (N,) ndarray of bool
+        Touches the end of the analysed area.
+    escalated : (N,) ndarray of bool
+        Belongs to a component too wide to be worked on as a whole.
+    geometry : (N,) ndarray of bytes
+        Outline as WKB; x and y.
+    bounds : (N, 4) ndarray of float64
+        xmin, ymin, xmax, ymax of the outline.
+    """
+
+    id: NDArray[np.int64]
+    row: NDArray[np.float64]
+    column: NDArray[np.float64]
+    class_code: NDArray[np.uint8]
+    class_probabilities: NDArray[np.float32]
+    area_um2: NDArray[np.float32]
+    perimeter_um: NDArray[np.float32]
+    major_axis_um: NDArray[np.float32]
+    minor_axis_um: NDArray[np.float32]
+    circularity: NDArray[np.float32]
+    solidity: NDArray[np.float32]
+    np_mean: NDArray[np.float32]
+    at_edge: NDArray[np.bool_]
+    escalated: NDArray[np.bool_]
+    geometry: NDArray[np.object_]
+    bounds: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def take(self, index: NDArray[np.intp]) -> NucleusTable:
+        """Return chosen nuclei, in the order of `index`."""
+        return NucleusTable(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @classmethod
+    def concatenated(cls, tables: list[NucleusTable]) -> NucleusTable:
+        """Join tables of the same classes, at least one."""
+        return cls(
+            **{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls)}
+        )
+
+
+def _schema(classes: tuple[str, ...]) -> pa.Schema:
+    f4 = pa.float32()
+    columns: list[tuple[str, pa.DataType]] = [
+        ("id", pa.int64()),
+        ("row", pa.float64()),
+        ("column", pa.float64()),
+        ("class", pa.dictionary(pa.int8(), pa.string())),
+        ("probability", f4),
+        *((f"p_{name}", f4) for name in classes),
+        *((name, f4) for name in _MEASURES),
+        *((name, pa.bool_()) for name in _FLAGS),
+        ("geometry", pa.binary()),
+        ("bbox", pa.struct([(side, pa.float64()) for side in _SIDES])),
+    ]
+    return pa.schema(columns)
+
+
+def _to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.Table:
+    probabilities = np.asarray(table.class_probabilities, np.float32)
+    named = pa.DictionaryArray.from_arrays(
+        pa.array(table.class_code.astype(np.int8)), pa.array(classes, pa.string())
+    )
+    columns = [
+        pa.array(table.id),
+        pa.array(table.row),
+        pa.array(table.column),
+        named,
+        pa.array(probabilities[np.arange(len(table)), table.class_code]),
+        *(pa.array(layer) for layer in np.ascontiguousarray(probabilities.T)),
+        *(pa.array(getattr(table, name)) for name in (*_MEASURES, *_FLAGS)),
+        pa.array(table.geometry, pa.binary()),
+        pa.StructArray.from_arrays(
+            [pa.array(side) for side in np.ascontiguousarray(table.bounds.T)], list(_SIDES)
+        ),
+    ]
+    return pa.table(columns, schema=_schema(classes))
+
+
+def _from_arrow(batch: pa.Table, classes: tuple[str, ...]) -> NucleusTable:
+    def column(name: str) -> NDArray[Any]:
+        return batch.column(name).to_numpy()
+
+    boxes = batch.column("bbox").combine_chunks()
+    bounds = [boxes.field(side).to_numpy() for side in _SIDES]
+    named = batch.column("class").cast(pa.string())
+    code = pc.index_in(named, value_set=pa.array(classes)).to_numpy().astype(np.uint8)
+    return NucleusTable(
+        id=column("id"),
+        row=column("row"),
+        column=column("column"),
+        class_code=code,
+        class_probabilities=np.column_stack([column(f"p_{name}") for name in classes]),
+        geometry=column("geometry"),
+        bounds=np.column_stack(bounds),
+        **{name: column(name) for name in (*_MEASURES, *_FLAGS)},
+    )
+
+
+def _geo(box: NDArray[np.float64]) -> str:
+    column: dict[str, Any] = {
+        "encoding": "WKB",
+        "geometry_types": ["Polygon"],
+        "crs": None,
+        "covering": {"bbox": {side: ["bbox", side] for side in _SIDES}},
+    }
+    if np.isfinite(box).all():
+        column["bbox"] = box.tolist()
+    described = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    return json.dumps(described)
+
+
+def _grouped(tables: Iterable[NucleusTable], size: int) -> Iterator[NucleusTable]:
+    """Regroup tables so that all but the last hold `size` nuclei."""
+    waiting: list[NucleusTable] = []
+    for table in tables:
+        waiting.append(table)
+        while sum(len(t) for t in waiting) >= size:
+            joined = NucleusTable.concatenated(waiting)
+            yield joined.take(np.arange(size))
+            waiting = [joined.take(np.arange(size, len(joined)))]
+    if sum(len(t) for t in waiting):
+        yield NucleusTable.concatenated(waiting)
+
+
+def write_nuclei(
+    path: Path, tables: Iterable[NucleusTable], facts: dict[str, Any], row_group: int
+) -> None:
+    """Write a table of nuclei, whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    tables : iterable of NucleusTable
+        Consumed one at a time.
+    facts : dict
+        Plain JSON types for the file's ``nucwsi`` metadata, with ``classes``; it is read after the
+        last table, so a generator of tables may complete it.
+    row_group : int
+        Nuclei per row group.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
+    classes = tuple(facts["classes"])
+    box = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    with published(path) as aside:
+        with pq.ParquetWriter(aside, _schema(classes), compression="zstd") as writer:
+            for table in _grouped(tables, row_group):
+                box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
+                box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
+                writer.write_table(_to_arrow(table, classes), row_group_size=row_group)
+            writer.add_key_value_metadata({"geo": _geo(box), "nucwsi": json.dumps(facts)})
+
+
+def _open(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
+    try:
+        file = pq.ParquetFile(path)
+        facts: dict[str, Any] = json.loads(file.metadata.metadata[b"nucwsi"])
+        kind = facts["kind"]
+    except FileNotFoundError:
+        raise StoreError(f"{path}: does not exist; run the step that makes it") from None
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{path}: is not a nucwsi table of nuclei ({error}); make it again"
+        ) from None
+    if kind != "nuclei":
+        raise StoreError(f"{path}: holds {kind!r}, expected 'nuclei'")
+    return file, facts
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read what a table says of its slide and its making.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    StoreError
+        If it is missing, damaged or no table of nuclei.
+    """
+    file, facts = _open(path)
+    file.close()
+    return facts
+
+
+def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
+    """Read whole columns.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    columns : list of str
+        Names in the file, not ``geometry`` or ``bbox``. ``class`` comes as text.
+
+    Returns
+    -------
+    dict of str to ndarray
+
+    Raises
+    ------
+    StoreError
+        As `read_facts`.
+    """
+    file, _ = _open(path)
+    with file:
+        table = file.read(columns=columns)
+        return {name: table.column(name).to_numpy() for name in columns}
+
+
+def iter_tables(path: Path) -> Iterator[NucleusTable]:
+    """Read a table row group by row group.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Yields
+    ------
+    NucleusTable
+
+    Raises
+    ------
+    StoreError
+        As `read_facts`.
+    """
+    file, facts = _open(path)
+    with file:
+        for group in range(file.num_row_groups):
+            yield _from_arrow(file.read_row_group(group), tuple(facts["classes"]))
