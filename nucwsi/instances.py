@@ -151,8 +151,8 @@ def split_components(
         return Instances(labels, component_first[alone - 1])
     seed_number = np.zeros(n_markers + 1, np.int32)
     seed_number[seeds] = np.arange(1, len(seeds) + 1) + len(alone)
-    cut = watershed(edges, seed_number[markers], mask=crowded[components])
-    labels += cut.astype(np.int32)
+    mask = crowded[components]
+    labels += watershed(edges, seed_number[markers], mask=mask)  # type: ignore[no-untyped-call]
     return Instances(labels, np.concatenate([component_first[alone - 1], first[seeds - 1]]))
 
 

@@ -82,7 +82,7 @@ class LineCounts(NamedTuple):
 
     def plus(self, other: LineCounts) -> LineCounts:
         """Add the counts of other nuclei."""
-        return LineCounts(*(one + two for one, two in zip(self, other, strict=True)))
+        return LineCounts._make(one + two for one, two in zip(self, other, strict=True))
 
 
 def line_counts(

@@ -2,6 +2,7 @@
 
 import inspect
 import textwrap
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ SETTINGS = SegmentSettings()
 
 
 def nuclei_of(folder, maps, tissue, core_px, parts=1):
-    """Run segment and stitch on maps; return the table in the order of ids, and the audit's file."""
+    """Run segment and stitch on maps; return the table in the order of ids."""
     paths = [
         write_maps(folder / f"m{k}.zarr.zip", maps, tissue, core_px, k, parts)
         for k in range(1, parts + 1)
@@ -149,12 +150,10 @@ def test_a_planted_error_of_one_pixel_is_noticed(
     namespace = dict(vars(step))
     exec(source.replace(honest, planted), namespace)  # noqa: S102
     monkeypatch.setattr(step._Segmenter, "core", namespace["core"])
-    try:
-        found = nuclei_of(tmp_path, *scene[1:], 256)
-    except StoreError as error:
-        assert "owned twice" in str(error)
-    else:
-        assert len(found) != len(reference)
+    doubled = "<=" in planted or "grown" in planted
+    noticed = pytest.raises(StoreError, match="owned twice") if doubled else nullcontext()
+    with noticed:
+        assert len(nuclei_of(tmp_path, *scene[1:], 256)) < len(reference)
 
 
 def test_empty_maps_give_an_empty_table(tmp_path):

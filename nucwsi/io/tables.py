@@ -194,13 +194,15 @@ def write_nuclei(
     """
     classes = tuple(facts["classes"])
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    with published(path) as aside:
-        with pq.ParquetWriter(aside, _schema(classes), compression="zstd") as writer:
-            for table in _grouped(tables, row_group):
-                box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
-                box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
-                writer.write_table(_to_arrow(table, classes), row_group_size=row_group)
-            writer.add_key_value_metadata({"geo": _geo(box), "nucwsi": json.dumps(facts)})
+    with (
+        published(path) as aside,
+        pq.ParquetWriter(aside, _schema(classes), compression="zstd") as writer,
+    ):
+        for table in _grouped(tables, row_group):
+            box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
+            box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
+            writer.write_table(_to_arrow(table, classes), row_group_size=row_group)
+        writer.add_key_value_metadata({"geo": _geo(box), "nucwsi": json.dumps(facts)})
 
 
 def _open(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:

@@ -122,6 +122,10 @@ class _Segmenter:
         self.work = _find_work(maps, constants.np_level)
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
 
+    def nuclei(self, job: tuple[int, int] | Window) -> Iterator[NucleusTable]:
+        """Yield the nuclei of a core, given by its position, or of a block."""
+        return self.block(job) if isinstance(job, Window) else self.core(job)
+
     def core(self, position: tuple[int, int]) -> Iterator[NucleusTable]:
         """Yield the nuclei of all components that a core owns, giants excepted."""
         grid = self.maps.grid
@@ -275,9 +279,9 @@ def segment(
             cores = [at for at in opened.grid.positions(rows) if opened.has_tissue(*at)]
             blocks = segmenter.blocks(rows)
             with progress("segment", len(cores) + len(blocks), "tiles") as advance:
-                for job in (*cores, *blocks):
-                    found = segmenter.block(job) if isinstance(job, Window) else segmenter.core(job)
-                    for table in found:
+                jobs: list[tuple[int, int] | Window] = [*cores, *blocks]
+                for job in jobs:
+                    for table in segmenter.nuclei(job):
                         n_nuclei += len(table.id)
                         yield table
                     advance(1)
