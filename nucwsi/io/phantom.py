@@ -52,9 +52,8 @@ def write_phantom(path: Path, phantom: Phantom) -> Path:
     if path.suffix.lower() not in {".tif", ".tiff"}:
         raise ConfigError(f"{path}: a phantom is a TIFF; let its name end in .tiff")
     truth = path.with_name(f"{path.stem}.truth.geojson")
-    with published(truth) as aside:
-        _write_truth(aside, phantom)
-    with published(path) as aside:
+    with published(truth) as truth_aside, published(path) as aside:
+        _write_truth(truth_aside, phantom)
         _write_pyramid(aside, phantom)
     return truth
 
@@ -83,7 +82,7 @@ def _write_pyramid(path: Path, phantom: Phantom) -> None:
                 shape=(*shape, 3),
                 dtype=np.uint8,
                 tile=(_TILE, _TILE),
-                photometric="ycbcr",
+                photometric="rgb",  # of the input; the file holds YCbCr
                 compression="jpeg",
                 compressionargs={"level": 90},
                 subsampling=(2, 2),

@@ -176,6 +176,10 @@ class Anatomy:
         """Return a number that is positive where inflammatory cells crowd."""
         return self._wave(2, 500, rows, columns) - 0.5
 
+    def cloud(self, rows: Coordinates, columns: Coordinates) -> Any:
+        """Return a number around 0 by which the eosin varies from cell to cell."""
+        return self._wave(3, 28, rows, columns)
+
     def across(self, rows: Coordinates, columns: Coordinates) -> Any:
         """Return the distance across the fibres in µm: its level lines are the fibres."""
         bent = 45 * self._wave(0, 450, rows, columns)

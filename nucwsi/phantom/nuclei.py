@@ -308,7 +308,7 @@ class Layout:
     def _sheet(self) -> dict[tuple[int, int], list[Nucleus]]:
         row, column, radius = self.anatomy.sheet
         rng = self._random(1)
-        pitch, size = 7.2 / self.anatomy.mpp, 4.4 / self.anatomy.mpp
+        pitch, size = 7.2 / self.anatomy.mpp, 4.0 / self.anatomy.mpp
         count = math.ceil(radius / pitch / 0.866)
         a, b = np.mgrid[-count : count + 1, -count : count + 1].reshape(2, -1)
         sites = np.stack([a * 0.866, b + a % 2 / 2], axis=1) * pitch
@@ -316,7 +316,7 @@ class Layout:
         sites = sites[np.hypot(*sites.T) < radius - size] + (row, column)
         blocks: dict[tuple[int, int], list[Nucleus]] = {}
         for (r, c), radii in zip(sites, _packed(sites, size, "epithelial", rng), strict=True):
-            name = "epithelial" if rng.random() < 0.75 else "inflammatory"
+            name = "epithelial" if rng.random() < 0.5 else "inflammatory"
             nucleus = Nucleus(0, "sheet", name, (float(r), float(c)), (size, size), 0.0, radii)
             blocks.setdefault((int(r // self.block_px), int(c // self.block_px)), []).append(
                 nucleus
@@ -342,7 +342,7 @@ class Layout:
         for nucleus in self._throw(row, column):
             if not _clashes(nucleus.discs, taken, self._gap_px):
                 taken = np.concatenate([taken, nucleus.discs])
-                nuclei.append(nucleus)
+                nuclei.append(replace(nucleus, kind=self._situation(nucleus)))
         first = (row * self.n_columns + column) * 4096 + 1
         return [replace(nucleus, id=first + index) for index, nucleus in enumerate(nuclei)]
 
@@ -359,9 +359,7 @@ class Layout:
             places < self.anatomy.shape
         ).all(1)
         for r, c in places[wanted & (self.anatomy.tissue(rows, columns) > 0)].tolist():
-            nucleus = self._draw("interior", self._class_at(r, c, rng), (r, c), rng)
-            kind = self._situation(nucleus)
-            yield nucleus if kind == "interior" else replace(nucleus, kind=kind)
+            yield self._draw("interior", self._class_at(r, c, rng), (r, c), rng)
 
     def _situation(self, nucleus: Nucleus) -> str:
         outline = nucleus.outline

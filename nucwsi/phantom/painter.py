@@ -37,10 +37,10 @@ class _Look:
 
 
 _LOOKS = {
-    "epithelial": _Look(0.62, 0.38, 0.17, 1.3, 0.12),
-    "inflammatory": _Look(1.25, 0.05, 0.28, 0.0, 0.12),
-    "spindle": _Look(0.95, 0.12, 0.18, 0.2, 0.15),
-    "other": _Look(1.15, 0.10, 0.40, 0.5, 0.30),
+    "epithelial": _Look(0.58, 0.45, 0.26, 1.3, 0.18),
+    "inflammatory": _Look(1.25, 0.10, 0.20, 0.0, 0.15),
+    "spindle": _Look(0.90, 0.15, 0.22, 0.2, 0.18),
+    "other": _Look(1.10, 0.10, 0.32, 0.5, 0.30),
 }
 
 
@@ -112,7 +112,12 @@ class Phantom:
 
     @cached_property
     def _textures(self) -> dict[str, NDArray[np.float32]]:
-        sigmas = {"grain": (1.4, 1.4), "fibre": (1.6, 22.0), "chromatin": (2.0, 2.0)}
+        sigmas = {
+            "grain": (1.4, 1.4),
+            "fibre": (1.6, 22.0),
+            "bundle": (6.0, 60.0),
+            "chromatin": (1.8, 1.8),
+        }
         return {
             name: texture(self.seed, 20 + index, sigma)
             for index, (name, sigma) in enumerate(sigmas.items())
@@ -174,18 +179,18 @@ class Phantom:
         # Haematoxylin and eosin of cytoplasm, fibres and glass.
         anatomy, step = self._anatomy, 8
         tissue = _rise(spread(anatomy.tissue, window, 4) / 2.5)
-        nest = _rise(spread(anatomy.epithelium, window, step) * 4 + 0.5)
+        nest = _rise(spread(anatomy.epithelium, window, step) * 2.5 + 0.5)
+        cloud = spread(anatomy.cloud, window, step)
         across = spread(anatomy.across, window, step) / _TEXEL_UM
         along = spread(anatomy.along, window, step) / _TEXEL_UM
         fibre = look_up(self._textures["fibre"], across, along)
-        band = look_up(self._textures["fibre"], across / 5 + 200, along / 5)
+        bundle = look_up(self._textures["bundle"], across / 2, along / 2)
         rows, columns = self._texels(window)
         grain = look_up(self._textures["grain"], rows, columns)
-        stroma = np.clip(0.34 + 0.12 * fibre + 0.16 * band, 0.03, None)
-        stroma *= 0.35 + 0.65 * _rise(0.9 + 0.8 * band)
-        plasma = 0.34 + 0.05 * grain
-        eosin = tissue * (nest * plasma + (1 - nest) * stroma)
-        stain = tissue * (nest * (0.20 + 0.035 * grain) + (1 - nest) * (0.05 + 0.012 * grain))
+        stroma = (0.40 + 0.08 * fibre + 0.07 * cloud) * (0.3 + 0.7 * _rise(0.8 + 0.5 * bundle))
+        eosin = tissue * (nest * (0.34 + 0.05 * grain + 0.05 * cloud) + (1 - nest) * stroma)
+        stain = nest * (0.17 + 0.03 * grain + 0.05 * cloud) + (1 - nest) * (0.07 + 0.02 * fibre)
+        stain *= tissue
         return stain, eosin
 
     def _texels(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -217,7 +222,7 @@ class Phantom:
             self._textures["chromatin"], texel_rows + shift[0], texel_columns + shift[1]
         )
         strength = rng.lognormal(0, look.spread)
-        inside = look.stain * (1 + look.chromatin * grain)
+        inside = look.stain * (1 + look.chromatin * np.maximum(grain, -1))
         inside += look.rim * np.exp(-np.square((distance + 0.45 / self.mpp) * self.mpp / 0.4))
         for _ in range(rng.poisson(look.nucleoli)):
             row, column = nucleus.centre + rng.normal(0, 0.3, 2) * min(nucleus.axes)
