@@ -6,8 +6,9 @@ import json
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -22,14 +23,14 @@ from nucwsi.phantom import CLASSES, Nucleus, Phantom
 _TILE = 256
 #: The pyramid ends where the longer side is at most this many pixels.
 _SMALLEST = 1024
-#: How many pixels are painted at once.
-_STRIP = 4096
+#: How many columns are painted at once.
+_AT_ONCE = 4096
 
 
 def write_phantom(path: Path, phantom: Phantom) -> Path:
     """Write a phantom as a pyramidal tiled JPEG TIFF, and its truth beside it.
 
-    Memory does not grow with the slide; the upper levels take scratch space on disk.
+    Memory grows with the width of the slide only; the upper levels take scratch space on disk.
 
     Parameters
     ----------
@@ -63,22 +64,18 @@ def _write_pyramid(path: Path, phantom: Phantom) -> None:
     n_levels = 1
     while max(height, width) >> (n_levels - 1) > _SMALLEST:
         n_levels += 1
-    shapes = [(max(1, height >> level), max(1, width >> level)) for level in range(n_levels)]
-    scratch: list[NDArray[np.uint8]] = []
-    # Raw levels are some ten times larger than their JPEG; classic TIFF ends at 4 GB.
+    # The levels are some ten times smaller than their pixels; classic TIFF ends at 4 GB.
     bigtiff = height * width > 4 << 30
-    with (
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=".phantom-") as folder,
-        tifffile.TiffWriter(path, bigtiff=bigtiff) as tiff,
-    ):
-        for level, shape in enumerate(shapes):
-            if level + 1 < n_levels:
-                name = Path(folder) / str(level)
-                scratch.append(np.memmap(name, np.uint8, "w+", shape=(*shapes[level + 1], 3)))
-            half = scratch[level] if level + 1 < n_levels else None
+    with ExitStack() as stack:
+        tiff = stack.enter_context(tifffile.TiffWriter(path, bigtiff=bigtiff))
+        strips = _painted(phantom)
+        for level in range(n_levels):
+            shape = height >> level, width >> level
+            # Without a name, so nothing is left behind; the folder has room for the slide itself.
+            half = stack.enter_context(tempfile.TemporaryFile(dir=path.parent))
             per_cm = 1e4 / (phantom.mpp * 2**level)
             tiff.write(
-                _tiles(phantom, scratch[level - 1] if level else None, half),
+                _tiles(strips, half),
                 shape=(*shape, 3),
                 dtype=np.uint8,
                 tile=(_TILE, _TILE),
@@ -93,24 +90,33 @@ def _write_pyramid(path: Path, phantom: Phantom) -> None:
                 software=False,
                 description=f"nucwsi phantom, seed {phantom.seed}" if level == 0 else None,
             )
+            half.seek(0)
+            strips = _read(half, width >> (level + 1))
 
 
-def _tiles(
-    phantom: Phantom, source: NDArray[np.uint8] | None, half: NDArray[np.uint8] | None
-) -> Iterator[NDArray[np.uint8]]:
-    # Tiles of one level in raster order; the next level is filled on the way.
-    height, width = phantom.shape if source is None else source.shape[:2]
+def _painted(phantom: Phantom) -> Iterator[NDArray[np.uint8]]:
+    # Level 0 in strips as high as a tile.
+    height, width = phantom.shape
     for top in range(0, height, _TILE):
         rows = min(_TILE, height - top)
-        for left in range(0, width, _STRIP):
-            window = Window(top, left, rows, min(_STRIP, width - left))
-            strip = phantom.paint(window) if source is None else np.array(source[window.slices])
-            if half is not None:
-                small = _halved(strip)
-                place = half[top // 2 : top // 2 + len(small), left // 2 :]
-                place[:, : small.shape[1]] = small[: len(place), : place.shape[1]]
-            for column in range(0, window.width, _TILE):
-                yield np.ascontiguousarray(strip[:, column : column + _TILE])
+        parts = [
+            phantom.paint(Window(top, left, rows, min(_AT_ONCE, width - left)))
+            for left in range(0, width, _AT_ONCE)
+        ]
+        yield np.concatenate(parts, axis=1)
+
+
+def _read(file: BinaryIO, width: int) -> Iterator[NDArray[np.uint8]]:
+    while data := file.read(_TILE * width * 3):
+        yield np.frombuffer(data, np.uint8).reshape(-1, width, 3)
+
+
+def _tiles(strips: Iterator[NDArray[np.uint8]], half: BinaryIO) -> Iterator[NDArray[np.uint8]]:
+    # Tiles of one level in raster order; the pixels of the next are put aside on the way.
+    for strip in strips:
+        half.write(_halved(strip).tobytes())
+        for column in range(0, strip.shape[1], _TILE):
+            yield np.ascontiguousarray(strip[:, column : column + _TILE])
 
 
 def _halved(strip: NDArray[np.uint8]) -> NDArray[np.uint8]:

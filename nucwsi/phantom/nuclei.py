@@ -191,10 +191,11 @@ class Layout:
         self.density = density
         self.n_rows, self.n_columns = (math.ceil(side / block_px) for side in anatomy.shape)
         self._gap_px = _GAP_UM / anatomy.mpp
-        # Enough for several rows of blocks of the widest slides; older ones are made again.
-        self._proposed = lru_cache(4096)(self._propose)
-        self._fixed = lru_cache(4096)(self._fix)
-        self.block = lru_cache(4096)(self._fill)
+        # Enough to go through a slide row by row; older blocks are made again.
+        kept = 64 + 5 * self.n_columns
+        self._proposed = lru_cache(kept)(self._propose)
+        self._fixed = lru_cache(kept)(self._fix)
+        self.block = lru_cache(kept)(self._fill)
 
     def touching(self, window: Window) -> Iterator[Nucleus]:
         """Yield the nuclei whose box meets a window, always in the same order.
