@@ -36,12 +36,12 @@ class TileSettings(Section):
     tissue_margin_um: float = _field(
         16.0, "how far the analysed area reaches beyond the found tissue, in µm", ge=0, le=1000
     )
-    min_tissue_um2: float = _field(20000.0, "smaller pieces of tissue are ignored, in µm²", ge=0)
+    min_tissue_um2: float = _field(4000.0, "smaller pieces of tissue are ignored, in µm²", ge=0)
     objective_power: bool = _field(
         False, "where a slide has no mpp, trust its objective power (10 / power µm)"
     )
     max_bad_tiles: float = _field(
-        0.01, "share of unreadable tiles up to which a slide is analysed as degraded", ge=0, le=1
+        0.05, "share of unreadable tissue up to which a slide is analysed as degraded", ge=0, le=1
     )
 
 

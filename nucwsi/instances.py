@@ -152,7 +152,7 @@ def split_components(
     seed_number = np.zeros(n_markers + 1, np.int32)
     seed_number[seeds] = np.arange(1, len(seeds) + 1) + len(alone)
     mask = crowded[components]
-    labels += watershed(edges, seed_number[markers], mask=mask)  # type: ignore[no-untyped-call]
+    labels += watershed(edges, seed_number[markers], mask=mask)
     return Instances(labels, np.concatenate([component_first[alone - 1], first[seeds - 1]]))
 
 

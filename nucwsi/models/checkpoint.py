@@ -175,9 +175,7 @@ def read_card(name: str) -> Card:
             about=dict(described["about"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: its description lacks {error}; export it again"
-        ) from None
+        raise CheckpointError(f"{path}: its description lacks {error}; export it again") from None
     strangers = set(constants.min_area_um2) ^ set(classes)
     if not classes or len(set(classes)) != len(classes) or strangers:
         raise CheckpointError(

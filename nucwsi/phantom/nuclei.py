@@ -266,7 +266,7 @@ class Layout:
         top, left, side = row * self.block_px, column * self.block_px, self.block_px
         groups = []
         if row and column:
-            if (row % 4, column % 4) == (2, 2) or rng.random() < 0.1:
+            if (row + 2 * column) % 7 == 4 or rng.random() < 0.1:
                 groups.append(_Group(3 + rng.random(), [self._giant((top, left), rng)]))
             else:
                 nucleus = self._draw("corner", self._class_at(top, left, rng), (top, left), rng)

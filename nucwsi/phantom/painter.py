@@ -99,7 +99,7 @@ class Phantom:
         # The sheet lies on a corner of 512 px cores where there is one.
         step = 2 * self._block_px if min(self.shape) > 5 * self._block_px else 1.0
         row, column = (max(1, round(0.5 * side / step)) * step for side in self.shape)
-        radius = min(110 / self.mpp, 0.2 * min(self.shape))
+        radius = min(110 / self.mpp, 0.15 * min(self.shape))
         return Anatomy(self.shape, self.mpp, self.seed, (row, column, radius))
 
     @cached_property

@@ -230,7 +230,7 @@ def train(
         if not torch.isfinite(loss):
             raise ConfigError(f"the loss at step {step} is {float(loss)}; lower `learning_rate`")
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
         optimiser.step()
         average.update_parameters(network)

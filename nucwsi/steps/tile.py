@@ -1,0 +1,356 @@
+"""`tile`: the slide's tissue at the model's mpp, on one canvas."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+import zarr
+from numpy.typing import NDArray
+
+from nucwsi import RESULT_VERSION
+from nucwsi.config import TileSettings
+from nucwsi.errors import SlideError
+from nucwsi.grid import Frame, TileGrid, Window
+from nucwsi.io.geojson import write_tissue
+from nucwsi.io.mpp import MppClaim, choose_mpp
+from nucwsi.io.slide import Slide, open_slide
+from nucwsi.io.store import (
+    Workspace,
+    create_array,
+    create_group,
+    file_checksum,
+    pack,
+    workspace,
+)
+from nucwsi.resample import area_average, area_taps, reduced
+from nucwsi.steps.progress import progress
+from nucwsi.tissue import Piece, find_tissue, grown, looks_fluorescent, looks_miscoloured, pieces
+
+log = logging.getLogger(__name__)
+
+#: Canvas pixels per pixel of the overview and of the tissue mask, along each axis.
+CELL_PX = 16
+
+#: Reduction of the pyramid's levels; each core owns whole chunks of all of them.
+_LEVELS = (1, 4, 16)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """From which level, and how, the canvas is read."""
+
+    slide: Slide
+    frame: Frame
+
+    def read(self, window: Window, cell_px: int) -> tuple[NDArray[np.uint8], list[Window]]:
+        """Average `cell_px` x `cell_px` canvas pixels into one, for a window of such cells.
+
+        The answer is (H, W, 3), with the cells (in pixels of the answer) that could not be read.
+        """
+        factors = [scale * cell_px for scale in self.frame.scale]
+        level = self._level(min(factors))
+        down = self.slide.levels[level].downsample
+        taps = [
+            area_taps(start, stop, factor / reduction, origin / reduction)
+            for start, stop, factor, reduction, origin in zip(
+                (window.row, window.column),
+                (window.row_stop, window.column_stop),
+                factors,
+                down,
+                self.frame.origin_px,
+                strict=True,
+            )
+        ]
+        rows, columns = taps
+        source = Window(
+            rows.first, columns.first, rows.stop - rows.first, columns.stop - columns.first
+        )
+        pixels, bad = self.slide.read(level, source)
+        spoilt = [
+            _covered(piece.within(source), factors[0] / down[0], factors[1] / down[1], window)
+            for piece in bad
+        ]
+        return area_average(pixels, rows, columns), spoilt
+
+    def _level(self, factor: float) -> int:
+        """Choose the coarsest level that is still finer than the target and exact to read."""
+        best = 0
+        for index, level in enumerate(self.slide.levels):
+            if level.exact and max(level.downsample) <= factor * 1.01:
+                best = index
+        return best
+
+
+def _covered(piece: Window, rows: float, columns: float, window: Window) -> Window:
+    top, left = int(piece.row / rows), int(piece.column / columns)
+    bottom = min(math.ceil(piece.row_stop / rows), window.height)
+    right = min(math.ceil(piece.column_stop / columns), window.width)
+    return Window(top, left, max(1, bottom - top), max(1, right - left))
+
+
+def _frame(slide: Slide, claim: MppClaim, mpp: float) -> Frame:
+    bounds = slide.bounds
+    shape = (
+        max(1, math.ceil(bounds.height * claim.rows / mpp - 1e-6)),
+        max(1, math.ceil(bounds.width * claim.columns / mpp - 1e-6)),
+    )
+    origin = (float(bounds.row), float(bounds.column))
+    return Frame(shape, mpp, (claim.rows, claim.columns), origin, slide.levels[0].shape)
+
+
+def _overview(source: _Source) -> tuple[NDArray[np.uint8], float]:
+    """Read the whole canvas at one pixel per cell; also return the share that is unreadable."""
+    height, width = (-(-side // CELL_PX) for side in source.frame.shape)
+    view = np.empty((height, width, 3), np.uint8)
+    strip, spoilt = 64, 0
+    for row in range(0, height, strip):
+        for column in range(0, width, strip):
+            window = Window(row, column, min(strip, height - row), min(strip, width - column))
+            view[window.slices], bad = source.read(window, CELL_PX)
+            spoilt += sum(piece.height * piece.width for piece in bad)
+    return view, spoilt / (height * width)
+
+
+def _too_much_unreadable(path: Path, share: float, limit: float) -> SlideError:
+    return SlideError(
+        f"{path}: {share:.1%} of it cannot be read, more than max_bad_tiles = {limit:.1%}; copy the"
+        " slide anew, or raise that setting"
+    )
+
+
+def _find(source: _Source, settings: TileSettings) -> NDArray[np.bool_]:
+    """Find the cells in which the network is to be asked."""
+    path, frame = source.slide.path, source.frame
+    overview, spoilt = _overview(source)
+    if spoilt > settings.max_bad_tiles:
+        raise _too_much_unreadable(path, spoilt, settings.max_bad_tiles)
+    if looks_fluorescent(overview):
+        raise SlideError(f"{path}: has a dark background; nucwsi analyses brightfield H&E only")
+    if looks_miscoloured(overview):
+        raise SlideError(
+            f"{path}: its colours are false (YCbCr read as RGB: the header contradicts the stream);"
+            " convert it anew with the right photometric interpretation"
+        )
+    if settings.tissue == "all":
+        return np.ones(overview.shape[:2], bool)
+    cell_um = CELL_PX * frame.mpp
+    mask = find_tissue(overview, math.ceil(settings.min_tissue_um2 / cell_um**2))
+    return grown(mask, math.ceil(settings.tissue_margin_um / cell_um))
+
+
+def _outlines(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
+    """Bring the outlines of the pieces to level-0 pixels, cut at the end of the canvas."""
+    canvas = shapely.box(0, 0, frame.shape[1], frame.shape[0])
+
+    def on_slide(piece: Piece) -> shapely.Polygon:
+        outline = shapely.transform(piece.outline, lambda xy: xy * CELL_PX).intersection(canvas)
+        return shapely.transform(outline, lambda xy: frame.to_level0(xy[:, ::-1])[:, ::-1])
+
+    return [on_slide(piece) for piece in pieces(mask)]
+
+
+class _Canvas:
+    """The arrays of the store that is being made."""
+
+    def __init__(self, folder: Path, grid: TileGrid, facts: dict[str, Any]) -> None:
+        self.grid = grid
+        self.group = create_group(folder, {**_ome(facts), "nucwsi": facts})
+        self.levels = [self._array(str(n), factor) for n, factor in enumerate(_LEVELS)]
+
+    def _array(self, name: str, factor: int) -> zarr.Array[Any]:
+        height, width = (-(-side // factor) for side in self.grid.shape)
+        chunk = self.grid.core_px // factor
+        return create_array(self.group, name, (3, height, width), (3, chunk, chunk), "u1", 255)
+
+    def write(self, core: Window, rgb: NDArray[np.uint8]) -> None:
+        """Write a core (3, H, W) into every level."""
+        for array, factor in zip(self.levels, _LEVELS, strict=True):
+            small = reduced(rgb, factor) if factor > 1 else rgb
+            top, left = core.row // factor, core.column // factor
+            rows, columns = (
+                slice(a, a + n) for a, n in zip((top, left), small.shape[1:], strict=True)
+            )
+            array[:, rows, columns] = small
+
+
+def _ome(facts: dict[str, Any]) -> dict[str, Any]:
+    mpp = facts["frame"]["mpp"]
+    axes = [{"name": "c", "type": "channel"}]
+    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    datasets = [
+        {
+            "path": str(n),
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [1.0, factor * mpp, factor * mpp]}
+            ],
+        }
+        for n, factor in enumerate(_LEVELS)
+    ]
+    window = {"min": 0, "max": 255, "start": 0, "end": 255}
+    channels = [
+        {"label": label, "color": colour, "active": True, "window": window}
+        for label, colour in (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
+    ]
+    scales = {"version": "0.4", "name": facts["slide"], "axes": axes, "datasets": datasets}
+    return {"multiscales": [scales], "omero": {"channels": channels, "rdefs": {"model": "color"}}}
+
+
+def _cores(grid: TileGrid, seen: NDArray[np.bool_]) -> Iterator[tuple[str, Window]]:
+    """List the cores that some window around tissue sees."""
+    for row, column in grid.positions():
+        core = grid.core(row, column)
+        rows = slice(core.row // CELL_PX, -(-core.row_stop // CELL_PX))
+        columns = slice(core.column // CELL_PX, -(-core.column_stop // CELL_PX))
+        if seen[rows, columns].any():
+            yield f"{row},{column}", core
+
+
+def _spoilt(place: Workspace) -> list[list[int]]:
+    """Return the bad tiles noted so far: row, column, height and width on the canvas."""
+    keys = sorted(key for key in place.done if key.startswith("bad "))
+    return [[int(number) for number in key.split()[1:]] for key in keys]
+
+
+def _fill(
+    source: _Source,
+    canvas: _Canvas,
+    cores: list[tuple[str, Window]],
+    place: Workspace,
+    threads: int,
+) -> None:
+    jobs = [(key, core) for key, core in cores if key not in place.done]
+    if len(jobs) < len(cores):
+        log.info("resuming: %d of %d tiles are done", len(cores) - len(jobs), len(cores))
+    with ThreadPoolExecutor(threads) as pool, progress("tile", len(jobs), "tiles") as advance:
+        # A window of jobs, not all of them: finished pictures must not pile up.
+        for start in range(0, len(jobs), 2 * threads):
+            batch = jobs[start : start + 2 * threads]
+            pictures = pool.map(lambda job: source.read(job[1], 1), batch)
+            for (key, core), (pixels, bad) in zip(batch, pictures, strict=True):
+                canvas.write(core, np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+                for piece in bad:
+                    at = (core.row + piece.row, core.column + piece.column, *piece.shape)
+                    place.mark("bad " + " ".join(map(str, at)))
+                place.mark(key)
+                advance(1)
+
+
+def tile(
+    slide: Path,
+    output: Path,
+    tissue_output: Path,
+    settings: TileSettings,
+    *,
+    name: str,
+    mpp: float,
+    halo_px: int,
+    slide_mpp: float | None = None,
+    threads: int = 1,
+) -> None:
+    """Bring a slide's tissue to the working mpp; a killed run goes on at its last finished tile.
+
+    Parameters
+    ----------
+    slide : pathlib.Path
+    output : pathlib.Path
+        ``tiles.zarr.zip``.
+    tissue_output : pathlib.Path
+        ``tissue.geojson``: the outlines of the pieces of tissue.
+    settings : TileSettings
+    name : str
+        The slide's name in all results.
+    mpp : float
+        Working resolution in µm per pixel, the checkpoint's.
+    halo_px : int
+        Margin that the ensemble needs, in pixels of the canvas.
+    slide_mpp : float, optional
+        The user's word on level 0, in µm per pixel.
+    threads : int
+        Tiles that are read at once.
+
+    Raises
+    ------
+    SlideError
+        If the slide cannot be read or must not be analysed.
+    StoreError
+        If an output cannot be written.
+    """
+    with open_slide(slide) as opened:
+        claim = choose_mpp(
+            str(slide),
+            opened.claims,
+            override=slide_mpp,
+            objective_power=opened.objective_power,
+            trust_power=settings.objective_power,
+        )
+        if claim.rows > 2 * mpp:
+            raise SlideError(
+                f"{slide}: {claim.rows:g} µm per pixel is too coarse for a model of {mpp:g} µm per"
+                " pixel; scan at 20x or more"
+            )
+        frame = _frame(opened, claim, mpp)
+        facts: dict[str, Any] = {
+            "kind": "tiles",
+            "version": 1,
+            "frame": frame.to_dict(),
+            "core_px": settings.core_px,
+            "halo_px": halo_px,
+            "tissue_px": CELL_PX,
+            "slide": name,
+            "slide_checksum": file_checksum(slide),
+            "mpp_source": claim.source,
+            "vendor": opened.vendor,
+            "result_version": RESULT_VERSION,
+        }
+        with workspace(output, {**facts, "tile": settings.model_dump()}) as place:
+            _make(_Source(opened, frame), place, output, tissue_output, settings, facts, threads)
+
+
+def _make(
+    source: _Source,
+    place: Workspace,
+    output: Path,
+    tissue_output: Path,
+    settings: TileSettings,
+    facts: dict[str, Any],
+    threads: int,
+) -> None:
+    frame = source.frame
+    grid = TileGrid(frame.shape, settings.core_px)
+    mask = _find(source, settings)
+    canvas = _Canvas(place.folder / "tiles", grid, facts)
+    create_array(canvas.group, "tissue", mask.shape, mask.shape, "u1", 0)[:] = mask
+    seen = grown(mask, -(-int(facts["halo_px"]) // CELL_PX))
+    cores = list(_cores(grid, seen))
+    _fill(source, canvas, cores, place, threads)
+
+    bad = _spoilt(place)
+    spoilt = sum(height * width for _, _, height, width in bad)
+    read = sum(core.height * core.width for _, core in cores)
+    if spoilt > settings.max_bad_tiles * read:
+        raise _too_much_unreadable(source.slide.path, spoilt / read, settings.max_bad_tiles)
+    outlines = _outlines(mask, frame)
+    # Pieces shrink to what lies on the canvas; cells at its edge may reach beyond.
+    tissue_um2 = sum(outline.area for outline in outlines) * frame.level0_pixel_um2
+    facts |= {"status": "degraded" if bad else "ok", "bad_tiles": bad, "tissue_um2": tissue_um2}
+    canvas.group.attrs["nucwsi"] = facts
+    if bad:
+        log.warning("%d tiles of the slide cannot be read; the rest is analysed", len(bad))
+    log.info(
+        "%g µm/px (%s), %d x %d px, %.2f mm² of tissue in %d pieces",
+        frame.level0_mpp[0],
+        facts["mpp_source"],
+        *frame.shape,
+        tissue_um2 / 1e6,
+        len(outlines),
+    )
+    pack(place.folder / "tiles", output)
+    write_tissue(tissue_output, outlines, {**facts, "kind": "tissue"})
