@@ -133,7 +133,6 @@ def merge(
     for members, judge in zip(cases, judges, strict=True):
         settled += [piece for tile, piece in members if tile == judge]
     pending = [case for case, judge in zip(wholes, judges, strict=True) if judge < 0]
-    pending.sort(key=_FIRST_PIXEL)
     windows = [case.window for case in pending]
     if resegment is not None:
         windows = [_redo(case, settled, canvas, resegment) for case in pending]

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import dask.array
-from dask.delayed import delayed
 import numpy as np
 import openslide
+from dask.delayed import delayed
 from numpy.typing import NDArray
 from PIL import Image
 

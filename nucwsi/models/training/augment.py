@@ -93,7 +93,7 @@ def _degrade(
         buffer = io.BytesIO()
         pixels = (image.clip(0, 1) * 255).round().astype(np.uint8)
         Image.fromarray(pixels).save(buffer, "JPEG", quality=int(rng.integers(40, 95)))
-        image = np.asarray(Image.open(buffer), np.float32) / 255
+        image = np.asarray(Image.open(buffer), np.float32) / np.float32(255)
     return image
 
 
