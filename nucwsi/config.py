@@ -28,7 +28,7 @@ class TileSettings(Section):
     """How a slide becomes a canvas."""
 
     core_px: Literal[256, 512, 1024, 2048] = _field(
-        1024, "side of a tile's core in canvas pixels; results do not depend on it"
+        512, "side of a tile's core in canvas pixels; results do not depend on it"
     )
     tissue: Literal["auto", "all"] = _field(
         "auto", "auto: find the tissue; all: analyse every pixel inside the slide's bounds"

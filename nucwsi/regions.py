@@ -1,13 +1,24 @@
-"""Regions of a slide, and which nuclei lie in them.
+"""Regions of a slide, their areas, and which nuclei lie in them.
 
 Geometry is shapely's, hence x, y: level-0 pixels from the file's upper left corner.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+import shapely
+from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
+
+Geometries = NDArray[np.object_]
+
+#: Outlines with more vertices are cut up before they are intersected; only speed.
+_MAX_VERTICES = 256
+
+#: Halvings after which an outline is taken as it is, however its vertices crowd.
+_MAX_HALVINGS = 40
 
 
 @dataclass(frozen=True)
@@ -33,3 +44,204 @@ class Region:
     region_class: str
     source: str
     geometry: Polygon | MultiPolygon
+
+
+def geometries(regions: list[Region]) -> Geometries:
+    """Return the geometries of regions.
+
+    Parameters
+    ----------
+    regions : list of Region
+        R of them, maybe none.
+
+    Returns
+    -------
+    (R,) ndarray of object
+    """
+    return np.array([region.geometry for region in regions], dtype=object)
+
+
+def slide_region(bounds: tuple[float, float, float, float]) -> Region:
+    """Return the region of all that was looked at: it owns every nucleus.
+
+    Parameters
+    ----------
+    bounds : (float, float, float, float)
+        xmin, ymin, xmax, ymax of the canvas in level-0 pixels.
+
+    Returns
+    -------
+    Region
+    """
+    return Region("slide", "slide", "Slide", "slide", shapely.box(*bounds))
+
+
+def tissue_regions(pieces: list[Polygon]) -> list[Region]:
+    """Return one region per piece of tissue, the largest first.
+
+    Parameters
+    ----------
+    pieces : list of shapely.Polygon
+
+    Returns
+    -------
+    list of Region
+        ``tissue_001`` and so on.
+    """
+    ordered = sorted(pieces, key=lambda piece: -piece.area)
+    names = [f"tissue_{number:03d}" for number in range(1, len(ordered) + 1)]
+    return [
+        Region(name, name, "Tissue", "tissue", piece)
+        for name, piece in zip(names, ordered, strict=True)
+    ]
+
+
+def grid_regions(
+    bounds: tuple[float, float, float, float], side_px: tuple[float, float], pieces: list[Polygon]
+) -> list[Region]:
+    """Return the squares of a grid that hold tissue.
+
+    Parameters
+    ----------
+    bounds : (float, float, float, float)
+        xmin, ymin, xmax, ymax in level-0 pixels. The grid begins at its upper left corner; the
+        last row and column may reach beyond it.
+    side_px : (float, float)
+        Side along x and along y in level-0 pixels.
+    pieces : list of shapely.Polygon
+        Tissue; the pieces do not overlap.
+
+    Returns
+    -------
+    list of Region
+        Whole squares in raster order; ``grid_r001_c001`` is the upper left one.
+    """
+    xmin, ymin, xmax, ymax = bounds
+    x, y = side_px
+    n_rows, n_columns = int(np.ceil((ymax - ymin) / y)), int(np.ceil((xmax - xmin) / x))
+    row, column = np.divmod(np.arange(n_rows * n_columns), max(1, n_columns))
+    # Neighbours share their corners to the last bit, so that no nucleus falls between them.
+    left, right = xmin + column * x, xmin + (column + 1) * x
+    squares = shapely.box(left, ymin + row * y, right, ymin + (row + 1) * y)
+    found = []
+    for index in np.flatnonzero(tissue_area(squares, pieces) > 0).tolist():
+        name = f"grid_r{row[index] + 1:03d}_c{column[index] + 1:03d}"
+        found.append(Region(name, name, "Grid", "grid", squares[index]))
+    return found
+
+
+def without_ignored(regions: list[Region]) -> list[Region]:
+    """Cut what is to be ignored out of all other regions.
+
+    Parameters
+    ----------
+    regions : list of Region
+
+    Returns
+    -------
+    list of Region
+        Those whose class does not begin with ``Ignore``, in their order; some may be empty now.
+    """
+    ignored = [region.geometry for region in regions if region.region_class.startswith("Ignore")]
+    kept = [region for region in regions if not region.region_class.startswith("Ignore")]
+    if not ignored:
+        return kept
+    left = shapely.difference(geometries(kept), shapely.union_all(ignored))
+    return [replace(region, geometry=shape) for region, shape in zip(kept, left, strict=True)]
+
+
+def point_tree(centroids: NDArray[np.float64]) -> shapely.STRtree:
+    """Index nuclei by where they are.
+
+    Parameters
+    ----------
+    centroids : (N, 2) ndarray of float64
+        x and y in level-0 pixels.
+
+    Returns
+    -------
+    shapely.STRtree
+    """
+    return shapely.STRtree(shapely.points(centroids))
+
+
+def owned(tree: shapely.STRtree, regions: list[Region]) -> NDArray[np.int64]:
+    """Tell which nuclei lie in which region; one in overlapping regions belongs to each of them.
+
+    Parameters
+    ----------
+    tree : shapely.STRtree
+        From `point_tree`.
+    regions : list of Region
+
+    Returns
+    -------
+    (2, K) ndarray of int64
+        Index of the region and index of the nucleus, ordered by region. A region owns a nucleus
+        whose centroid it covers, its boundary included.
+    """
+    return tree.query(geometries(regions), predicate="intersects")
+
+
+def areas(regions: list[Region]) -> NDArray[np.float64]:
+    """Return the areas of regions.
+
+    Parameters
+    ----------
+    regions : list of Region
+
+    Returns
+    -------
+    (R,) ndarray of float64
+        In level-0 pixels.
+    """
+    return np.asarray(shapely.area(geometries(regions)), np.float64)
+
+
+def tissue_area(shapes: Geometries, pieces: list[Polygon]) -> NDArray[np.float64]:
+    """Return how much tissue each shape holds.
+
+    Parameters
+    ----------
+    shapes : (R,) ndarray of object
+        Polygons and multipolygons; they may overlap each other.
+    pieces : list of shapely.Polygon
+        Tissue; the pieces do not overlap.
+
+    Returns
+    -------
+    (R,) ndarray of float64
+        In level-0 pixels.
+    """
+    parts, owner = _cut_up(shapes)
+    tissue, _ = _cut_up(np.array(pieces, dtype=object))
+    of_part, of_tissue = shapely.STRtree(tissue).query(parts, predicate="intersects")
+    shared = shapely.area(shapely.intersection(parts[of_part], tissue[of_tissue]))
+    return np.bincount(owner[of_part], shared, len(shapes)).astype(np.float64)
+
+
+def _polygons(shapes: Geometries) -> tuple[Geometries, NDArray[np.intp]]:
+    """Return the polygons of shapes and the index of the shape each comes from."""
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    polygonal = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    return parts[polygonal], owner[polygonal]
+
+
+def _cut_up(shapes: Geometries) -> tuple[Geometries, NDArray[np.intp]]:
+    """Halve polygons until each has few vertices, for an intersection costs what it has."""
+    parts, owner = _polygons(shapes)
+    for _ in range(_MAX_HALVINGS):
+        large = shapely.get_num_coordinates(parts) > _MAX_VERTICES
+        if not large.any():
+            break
+        whole = parts[large]
+        xmin, ymin, xmax, ymax = shapely.bounds(whole).T
+        wide = xmax - xmin > ymax - ymin
+        x, y = np.where(wide, (xmin + xmax) / 2, xmax), np.where(wide, ymax, (ymin + ymax) / 2)
+        first = shapely.intersection(whole, shapely.box(xmin, ymin, x, y))
+        x, y = np.where(wide, x, xmin), np.where(wide, ymin, y)
+        second = shapely.intersection(whole, shapely.box(x, y, xmax, ymax))
+        halves, of_half = _polygons(np.concatenate([first, second]))
+        owner = np.concatenate([owner[~large], np.tile(owner[large], 2)[of_half]])
+        parts = np.concatenate([parts[~large], halves])
+    return parts, owner

@@ -31,7 +31,13 @@ from nucwsi.io.store import (
 )
 from nucwsi.models.checkpoint import Card, read_cards
 from nucwsi.models.lease import leased
-from nucwsi.models.predict import Ensemble, Quantised, choose_device, largest_batch
+from nucwsi.models.predict import (
+    Ensemble,
+    Quantised,
+    choose_device,
+    keep_freed_memory,
+    largest_batch,
+)
 from nucwsi.steps.progress import progress
 
 log = logging.getLogger(__name__)
@@ -184,6 +190,7 @@ def predict(
     """
     cards = read_cards(members)
     torch.set_num_threads(threads)
+    keep_freed_memory()
     with opened(tiles, "tiles") as store, leased(choose_device(settings.device)) as device:
         halo_px = _checked(store, cards)
         decisive = {
