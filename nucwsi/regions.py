@@ -215,7 +215,11 @@ def tissue_area(shapes: Geometries, pieces: list[Polygon]) -> NDArray[np.float64
     """
     parts, owner = _cut_up(shapes)
     tissue, _ = _cut_up(np.array(pieces, dtype=object))
-    of_part, of_tissue = shapely.STRtree(tissue).query(parts, predicate="intersects")
+    of_part, of_tissue = shapely.STRtree(tissue).query(parts)
+    # Most pairs are neighbours along a cut: their boxes touch and share nothing.
+    one, other = shapely.bounds(parts)[of_part], shapely.bounds(tissue)[of_tissue]
+    overlap = (np.maximum(one, other)[:, :2] < np.minimum(one, other)[:, 2:]).all(axis=1)
+    of_part, of_tissue = of_part[overlap], of_tissue[overlap]
     shared = shapely.area(shapely.intersection(parts[of_part], tissue[of_tissue]))
     return np.bincount(owner[of_part], shared, len(shapes)).astype(np.float64)
 
