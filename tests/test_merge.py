@@ -107,6 +107,29 @@ def test_without_a_second_look_nothing_is_dropped_silently() -> None:
         assert any(window.intersection(at) for window in merged.escalated)
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_a_cut_instance_is_never_the_result(turns: int) -> None:
+    # Only the tile in the middle saw the nucleus, and that only up to its border.
+    truth = np.rot90(scene((72, 105, 4, 25)), turns).copy()
+    tiles = [
+        LabelledTile(t.window, t.core, t.labels * (t.core.row == t.core.column == CORE))
+        for t in tiles_of(truth)
+    ]
+    merged = merge(tiles, CANVAS, lambda window: cut(truth, window))
+    assert same_partition(painted(merged), truth)
+    assert len(merged.escalated) == 1
+
+
+def test_what_is_settled_is_not_found_again() -> None:
+    # Segmented anew, the small nucleus leans on the giant, and so belongs to its case as well.
+    truth = scene((72, 72, 5, 60), (81, 72, 3, 5))
+    leaning = scene((72, 72, 5, 60), (80, 72, 3, 5))
+    leaning[(leaning == 0) & (truth == 2)] = 2
+    leaning[77, 70:75] = 2
+    merged = merge(tiles_of(truth), CANVAS, lambda window: cut(leaning, window))
+    assert len(merged.pieces) == 2
+
+
 def test_a_window_grows_until_nothing_in_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     # Tiles saw fragments of a nucleus that reaches far beyond them.
     truth = scene((72, 72, 5, 70))
