@@ -234,7 +234,7 @@ def _redo(case: Piece, settled: list[Piece], canvas: Window, resegment: Resegmen
         labels = np.array(resegment(window))
         hit = np.unique(labels[case.window.within(window).slices][case.mask])
         pieces = _pieces(np.where(np.isin(labels, hit), labels, 0), window)
-        if window == canvas or all(_clear(p.window, window, canvas) for p in pieces.values()):
+        if all(_clear(p.window, window, canvas) for p in pieces.values()):
             break
         margin_px *= 2
     taken = np.zeros(window.shape, bool)
