@@ -172,7 +172,7 @@ def first_pixels(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
         Flat index of label 1, 2, ...; -1 for a label that does not occur.
     """
     flat = labels.ravel()
-    where = np.flatnonzero(flat)[::-1]
+    where = np.flatnonzero(flat > 0)[::-1]
     first = np.full(count + 1, -1, np.int64)
     # The last assignment wins: in reversed order, that of the first pixel.
     first[flat[where]] = where

@@ -73,7 +73,7 @@ def pixel_sums(
     -------
     PixelSums
     """
-    where = np.flatnonzero(labels)
+    where = np.flatnonzero(labels > 0)
     index = labels.ravel()[where].astype(np.intp) - 1
     area = np.bincount(index, minlength=count)
     weight = np_map.ravel()[where].astype(np.float64)

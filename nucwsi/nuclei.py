@@ -87,8 +87,8 @@ class Nuclei(NamedTuple):
 def _at_edge(labels: NDArray[np.int32], count: int, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
     touching = np.zeros(count + 1, bool)
     if not tissue.all():
-        for beside in (np.s_[:-2, 1:-1], np.s_[2:, 1:-1], np.s_[1:-1, :-2], np.s_[1:-1, 2:]):
-            touching[labels[~tissue[beside]]] = True
+        around = tissue[:-2, 1:-1] & tissue[2:, 1:-1] & tissue[1:-1, :-2] & tissue[1:-1, 2:]
+        touching[labels[~around]] = True
     return touching[1:]
 
 

@@ -105,7 +105,7 @@ def trace(labels: NDArray[np.int32], count: int) -> Outlines:
     width = padded.shape[1]
     flat = padded.ravel()
     steps = (1, width, -1, -width)
-    pixel, direction = _boundary(flat, np.flatnonzero(flat), steps)
+    pixel, direction = _boundary(flat, np.flatnonzero(flat > 0), steps)
     following = _successors(flat, pixel, direction, steps)
     # The upper side of the first pixel lies on the outer ring, never on a hole's.
     upper = np.flatnonzero(direction == 0).astype(np.int32)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 
 class Taps(NamedTuple):
@@ -72,13 +73,20 @@ def area_average(pixels: NDArray[np.uint8], rows: Taps, columns: Taps) -> NDArra
     -------
     (h, w, 3) ndarray of uint8
     """
-    lines = np.zeros((rows.source.shape[1], *pixels.shape[1:]), np.float32)
-    for index, weight in zip(rows.source, rows.weight, strict=True):
-        lines += pixels[index] * weight[:, None, None]
-    answer = np.zeros((len(lines), columns.source.shape[1], pixels.shape[2]), np.float32)
-    for index, weight in zip(columns.source, columns.weight, strict=True):
-        answer += lines[:, index] * weight[None, :, None]
-    return np.rint(answer).astype(np.uint8)
+    height, width, channels = pixels.shape
+    lines = _matrix(rows, height) @ pixels.reshape(height, -1).astype(np.float32)
+    turned = lines.reshape(-1, width, channels).swapaxes(0, 1).reshape(width, -1)
+    answer = _matrix(columns, width) @ turned
+    return np.rint(answer).astype(np.uint8).reshape(len(answer), -1, channels).swapaxes(0, 1)
+
+
+def _matrix(taps: Taps, size: int) -> sparse.csr_array:
+    """Write the taps as a matrix; its products are summed tap by tap, in the same order always."""
+    count, targets = taps.source.shape
+    starts = np.arange(targets + 1) * count
+    # Taps without weight may point one pixel beyond the source.
+    columns = np.minimum(taps.source.T, size - 1).ravel()
+    return sparse.csr_array((taps.weight.T.ravel(), columns, starts), shape=(targets, size))
 
 
 def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -96,5 +104,7 @@ def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     channels, height, width = pixels.shape
     room = ((0, 0), (0, -height % factor), (0, -width % factor))
     padded = np.pad(pixels, room, mode="edge")
-    shape = (channels, padded.shape[1] // factor, factor, padded.shape[2] // factor, factor)
-    return np.rint(padded.reshape(shape).mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+    rows, columns = padded.shape[1] // factor, padded.shape[2] // factor
+    lines = padded.reshape(channels, rows, factor, -1).sum(axis=2, dtype=np.uint16)
+    total = lines.reshape(channels, rows, columns, factor).sum(axis=3, dtype=np.uint32)
+    return ((total + factor**2 // 2) // factor**2).astype(np.uint8)

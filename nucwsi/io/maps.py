@@ -15,8 +15,8 @@ from nucwsi.errors import StoreError
 from nucwsi.grid import Frame, TileGrid, Window
 from nucwsi.io.store import Store, opened
 
-#: Decoded cores kept: those around the present one when a canvas is read in raster order.
-_CACHED_CORES = 12
+#: Decoded maps kept, in bytes: some rows of cores, which windows in raster order share.
+_CACHED_BYTES = 128 << 20
 
 
 class SlideMaps:
@@ -37,6 +37,7 @@ class SlideMaps:
         self._stores = stores
         self._tissue = np.asarray(stores[0].array("tissue")[:]) > 0
         self._cache: OrderedDict[tuple[str, int, int], NDArray[Any]] = OrderedDict()
+        self._cached = 0
         parts = len(stores)
         self._owner = {
             row: store
@@ -63,11 +64,12 @@ class SlideMaps:
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
-        window = self.grid.core(row, column)
-        block = np.asarray(self._owner[row].array(name)[(..., *window.slices)])
+        height, width = self.grid.core(row, column).shape
+        block = self._owner[row].chunk(name, row, column)[..., :height, :width]
         self._cache[key] = block
-        if len(self._cache) > 3 * _CACHED_CORES:
-            self._cache.popitem(last=False)
+        self._cached += block.nbytes
+        while self._cached > _CACHED_BYTES:
+            self._cached -= self._cache.popitem(last=False)[1].nbytes
         return block
 
     def read(self, name: str, window: Window) -> NDArray[Any]:
@@ -114,14 +116,16 @@ class SlideMaps:
         (H, W) ndarray of bool
         """
         cell = int(self.facts["tissue_px"])
-        rows = np.arange(window.row, window.row_stop)
-        columns = np.arange(window.column, window.column_stop)
-        inside = (rows >= 0) & (rows < self.grid.shape[0])
-        across = (columns >= 0) & (columns < self.grid.shape[1])
         answer = np.zeros(window.shape, bool)
-        answer[np.ix_(inside, across)] = self._tissue[
-            np.ix_(rows[inside] // cell, columns[across] // cell)
-        ]
+        inside = window.intersection(self.grid.canvas)
+        if inside is not None:
+            top, left = inside.row // cell, inside.column // cell
+            cells = self._tissue[
+                top : -(-inside.row_stop // cell), left : -(-inside.column_stop // cell)
+            ]
+            cover = cells.repeat(cell, 0).repeat(cell, 1)
+            whole = Window(top * cell, left * cell, *cover.shape)
+            answer[inside.within(window).slices] = cover[inside.within(whole).slices]
         return answer
 
     def has_tissue(self, row: int, column: int) -> bool:

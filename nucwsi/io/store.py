@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numcodecs
+import numpy as np
 import zarr
+from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
 from nucwsi.grid import Frame
@@ -292,6 +294,7 @@ class Store:
     ----------
     path : pathlib.Path
     group : zarr.Group
+    archive : zipfile.ZipFile
     facts : dict
         The ``nucwsi`` member of its attributes.
     frame : Frame
@@ -299,8 +302,10 @@ class Store:
 
     path: Path
     group: zarr.Group
+    archive: zipfile.ZipFile
     facts: dict[str, Any]
     frame: Frame
+    _arrays: dict[str, zarr.Array[Any]] = field(default_factory=dict, repr=False)
 
     def array(self, name: str) -> zarr.Array[Any]:
         """Return one array.
@@ -318,10 +323,38 @@ class Store:
         StoreError
             If the store lacks it.
         """
-        array = self.group.get(name)
-        if not isinstance(array, zarr.Array):
-            raise StoreError(f"{self.path}: has no array {name!r}; make it again")
-        return array
+        if name not in self._arrays:
+            array = self.group.get(name)
+            if not isinstance(array, zarr.Array):
+                raise StoreError(f"{self.path}: has no array {name!r}; make it again")
+            self._arrays[name] = array
+        return self._arrays[name]
+
+
+    def chunk(self, name: str, *position: int) -> NDArray[Any]:
+        """Read one chunk of an array, all of its leading axes included.
+
+        zarr leads every chunk through an event loop, which takes longer than to decode it.
+
+        Parameters
+        ----------
+        name : str
+        *position : int
+            Place of the chunk along the last axes, in chunks.
+
+        Returns
+        -------
+        ndarray
+            Of the array's chunk shape, also at the far edges; do not change it.
+        """
+        array = self.array(name)
+        lead = (0,) * (array.ndim - len(position))
+        key = "/".join(str(number) for number in (name, *lead, *position))
+        try:
+            data = self.archive.read(key)
+        except KeyError:
+            return np.full(array.chunks, array.fill_value, array.dtype)
+        return np.frombuffer(numcodecs.blosc.decompress(data), array.dtype).reshape(array.chunks)
 
 
 @contextmanager
@@ -356,6 +389,7 @@ def opened(path: Path, kind: str) -> Iterator[Store]:
     if facts.get("kind") != kind:
         raise StoreError(f"{path}: holds {facts.get('kind')!r}, expected {kind!r}")
     try:
-        yield Store(path, group, facts, frame)
+        with zipfile.ZipFile(path) as archive:
+            yield Store(path, group, archive, facts, frame)
     finally:
         store.close()

@@ -37,7 +37,7 @@ from nucwsi.steps.progress import progress
 log = logging.getLogger(__name__)
 
 #: Margin around a core in which components end that need no care of their own; only speed.
-MARGIN_PX = 128
+MARGIN_PX = 64
 
 #: Components wider or higher than this are cut into blocks. Part of the result.
 GIANT_PX = 2048
