@@ -1,9 +1,4 @@
-"""How well instances agree with the truth: panoptic quality, AJI, Dice, detection, counts.
-
-Labels are any positive numbers, 0 is background. Overlaps are counted once per image and kept
-sparse. What cannot be known is nan, never 0 or 1: a class that neither the truth nor the
-prediction holds has no score, and a mean over classes skips it (`numpy.nanmean`).
-"""
+"""Scores of instance maps: panoptic quality, AJI, Dice. Overlaps are counted once, and sparse."""
 
 from __future__ import annotations
 
@@ -14,9 +9,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-from scipy.spatial import cKDTree
 
 Labels: TypeAlias = NDArray[np.integer]
 
@@ -288,131 +280,6 @@ def dice(truth: Labels, predicted: Labels) -> float:
         raise ValueError(f"truth has shape {truth.shape}, the prediction {predicted.shape}")
     one, other = truth > 0, predicted > 0
     return _ratio(2.0 * (one & other).sum(), float(one.sum() + other.sum()))
-
-
-def match_centroids(
-    truth: NDArray[np.floating], predicted: NDArray[np.floating], radius: float
-) -> NDArray[np.int64]:
-    """Pair points that lie close to each other: as many as possible, then as close as possible.
-
-    The optimum is found on the sparse graph of pairs within reach. To leave a point alone is a
-    pair as well, one so expensive that no number of short distances outweighs it.
-
-    Parameters
-    ----------
-    truth, predicted : (N, 2) and (M, 2) ndarray of float
-        Row and column, in any unit.
-    radius : float
-        Largest distance of a pair, in the same unit; inclusive.
-
-    Returns
-    -------
-    (K, 2) ndarray of int
-        Positions in `truth` and in `predicted`, ascending; no point occurs twice.
-
-    Raises
-    ------
-    ValueError
-        If the radius is not positive.
-    """
-    if not radius > 0:
-        raise ValueError(f"the radius must be positive, got {radius}")
-    one = np.asarray(truth, np.float64).reshape(-1, 2)
-    other = np.asarray(predicted, np.float64).reshape(-1, 2)
-    if not len(one) or not len(other):
-        return np.zeros((0, 2), np.int64)
-    near = cKDTree(one).sparse_distance_matrix(cKDTree(other), radius, output_type="coo_matrix")
-    alone = np.arange(len(one))
-    # The solver takes a weight of 0 for a missing edge, hence shares of the radius plus 1.
-    weights = np.concatenate(
-        [near.data / radius + 1, np.full(len(one), 2.0 * min(one.shape[0], other.shape[0]) + 2)]
-    )
-    rows = np.concatenate([near.row, alone])
-    columns = np.concatenate([near.col, len(other) + alone])
-    graph = sparse.csr_array((weights, (rows, columns)), shape=(len(one), len(other) + len(one)))
-    left, right = min_weight_full_bipartite_matching(graph)
-    paired = right < len(other)
-    return np.stack([left[paired], right[paired]], axis=1).astype(np.int64)
-
-
-def detection(truth: NDArray[np.floating], predicted: NDArray[np.floating], radius: float) -> Score:
-    """Score centroids; `Score.dq` is the F1 score.
-
-    Parameters
-    ----------
-    truth, predicted : (N, 2) and (M, 2) ndarray of float
-        Row and column, in any unit; one class at a time for scores per class.
-    radius : float
-        See `match_centroids`.
-
-    Returns
-    -------
-    Score
-        With `iou_sum` 0.
-    """
-    tp = len(match_centroids(truth, predicted, radius))
-    return Score(tp, len(predicted) - tp, len(truth) - tp)
-
-
-def central_counts(
-    instances: Labels, classes: Labels, n_classes: int, margin_px: int
-) -> NDArray[np.int64]:
-    """Count the instances of each class that have a pixel in the middle of a picture.
-
-    Parameters
-    ----------
-    instances : (H, W) ndarray of int
-    classes : (N,) ndarray of int
-        Class of each label, in ascending order of the labels that occur in the map.
-    n_classes : int
-    margin_px : int
-        Pixels left off on each side; 16 of 256 in CoNIC.
-
-    Returns
-    -------
-    (n_classes,) ndarray of int
-    """
-    height, width = instances.shape
-    labels = np.unique(instances[instances > 0])
-    middle = instances[margin_px : height - margin_px, margin_px : width - margin_px]
-    present = np.asarray(classes)[np.isin(labels, middle)]
-    return np.bincount(present[(present >= 0) & (present < n_classes)], minlength=n_classes)
-
-
-def count_r2(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return the coefficient of determination of the counts of each class.
-
-    As in CoNIC, with one difference: a class that occurs nowhere is nan instead of 1, which
-    would raise the mean. Where the true count never varies, 1 is for a perfect prediction and
-    0 for any other, as in scikit-learn.
-
-    Parameters
-    ----------
-    truth, predicted : (N, C) ndarray of int
-        Counts in N pictures of C classes.
-
-    Returns
-    -------
-    (C,) ndarray of float
-        At most 1, and as negative as can be.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or fewer than two pictures are given.
-    """
-    true = np.asarray(truth, np.float64)
-    guess = np.asarray(predicted, np.float64)
-    if true.shape != guess.shape or true.ndim != 2 or len(true) < 2:
-        raise ValueError(
-            f"expected two (N, C) arrays with N >= 2, got shapes {true.shape} and {guess.shape}"
-        )
-    residual = np.square(true - guess).sum(0)
-    total = np.square(true - true.mean(0)).sum(0)
-    score = np.where(residual == 0, 1.0, 0.0)
-    np.divide(total - residual, total, out=score, where=total > 0)
-    score[(true == 0).all(0) & (guess == 0).all(0)] = math.nan
-    return score
 
 
 def summed(per_picture: Iterable[list[Score]]) -> list[Score]:
