@@ -330,7 +330,6 @@ class Store:
             self._arrays[name] = array
         return self._arrays[name]
 
-
     def chunk(self, name: str, *position: int) -> NDArray[Any]:
         """Read one chunk of an array, all of its leading axes included.
 
