@@ -1,7 +1,7 @@
 """Regions and tissue as GeoJSON, read and written as QuPath does.
 
-Files are in QuPath's frame: x, y in level-0 pixels from the origin of the slide's bounds. Regions in
-memory count from the file's upper left corner.
+Files are in QuPath's frame: x, y in level-0 pixels from the origin of the slide's bounds. Regions
+in memory count from the file's upper left corner.
 """
 
 from __future__ import annotations

@@ -182,9 +182,6 @@ def write_nuclei_zip(
 
 def _write_entry(archive: zipfile.ZipFile, name: str, features: list[bytes]) -> None:
     entry = zipfile.ZipInfo(name, _ENTRY_TIME)
-    entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
-    with archive.open(entry, "w") as stream:
-        stream.write(b'{"type":"FeatureCollection","features":[\n')
-        stream.write(b",\n".join(features))
-        stream.write(b"\n]}\n")
+    data = b'{"type":"FeatureCollection","features":[\n' + b",\n".join(features) + b"\n]}\n"
+    archive.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=1)

@@ -1,0 +1,5 @@
+include: "workflow/Snakefile"
+
+
+# An include alone plans nothing.
+workflow.default_target = "all"

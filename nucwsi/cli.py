@@ -1,0 +1,282 @@
+"""The command line: one subcommand a verb, its options made from the verb's settings."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from nucwsi import __version__
+from nucwsi.config import (
+    ComposeSettings,
+    Config,
+    ExportSettings,
+    PredictSettings,
+    Section,
+    SegmentSettings,
+    StitchSettings,
+    TileSettings,
+    validated,
+)
+from nucwsi.errors import ConfigError, NucwsiError
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+_FILE = click.Path(path_type=Path)
+
+
+class _Commands(click.Group):
+    """Shows a user's mistake as one line, and keeps the order of the pipeline in the help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NucwsiError as error:
+            _fail(ctx, str(error), 2 if isinstance(error, ConfigError) else 1)
+        except MemoryError:
+            _fail(ctx, "the memory is used up; use a smaller core_px or batch_size", 1)
+
+
+def _fail(ctx: click.Context, message: str, code: int) -> NoReturn:
+    verb = f"nucwsi {ctx.invoked_subcommand or ''}".strip()
+    click.echo(f"{verb}: {' '.join(message.split())}", err=True)
+    sys.exit(code)
+
+
+def _options(section: type[Section]) -> Callable[[Command], Command]:
+    """Add one option for each setting of a section; its value stays text until it is validated."""
+
+    def add(command: Command) -> Command:
+        for name, setting in reversed(section.model_fields.items()):
+            flag = f"--{name.replace('_', '-')}"
+            shown = "the checkpoint's" if setting.default is None else str(setting.default)
+            text = f"{setting.description}  [default: {shown}]"
+            if setting.annotation is bool:
+                option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
+            else:
+                option = click.option(flag, name, default=None, metavar="VALUE", help=text)
+            command = option(command)
+        return command
+
+    return add
+
+
+def _settings(section: type[Section], values: dict[str, Any]) -> Any:
+    given = {
+        name: None if values[name] == "" else values[name]
+        for name in section.model_fields
+        if values[name] is not None
+    }
+    numbers = {name: _typed(value) for name, value in given.items()}
+    return validated(section, numbers, "command line")
+
+
+def _typed(value: Any) -> Any:
+    # `views` and `core_px` are literal numbers, which pydantic does not read from text.
+    return int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+
+
+def _member_option(command: Command) -> Command:
+    return click.option(
+        "--member",
+        "members",
+        multiple=True,
+        default=Config.model_fields["members"].default,
+        show_default=True,
+        help="checkpoint of the ensemble, a name or a file; may be given several times",
+    )(command)
+
+
+def _part_options(command: Command) -> Command:
+    command = click.option(
+        "--parts", type=click.IntRange(1), default=1, show_default=True, help="number of bands"
+    )(command)
+    return click.option(
+        "--part", type=click.IntRange(1), default=1, show_default=True, help="which band"
+    )(command)
+
+
+_threads = click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="processor cores"
+)
+_output = click.option("-o", "--output", type=_FILE, required=True, help="file to make")
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__)
+def main() -> None:
+    """Find, classify and count the nuclei of H&E whole-slide images."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+
+
+@main.command()
+@click.argument("slide", type=_FILE)
+@_output
+@click.option("--tissue-output", type=_FILE, required=True, help="outlines to make")
+@click.option("--name", help="name of the slide in all results  [default: the file's]")
+@click.option("--mpp", "slide_mpp", type=float, help="µm per level-0 pixel, if the file is wrong")
+@_member_option
+@_threads
+@_options(TileSettings)
+def tile(
+    slide: Path,
+    output: Path,
+    tissue_output: Path,
+    name: str | None,
+    slide_mpp: float | None,
+    members: tuple[str, ...],
+    threads: int,
+    **values: Any,
+) -> None:
+    """Bring the tissue of SLIDE to the resolution of the ensemble."""
+    settings = _settings(TileSettings, values)
+    from nucwsi.models.checkpoint import read_cards
+    from nucwsi.steps.tile import tile as step
+
+    cards = read_cards(members)
+    step(
+        slide,
+        output,
+        tissue_output,
+        settings,
+        name=name or slide.stem,
+        mpp=cards[0].mpp,
+        halo_px=max(card.halo_px for card in cards),
+        slide_mpp=slide_mpp,
+        threads=threads,
+    )
+
+
+@main.command()
+@click.argument("tiles", type=_FILE)
+@_output
+@_member_option
+@_part_options
+@_threads
+@_options(PredictSettings)
+def predict(
+    tiles: Path,
+    output: Path,
+    members: tuple[str, ...],
+    part: int,
+    parts: int,
+    threads: int,
+    **values: Any,
+) -> None:
+    """Predict the maps of TILES (tiles.zarr.zip)."""
+    settings = _settings(PredictSettings, values)
+    from nucwsi.steps.predict import predict as step
+
+    step(tiles, output, settings, members=members, part=part, parts=parts, threads=threads)
+
+
+@main.command()
+@click.argument("maps", type=_FILE, nargs=-1, required=True)
+@_output
+@_part_options
+@_options(SegmentSettings)
+def segment(maps: tuple[Path, ...], output: Path, part: int, parts: int, **values: Any) -> None:
+    """Cut the nuclei out of all MAPS of a slide."""
+    settings = _settings(SegmentSettings, values)
+    from nucwsi.steps.segment import segment as step
+
+    step(list(maps), output, settings, part=part, parts=parts)
+
+
+@main.command()
+@click.argument("parts", type=_FILE, nargs=-1, required=True)
+@_output
+@click.option("--seams", type=_FILE, required=True, help="audit of the seams to make")
+@_options(StitchSettings)
+def stitch(parts: tuple[Path, ...], output: Path, seams: Path, **values: Any) -> None:
+    """Join the nuclei of all PARTS of a slide into one table."""
+    settings = _settings(StitchSettings, values)
+    from nucwsi.steps.stitch import stitch as step
+
+    step(list(parts), output, seams, settings)
+
+
+@main.command()
+@click.argument("nuclei", type=_FILE)
+@_output
+@click.option("--tissue", type=_FILE, required=True, help="tissue.geojson of the slide")
+@click.option("--regions", type=_FILE, help="GeoJSON of regions to count in")
+@click.option("--geojson", type=_FILE, required=True, help="regions for QuPath to make")
+@_options(ComposeSettings)
+def compose(
+    nuclei: Path, output: Path, tissue: Path, regions: Path | None, geojson: Path, **values: Any
+) -> None:
+    """Count NUCLEI (nuclei.parquet) by class and region."""
+    settings = _settings(ComposeSettings, values)
+    from nucwsi.steps.compose import compose as step
+
+    step(nuclei, tissue, output, geojson, settings, regions=regions)
+
+
+@main.command()
+@click.argument("nuclei", type=_FILE)
+@_output
+@_options(ExportSettings)
+def export(nuclei: Path, output: Path, **values: Any) -> None:
+    """Write NUCLEI (nuclei.parquet) as a zip for QuPath."""
+    settings = _settings(ExportSettings, values)
+    from nucwsi.steps.export import export as step
+
+    step(nuclei, output, settings)
+
+
+@main.command()
+@click.argument("tables", type=_FILE, nargs=-1, required=True)
+@_output
+def summary(tables: tuple[Path, ...], output: Path) -> None:
+    """Join the composition TABLES of several slides."""
+    from nucwsi.steps.summary import summary as step
+
+    step(list(tables), output)
+
+
+@main.command()
+@click.argument("output", type=_FILE)
+@click.option("--height", type=int, default=3000, show_default=True, help="level-0 pixels")
+@click.option("--width", type=int, default=4000, show_default=True, help="level-0 pixels")
+@click.option("--mpp", type=float, default=0.25, show_default=True, help="µm per level-0 pixel")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--density", type=float, default=1.0, show_default=True, help="1: common tissue")
+def phantom(output: Path, height: int, width: int, mpp: float, seed: int, density: float) -> None:
+    """Paint a slide of known nuclei to OUTPUT (.tiff), its truth beside it."""
+    from nucwsi.io.phantom import write_phantom
+    from nucwsi.phantom import Phantom
+
+    try:
+        painted = Phantom((height, width), mpp, seed, density)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    truth = write_phantom(output, painted)
+    click.echo(f"{output} and its truth {truth}")
+
+
+@main.command("check-geojson")
+@click.argument("files", type=_FILE, nargs=-1, required=True)
+def check_geojson(files: tuple[Path, ...]) -> None:
+    """Check whether QuPath will open FILES (.geojson, .gz or .zip) as they are meant."""
+    from nucwsi.io.geojson_check import check_geojson as check
+
+    faulty = False
+    for path in files:
+        verdict = check(path)
+        for fault in verdict.faults:
+            click.echo(f"{path}: {fault}")
+        if verdict.n_faults > len(verdict.faults):
+            click.echo(f"{path}: and {verdict.n_faults - len(verdict.faults)} more")
+        click.echo(f"{path}: {verdict.n_features} objects, {verdict.n_faults} faults")
+        faulty |= verdict.n_faults > 0
+    sys.exit(1 if faulty else 0)

@@ -1,0 +1,229 @@
+"""Will QuPath open this? The rules of its reader, from 0.4 to 0.8, without Java.
+
+QuPath gives up a whole file at the first object that it cannot read, and drops a part of a zip
+without a word. Each rule here stands for something that one of its versions refuses or changes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import shapely
+
+from nucwsi.errors import RegionError
+
+_KINDS = {"annotation", "detection", "cell", "tile"}
+
+#: So many faults are listed; one is enough to refuse a file.
+_LISTED = 20
+
+
+class Verdict(NamedTuple):
+    """What a check found.
+
+    Attributes
+    ----------
+    n_features : int
+    faults : list of str
+        One line each, the first 20.
+    n_faults : int
+    """
+
+    n_features: int
+    faults: list[str]
+    n_faults: int
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"the number {text} is not JSON")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return found
+
+
+def _documents(path: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    yield name, archive.read(name)
+        else:
+            data = path.read_bytes()
+            yield path.name, gzip.decompress(data) if path.suffix == ".gz" else data
+    except FileNotFoundError:
+        raise RegionError(f"{path}: does not exist") from None
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        raise RegionError(f"{path}: cannot be read ({error}); make it again") from None
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_null(item) for item in value.values())
+    return value is None or (isinstance(value, list) and any(_has_null(item) for item in value))
+
+
+def _id_faults(ident: Any, seen: set[str]) -> Iterator[str]:
+    try:
+        canonical = isinstance(ident, str) and str(uuid.UUID(ident)) == ident.lower()
+    except ValueError:
+        canonical = False
+    if not canonical:
+        yield f"id {ident!r} is no UUID: QuPath would replace it"
+    elif ident in seen:
+        yield f"id {ident} occurs twice"
+    else:
+        seen.add(ident)
+
+
+def _class_faults(found: Any) -> Iterator[str]:
+    if not isinstance(found, dict):
+        yield "classification is no object with name and color"
+        return
+    name, colour = found.get("name"), found.get("color")
+    if not isinstance(name, str) or not name:
+        yield "classification has no name"
+    whole = isinstance(colour, list) and all(type(c) is int and 0 <= c <= 255 for c in colour)
+    if not (isinstance(colour, list) and whole and len(colour) == 3):
+        yield "classification has no color of three whole numbers from 0 to 255"
+
+
+def _measurement_faults(found: Any) -> Iterator[str]:
+    if not isinstance(found, dict):
+        yield "measurements are no object"
+        return
+    for name, value in found.items():
+        if type(value) not in (int, float) or not math.isfinite(value):
+            yield f"measurement {name!r} is no finite number"
+        if name == "Class probability":
+            yield "QuPath reads another thing under the name 'Class probability'"
+
+
+def _property_faults(properties: Any) -> Iterator[str]:
+    if not isinstance(properties, dict):
+        yield "has no properties"
+        return
+    kind = properties.get("objectType")
+    if kind not in _KINDS:
+        yield f"objectType {kind!r} is none of {', '.join(sorted(_KINDS))}"
+    if "classification" in properties:
+        yield from _class_faults(properties["classification"])
+    if "measurements" in properties:
+        yield from _measurement_faults(properties["measurements"])
+    if kind != "annotation" and "metadata" in properties:
+        yield "metadata on a detection is lost or logged as an error"
+
+
+def _ring_faults(rings: list[Any]) -> Iterator[str]:
+    for ring in rings:
+        if len(ring) < 4:
+            yield f"a ring has {len(ring)} positions, at least 4 are needed"
+        elif ring[0] != ring[-1]:
+            yield "a ring is not closed"
+
+
+def _geometry_faults(geometry: Any) -> Iterator[str]:
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    coordinates = geometry.get("coordinates") if isinstance(geometry, dict) else None
+    if kind not in {"Polygon", "MultiPolygon"} or not isinstance(coordinates, list):
+        yield f"geometry is {kind}, expected Polygon or MultiPolygon"
+        return
+    polygons = [coordinates] if kind == "Polygon" else coordinates
+    if kind == "MultiPolygon" and len(polygons) < 2:
+        yield "a MultiPolygon of one part breaks QuPath 0.4 and 0.5"
+    faults = [fault for rings in polygons for fault in _ring_faults(rings)]
+    yield from faults
+    if faults:
+        return
+    points = np.array([point[:2] for rings in polygons for ring in rings for point in ring], float)
+    if points.size == 0 or not np.isfinite(points).all():
+        yield "an outline has no or no finite coordinates"
+        return
+    shape = shapely.transform(shapely.geometry.shape(geometry), lambda xy: np.round(xy, 2))
+    if not shape.is_valid:
+        yield f"outline is invalid at 0.01 px: {shapely.is_valid_reason(shape)}"
+    elif shape.area <= 0:
+        yield "outline has no area"
+
+
+def _feature_faults(feature: Any, seen: set[str]) -> Iterator[str]:
+    if not isinstance(feature, dict) or feature.get("type") != "Feature":
+        yield "is no GeoJSON feature"
+        return
+    if _has_null(feature):
+        yield "holds a null"
+    yield from _id_faults(feature.get("id"), seen)
+    yield from _property_faults(feature.get("properties"))
+    try:
+        yield from _geometry_faults(feature.get("geometry"))
+    except (TypeError, ValueError, IndexError, shapely.errors.ShapelyError) as error:
+        yield f"geometry cannot be read: {error}"
+
+
+def check_geojson(path: Path, progress: Callable[[str], None] | None = None) -> Verdict:
+    """Check a file against the rules of QuPath's reader.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``.geojson``, ``.json``, either gzipped, or a ``.zip`` of them.
+    progress : callable, optional
+        Told the name of each file within.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    RegionError
+        If the file is missing, or no readable zip or gzip.
+    """
+    faults: list[str] = []
+    n_faults, n_features = 0, 0
+    seen: set[str] = set()
+    for name, data in _documents(path):
+        if progress is not None:
+            progress(name)
+        for where, fault in _document_faults(name, data, seen):
+            if where is None:
+                n_features += 1
+                continue
+            n_faults += 1
+            if len(faults) < _LISTED:
+                faults.append(f"{where}: {fault}")
+    return Verdict(n_features, faults, n_faults)
+
+
+def _document_faults(name: str, data: bytes, seen: set[str]) -> Iterator[tuple[str | None, str]]:
+    """Yield (place, fault) for each fault, and (None, "") for each feature."""
+    if not name.lower().endswith((".geojson", ".json", ".geojson.gz", ".json.gz")):
+        yield name, "a zip for QuPath may hold .geojson files only"
+        return
+    try:
+        document = json.loads(
+            data.decode("utf-8-sig"),
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique_keys,
+        )
+    except ValueError as error:
+        yield name, f"is no JSON: {error}"
+        return
+    if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
+        yield name, "is no FeatureCollection"
+        return
+    for number, feature in enumerate(document.get("features") or [], start=1):
+        yield None, ""
+        for fault in _feature_faults(feature, seen):
+            yield f"{name}, feature {number}", fault

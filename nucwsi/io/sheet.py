@@ -1,0 +1,141 @@
+"""The slide sheet: which slides there are, and what the user knows of each.
+
+Read whenever Snakemake parses the workflow, in every job anew: nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nucwsi.errors import ConfigError
+
+#: Names become folders and wildcards.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_COLUMNS = ("slide", "path", "mpp", "regions")
+
+#: What counts as a slide in a folder.
+SLIDE_SUFFIXES = frozenset(
+    {
+        *(".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn"),
+        *(".vms", ".vmu", ".bif", ".svslide", ".dcm", ".czi"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class SlideEntry:
+    """One slide of the sheet.
+
+    Attributes
+    ----------
+    name : str
+        Unique; names its results.
+    path : pathlib.Path
+    mpp : float or None
+        The user's word on the size of a level-0 pixel, in µm.
+    regions : pathlib.Path or None
+        GeoJSON of regions to count in.
+    """
+
+    name: str
+    path: Path
+    mpp: float | None = None
+    regions: Path | None = None
+
+
+def _name_of(path: Path) -> str:
+    stem = path.name
+    for suffix in (".tif", ".tiff"):
+        stem = stem.removesuffix(f".ome{suffix}")
+    stem = Path(stem).stem if Path(stem).suffix.lower() in SLIDE_SUFFIXES else stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).lstrip("._-") or "slide"
+
+
+def _entry(row: dict[str, str], where: str) -> SlideEntry:
+    name, path = row["slide"].strip(), row["path"].strip()
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{where}: slide name {name!r} may hold letters, digits, '.', '_' and '-' only, and"
+            " must begin with a letter or digit"
+        )
+    if not path:
+        raise ConfigError(f"{where}: slide {name!r} has no path")
+    mpp_text = (row.get("mpp") or "").strip()
+    try:
+        mpp = float(mpp_text) if mpp_text else None
+    except ValueError:
+        raise ConfigError(
+            f"{where}: mpp {mpp_text!r} is no number; write for example 0.25"
+        ) from None
+    regions = (row.get("regions") or "").strip()
+    return SlideEntry(name, Path(path), mpp, Path(regions) if regions else None)
+
+
+def _read_table(path: Path) -> list[SlideEntry]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(
+                (line for line in stream if line.strip() and not line.startswith("#")),
+                delimiter="\t",
+            )
+            columns = reader.fieldnames or []
+            if not {"slide", "path"} <= set(columns) <= set(_COLUMNS):
+                raise ConfigError(
+                    f"{path}: has the columns {', '.join(columns) or '(none)'}; expected slide and"
+                    " path, maybe mpp and regions, separated by tabs"
+                )
+            rows = [
+                {key: value or "" for key, value in row.items() if key is not None}
+                for row in reader
+            ]
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is no text; a slide sheet is a table with tabs") from None
+    return [_entry(row, f"{path}, slide {n}") for n, row in enumerate(rows, start=1)]
+
+
+def read_sheet(path: Path, made: frozenset[Path] = frozenset()) -> list[SlideEntry]:
+    """Read which slides to analyse.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A table (``.tsv``) with the columns slide, path and maybe mpp and regions; or a slide; or
+        a folder of slides. Relative paths count from the working directory.
+    made : frozenset of pathlib.Path
+        Slides that need not exist, because the workflow makes them.
+
+    Returns
+    -------
+    list of SlideEntry
+        At least one.
+
+    Raises
+    ------
+    ConfigError
+        If there are none, a name is illegal or occurs twice, or a file does not exist.
+    """
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SLIDE_SUFFIXES)
+        entries = [SlideEntry(_name_of(p), p) for p in found]
+    elif path.suffix.lower() == ".tsv":
+        if not path.exists():
+            raise ConfigError(f"{path}: does not exist; name your slide sheet in `slides`")
+        entries = _read_table(path)
+    else:
+        entries = [SlideEntry(_name_of(path), path)]
+    if not entries:
+        raise ConfigError(f"{path}: names no slide")
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name.lower() in seen:
+            raise ConfigError(f"{path}: the slide name {entry.name!r} occurs twice; rename one")
+        seen.add(entry.name.lower())
+        if not entry.path.is_file() and entry.path not in made:
+            raise ConfigError(f"{path}: slide {entry.name!r}: {entry.path} is no file")
+        if entry.regions is not None and not entry.regions.is_file():
+            raise ConfigError(f"{path}: slide {entry.name!r}: {entry.regions} is no file")
+    return entries

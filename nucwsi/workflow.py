@@ -1,0 +1,125 @@
+"""What the Snakefile asks of the package; light, because every job parses the workflow anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from nucwsi import RESULT_VERSION
+from nucwsi.config import Config, Section, validated
+from nucwsi.io.sheet import SlideEntry, read_sheet
+from nucwsi.models.checkpoint import read_cards
+
+#: The slide of a fresh clone; the workflow paints it.
+DEMO_SLIDE = Path("demo/phantom.tiff")
+
+
+def load_config(values: dict[str, Any]) -> Config:
+    """Check the workflow's configuration.
+
+    Parameters
+    ----------
+    values : dict
+        Snakemake's ``config``.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value outside its limits.
+    """
+    return validated(Config, values, "configuration")
+
+
+def load_slides(config: Config) -> dict[str, SlideEntry]:
+    """Read the slides to analyse.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    dict
+        Name -> entry.
+
+    Raises
+    ------
+    ConfigError
+        If the sheet is wrong.
+    """
+    return {entry.name: entry for entry in read_sheet(Path(config.slides), frozenset({DEMO_SLIDE}))}
+
+
+def members_key(config: Config) -> str:
+    """Return what changes whenever the ensemble, or the code that makes results, changes.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    CheckpointError
+        If a member cannot be used.
+    """
+    checksums = [card.checksum for card in read_cards(config.members)]
+    return hashlib.sha256(json.dumps([RESULT_VERSION, checksums]).encode()).hexdigest()[:16]
+
+
+def _flags(section: Section, speed: bool) -> str:
+    words: list[str] = []
+    for name, field in type(section).model_fields.items():
+        extra = field.json_schema_extra
+        if not isinstance(extra, dict) or bool(extra.get("speed")) is not speed:
+            continue
+        value, flag = getattr(section, name), name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is not None:
+            words.append(f"--{flag} {shlex.quote(str(value))}")
+    return " ".join(words)
+
+
+def result_flags(section: Section) -> str:
+    """Render the settings that can change a result as options of the command line."""
+    return _flags(section, speed=False)
+
+
+def speed_flags(section: Section) -> str:
+    """Render the settings that only change the speed as options of the command line."""
+    return _flags(section, speed=True)
+
+
+def member_flags(config: Config) -> str:
+    """Render the members of the ensemble as options of the command line."""
+    return " ".join(f"--member {shlex.quote(member)}" for member in config.members)
+
+
+def parts(config: Config) -> list[str]:
+    """Return the names of a slide's parts, ``1-of-3`` and so on."""
+    return [f"{part}-of-{config.parts}" for part in range(1, config.parts + 1)]
+
+
+def find_own_commands() -> None:
+    """Let jobs find ``nucwsi`` when the environment of this Python is not activated."""
+    here = str(Path(sys.executable).parent)
+    if here not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
+
+
+def schema() -> str:
+    """Return the JSON schema of ``config/config.yaml``."""
+    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"

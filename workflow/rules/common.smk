@@ -1,0 +1,43 @@
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from nucwsi import workflow as nuc
+from nucwsi.errors import NucwsiError
+
+nuc.find_own_commands()
+
+try:
+    CONFIG = nuc.load_config(config)
+    SLIDES = nuc.load_slides(CONFIG)
+    MEMBERS_KEY = nuc.members_key(CONFIG)
+except NucwsiError as error:
+    raise WorkflowError(str(error)) from None
+
+OUTPUT = Path(CONFIG.output)
+PARTS = nuc.parts(CONFIG)
+
+
+wildcard_constraints:
+    slide="|".join(map(re.escape, SLIDES)),
+    part=r"\d+-of-\d+",
+
+
+def slide_path(wildcards):
+    return str(SLIDES[wildcards.slide].path)
+
+
+def slide_mpp(wildcards):
+    mpp = SLIDES[wildcards.slide].mpp
+    return "" if mpp is None else f"--mpp {mpp:g}"
+
+
+def slide_regions(wildcards):
+    regions = SLIDES[wildcards.slide].regions
+    return [] if regions is None else [str(regions)]
+
+
+def band(wildcards):
+    part, _, parts = wildcards.part.partition("-of-")
+    return f"--part {part} --parts {parts}"

@@ -1,0 +1,147 @@
+# One verb, one rule: `rule x` calls `nucwsi x` with the settings of section `x`.
+# `params` hold what changes results, `resources` and `threads` what only changes the speed.
+
+
+rule tile:
+    input:
+        slide=lambda wildcards: ancient(slide_path(wildcards)),
+    output:
+        tiles=temp(OUTPUT / "{slide}" / "tiles.zarr.zip"),
+        tissue=OUTPUT / "{slide}" / "tissue.geojson",
+    log:
+        OUTPUT / "logs" / "{slide}" / "tile.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "tile.tsv"
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        settings=nuc.result_flags(CONFIG.tile),
+        members=nuc.member_flags(CONFIG),
+        mpp=slide_mpp,
+        key=MEMBERS_KEY,
+    shell:
+        "nucwsi tile {input.slide:q} -o {output.tiles:q} --tissue-output {output.tissue:q}"
+        " --name {wildcards.slide} {params.mpp} {params.members} {params.settings}"
+        " --threads {threads} 2> {log:q}"
+
+
+rule predict:
+    input:
+        OUTPUT / "{slide}" / "tiles.zarr.zip",
+    output:
+        OUTPUT / "{slide}" / "maps" / "{part}.zarr.zip",
+    log:
+        OUTPUT / "logs" / "{slide}" / "predict.{part}.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "predict.{part}.tsv"
+    conda:
+        "../../envs/nucwsi-gpu.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+        speed=nuc.speed_flags(CONFIG.predict),
+    params:
+        settings=nuc.result_flags(CONFIG.predict),
+        members=nuc.member_flags(CONFIG),
+        band=band,
+        key=MEMBERS_KEY,
+    shell:
+        "nucwsi predict {input:q} -o {output:q} {params.members} {params.band} {params.settings}"
+        " {resources.speed} --threads {threads} 2> {log:q}"
+
+
+rule segment:
+    input:
+        # Of all parts: a nucleus of this one may reach into the next.
+        collect(OUTPUT / "{{slide}}" / "maps" / "{part}.zarr.zip", part=PARTS),
+    output:
+        temp(OUTPUT / "{slide}" / "nuclei" / "{part}.parquet"),
+    log:
+        OUTPUT / "logs" / "{slide}" / "segment.{part}.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "segment.{part}.tsv"
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        settings=nuc.result_flags(CONFIG.segment),
+        band=band,
+        key=MEMBERS_KEY,
+    shell:
+        "nucwsi segment {input:q} -o {output:q} {params.band} {params.settings} 2> {log:q}"
+
+
+rule stitch:
+    input:
+        collect(OUTPUT / "{{slide}}" / "nuclei" / "{part}.parquet", part=PARTS),
+    output:
+        nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
+        seams=OUTPUT / "{slide}" / "seams.json",
+    log:
+        OUTPUT / "logs" / "{slide}" / "stitch.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "stitch.tsv"
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        speed=nuc.speed_flags(CONFIG.stitch),
+    shell:
+        "nucwsi stitch {input:q} -o {output.nuclei:q} --seams {output.seams:q} {resources.speed}"
+        " 2> {log:q}"
+
+
+rule compose:
+    input:
+        nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
+        tissue=OUTPUT / "{slide}" / "tissue.geojson",
+        regions=slide_regions,
+    output:
+        table=OUTPUT / "{slide}" / "composition.csv",
+        geojson=OUTPUT / "{slide}" / "{slide}.regions.geojson",
+    log:
+        OUTPUT / "logs" / "{slide}" / "compose.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "compose.tsv"
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        settings=nuc.result_flags(CONFIG.compose),
+        regions=lambda wildcards, input: (
+            f"--regions {input.regions:q}" if input.regions else ""
+        ),
+    shell:
+        "nucwsi compose {input.nuclei:q} --tissue {input.tissue:q} {params.regions}"
+        " -o {output.table:q} --geojson {output.geojson:q} {params.settings} 2> {log:q}"
+
+
+rule export:
+    input:
+        OUTPUT / "{slide}" / "nuclei.parquet",
+    output:
+        OUTPUT / "{slide}" / "{slide}.nuclei.qupath.zip",
+    log:
+        OUTPUT / "logs" / "{slide}" / "export.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "export.tsv"
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        settings=nuc.result_flags(CONFIG.export),
+    shell:
+        "nucwsi export {input:q} -o {output:q} {params.settings} 2> {log:q}"
