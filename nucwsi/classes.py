@@ -48,5 +48,14 @@ def colours(classes: tuple[str, ...]) -> dict[str, tuple[int, int, int]]:
 
 
 def display_name(name: str) -> str:
-    """Return the capitalised name that viewers show, e.g. ``Epithelial``."""
+    """Return the capitalised name that viewers show, e.g. ``Epithelial``.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+    """
     return name.replace("_", " ").capitalize()

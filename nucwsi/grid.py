@@ -64,7 +64,16 @@ class Window:
         return slice(self.row, self.row_stop), slice(self.column, self.column_stop)
 
     def grown(self, margin_px: int) -> Window:
-        """Return the window with `margin_px` more pixels on each side."""
+        """Return the window with `margin_px` more pixels on each side.
+
+        Parameters
+        ----------
+        margin_px : int
+
+        Returns
+        -------
+        Window
+        """
         return Window(
             self.row - margin_px,
             self.column - margin_px,
@@ -73,7 +82,16 @@ class Window:
         )
 
     def intersection(self, other: Window) -> Window | None:
-        """Return the pixels that both windows hold, or None."""
+        """Return the pixels that both windows hold, or None.
+
+        Parameters
+        ----------
+        other : Window
+
+        Returns
+        -------
+        Window or None
+        """
         row, column = max(self.row, other.row), max(self.column, other.column)
         row_stop = min(self.row_stop, other.row_stop)
         column_stop = min(self.column_stop, other.column_stop)
@@ -82,7 +100,16 @@ class Window:
         return Window(row, column, row_stop - row, column_stop - column)
 
     def within(self, outer: Window) -> Window:
-        """Return the same pixels counted from the origin of `outer`."""
+        """Return the same pixels counted from the origin of `outer`.
+
+        Parameters
+        ----------
+        outer : Window
+
+        Returns
+        -------
+        Window
+        """
         return Window(self.row - outer.row, self.column - outer.column, self.height, self.width)
 
 
@@ -239,11 +266,29 @@ class Frame:
         return np.asarray(points, np.float64) * self.scale + self.origin_px
 
     def px(self, length_um: float) -> int:
-        """Return the nearest whole number of canvas pixels to a length in µm."""
+        """Return the nearest whole number of canvas pixels to a length in µm.
+
+        Parameters
+        ----------
+        length_um : float
+
+        Returns
+        -------
+        int
+        """
         return round(length_um / self.mpp)
 
     def area_px(self, area_um2: float) -> int:
-        """Return the smallest whole number of canvas pixels that covers an area in µm²."""
+        """Return the smallest whole number of canvas pixels that covers an area in µm².
+
+        Parameters
+        ----------
+        area_um2 : float
+
+        Returns
+        -------
+        int
+        """
         return math.ceil(area_um2 / self.mpp**2 - 1e-9)
 
     def to_dict(self) -> dict[str, Any]:
@@ -252,7 +297,16 @@ class Frame:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Frame:
-        """Rebuild a frame from `to_dict`'s answer."""
+        """Rebuild a frame from `to_dict`'s answer.
+
+        Parameters
+        ----------
+        data : dict
+
+        Returns
+        -------
+        Frame
+        """
         return cls(
             shape=(int(data["shape"][0]), int(data["shape"][1])),
             mpp=float(data["mpp"]),

@@ -81,7 +81,16 @@ class LineCounts(NamedTuple):
     cut_control: int = 0
 
     def plus(self, other: LineCounts) -> LineCounts:
-        """Add the counts of other nuclei."""
+        """Add the counts of other nuclei.
+
+        Parameters
+        ----------
+        other : LineCounts
+
+        Returns
+        -------
+        LineCounts
+        """
         return LineCounts._make(one + two for one, two in zip(self, other, strict=True))
 
 
@@ -161,20 +170,20 @@ def seam_audit(counts: LineCounts) -> dict[str, float | int | bool | None]:
         ``visible``, whether nuclei are missing, doubled or cut along seams beyond 4 of these.
     """
 
-    def score(seam: int, control: int) -> float:
+    def _score(seam: int, control: int) -> float:
         # Two control lines a seam: half of their count, with a quarter of its variance.
         return (seam - control / 2) / max(1.0, float(np.sqrt(seam + control / 4)))
 
-    def ratio(one: float, other: float) -> float | None:
+    def _ratio(one: float, other: float) -> float | None:
         return one / other if other else None
 
-    seam_area = ratio(counts.area_seam_um2, counts.n_seam)
-    control_area = ratio(counts.area_control_um2, counts.n_control)
-    density_z = score(counts.n_seam, counts.n_control)
-    cut_z = score(counts.cut_seam, counts.cut_control)
+    seam_area = _ratio(counts.area_seam_um2, counts.n_seam)
+    control_area = _ratio(counts.area_control_um2, counts.n_control)
+    density_z = _score(counts.n_seam, counts.n_control)
+    cut_z = _score(counts.cut_seam, counts.cut_control)
     return {
         **counts._asdict(),
-        "density_ratio": ratio(counts.n_seam, counts.n_control / 2),
+        "density_ratio": _ratio(counts.n_seam, counts.n_control / 2),
         "area_ratio": seam_area / control_area if seam_area and control_area else None,
         "density_z": density_z,
         "cut_z": cut_z,

@@ -94,22 +94,58 @@ def _flags(section: Section, speed: bool) -> str:
 
 
 def result_flags(section: Section) -> str:
-    """Render the settings that can change a result as options of the command line."""
+    """Render the settings that can change a result as options of the command line.
+
+    Parameters
+    ----------
+    section : Section
+
+    Returns
+    -------
+    str
+    """
     return _flags(section, speed=False)
 
 
 def speed_flags(section: Section) -> str:
-    """Render the settings that only change the speed as options of the command line."""
+    """Render the settings that only change the speed as options of the command line.
+
+    Parameters
+    ----------
+    section : Section
+
+    Returns
+    -------
+    str
+    """
     return _flags(section, speed=True)
 
 
 def member_flags(config: Config) -> str:
-    """Render the members of the ensemble as options of the command line."""
+    """Render the members of the ensemble as options of the command line.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    str
+    """
     return " ".join(f"--member {shlex.quote(member)}" for member in config.members)
 
 
 def parts(config: Config) -> list[str]:
-    """Return the names of a slide's parts, ``1-of-3`` and so on."""
+    """Return the names of a slide's parts, ``1-of-3`` and so on.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    list of str
+    """
     return [f"{part}-of-{config.parts}" for part in range(1, config.parts + 1)]
 
 

@@ -22,6 +22,11 @@ _CACHED_BYTES = 128 << 20
 class SlideMaps:
     """Maps of all parts of a slide; see `open_maps`.
 
+    Parameters
+    ----------
+    stores : list of Store
+        In the order of their parts.
+
     Attributes
     ----------
     facts : dict
@@ -129,7 +134,17 @@ class SlideMaps:
         return answer
 
     def has_tissue(self, row: int, column: int) -> bool:
-        """Tell whether the network was asked anywhere in a core."""
+        """Tell whether the network was asked anywhere in a core.
+
+        Parameters
+        ----------
+        row, column : int
+            Position in the grid.
+
+        Returns
+        -------
+        bool
+        """
         cell = int(self.facts["tissue_px"])
         core = self.grid.core(row, column)
         rows = slice(core.row // cell, -(-core.row_stop // cell))

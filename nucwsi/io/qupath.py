@@ -161,7 +161,7 @@ def write_nuclei_zip(
     """
     written, dropped = 0, 0
 
-    def encoded() -> Iterator[bytes]:
+    def _encoded() -> Iterator[bytes]:
         nonlocal dropped
         for table in tables:
             for feature in _features(table, slide, classes, origin):
@@ -172,7 +172,7 @@ def write_nuclei_zip(
 
     with published(path) as aside, zipfile.ZipFile(aside, "w") as archive:
         number = 0
-        for number, batch in enumerate(_files(encoded(), nuclei_per_file), start=1):
+        for number, batch in enumerate(_files(_encoded(), nuclei_per_file), start=1):
             _write_entry(archive, f"{slide}_{number:04d}.geojson", batch)
             written += len(batch)
         if number == 0:

@@ -58,6 +58,10 @@ class Level:
 class Slide:
     """An open slide; may be read from several threads.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+
     Attributes
     ----------
     path : pathlib.Path

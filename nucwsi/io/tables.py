@@ -76,12 +76,30 @@ class NucleusTable:
         return len(self.id)
 
     def take(self, index: NDArray[np.intp]) -> NucleusTable:
-        """Return chosen nuclei, in the order of `index`."""
+        """Return chosen nuclei, in the order of `index`.
+
+        Parameters
+        ----------
+        index : (K,) ndarray of int
+
+        Returns
+        -------
+        NucleusTable
+        """
         return NucleusTable(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     @classmethod
     def concatenated(cls, tables: list[NucleusTable]) -> NucleusTable:
-        """Join tables of the same classes, at least one."""
+        """Join tables of the same classes, at least one.
+
+        Parameters
+        ----------
+        tables : list of NucleusTable
+
+        Returns
+        -------
+        NucleusTable
+        """
         return cls(
             **{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls)}
         )

@@ -98,6 +98,14 @@ def _resolution_claim(page: Any) -> MppClaim | None:
 class Page:
     """One level of a pyramid.
 
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+        Open as long as the page is read.
+    level : tifffile.TiffPageSeries
+    path : pathlib.Path
+        Named in errors.
+
     Attributes
     ----------
     shape : (int, int)

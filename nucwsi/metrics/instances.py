@@ -187,11 +187,13 @@ def class_panoptic(
 
     Parameters
     ----------
-    truth, predicted : (H, W) ndarray of int
-        Instance maps.
-    truth_classes, predicted_classes : (N,) ndarray of int
+    truth : (H, W) ndarray of int
+        Instance map.
+    truth_classes : (N,) ndarray of int
         Class of each label, in ascending order of the labels that occur in the map; one class
         per instance, from 0. Instances of other numbers, e.g. -1, belong to no class.
+    predicted : (H, W) ndarray of int
+    predicted_classes : (M,) ndarray of int
     n_classes : int
 
     Returns

@@ -102,14 +102,14 @@ def spread(
     (height, width) ndarray of float32
     """
 
-    def axis(first: int, size: int) -> tuple[Any, Any, Any]:
+    def _axis(first: int, size: int) -> tuple[Any, Any, Any]:
         at = np.arange(first, first + size) / step
         low = np.floor(at).astype(np.int64)
         knots = np.arange(low[0], low[-1] + 2)
         return knots * step, low - low[0], (at - low).astype(np.float32)
 
-    rows, top, down = axis(window.row, window.height)
-    columns, left, right = axis(window.column, window.width)
+    rows, top, down = _axis(window.row, window.height)
+    columns, left, right = _axis(window.column, window.width)
     values = np.asarray(field(rows[:, None] + 0.5, columns[None, :] + 0.5), np.float32)
     across = values[:, left] * (1 - right) + values[:, left + 1] * right
     return across[top] * (1 - down[:, None]) + across[top + 1] * down[:, None]
@@ -146,7 +146,17 @@ class Anatomy:
         )
 
     def tissue(self, rows: Coordinates, columns: Coordinates) -> Any:
-        """Return roughly how far inside the tissue a point lies, in µm; negative on glass."""
+        """Return roughly how far inside the tissue a point lies, in µm; negative on glass.
+
+        Parameters
+        ----------
+        rows, columns : ndarray of float
+            Level-0 pixels; broadcast against each other.
+
+        Returns
+        -------
+        ndarray of float
+        """
         height, width = self.shape
         side_um = min(self.shape) * self.mpp
         depth = np.max(
@@ -168,29 +178,89 @@ class Anatomy:
         return np.maximum(np.minimum(inside, lumen), solid)
 
     def epithelium(self, rows: Coordinates, columns: Coordinates) -> Any:
-        """Return a number that is positive in nests of epithelium, negative in stroma."""
+        """Return a number that is positive in nests of epithelium, negative in stroma.
+
+        Parameters
+        ----------
+        rows, columns : ndarray of float
+            Level-0 pixels; broadcast against each other.
+
+        Returns
+        -------
+        ndarray of float
+        """
         rim = self._wave(3, 130, rows, columns)
         return 0.8 * self._wave(1, 420, rows, columns) + 0.9 * rim - 0.15
 
     def inflammation(self, rows: Coordinates, columns: Coordinates) -> Any:
-        """Return a number that is positive where inflammatory cells crowd."""
+        """Return a number that is positive where inflammatory cells crowd.
+
+        Parameters
+        ----------
+        rows, columns : ndarray of float
+            Level-0 pixels; broadcast against each other.
+
+        Returns
+        -------
+        ndarray of float
+        """
         return self._wave(2, 500, rows, columns) - 0.5
 
     def cloud(self, rows: Coordinates, columns: Coordinates) -> Any:
-        """Return a number around 0 by which the eosin varies from cell to cell."""
+        """Return a number around 0 by which the eosin varies from cell to cell.
+
+        Parameters
+        ----------
+        rows, columns : ndarray of float
+            Level-0 pixels; broadcast against each other.
+
+        Returns
+        -------
+        ndarray of float
+        """
         return self._wave(3, 28, rows, columns)
 
     def across(self, rows: Coordinates, columns: Coordinates) -> Any:
-        """Return the distance across the fibres in µm: its level lines are the fibres."""
+        """Return the distance across the fibres in µm: its level lines are the fibres.
+
+        Parameters
+        ----------
+        rows, columns : ndarray of float
+            Level-0 pixels; broadcast against each other.
+
+        Returns
+        -------
+        ndarray of float
+        """
         bent = 45 * self._wave(0, 450, rows, columns)
         return self.mpp * (0.82 * np.asarray(rows) - 0.57 * np.asarray(columns)) + bent
 
     def along(self, rows: Coordinates, columns: Coordinates) -> Any:
-        """Return the distance along the fibres in µm."""
+        """Return the distance along the fibres in µm.
+
+        Parameters
+        ----------
+        rows, columns : ndarray of float
+            Level-0 pixels; broadcast against each other.
+
+        Returns
+        -------
+        ndarray of float
+        """
         return self.mpp * (0.57 * np.asarray(rows) + 0.82 * np.asarray(columns))
 
     def fibre_angle(self, row: float, column: float) -> float:
-        """Return the direction of the fibres at a point, in radians from columns to rows."""
+        """Return the direction of the fibres at a point, in radians from columns to rows.
+
+        Parameters
+        ----------
+        row, column : float
+            Level-0 pixels.
+
+        Returns
+        -------
+        float
+        """
         step = 8.0
         down = self.across(row + step, column) - self.across(row - step, column)
         right = self.across(row, column + step) - self.across(row, column - step)

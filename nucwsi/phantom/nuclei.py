@@ -81,7 +81,16 @@ class Nucleus:
         return np.stack([u * sin + v * cos, u * cos - v * sin], axis=1) + self.centre
 
     def box(self, margin_px: float = 0.0) -> Window:
-        """Return the smallest window of whole level-0 pixels around the nucleus and a margin."""
+        """Return the smallest window of whole level-0 pixels around the nucleus and a margin.
+
+        Parameters
+        ----------
+        margin_px : float
+
+        Returns
+        -------
+        Window
+        """
         low = np.floor(self.outline.min(0) - margin_px).astype(int)
         high = np.ceil(self.outline.max(0) + margin_px).astype(int)
         return Window(int(low[0]), int(low[1]), *(int(side) for side in high - low))

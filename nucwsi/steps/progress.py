@@ -48,15 +48,15 @@ def progress(verb: str, total: int, unit: str) -> Iterator[Callable[[int], None]
         with Progress(*columns, speed, TimeRemainingColumn()) as bar:
             task = bar.add_task(verb, total=total, rate=0.0)
 
-            def advance_bar(count: int) -> None:
+            def _advance_bar(count: int) -> None:
                 done = bar.tasks[0].completed + count
                 bar.update(task, advance=count, rate=done / (time.monotonic() - started))
 
-            yield advance_bar
+            yield _advance_bar
         return
     done, told = 0, started
 
-    def advance_log(count: int) -> None:
+    def _advance_log(count: int) -> None:
         nonlocal done, told
         done += count
         now = time.monotonic()
@@ -66,6 +66,6 @@ def progress(verb: str, total: int, unit: str) -> Iterator[Callable[[int], None]
             left = (total - done) / rate
             log.info("%d of %d %s, %.2f/s, %.0f s left", done, total, unit, rate, left)
 
-    yield advance_log
+    yield _advance_log
     seconds = time.monotonic() - started
     log.info("%d %s in %.1f s", done, unit, seconds)
