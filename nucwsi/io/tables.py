@@ -260,6 +260,31 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
+def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, NDArray[Any]]]:
+    """Read columns row group by row group.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    columns : list of str
+        Names in the file, not ``geometry`` or ``bbox``. ``class`` comes as text.
+
+    Yields
+    ------
+    dict of str to ndarray
+
+    Raises
+    ------
+    StoreError
+        As `read_facts`.
+    """
+    file, _ = _open(path)
+    with file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=columns)
+            yield {name: table.column(name).to_numpy() for name in columns}
+
+
 def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
     """Read whole columns.
 
@@ -267,7 +292,7 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
     ----------
     path : pathlib.Path
     columns : list of str
-        Names in the file, not ``geometry`` or ``bbox``. ``class`` comes as text.
+        As for `iter_columns`; numbers only.
 
     Returns
     -------
@@ -278,10 +303,11 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
     StoreError
         As `read_facts`.
     """
-    file, _ = _open(path)
-    with file:
-        table = file.read(columns=columns)
-        return {name: table.column(name).to_numpy() for name in columns}
+    groups = list(iter_columns(path, columns))
+    return {
+        name: np.concatenate([group[name] for group in groups]) if groups else np.empty(0)
+        for name in columns
+    }
 
 
 def iter_tables(path: Path) -> Iterator[NucleusTable]:
