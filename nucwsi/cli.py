@@ -74,13 +74,7 @@ def _settings(section: type[Section], values: dict[str, Any]) -> Any:
         for name in section.model_fields
         if values[name] is not None
     }
-    numbers = {name: _typed(value) for name, value in given.items()}
-    return validated(section, numbers, "command line")
-
-
-def _typed(value: Any) -> Any:
-    # `views` and `core_px` are literal numbers, which pydantic does not read from text.
-    return int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+    return validated(section, given, "command line")
 
 
 def _member_option(command: Command) -> Command:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nucwsi.errors import ConfigError
 
@@ -16,6 +16,14 @@ from nucwsi.errors import ConfigError
 def _field(default: Any, description: str, *, speed: bool = False, **limits: Any) -> Any:
     # `speed` marks what cannot change a result: such settings never trigger a rerun.
     return Field(default, description=description, json_schema_extra={"speed": speed}, **limits)
+
+
+def _whole(value: Any) -> Any:
+    # Snakemake's `--config` and the command line hand over text.
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+_WHOLE = BeforeValidator(_whole)
 
 
 class Section(BaseModel):
@@ -27,7 +35,7 @@ class Section(BaseModel):
 class TileSettings(Section):
     """How a slide becomes a canvas."""
 
-    core_px: Literal[256, 512, 1024, 2048] = _field(
+    core_px: Annotated[Literal[256, 512, 1024, 2048], _WHOLE] = _field(
         512, "side of a tile's core in canvas pixels; results do not depend on it"
     )
     tissue: Literal["auto", "all"] = _field(
@@ -48,7 +56,7 @@ class TileSettings(Section):
 class PredictSettings(Section):
     """How the maps are made."""
 
-    views: Literal[1, 2, 4, 8] = _field(
+    views: Annotated[Literal[1, 2, 4, 8], _WHOLE] = _field(
         1, "flips and quarter turns averaged per tile: 1, 2, 4 or 8"
     )
     device: str = _field(
@@ -153,7 +161,16 @@ def validated(model: type[S], values: dict[str, Any], where: str) -> S:
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
-        known = ", ".join(model.model_fields)
         if fault["type"] == "extra_forbidden":
+            known = ", ".join(_section_at(model, fault["loc"]).model_fields)
             raise ConfigError(f"{where}: unknown setting `{key}`; known here: {known}") from None
         raise ConfigError(f"{where}: `{key}`: {fault['msg']}, got {fault['input']!r}") from None
+
+
+def _section_at(model: type[Section], path: tuple[int | str, ...]) -> type[Section]:
+    """Return the section that holds the last key of a path."""
+    for key in path[:-1]:
+        inner = model.model_fields[str(key)].annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            model = inner
+    return model

@@ -1,0 +1,124 @@
+"""The workflow, run by the real Snakemake as a user would."""
+
+import csv
+import json
+import re
+
+import geopandas
+import pytest
+from click.testing import CliRunner
+
+from nucwsi.cli import main
+
+
+def jobs(ran):
+    """Read the table of planned jobs."""
+    return {
+        name: int(count)
+        for name, count in re.findall(r"^(\w+) +(\d+)$", ran.text, re.MULTILINE)
+        if name != "total"
+    }
+
+
+ONE_SLIDE = {
+    **dict.fromkeys(("tile", "predict", "segment", "stitch", "compose", "export"), 1),
+    "summary": 1,
+    "all": 1,
+}
+
+
+@pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
+def test_a_fresh_clone_plans_the_demo(snakemake, snakefile):
+    assert jobs(snakemake("-n", snakefile=snakefile)) == {**ONE_SLIDE, "demo": 1}
+
+
+def test_a_slide_named_on_the_command_line(snakemake, small_slide):
+    assert jobs(snakemake("-n", slides=small_slide)) == ONE_SLIDE
+    assert jobs(snakemake("-n", slides=small_slide.parent)) == ONE_SLIDE
+
+
+def test_parts_scatter_predict_and_segment(snakemake, small_slide):
+    planned = jobs(snakemake("-n", slides=small_slide, parts=3))
+    assert planned == {**ONE_SLIDE, "predict": 3, "segment": 3}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"slides": "none.tsv"}, "none.tsv: does not exist; name your slide sheet"),
+        ({"tile": "{core: 5}"}, "unknown setting `tile.core`; known here: core_px"),
+        ({"colour": "red"}, "unknown setting `colour`"),
+        ({"members": "[nothing]"}, "'nothing': no such file, and not bundled"),
+    ],
+)
+def test_a_wrong_configuration_stops_before_any_work(snakemake, settings, message):
+    ran = snakemake("-n", check=False, **settings)
+    assert ran.returncode != 0
+    assert message in ran.text
+    assert "Traceback" not in ran.text
+
+
+@pytest.fixture
+def finished(snakemake, small_slide, tiny_member):
+    """A finished run with a random network, and a function that plans it again."""
+    settings = {"slides": small_slide, "members": f"[{tiny_member}]"}
+    # A random network finds nuclei everywhere or nowhere: take what it calls likely.
+    first = snakemake(**settings, segment="{np_threshold: 0.45, min_area_um2: 1}")
+    # What keeps two jobs off one GPU; `workflow.global_resources` is no documented interface.
+    assert "Provided resources: gpu=1" in first.text
+
+    def again(*words, **changed):
+        every = {**settings, "segment": "{np_threshold: 0.45, min_area_um2: 1}", **changed}
+        return jobs(snakemake("-n", *words, **every))
+
+    again.folder = snakemake.folder
+    return again
+
+
+def test_a_run_from_slide_to_results(finished):
+    """All results are there, agree with each other, and only what has changed is made anew."""
+    results = finished.folder / "results" / "small"
+    table = geopandas.read_parquet(results / "nuclei.parquet")
+    assert table.geometry.is_valid.all()
+    with (finished.folder / "results" / "composition.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    whole = rows[0]
+    assert whole["region_id"] == "slide"
+    assert int(whole["n_nuclei"]) == len(table)
+    for name, count in table["class"].value_counts().items():
+        assert int(whole[f"n_{name}"]) == count
+    assert sum(int(row["n_nuclei"]) for row in rows if row["region_source"] == "grid") >= len(table)
+    checked = CliRunner().invoke(
+        main,
+        [
+            "check-geojson",
+            *map(str, [results / "small.nuclei.qupath.zip", results / "small.regions.geojson"]),
+        ],
+    )
+    assert checked.exit_code == 0, checked.output
+    assert f"{len(table)} objects, 0 faults" in checked.output
+    assert "density_z" in json.loads((results / "seams.json").read_text())
+    assert not (results / "tiles.zarr.zip").exists(), "the canvas is temporary"
+    assert list((results / "maps").iterdir()) == [results / "maps" / "1-of-1.zarr.zip"]
+    for verb in ("tile", "predict.1-of-1", "segment.1-of-1", "stitch", "compose", "export"):
+        assert (finished.folder / "results" / "logs" / "small" / f"{verb}.log").exists()
+        assert (finished.folder / "results" / "benchmarks" / "small" / f"{verb}.tsv").exists()
+
+    assert finished() == {}, "nothing changed, nothing to do"
+    assert finished(predict="{batch_size: 3, device: cpu}") == {}, "speed is no reason"
+    later = dict.fromkeys(("segment", "stitch", "compose", "export", "summary", "all"), 1)
+    assert finished(segment="{np_threshold: 0.6}") == later, "the maps are kept"
+    assert finished(compose="{grid_um: 100}") == {"compose": 1, "summary": 1, "all": 1}
+    assert finished(members="[default]")["predict"] == 1
+    assert finished(predict="{views: 4}")["predict"] == 1
+
+
+def test_a_failing_slide_leaves_nothing_half_made(snakemake, tmp_path):
+    bad = tmp_path / "bad.svs"
+    bad.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    ran = snakemake(check=False, slides=bad)
+    assert ran.returncode != 0
+    log = (tmp_path / "results" / "logs" / "bad" / "tile.log").read_text()
+    assert "run `git lfs pull`" in log
+    assert log.count("\n") == 1
+    assert not list((tmp_path / "results" / "bad").glob("*"))
