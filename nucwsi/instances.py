@@ -151,9 +151,20 @@ def split_components(
         return Instances(labels, component_first[alone - 1])
     seed_number = np.zeros(n_markers + 1, np.int32)
     seed_number[seeds] = np.arange(1, len(seeds) + 1) + len(alone)
-    mask = crowded[components]
-    labels += watershed(edges, seed_number[markers], mask=mask)
+    labels += _flooded(edges, seed_number[markers], crowded[components])
     return Instances(labels, np.concatenate([component_first[alone - 1], first[seeds - 1]]))
+
+
+def _flooded(
+    edges: NDArray[np.int16], seeds: NDArray[np.int32], mask: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Flood from the seeds; where pixels are equally steep, the one reached first goes first."""
+    # All seeds enter the queue at once, and those of equal height leave it in an order that depends
+    # on the rest of the window. Made lower than everything and unequal, they leave in raster order.
+    height = edges.astype(np.float64)
+    where = np.flatnonzero(seeds > 0)
+    height.ravel()[where] = where - float(seeds.size)
+    return watershed(height, seeds, mask=mask)
 
 
 def first_pixels(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
