@@ -49,15 +49,31 @@ def area_taps(start: int, stop: int, scale: float, offset: float) -> Taps:
     -------
     Taps
     """
-    k = np.arange(start, stop)
-    low, high = offset + k * scale, offset + (k + 1) * scale
+    # Each edge is worked out from its own number, so that all windows agree to the last bit.
+    return edge_taps(offset + np.arange(start, stop + 1, dtype=np.float64) * scale)
+
+
+def edge_taps(edges: NDArray[np.float64]) -> Taps:
+    """Find the source pixels between edges, and their shares.
+
+    Parameters
+    ----------
+    edges : (N + 1,) ndarray of float64
+        Source position, ascending; target pixel k covers the source from ``edges[k]`` to
+        ``edges[k + 1]``.
+
+    Returns
+    -------
+    Taps
+    """
+    low, high = edges[:-1], edges[1:]
     bottom = np.floor(low).astype(np.int64)
-    count = int(np.ceil(scale)) + 1
+    count = int(np.ceil((high - low).max())) + 1
     index = bottom + np.arange(count)[:, None]
     share = np.minimum(high, index + 1) - np.maximum(low, index)
-    weight = (np.maximum(share, 0) / scale).astype(np.float32)
+    weight = (np.maximum(share, 0) / (high - low)).astype(np.float32)
     first = int(bottom[0])
-    return Taps(first, int(index[-1, -1]) + 1, index - first, weight)
+    return Taps(first, int(index[-1].max()) + 1, index - first, weight)
 
 
 def area_average(pixels: NDArray[np.uint8], rows: Taps, columns: Taps) -> NDArray[np.uint8]:

@@ -62,21 +62,26 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(device: torch.device) -> torch.dtype:
+def choose_precision(device: torch.device, training: bool = False) -> torch.dtype:
     """Return the fastest precision that keeps the maps.
 
     Parameters
     ----------
     device : torch.device
+    training : bool
+        float16 cannot hold small gradients.
 
     Returns
     -------
     torch.dtype
-        float16 on CUDA; bfloat16 on processors with AMX, which are faster in it; else float32.
+        On CUDA float16, or bfloat16 for training; on processors that multiply bfloat16 in
+        hardware bfloat16; else float32.
     """
     if device.type == "cuda":
-        return torch.float16
-    return torch.bfloat16 if torch.cpu.get_capabilities().get("amx_bf16") else torch.float32
+        return torch.bfloat16 if training else torch.float16
+    able = torch.cpu.get_capabilities()
+    fast = able.get("amx_bf16") or able.get("avx512_bf16")
+    return torch.bfloat16 if fast else torch.float32
 
 
 def keep_freed_memory() -> None:

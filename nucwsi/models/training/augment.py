@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from nucwsi.models.training.data import Sample
 from nucwsi.models.views import VIEWS, apply_view, turn_vectors
+from nucwsi.resample import area_average, edge_taps
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Augmentation:
     ----------
     zoom : float
         Largest zoom in or out, as a factor.
+    stretch : float
+        Largest further zoom of one axis alone, as a factor.
+    warp : float
+        Half-range by which the zoom swells and shrinks along each axis.
     hed_scale, hed_shift : float
         Half-range of the factor and the offset of each stain's density.
     brightness, contrast, saturation : float
@@ -36,6 +42,8 @@ class Augmentation:
     """
 
     zoom: float = 1.3
+    stretch: float = 1.08
+    warp: float = 0.12
     hed_scale: float = 0.25
     hed_shift: float = 0.02
     brightness: float = 0.2
@@ -47,6 +55,24 @@ class Augmentation:
     stain_probability: float = 0.8
 
 
+class Labels(NamedTuple):
+    """What is known of a grid of pixels; see `Batch`.
+
+    Attributes
+    ----------
+    cover : (H, W) ndarray of float32
+    inside, outlined : (H, W) ndarray of bool
+    hv_map : (2, H, W) ndarray of float32
+    class_set : (H, W) ndarray of uint8
+    """
+
+    cover: NDArray[np.float32]
+    inside: NDArray[np.bool_]
+    outlined: NDArray[np.bool_]
+    hv_map: NDArray[np.float32]
+    class_set: NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class Batch:
     """A batch of crops.
@@ -55,15 +81,21 @@ class Batch:
     ----------
     image : (N, 3, H, W) Tensor of float32
         RGB in [0, 1].
-    nuclei : (N, H, W) Tensor of uint8
-        1 nucleus, 0 background, 255 unknown.
+    cover : (N, H, W) Tensor of float32
+        Share of each pixel that nuclei cover.
+    inside : (N, H, W) Tensor of bool
+        Whether the middle of each pixel is nucleus.
+    outlined : (N, H, W) Tensor of bool
+        Where the outlines of nuclei are known: within the image, and not among points.
     hv_map : (N, 2, H, W) Tensor of float32
     class_set : (N, H, W) Tensor of uint8
         Bit c allows class c; 0 is unsupervised.
     """
 
     image: Tensor
-    nuclei: Tensor
+    cover: Tensor
+    inside: Tensor
+    outlined: Tensor
     hv_map: Tensor
     class_set: Tensor
 
@@ -97,9 +129,65 @@ def _degrade(
     return image
 
 
+def sampled(
+    sample: Sample, rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], Labels]:
+    """Look at a sample through a grid of pixels of any size.
+
+    The picture is averaged over each pixel as the pipeline does it, the labels are those at its
+    middle. Beyond the sample the picture is mirrored, and nothing is known.
+
+    Parameters
+    ----------
+    sample : Sample
+    rows, columns : (H + 1,) and (W + 1,) ndarray of float64
+        Edges of the pixels in pixels of the sample, ascending.
+
+    Returns
+    -------
+    image : (H, W, 3) ndarray of float32
+        In [0, 1].
+    labels : Labels
+    """
+    height, width = sample.instances.shape
+    taps = edge_taps(rows), edge_taps(columns)
+    spans = [np.arange(t.first, t.stop) for t in taps]
+    source = np.ix_(_mirror(spans[0], height), _mirror(spans[1], width))
+    nuclei = (sample.instances[source] > 0).astype(np.uint8) * 255
+    seen_as = area_average(np.dstack([sample.image[source], nuclei]), *taps)
+    averaged = seen_as.astype(np.float32) / np.float32(255)
+    middles = [np.floor((edges[:-1] + edges[1:]) / 2).astype(int) for edges in (rows, columns)]
+    at = np.ix_(_mirror(middles[0], height), _mirror(middles[1], width))
+    there = np.outer(*(_within(m, n) for m, n in zip(middles, (height, width), strict=True)))
+    labels = Labels(
+        averaged[..., 3],
+        sample.instances[at] > 0,
+        there & sample.outlined,
+        sample.hv_map[:, at[0], at[1]],
+        sample.class_set[at] * there,
+    )
+    return averaged[..., :3], labels
+
+
+def _within(index: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
+    return (index >= 0) & (index < size)
+
+
+def _edges(
+    side: int, size_px: int, scale: float, warp: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Lay the edges of a crop's pixels along one axis, somewhere in or around the sample."""
+    place = np.linspace(0, 1, size_px)
+    wave = np.sin(2 * np.pi * (rng.uniform(0.5, 2) * place + rng.random()))
+    steps = scale * (1 + rng.uniform(-warp, warp) * wave)
+    edges = np.concatenate([[0.0], np.cumsum(steps)])
+    room = side - edges[-1]
+    return edges + rng.uniform(min(0, room), max(0, room))
+
+
 def crop(
     sample: Sample, size_px: int, how: Augmentation, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     """Cut one augmented crop.
 
     Parameters
@@ -112,59 +200,29 @@ def crop(
 
     Returns
     -------
-    image : (3, size, size) Tensor of float32
-    nuclei : (size, size) Tensor of uint8
-    hv_map : (2, size, size) Tensor of float32
-    class_set : (size, size) Tensor of uint8
+    tuple of Tensor
+        As in `Batch`, without its first axis.
     """
-    zoom = float(np.exp(rng.uniform(-np.log(how.zoom), np.log(how.zoom))))
-    height, width = sample.nuclei.shape
-    reach = size_px / zoom
-    top, left = (
-        rng.uniform(min(0, side - reach), max(0, side - reach)) for side in (height, width)
+    zoom, stretch = (np.exp(rng.uniform(-1, 1) * np.log(f)) for f in (how.zoom, how.stretch))
+    scales = sample.scale / zoom * np.sqrt([stretch, 1 / stretch])
+    rows, columns = (
+        _edges(side, size_px, scale, how.warp, rng)
+        for side, scale in zip(sample.instances.shape, scales, strict=True)
     )
-    centres = (np.arange(size_px) + 0.5) / zoom
-    # Small images are mirrored outwards, labels with them.
-    rows_exact, columns_exact = top + centres - 0.5, left + centres - 0.5
-    rows = _mirror(np.round(rows_exact).astype(int), height)
-    columns = _mirror(np.round(columns_exact).astype(int), width)
-    nearest = np.ix_(rows, columns)
-    image = _blend(_blend(sample.image, rows_exact, axis=1), columns_exact, axis=2)
-    pixels = np.ascontiguousarray(image.transpose(1, 2, 0)) / np.float32(255)
-    pixels = _degrade(_colour(pixels, how, rng), how, rng).clip(0, 1)
-    hv_map = sample.hv_map[:, nearest[0], nearest[1]].copy()
-    # A mirrored copy of a nucleus points the other way.
-    hv_map[0] *= _inside(columns_exact, width)[None, :]
-    hv_map[1] *= _inside(rows_exact, height)[:, None]
+    image, labels = sampled(sample, rows, columns)
+    image = _degrade(_colour(image, how, rng), how, rng).clip(0, 1).astype(np.float32)
     view = VIEWS[rng.integers(8)]
-    return (
-        apply_view(torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1)), view),
-        apply_view(torch.from_numpy(sample.nuclei[nearest]), view),
-        apply_view(turn_vectors(torch.from_numpy(hv_map), view), view),
-        apply_view(torch.from_numpy(sample.class_set[nearest]), view),
-    )
-
-
-def _blend(
-    image: NDArray[np.generic], position: NDArray[np.float64], axis: int
-) -> NDArray[np.float32]:
-    """Interpolate linearly along one axis, mirrored at the ends."""
-    below = np.floor(position).astype(int)
-    share = (position - below).astype(np.float32)
-    share = np.expand_dims(share, tuple(a for a in range(image.ndim) if a != axis))
-    size = image.shape[axis]
-    low = image.take(_mirror(below, size), axis).astype(np.float32)
-    high = image.take(_mirror(below + 1, size), axis).astype(np.float32)
-    return low * (1 - share) + high * share
+    known = {
+        name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in labels._asdict().items()
+    }
+    known["hv_map"] = turn_vectors(known["hv_map"], view)
+    picture = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return tuple(apply_view(tensor, view) for tensor in (picture, *known.values()))
 
 
 def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    index = np.abs(index) % (2 * size - 2)
-    return np.where(index >= size, 2 * size - 2 - index, index)
-
-
-def _inside(position: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    return np.where((position > -0.5) & (position < size - 0.5), 1, -1).astype(np.float32)
+    index = index % (2 * size)
+    return np.minimum(index, 2 * size - 1 - index)
 
 
 def draw_batch(

@@ -1,4 +1,4 @@
-"""Labelled images in memory: reading a manifest, resampling, and the classes each label allows."""
+"""Labelled images in memory: reading a manifest, and the classes that each label allows."""
 
 from __future__ import annotations
 
@@ -17,65 +17,42 @@ from nucwsi.targets import hv_targets
 
 log = logging.getLogger(__name__)
 
-#: Side of the disc around a typed point in which the class head is supervised, in pixels.
-POINT_RADIUS_PX = 3
+#: Radius of the disc around a typed point in which the class head is supervised, in µm.
+POINT_RADIUS_UM = 1.5
+
+#: µm per pixel of images that do not say; most public crops were scanned at 40x.
+UNKNOWN_MPP = 0.25
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image with everything the losses need, at the model's mpp.
+    """One labelled image at its own resolution, with everything the losses need.
 
     Attributes
     ----------
     name : str
         ``dataset/name`` of the manifest.
-    image : (3, H, W) ndarray of uint8
+    image : (H, W, 3) ndarray of uint8
         RGB.
-    nuclei : (H, W) ndarray of uint8
-        1 in a nucleus, 0 outside, 255 where nothing is known (images with points only).
+    scale : float
+        Pixels of the image per pixel of the model, along each axis.
+    outlined : bool
+        Whether the outlines of all nuclei are known; else `instances` is blank and says nothing.
+    instances : (H, W) ndarray of int32
+        0 is background.
     hv_map : (2, H, W) ndarray of float32
         Target of the `hv` head.
     class_set : (H, W) ndarray of uint8
         Bit c is set where class c is allowed; 0 where the class is not supervised.
-    instances : (H, W) ndarray of int32
-        For scoring; all zero for images with points only.
     """
 
     name: str
     image: NDArray[np.uint8]
-    nuclei: NDArray[np.uint8]
+    scale: float
+    outlined: bool
+    instances: NDArray[np.int32]
     hv_map: NDArray[np.float32]
     class_set: NDArray[np.uint8]
-    instances: NDArray[np.int32]
-
-
-def resample(
-    image: NDArray[np.uint8], instances: NDArray[np.int32], mpp: float, target_mpp: float
-) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Bring an image (area filter) and its instances (nearest) to another mpp.
-
-    Parameters
-    ----------
-    image : (H, W, 3) ndarray of uint8
-    instances : (H, W) ndarray of int32
-    mpp : float
-        µm per pixel of the input.
-    target_mpp : float
-        µm per pixel of the output.
-
-    Returns
-    -------
-    image : (H', W', 3) ndarray of uint8
-    instances : (H', W') ndarray of int32
-    """
-    if abs(mpp / target_mpp - 1) < 0.01:
-        return image, instances
-    scale = mpp / target_mpp
-    height, width = (max(1, round(side * scale)) for side in instances.shape)
-    small = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
-    rows = ((np.arange(height) + 0.5) / scale).astype(int).clip(0, instances.shape[0] - 1)
-    columns = ((np.arange(width) + 0.5) / scale).astype(int).clip(0, instances.shape[1] - 1)
-    return small, instances[np.ix_(rows, columns)]
 
 
 def _paint_classes(
@@ -89,47 +66,43 @@ def _paint_classes(
     return lookup[labels]
 
 
-def _load(
-    folder: Path, row: dict[str, str], sets: dict[int, int], target_mpp: float, default_mpp: float
-) -> Sample:
+def _discs(
+    points: NDArray[np.floating], shape: tuple[int, int], radius_px: float
+) -> NDArray[np.int32]:
+    """Give each pixel within reach of a point the number of the nearest one, from 1 on."""
+    where = np.round(points).astype(int).clip(0, np.array(shape) - 1)
+    seeds = np.zeros(shape, np.int32)
+    seeds[where[:, 0], where[:, 1]] = np.arange(1, len(where) + 1)
+    far, (rows, columns) = ndimage.distance_transform_edt(seeds == 0, return_indices=True)
+    return np.where(far <= radius_px, seeds[rows, columns], 0).astype(np.int32)
+
+
+def _load(folder: Path, row: dict[str, str], sets: dict[int, int], target_mpp: float) -> Sample:
     stem = folder / row["dataset"] / row["name"]
     image = np.asarray(Image.open(stem.with_suffix(stem.suffix + ".webp")).convert("RGB"))
     labels = np.load(stem.with_suffix(stem.suffix + ".npz"))
-    try:
-        mpp = float(row["mpp"])
-    except ValueError:
-        mpp = default_mpp
+    mpp = float(row["mpp"]) if row["mpp"] else UNKNOWN_MPP
+    shape = image.shape[:2]
+    class_set = np.zeros(shape, np.uint8)
     if "points" in labels:
-        points = labels["points"] * (mpp / target_mpp)
-        image, empty = resample(image, np.zeros(image.shape[:2], np.int32), mpp, target_mpp)
-        where = np.round(points).astype(int).clip(0, np.array(empty.shape) - 1)
-        seeds = np.zeros(empty.shape, np.int32)
-        seeds[where[:, 0], where[:, 1]] = np.arange(1, len(where) + 1)
-        far, (rows, columns) = ndimage.distance_transform_edt(seeds == 0, return_indices=True)
-        discs = np.where(far <= POINT_RADIUS_PX, seeds[rows, columns], 0).astype(np.int32)
-        class_set = _paint_classes(discs, np.arange(1, len(where) + 1), labels["classes"], sets)
-        nuclei = np.full(empty.shape, 255, np.uint8)
-        hv_map = np.zeros((2, *empty.shape), np.float32)
-        instances = empty
+        instances = np.zeros(shape, np.int32)
+        discs = _discs(labels["points"], shape, POINT_RADIUS_UM / mpp)
+        ids = np.arange(1, len(labels["points"]) + 1)
+        class_set = _paint_classes(discs, ids, labels["classes"], sets)
     else:
-        full = labels["instances"].astype(np.int32)
-        if full.shape != image.shape[:2]:
-            raise ConfigError(
-                f"{stem}: the image is {image.shape[:2]} but its instances are {full.shape}"
-            )
-        image, instances = resample(image, full, mpp, target_mpp)
-        nuclei = (instances > 0).astype(np.uint8)
-        hv_map = hv_targets(instances)
-        class_set = np.zeros(instances.shape, np.uint8)
+        instances = labels["instances"].astype(np.int32)
+        if instances.shape != shape:
+            raise ConfigError(f"{stem}: the image is {shape} but its instances {instances.shape}")
         if "classes" in labels:
             class_set = _paint_classes(instances, labels["ids"], labels["classes"], sets)
     return Sample(
         f"{row['dataset']}/{row['name']}",
-        np.ascontiguousarray(image.transpose(2, 0, 1)),
-        nuclei,
-        hv_map,
-        class_set,
+        image,
+        target_mpp / mpp,
+        "points" not in labels,
         instances,
+        hv_targets(instances),
+        class_set,
     )
 
 
@@ -175,6 +148,6 @@ def load_samples(
             code: sum(1 << classes.index(name) for name in names)
             for code, names in label_sets.get(row["dataset"], {}).items()
         }
-        samples.append(_load(manifest.parent, row, sets, target_mpp, default_mpp=target_mpp))
+        samples.append(_load(manifest.parent, row, sets, target_mpp))
     log.info("%d images of split %s from %s", len(samples), split, manifest)
     return samples

@@ -6,7 +6,9 @@ import csv
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nucwsi.errors import ConfigError
-from nucwsi.models.training.augment import Augmentation, Batch, draw_batch
+from nucwsi.models.predict import choose_precision
+from nucwsi.models.training.augment import Augmentation, Batch, draw_batch, sampled
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.losses import total_loss
 from nucwsi.models.unet import Maps, UNet
@@ -69,8 +72,7 @@ def class_weights(samples: list[Sample], n_classes: int) -> Tensor:
     (C,) Tensor of float32
     """
     pixels = np.array(
-        [sum(int((s.class_set == 1 << c).sum()) for s in samples) for c in range(n_classes)],
-        np.float64,
+        [sum((s.class_set == 1 << c).sum() / s.scale**2 for s in samples) for c in range(n_classes)]
     )
     present = pixels > 0
     weights = np.ones(n_classes)
@@ -91,8 +93,10 @@ def sample_weights(samples: list[Sample]) -> NDArray[np.float64]:
         Sums to one.
     """
     sources = np.array([sample.name.split("/")[0] for sample in samples])
-    area = np.array([sample.nuclei.size for sample in samples], np.float64)
-    labelled = np.array([((s.nuclei == 1) | (s.class_set > 0)).sum() for s in samples], np.float64)
+    area = np.array([s.instances.size / s.scale**2 for s in samples])
+    labelled = np.array(
+        [((s.instances > 0) | (s.class_set > 0)).sum() / s.scale**2 for s in samples]
+    )
     weights = np.zeros(len(samples))
     for source in np.unique(sources):
         chosen = sources == source
@@ -125,39 +129,81 @@ def _averaged(decay: float, average: Tensor, current: Tensor, count: Tensor | in
     return torch.lerp(average, current, max(1 - decay, 1 / (1 + int(count) / 4)))
 
 
-def _batch_on(batch: Batch, device: torch.device) -> Batch:
-    return Batch(
-        batch.image.to(device).contiguous(memory_format=torch.channels_last),
-        batch.nuclei.to(device),
-        batch.hv_map.to(device),
-        batch.class_set.to(device),
-    )
+def ahead(draw: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
+    """Draw the next batch while the network learns from this one.
+
+    Parameters
+    ----------
+    draw : callable
+        Of a step.
+    steps : range
+
+    Yields
+    ------
+    Batch
+        One for each step.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        coming = None
+        for step in steps:
+            here, coming = coming, pool.submit(draw, step)
+            if here is not None:
+                yield here.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def _on(batch: Batch, device: torch.device) -> Batch:
+    moved = Batch(*(getattr(batch, field.name).to(device) for field in fields(batch)))
+    return replace(moved, image=moved.image.contiguous(memory_format=torch.channels_last))
+
+
+def whole(sample: Sample, stride: int) -> Batch:
+    """Look at a whole sample as the pipeline would, without augmentation.
+
+    Parameters
+    ----------
+    sample : Sample
+    stride : int
+        Sides are cut to multiples of this.
+
+    Returns
+    -------
+    Batch
+        Of one.
+    """
+    sizes = [int(side / sample.scale) // stride * stride for side in sample.instances.shape]
+    rows, columns = (np.arange(size + 1, dtype=np.float64) * sample.scale for size in sizes)
+    image, labels = sampled(sample, rows, columns)
+    known = (torch.from_numpy(np.ascontiguousarray(values))[None] for values in labels)
+    return Batch(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], *known)
 
 
 @torch.inference_mode()
 def _validate(
-    network: nn.Module, samples: list[Sample], weights: Tensor, stride: int
+    network: nn.Module, batches: list[Batch], weights: Tensor, precision: torch.dtype
 ) -> dict[str, float]:
     network.eval()
-    losses, hits, sizes = [], 0.0, 0.0
-    for sample in samples:
-        height, width = (side // stride * stride for side in sample.nuclei.shape)
-        cut = np.s_[..., :height, :width]
-        batch = Batch(
-            torch.from_numpy(sample.image[cut]).float()[None] / 255,
-            torch.from_numpy(sample.nuclei[cut])[None],
-            torch.from_numpy(sample.hv_map[cut])[None],
-            torch.from_numpy(sample.class_set[cut])[None],
-        )
-        batch = _batch_on(batch, weights.device)
-        raw: Maps = network(batch.image)
+    losses, hits, sizes, right, typed = [], 0.0, 0.0, 0.0, 0.0
+    device = weights.device
+    for batch in (_on(batch, device) for batch in batches):
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            raw: Maps = network(batch.image)
+        raw = Maps(*(value.float() for value in raw))
         losses.append(float(total_loss(raw, batch, weights)))
-        predicted, known = raw.np_map[:, 0] > 0, batch.nuclei != 255
-        truth = batch.nuclei == 1
-        hits += float((predicted & truth).sum())
-        sizes += float((predicted & known).sum() + truth.sum())
+        predicted = (raw.np_map[:, 0] > 0) & batch.outlined
+        hits += float((predicted & batch.inside).sum())
+        sizes += float(predicted.sum() + (batch.inside & batch.outlined).sum())
+        known = batch.class_set > 0
+        allowed = batch.class_set.long() >> raw.tp_map.argmax(dim=1) & 1
+        right += float((allowed > 0)[known].sum())
+        typed += float(known.sum())
     network.train()
-    return {"val_loss": float(np.mean(losses)), "val_dice": 2 * hits / max(sizes, 1.0)}
+    return {
+        "val_loss": float(np.mean(losses)),
+        "val_dice": 2 * hits / max(sizes, 1.0),
+        "val_class": right / max(typed, 1.0),
+    }
 
 
 def train(
@@ -204,6 +250,8 @@ def train(
     )
     weights = class_weights(train_samples, len(classes)).to(device)
     chances = sample_weights(train_samples)
+    checks = [whole(sample, network.stride) for sample in val_samples]
+    precision = choose_precision(device, training=True)
     state_file, first = folder / "state.pt", 0
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
@@ -215,18 +263,22 @@ def train(
         first = state["step"]
         log.info("resuming at step %d", first)
     started, running = time.monotonic(), []
-    for step in range(first, plan.steps):
+
+    def drawn(step: int) -> Batch:
         # A generator of its own for each step: a resumed run draws the same crops.
         rng = np.random.default_rng((plan.seed, step))
-        batch = _batch_on(
-            draw_batch(
-                train_samples, chances, plan.batch_size, plan.crop_px, plan.augmentation, rng
-            ),
-            device,
+        return draw_batch(
+            train_samples, chances, plan.batch_size, plan.crop_px, plan.augmentation, rng
         )
+
+    steps = range(first, plan.steps)
+    for step, crops in zip(steps, ahead(drawn, steps), strict=True):
+        batch = _on(crops, device)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, plan)
-        loss = total_loss(network(batch.image), batch, weights)
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            raw = network(batch.image)
+        loss = total_loss(Maps(*(value.float() for value in raw)), batch, weights)
         if not torch.isfinite(loss):
             raise ConfigError(f"the loss at step {step} is {float(loss)}; lower `learning_rate`")
         optimiser.zero_grad(set_to_none=True)
@@ -236,7 +288,7 @@ def train(
         average.update_parameters(network)
         running.append(loss.item())
         if (step + 1) % save_every == 0 or step + 1 == plan.steps:
-            scores = _validate(average, val_samples, weights, network.stride)
+            scores = _validate(average, checks, weights, precision)
             row = {
                 "step": step + 1,
                 "loss": float(np.mean(running)),

@@ -14,27 +14,25 @@ _SMOOTH = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 _DERIVE = torch.tensor([-1.0, -2.0, 0.0, 2.0, 1.0]) / 8
 
 
-def np_loss(logits: Tensor, nuclei: Tensor) -> Tensor:
-    """Binary cross-entropy plus soft Dice where the truth is known.
+def np_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Binary cross-entropy plus soft Dice where the outlines are known.
 
     Parameters
     ----------
     logits : (N, 1, H, W) Tensor
-    nuclei : (N, H, W) Tensor of uint8
-        255 is unknown.
+    batch : Batch
 
     Returns
     -------
     Tensor
         Scalar.
     """
-    known = (nuclei != 255).float()
-    truth = (nuclei == 1).float()
-    logits = logits[:, 0]
+    logits, truth = logits[:, 0], batch.cover
+    known = batch.outlined.float()
     cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    probability = logits.sigmoid() * known
+    probability, truth = logits.sigmoid() * known, truth * known
     overlap = (probability * truth).sum()
-    dice = 1 - (2 * overlap + 1) / (probability.sum() + (truth * known).sum() + 1)
+    dice = 1 - (2 * overlap + 1) / (probability.sum() + truth.sum() + 1)
     return (cross * known).sum() / known.sum().clamp(min=1) + dice
 
 
@@ -69,8 +67,8 @@ def hv_loss(predicted: Tensor, batch: Batch) -> Tensor:
     Tensor
         Scalar.
     """
-    inside = (batch.nuclei == 1).float()[:, None]
-    outside = (batch.nuclei == 0).float()[:, None]
+    inside = (batch.outlined & batch.inside).float()[:, None]
+    outside = (batch.outlined & ~batch.inside).float()[:, None]
     error = (predicted - batch.hv_map).square()
     slope = (gradient(predicted) - gradient(batch.hv_map)).square()
     pixels = 2 * inside.sum().clamp(min=1)
@@ -128,7 +126,7 @@ def total_loss(raw: Maps, batch: Batch, class_weights: Tensor) -> Tensor:
         Scalar.
     """
     return (
-        np_loss(raw.np_map, batch.nuclei)
+        np_loss(raw.np_map, batch)
         + hv_loss(raw.hv_map.tanh(), batch)
         + tp_loss(raw.tp_map, batch.class_set, class_weights)
     )
