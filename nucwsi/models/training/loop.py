@@ -129,6 +129,14 @@ def _averaged(decay: float, average: Tensor, current: Tensor, count: Tensor | in
     return torch.lerp(average, current, max(1 - decay, 1 / (1 + int(count) / 4)))
 
 
+def _drawn(
+    plan: TrainingPlan, samples: list[Sample], chances: NDArray[np.float64], step: int
+) -> Batch:
+    # A generator of its own for each step: a resumed run draws the same crops.
+    rng = np.random.default_rng((plan.seed, step))
+    return draw_batch(samples, chances, plan.batch_size, plan.crop_px, plan.augmentation, rng)
+
+
 def ahead(draw: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
     """Draw the next batch while the network learns from this one.
 
@@ -249,7 +257,6 @@ def train(
         network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay
     )
     weights = class_weights(train_samples, len(classes)).to(device)
-    chances = sample_weights(train_samples)
     checks = [whole(sample, network.stride) for sample in val_samples]
     precision = choose_precision(device, training=True)
     state_file, first = folder / "state.pt", 0
@@ -263,14 +270,7 @@ def train(
         first = state["step"]
         log.info("resuming at step %d", first)
     started, running = time.monotonic(), []
-
-    def drawn(step: int) -> Batch:
-        # A generator of its own for each step: a resumed run draws the same crops.
-        rng = np.random.default_rng((plan.seed, step))
-        return draw_batch(
-            train_samples, chances, plan.batch_size, plan.crop_px, plan.augmentation, rng
-        )
-
+    drawn = partial(_drawn, plan, train_samples, sample_weights(train_samples))
     steps = range(first, plan.steps)
     for step, crops in zip(steps, ahead(drawn, steps), strict=True):
         batch = _on(crops, device)
