@@ -109,6 +109,56 @@ class ExportSettings(Section):
     )
 
 
+def _listed(value: Any) -> Any:
+    # The command line hands over `16,32,64`.
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+_LIST = BeforeValidator(_listed)
+
+
+class TrainSettings(Section):
+    """How a member of an ensemble is trained; every trick can be switched off."""
+
+    classes: Annotated[tuple[str, ...], _LIST] = _field(
+        ("epithelial", "inflammatory", "spindle", "other"), "classes of the network", min_length=1
+    )
+    mpp: float = _field(0.5, "working resolution in µm per pixel", ge=0.05, le=5)
+    widths: Annotated[tuple[int, ...], _LIST] = _field(
+        (16, 32, 64, 128, 256), "channels of each level of the U-Net", min_length=2
+    )
+    seed: int = _field(1, "of the first weights and of the crops", ge=0)
+    steps: int = _field(4000, "optimiser steps in all", ge=1)
+    warmup_steps: int = _field(200, "steps in which the learning rate rises", ge=0)
+    batch_size: int = _field(8, "crops a step", ge=1)
+    crop_px: int = _field(256, "side of a crop", ge=64, multiple_of=16)
+    learning_rate: float = _field(2e-3, "of AdamW, at its highest", gt=0)
+    weight_decay: float = _field(1e-4, "of AdamW", ge=0)
+    clip_norm: float = _field(2.0, "largest norm of a step's gradient", gt=0)
+    ema_decay: float = _field(0.999, "memory of the averaged weights; 0: none", ge=0, lt=1)
+    validate_every: int = _field(200, "steps between validations and checkpoints", ge=1)
+    views: bool = _field(True, "flips and quarter turns")
+    zoom: float = _field(1.3, "largest zoom in or out, as a factor; 1: none", ge=1, le=4)
+    stretch: float = _field(1.08, "largest further zoom of one axis; 1: none", ge=1, le=2)
+    warp: float = _field(0.12, "share by which the zoom swells along an axis", ge=0, lt=1)
+    colour: float = _field(1.0, "strength of stain and colour jitter; 0: none", ge=0, le=3)
+    degrade: float = _field(1.0, "strength of blur and JPEG; 0: none", ge=0, le=3)
+    oversampling: bool = _field(True, "show images with rare classes more often")
+    label_sets: bool = _field(True, "learn from labels that allow several classes")
+    class_weights: bool = _field(True, "weigh classes by the root of their rarity")
+    focal_gamma: float = _field(2.0, "focus on uncertain classes; 0: none", ge=0, le=5)
+    gradient_weight: float = _field(4.0, "weight of the gradient loss; 0: none", ge=0)
+    published_gradient: bool = _field(False, "repeat the wrong axis of the published loss")
+    published_targets: bool = _field(False, "repeat the rounded centroids of the published targets")
+    teachers: Annotated[tuple[str, ...], _LIST] = _field(
+        (), "checkpoints whose mean answer is learnt as well"
+    )
+    teacher_views: Annotated[Literal[1, 2, 4, 8], _WHOLE] = _field(
+        1, "views of the teachers: 1, 2, 4 or 8"
+    )
+    start: str = _field("", "checkpoint to start from; empty: random weights")
+
+
 S = TypeVar("S", bound=Section)
 Part = Annotated[int, Field(ge=1, le=256)]
 

@@ -171,3 +171,15 @@ def test_r2_of_counts() -> None:
     )
     with pytest.raises(ValueError, match=r"shapes \(1, 5\) and \(1, 5\)"):
         metrics.count_r2(truth[:1], predicted[:1])
+
+
+def test_class_f1_weighs_a_wrong_class_twice_and_a_lone_nucleus_once() -> None:
+    truth, predicted = np.array([0, 0, 1, 1, 2, -1]), np.array([0, 1, 1, 0, 2, 1])
+    pairs = np.array([[0, 0], [1, 1], [2, 2], [4, 3], [5, 4]])
+    counts = metrics.class_counts(truth, predicted, pairs, 4)
+    np.testing.assert_array_equal(counts.right, [1, 1, 0, 0])
+    np.testing.assert_array_equal(counts.confused, [2, 1, 1, 0])
+    # True nucleus 3 of class 1 and predicted nucleus 5 of class 1; nobody knows what -1 is.
+    np.testing.assert_array_equal(counts.alone, [0, 2, 0, 0])
+    np.testing.assert_allclose(counts.f1, [2 / 6, 2 / 6, 0, math.nan])
+    np.testing.assert_array_equal((counts + counts).alone, [0, 4, 0, 0])

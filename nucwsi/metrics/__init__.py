@@ -18,13 +18,15 @@ from nucwsi.metrics.instances import (
     panoptic,
     summed,
 )
-from nucwsi.metrics.points import detection, match_centroids
+from nucwsi.metrics.points import ClassCounts, class_counts, detection, match_centroids
 
 __all__ = [
+    "ClassCounts",
     "Overlaps",
     "Score",
     "aji",
     "central_counts",
+    "class_counts",
     "class_panoptic",
     "count_r2",
     "detection",

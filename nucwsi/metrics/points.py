@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -93,3 +95,80 @@ def detection(truth: NDArray[np.floating], predicted: NDArray[np.floating], radi
     """
     tp = len(match_centroids(truth, predicted, radius))
     return Score(tp, len(predicted) - tp, len(truth) - tp)
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Agreement of classes among matched centroids; add counts to pool pictures.
+
+    Attributes
+    ----------
+    right : (C,) ndarray of int
+        Pairs of which both are of the class.
+    confused : (C,) ndarray of int
+        Pairs of which one is of the class and the other is not.
+    alone : (C,) ndarray of int
+        True and predicted nuclei of the class without a partner.
+    """
+
+    right: NDArray[np.int64]
+    confused: NDArray[np.int64]
+    alone: NDArray[np.int64]
+
+    def __add__(self, other: ClassCounts) -> ClassCounts:
+        """Pool the nuclei of two pictures."""
+        return ClassCounts(
+            self.right + other.right, self.confused + other.confused, self.alone + other.alone
+        )
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """F1 score of each class, detection and classification together; nan if there is none."""
+        below = 2 * self.right + 2 * self.confused + self.alone
+        undefined = np.full(len(below), np.nan)
+        return np.divide(2 * self.right, below, out=undefined, where=below > 0)
+
+
+def class_counts(
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    pairs: NDArray[np.int64],
+    n_classes: int,
+) -> ClassCounts:
+    """Count how often matched nuclei agree in their class.
+
+    Parameters
+    ----------
+    truth, predicted : (N,) and (M,) ndarray of int
+        Class of each nucleus, from 0; true nuclei of another number are not of these classes, and
+        what is matched with them is left out.
+    pairs : (K, 2) ndarray of int
+        From `match_centroids`.
+    n_classes : int
+
+    Returns
+    -------
+    ClassCounts
+
+    References
+    ----------
+    Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 4.2: a nucleus of the wrong
+    class weighs twice, a missed or surplus one once, both among nuclei of the class in question.
+    """
+    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    known = (truth >= 0) & (truth < n_classes)
+    one, other = truth[pairs[:, 0]], predicted[pairs[:, 1]]
+    kept = known[pairs[:, 0]]
+    one, other = one[kept], other[kept]
+
+    def tally(codes: NDArray[np.integer]) -> NDArray[np.int64]:
+        return np.bincount(codes, minlength=n_classes)
+
+    same = one == other
+    lone_truth, lone_predicted = np.ones(len(truth), bool), np.ones(len(predicted), bool)
+    lone_truth[pairs[:, 0]] = lone_predicted[pairs[:, 1]] = False
+    return ClassCounts(
+        tally(one[same]),
+        tally(one[~same]) + tally(other[~same]),
+        tally(truth[lone_truth & known]) + tally(predicted[lone_predicted]),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,45 +14,18 @@ from scipy import ndimage
 from skimage.color import hed2rgb, rgb2hed
 from torch import Tensor
 
+from nucwsi.config import TrainSettings
 from nucwsi.models.training.data import Sample
 from nucwsi.models.views import VIEWS, apply_view, turn_vectors
 from nucwsi.resample import area_average, edge_taps
 
+#: Half-ranges at strength 1: factor and offset of each stain's density, then factors of colour.
+_HED_SCALE, _HED_SHIFT = 0.25, 0.02
+_BRIGHTNESS, _CONTRAST, _SATURATION = 0.2, 0.25, 0.25
+_STAIN_CHANCE = 0.8
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How far the training pictures stray; each number is a range or a probability.
-
-    Attributes
-    ----------
-    zoom : float
-        Largest zoom in or out, as a factor.
-    stretch : float
-        Largest further zoom of one axis alone, as a factor.
-    warp : float
-        Half-range by which the zoom swells and shrinks along each axis.
-    hed_scale, hed_shift : float
-        Half-range of the factor and the offset of each stain's density.
-    brightness, contrast, saturation : float
-        Half-ranges of these factors.
-    blur_px : float
-        Largest Gaussian sigma.
-    blur_probability, jpeg_probability, stain_probability : float
-        How often each is applied.
-    """
-
-    zoom: float = 1.3
-    stretch: float = 1.08
-    warp: float = 0.12
-    hed_scale: float = 0.25
-    hed_shift: float = 0.02
-    brightness: float = 0.2
-    contrast: float = 0.25
-    saturation: float = 0.25
-    blur_px: float = 1.2
-    blur_probability: float = 0.25
-    jpeg_probability: float = 0.25
-    stain_probability: float = 0.8
+#: Largest sigma of the blur, lowest quality of JPEG, and how often each is applied.
+_BLUR_PX, _JPEG_QUALITY, _DEGRADE_CHANCE = 1.2, 40, 0.25
 
 
 class Labels(NamedTuple):
@@ -99,32 +72,50 @@ class Batch:
     hv_map: Tensor
     class_set: Tensor
 
+    def on(self, device: torch.device) -> Batch:
+        """Return the batch on a device, its image laid out as the network wants it.
+
+        Parameters
+        ----------
+        device : torch.device
+
+        Returns
+        -------
+        Batch
+        """
+        moved = Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return replace(moved, image=moved.image.contiguous(memory_format=torch.channels_last))
+
 
 def _colour(
-    image: NDArray[np.float32], how: Augmentation, rng: np.random.Generator
+    image: NDArray[np.float32], strength: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    if rng.random() < how.stain_probability:
+    def factor(half_range: float) -> float:
+        return 1 + strength * rng.uniform(-half_range, half_range)
+
+    if strength and rng.random() < _STAIN_CHANCE:
         stains = rgb2hed(image)
-        stains *= 1 + rng.uniform(-how.hed_scale, how.hed_scale, 3)
-        stains += rng.uniform(-how.hed_shift, how.hed_shift, 3)
+        stains *= 1 + strength * rng.uniform(-_HED_SCALE, _HED_SCALE, 3)
+        stains += strength * rng.uniform(-_HED_SHIFT, _HED_SHIFT, 3)
         image = hed2rgb(stains).astype(np.float32)
     grey = image.mean(axis=2, keepdims=True)
-    image = grey + (image - grey) * (1 + rng.uniform(-how.saturation, how.saturation))
+    image = grey + (image - grey) * factor(_SATURATION)
     mean = image.mean()
-    image = mean + (image - mean) * (1 + rng.uniform(-how.contrast, how.contrast))
-    return image * (1 + rng.uniform(-how.brightness, how.brightness))
+    image = mean + (image - mean) * factor(_CONTRAST)
+    return image * factor(_BRIGHTNESS)
 
 
 def _degrade(
-    image: NDArray[np.float32], how: Augmentation, rng: np.random.Generator
+    image: NDArray[np.float32], strength: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    if rng.random() < how.blur_probability:
-        sigma = rng.uniform(0, how.blur_px)
+    if rng.random() < _DEGRADE_CHANCE * strength:
+        sigma = rng.uniform(0, _BLUR_PX)
         image = ndimage.gaussian_filter(image, (sigma, sigma, 0))
-    if rng.random() < how.jpeg_probability:
+    if rng.random() < _DEGRADE_CHANCE * strength:
         buffer = io.BytesIO()
         pixels = (image.clip(0, 1) * 255).round().astype(np.uint8)
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=int(rng.integers(40, 95)))
+        quality = int(rng.integers(_JPEG_QUALITY, 95))
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
         image = np.asarray(Image.open(buffer), np.float32) / np.float32(255)
     return image
 
@@ -154,8 +145,8 @@ def sampled(
     spans = [np.arange(t.first, t.stop) for t in taps]
     source = np.ix_(_mirror(spans[0], height), _mirror(spans[1], width))
     nuclei = (sample.instances[source] > 0).astype(np.uint8) * 255
-    seen_as = area_average(np.dstack([sample.image[source], nuclei]), *taps)
-    averaged = seen_as.astype(np.float32) / np.float32(255)
+    seen = area_average(np.dstack([sample.image[source], nuclei]), *taps)
+    averaged = seen.astype(np.float32) / np.float32(255)
     middles = [np.floor((edges[:-1] + edges[1:]) / 2).astype(int) for edges in (rows, columns)]
     at = np.ix_(_mirror(middles[0], height), _mirror(middles[1], width))
     there = np.outer(*(_within(m, n) for m, n in zip(middles, (height, width), strict=True)))
@@ -167,6 +158,11 @@ def sampled(
         sample.class_set[at] * there,
     )
     return averaged[..., :3], labels
+
+
+def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    index = index % (2 * size)
+    return np.minimum(index, 2 * size - 1 - index)
 
 
 def _within(index: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
@@ -185,70 +181,80 @@ def _edges(
     return edges + rng.uniform(min(0, room), max(0, room))
 
 
-def crop(
-    sample: Sample, size_px: int, how: Augmentation, rng: np.random.Generator
-) -> tuple[Tensor, ...]:
+def crop(sample: Sample, how: TrainSettings, rng: np.random.Generator) -> Batch:
     """Cut one augmented crop.
 
     Parameters
     ----------
     sample : Sample
-    size_px : int
-        Side of the crop.
-    how : Augmentation
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    tuple of Tensor
-        As in `Batch`, without its first axis.
-    """
-    zoom, stretch = (np.exp(rng.uniform(-1, 1) * np.log(f)) for f in (how.zoom, how.stretch))
-    scales = sample.scale / zoom * np.sqrt([stretch, 1 / stretch])
-    rows, columns = (
-        _edges(side, size_px, scale, how.warp, rng)
-        for side, scale in zip(sample.instances.shape, scales, strict=True)
-    )
-    image, labels = sampled(sample, rows, columns)
-    image = _degrade(_colour(image, how, rng), how, rng).clip(0, 1).astype(np.float32)
-    view = VIEWS[rng.integers(8)]
-    known = {
-        name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in labels._asdict().items()
-    }
-    known["hv_map"] = turn_vectors(known["hv_map"], view)
-    picture = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    return tuple(apply_view(tensor, view) for tensor in (picture, *known.values()))
-
-
-def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    index = index % (2 * size)
-    return np.minimum(index, 2 * size - 1 - index)
-
-
-def draw_batch(
-    samples: list[Sample],
-    weights: NDArray[np.float64],
-    batch_size: int,
-    size_px: int,
-    how: Augmentation,
-    rng: np.random.Generator,
-) -> Batch:
-    """Draw a batch of augmented crops.
-
-    Parameters
-    ----------
-    samples : list of Sample
-    weights : (len(samples),) ndarray of float
-        Probability of each sample; sums to one.
-    batch_size, size_px : int
-        Crops, and the side of each.
-    how : Augmentation
+    how : TrainSettings
     rng : numpy.random.Generator
 
     Returns
     -------
     Batch
+        Of one.
     """
-    chosen = rng.choice(len(samples), batch_size, p=weights)
-    crops = [crop(samples[index], size_px, how, rng) for index in chosen]
-    return Batch(*(torch.stack(tensors) for tensors in zip(*crops, strict=True)))
+    zoom, stretch = (np.exp(rng.uniform(-1, 1) * np.log(f)) for f in (how.zoom, how.stretch))
+    scales = sample.scale / zoom * np.sqrt([stretch, 1 / stretch])
+    rows, columns = (
+        _edges(side, how.crop_px, scale, how.warp, rng)
+        for side, scale in zip(sample.instances.shape, scales, strict=True)
+    )
+    image, labels = sampled(sample, rows, columns)
+    image = _degrade(_colour(image, how.colour, rng), how.degrade, rng)
+    view = VIEWS[rng.integers(8) if how.views else 0]
+    return _batch(image.clip(0, 1).astype(np.float32), labels, view)
+
+
+def whole(sample: Sample, stride: int) -> Batch:
+    """Look at a whole sample as the pipeline would, without augmentation.
+
+    Parameters
+    ----------
+    sample : Sample
+    stride : int
+        Sides are cut to multiples of this, in pixels of the model.
+
+    Returns
+    -------
+    Batch
+        Of one.
+    """
+    sizes = [max(1, int(side / sample.scale) // stride) * stride for side in sample.instances.shape]
+    rows, columns = (np.arange(size + 1, dtype=np.float64) * sample.scale for size in sizes)
+    return _batch(*sampled(sample, rows, columns), VIEWS[0])
+
+
+def _batch(image: NDArray[np.float32], labels: Labels, view: tuple[bool, int]) -> Batch:
+    turned = turn_vectors(torch.from_numpy(labels.hv_map), view).numpy()
+    seen = (image.transpose(2, 0, 1), *labels._replace(hv_map=turned))
+    return Batch(*(apply_view(torch.from_numpy(np.ascontiguousarray(x)), view)[None] for x in seen))
+
+
+def draw_batch(
+    samples: list[Sample],
+    chances: NDArray[np.float64],
+    how: TrainSettings,
+    rng: np.random.Generator,
+) -> tuple[Batch, list[str]]:
+    """Draw a batch of augmented crops.
+
+    Parameters
+    ----------
+    samples : list of Sample
+    chances : (len(samples),) ndarray of float
+        Probability of each sample; sums to one.
+    how : TrainSettings
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    batch : Batch
+    names : list of str
+        Of the samples that the crops come from.
+    """
+    chosen = [samples[index] for index in rng.choice(len(samples), how.batch_size, p=chances)]
+    crops = [crop(sample, how, rng) for sample in chosen]
+    joined = (torch.cat([getattr(c, field.name) for c in crops]) for field in fields(Batch))
+    return Batch(*joined), [sample.name for sample in chosen]

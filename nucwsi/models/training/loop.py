@@ -8,58 +8,52 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
-from nucwsi.models.predict import choose_precision
-from nucwsi.models.training.augment import Augmentation, Batch, draw_batch, sampled
+from nucwsi.models.predict import Ensemble, choose_precision
+from nucwsi.models.training.augment import Batch, draw_batch
 from nucwsi.models.training.data import Sample
-from nucwsi.models.training.losses import total_loss
+from nucwsi.models.training.losses import teacher_loss, total_loss
 from nucwsi.models.unet import Maps, UNet
+from nucwsi.targets import published_hv_targets
 
 log = logging.getLogger(__name__)
 
+#: Names the columns of the curves, and the best state by their sum of validation scores.
+Validate = Callable[[UNet], dict[str, float]]
 
-@dataclass(frozen=True)
-class TrainingPlan:
-    """Everything that decides the weights, besides the images.
 
-    Attributes
+def taught(samples: list[Sample], how: TrainSettings) -> list[Sample]:
+    """Return the samples as the settings want them taught.
+
+    Parameters
     ----------
-    widths : tuple of int
-        Channels of each level of the U-Net.
-    steps, warmup_steps : int
-        Optimiser steps in all, and those with rising learning rate.
-    batch_size, crop_px : int
-        Crops a step, and the side of each.
-    learning_rate, weight_decay, clip_norm, ema_decay : float
-        AdamW's, and the gradient's largest norm, and the memory of the averaged weights.
-    seed : int
-        Of the weights and of the crops.
-    augmentation : Augmentation
+    samples : list of Sample
+    how : TrainSettings
+
+    Returns
+    -------
+    list of Sample
     """
-
-    widths: tuple[int, ...] = (16, 32, 64, 128, 256)
-    steps: int = 4000
-    warmup_steps: int = 200
-    batch_size: int = 8
-    crop_px: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    clip_norm: float = 2.0
-    ema_decay: float = 0.998
-    seed: int = 1
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    if how.published_targets:
+        samples = [replace(s, hv_map=published_hv_targets(s.instances)) for s in samples]
+    if not how.label_sets:
+        single = np.isin(np.arange(256), 1 << np.arange(8))
+        samples = [replace(s, class_set=s.class_set * single[s.class_set]) for s in samples]
+    return samples
 
 
-def class_weights(samples: list[Sample], n_classes: int) -> Tensor:
+def class_weights(samples: list[Sample], n_classes: int) -> NDArray[np.float64]:
     """Weigh classes by the root of their rarity, within [0.5, 4].
 
     Parameters
@@ -69,7 +63,7 @@ def class_weights(samples: list[Sample], n_classes: int) -> Tensor:
 
     Returns
     -------
-    (C,) Tensor of float32
+    (C,) ndarray of float64
     """
     pixels = np.array(
         [sum((s.class_set == 1 << c).sum() / s.scale**2 for s in samples) for c in range(n_classes)]
@@ -77,15 +71,17 @@ def class_weights(samples: list[Sample], n_classes: int) -> Tensor:
     present = pixels > 0
     weights = np.ones(n_classes)
     weights[present] = np.sqrt(np.median(pixels[present]) / pixels[present])
-    return torch.from_numpy(weights.clip(0.5, 4)).float()
+    return weights.clip(0.5, 4)
 
 
-def sample_weights(samples: list[Sample]) -> NDArray[np.float64]:
-    """Give every data set a share by the root of its labelled pixels, divided among its images.
+def sample_weights(samples: list[Sample], rarity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give every data set a share by the root of its labelled area, divided among its images.
 
     Parameters
     ----------
     samples : list of Sample
+    rarity : (C,) ndarray of float64
+        How much more often an image is shown whose nuclei are all of a class.
 
     Returns
     -------
@@ -93,33 +89,39 @@ def sample_weights(samples: list[Sample]) -> NDArray[np.float64]:
         Sums to one.
     """
     sources = np.array([sample.name.split("/")[0] for sample in samples])
-    area = np.array([s.instances.size / s.scale**2 for s in samples])
     labelled = np.array(
         [((s.instances > 0) | (s.class_set > 0)).sum() / s.scale**2 for s in samples]
     )
+    wanted = np.array([s.instances.size / s.scale**2 * _rarity(s, rarity) for s in samples])
     weights = np.zeros(len(samples))
     for source in np.unique(sources):
         chosen = sources == source
-        weights[chosen] = area[chosen] / area[chosen].sum() * math.sqrt(labelled[chosen].sum())
+        share = wanted[chosen] / wanted[chosen].sum()
+        weights[chosen] = share * math.sqrt(labelled[chosen].sum())
     return weights / weights.sum()
 
 
-def learning_rate(step: int, plan: TrainingPlan) -> float:
+def _rarity(sample: Sample, rarity: NDArray[np.float64]) -> float:
+    counts = np.array([(sample.class_set == 1 << c).sum() for c in range(len(rarity))])
+    return float(counts @ rarity / counts.sum()) if counts.any() else 1.0
+
+
+def learning_rate(step: int, how: TrainSettings) -> float:
     """Warm up linearly, then fall to zero along a cosine.
 
     Parameters
     ----------
     step : int
-    plan : TrainingPlan
+    how : TrainSettings
 
     Returns
     -------
     float
     """
-    if step < plan.warmup_steps:
-        return plan.learning_rate * (step + 1) / plan.warmup_steps
-    done = (step - plan.warmup_steps) / max(1, plan.steps - plan.warmup_steps)
-    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    if step < how.warmup_steps:
+        return how.learning_rate * (step + 1) / how.warmup_steps
+    done = (step - how.warmup_steps) / max(1, how.steps - how.warmup_steps)
+    return how.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
 def _averaged(decay: float, average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
@@ -129,28 +131,10 @@ def _averaged(decay: float, average: Tensor, current: Tensor, count: Tensor | in
     return torch.lerp(average, current, max(1 - decay, 1 / (1 + int(count) / 4)))
 
 
-def _drawn(
-    plan: TrainingPlan, samples: list[Sample], chances: NDArray[np.float64], step: int
-) -> Batch:
-    # A generator of its own for each step: a resumed run draws the same crops.
-    rng = np.random.default_rng((plan.seed, step))
-    return draw_batch(samples, chances, plan.batch_size, plan.crop_px, plan.augmentation, rng)
-
-
-def ahead(draw: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
-    """Draw the next batch while the network learns from this one.
-
-    Parameters
-    ----------
-    draw : callable
-        Of a step.
-    steps : range
-
-    Yields
-    ------
-    Batch
-        One for each step.
-    """
+def _ahead(
+    draw: Callable[[int], tuple[Batch, list[str]]], steps: range
+) -> Iterator[tuple[Batch, list[str]]]:
+    """Draw the next batch while the network learns from this one."""
     with ThreadPoolExecutor(1) as pool:
         coming = None
         for step in steps:
@@ -161,136 +145,157 @@ def ahead(draw: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
             yield coming.result()
 
 
-def _on(batch: Batch, device: torch.device) -> Batch:
-    moved = Batch(*(getattr(batch, field.name).to(device) for field in fields(batch)))
-    return replace(moved, image=moved.image.contiguous(memory_format=torch.channels_last))
+class _Trainee:
+    """A network with all that its next step depends on."""
+
+    def __init__(self, how: TrainSettings, device: torch.device, start: UNet | None) -> None:
+        torch.manual_seed(how.seed)
+        self.how = how
+        self.network = UNet(how.widths, len(how.classes))
+        if start is not None:
+            self.network.load_state_dict(start.state_dict())
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.network, avg_fn=partial(_averaged, how.ema_decay), use_buffers=True
+        )
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), how.learning_rate, weight_decay=how.weight_decay
+        )
+        self.step, self.best = 0, -math.inf
+        self.best_weights: dict[str, Tensor] = {}
+
+    @property
+    def judged(self) -> UNet:
+        """The averaged network, whose answers count."""
+        module = self.average.module
+        if not isinstance(module, UNet):
+            raise TypeError(f"expected a UNet, got {type(module)}")
+        return module
+
+    def learn(self, loss: Tensor) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, self.how)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.how.clip_norm)
+        self.optimiser.step()
+        self.average.update_parameters(self.network)
+        self.step += 1
+
+    def keep_best(self, score: float) -> None:
+        if score >= self.best:
+            weights = self.judged.state_dict()
+            self.best, self.best_weights = score, {k: v.clone() for k, v in weights.items()}
+
+    def save(self, path: Path) -> None:
+        state = {
+            "settings": self.how.model_dump_json(),
+            "step": self.step,
+            "best": self.best,
+            "best_weights": self.best_weights,
+            **{name: getattr(self, name).state_dict() for name in _PARTS},
+        }
+        aside = path.with_suffix(".tmp")
+        torch.save(state, aside)
+        aside.replace(path)
+
+    def resume(self, path: Path, device: torch.device) -> None:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        if state["settings"] != self.how.model_dump_json():
+            raise ConfigError(f"{path}: belongs to other settings; remove it or train elsewhere")
+        for name in _PARTS:
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.best, self.best_weights = (
+            state[k] for k in ("step", "best", "best_weights")
+        )
+        log.info("resuming at step %d", self.step)
 
 
-def whole(sample: Sample, stride: int) -> Batch:
-    """Look at a whole sample as the pipeline would, without augmentation.
-
-    Parameters
-    ----------
-    sample : Sample
-    stride : int
-        Sides are cut to multiples of this.
-
-    Returns
-    -------
-    Batch
-        Of one.
-    """
-    sizes = [int(side / sample.scale) // stride * stride for side in sample.instances.shape]
-    rows, columns = (np.arange(size + 1, dtype=np.float64) * sample.scale for size in sizes)
-    image, labels = sampled(sample, rows, columns)
-    known = (torch.from_numpy(np.ascontiguousarray(values))[None] for values in labels)
-    return Batch(torch.from_numpy(image.transpose(2, 0, 1).copy())[None], *known)
+_PARTS = ("network", "average", "optimiser")
 
 
-@torch.inference_mode()
-def _validate(
-    network: nn.Module, batches: list[Batch], weights: Tensor, precision: torch.dtype
-) -> dict[str, float]:
-    network.eval()
-    losses, hits, sizes, right, typed = [], 0.0, 0.0, 0.0, 0.0
-    device = weights.device
-    for batch in (_on(batch, device) for batch in batches):
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            raw: Maps = network(batch.image)
-        raw = Maps(*(value.float() for value in raw))
-        losses.append(float(total_loss(raw, batch, weights)))
-        predicted = (raw.np_map[:, 0] > 0) & batch.outlined
-        hits += float((predicted & batch.inside).sum())
-        sizes += float(predicted.sum() + (batch.inside & batch.outlined).sum())
-        known = batch.class_set > 0
-        allowed = batch.class_set.long() >> raw.tp_map.argmax(dim=1) & 1
-        right += float((allowed > 0)[known].sum())
-        typed += float(known.sum())
-    network.train()
-    return {
-        "val_loss": float(np.mean(losses)),
-        "val_dice": 2 * hits / max(sizes, 1.0),
-        "val_class": right / max(typed, 1.0),
-    }
+def _drawn(
+    how: TrainSettings, samples: list[Sample], chances: NDArray[np.float64], step: int
+) -> tuple[Batch, list[str]]:
+    # A generator of its own for each step: a resumed run draws the same crops.
+    return draw_batch(samples, chances, how, np.random.default_rng((how.seed, step)))
 
 
 def train(
-    train_samples: list[Sample],
-    val_samples: list[Sample],
-    classes: tuple[str, ...],
-    plan: TrainingPlan,
+    samples: list[Sample],
+    how: TrainSettings,
     folder: Path,
     device: torch.device,
-    save_every: int = 100,
+    validate: Validate,
+    teachers: Ensemble | None = None,
+    start: UNet | None = None,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> UNet:
     """Train one member, or go on where a killed run stopped.
 
     Parameters
     ----------
-    train_samples, val_samples : list of Sample
-    classes : tuple of str
-    plan : TrainingPlan
-    folder : Path
+    samples : list of Sample
+        To learn from.
+    how : TrainSettings
+    folder : pathlib.Path
         Receives ``state.pt`` (to resume) and ``curves.csv``.
     device : torch.device
-    save_every : int
-        Steps between checkpoints and validations.
+    validate : callable
+        Scores a network; the states of training are judged by the sum of what it returns.
+    teachers : Ensemble, optional
+        Whose answers are learnt as well.
+    start : UNet, optional
+        Network to begin with.
+    advance : callable
+        Told the number of steps just done.
 
     Returns
     -------
     UNet
-        With the averaged weights.
+        On `device`, with the averaged weights that were best on validation.
 
     Raises
     ------
     ConfigError
-        If `folder` holds the state of another plan, or the loss is not a number.
+        If `folder` holds the state of other settings, or the loss is not a number.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(plan.seed)
-    network = UNet(plan.widths, len(classes)).to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
-    average = torch.optim.swa_utils.AveragedModel(
-        network, avg_fn=partial(_averaged, plan.ema_decay), use_buffers=True
-    )
-    optimiser = torch.optim.AdamW(
-        network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay
-    )
-    weights = class_weights(train_samples, len(classes)).to(device)
-    checks = [whole(sample, network.stride) for sample in val_samples]
-    precision = choose_precision(device, training=True)
-    state_file, first = folder / "state.pt", 0
+    samples = taught(samples, how)
+    rarity = class_weights(samples, len(how.classes))
+    even = np.ones_like(rarity)
+    weights = torch.from_numpy(rarity if how.class_weights else even).float().to(device)
+    chances = sample_weights(samples, rarity if how.oversampling else even)
+    trainee = _Trainee(how, device, start)
+    state_file = folder / "state.pt"
     if state_file.exists():
-        state = torch.load(state_file, map_location=device, weights_only=True)
-        if state["plan"] != repr(plan):
-            raise ConfigError(f"{state_file} belongs to another plan; remove it or train elsewhere")
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = state["step"]
-        log.info("resuming at step %d", first)
+        trainee.resume(state_file, device)
+        advance(trainee.step)
+    precision = choose_precision(device, training=True)
     started, running = time.monotonic(), []
-    drawn = partial(_drawn, plan, train_samples, sample_weights(train_samples))
-    steps = range(first, plan.steps)
-    for step, crops in zip(steps, ahead(drawn, steps), strict=True):
-        batch = _on(crops, device)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, plan)
+    steps = range(trainee.step, how.steps)
+    for crops, names in _ahead(partial(_drawn, how, samples, chances), steps):
+        batch = crops.on(device)
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            raw = network(batch.image)
-        loss = total_loss(Maps(*(value.float() for value in raw)), batch, weights)
+            raw = trainee.network(batch.image)
+        raw = Maps(*(value.float() for value in raw))
+        loss = total_loss(raw, batch, weights, how)
+        if teachers is not None:
+            rgb = (crops.image * 255).round().to(torch.uint8).numpy()
+            loss = (loss + teacher_loss(raw, teachers.mean_maps(rgb), how)) / 2
         if not torch.isfinite(loss):
-            raise ConfigError(f"the loss at step {step} is {float(loss)}; lower `learning_rate`")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
-        optimiser.step()
-        average.update_parameters(network)
+            raise ConfigError(
+                f"the loss at step {trainee.step} is {float(loss)}, on crops of"
+                f" {', '.join(sorted(set(names)))}; look at these, or lower `learning_rate`"
+            )
+        trainee.learn(loss)
         running.append(loss.item())
-        if (step + 1) % save_every == 0 or step + 1 == plan.steps:
-            scores = _validate(average, checks, weights, precision)
+        advance(1)
+        if trainee.step % how.validate_every == 0 or trainee.step == how.steps:
+            scores = validate(trainee.judged)
+            trainee.keep_best(sum(scores.values()))
             row = {
-                "step": step + 1,
+                "step": trainee.step,
                 "loss": float(np.mean(running)),
                 **scores,
                 "seconds_per_step": (time.monotonic() - started) / len(running),
@@ -298,19 +303,9 @@ def train(
             started, running = time.monotonic(), []
             _append(folder / "curves.csv", row)
             log.info("%s", " ".join(f"{key} {value:.4g}" for key, value in row.items()))
-            state = {
-                "plan": repr(plan),
-                "step": step + 1,
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "settings": str(asdict(plan)),
-            }
-            aside = state_file.with_suffix(".tmp")
-            torch.save(state, aside)
-            aside.replace(state_file)
-    network.load_state_dict(average.module.state_dict())
-    return network.eval()
+            trainee.save(state_file)
+    trainee.network.load_state_dict(trainee.best_weights)
+    return trainee.network.eval()
 
 
 def _append(path: Path, row: dict[str, float]) -> None:

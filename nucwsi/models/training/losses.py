@@ -6,29 +6,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nucwsi.config import TrainSettings
 from nucwsi.models.training.augment import Batch
-from nucwsi.models.unet import Maps
+from nucwsi.models.unet import Maps, activate
 
 #: Separable parts of the 5x5 Sobel filter, scaled to give the slope per pixel of a ramp.
 _SMOOTH = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 _DERIVE = torch.tensor([-1.0, -2.0, 0.0, 2.0, 1.0]) / 8
 
 
-def np_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Binary cross-entropy plus soft Dice where the outlines are known.
+def np_loss(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Binary cross-entropy plus soft Dice.
 
     Parameters
     ----------
     logits : (N, 1, H, W) Tensor
-    batch : Batch
+    truth : (N, H, W) Tensor of float32
+        Share of each pixel that is nucleus.
+    known : (N, H, W) Tensor of float32
+        1 where `truth` holds, else 0.
 
     Returns
     -------
     Tensor
         Scalar.
     """
-    logits, truth = logits[:, 0], batch.cover
-    known = batch.outlined.float()
+    logits = logits[:, 0]
     cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     probability, truth = logits.sigmoid() * known, truth * known
     overlap = (probability * truth).sum()
@@ -36,50 +39,57 @@ def np_loss(logits: Tensor, batch: Batch) -> Tensor:
     return (cross * known).sum() / known.sum().clamp(min=1) + dice
 
 
-def gradient(hv_map: Tensor) -> Tensor:
+def gradient(hv_map: Tensor, swapped: bool = False) -> Tensor:
     """Differentiate the horizontal map along columns and the vertical map along rows.
 
     Parameters
     ----------
     hv_map : (N, 2, H, W) Tensor
+    swapped : bool
+        Take the other axis of each, as the published code does.
 
     Returns
     -------
     (N, 2, H, W) Tensor
         5x5 Sobel responses, per pixel.
     """
-    kernel_h = torch.outer(_SMOOTH, _DERIVE)
-    kernels = torch.stack([kernel_h, kernel_h.T])[:, None].to(hv_map)
+    along = torch.outer(_SMOOTH, _DERIVE)
+    pair = [along.T, along] if swapped else [along, along.T]
+    kernels = torch.stack(pair)[:, None].to(hv_map)
     return functional.conv2d(hv_map, kernels, padding=2, groups=2)
 
 
-def hv_loss(predicted: Tensor, batch: Batch) -> Tensor:
-    """Squared error of positions and of their gradients, on nucleus pixels.
+def hv_loss(
+    predicted: Tensor, truth: Tensor, inside: Tensor, outside: Tensor, how: TrainSettings
+) -> Tensor:
+    """Squared error of positions and, on nucleus pixels, of their gradients.
 
     Parameters
     ----------
-    predicted : (N, 2, H, W) Tensor
-        After tanh.
-    batch : Batch
+    predicted, truth : (N, 2, H, W) Tensor
+        The prediction after tanh.
+    inside, outside : (N, H, W) Tensor of float32
+        1 on known pixels of nucleus and of background.
+    how : TrainSettings
 
     Returns
     -------
     Tensor
         Scalar.
     """
-    inside = (batch.outlined & batch.inside).float()[:, None]
-    outside = (batch.outlined & ~batch.inside).float()[:, None]
-    error = (predicted - batch.hv_map).square()
-    slope = (gradient(predicted) - gradient(batch.hv_map)).square()
+    inside, outside = inside[:, None], outside[:, None]
+    error = (predicted - truth).square()
+    swapped = how.published_gradient
+    slope = (gradient(predicted, swapped) - gradient(truth, swapped)).square()
     pixels = 2 * inside.sum().clamp(min=1)
     return (
         2 * (error * inside).sum() / pixels
         + 0.1 * (error * outside).sum() / (2 * outside.sum().clamp(min=1))
-        + 4 * (slope * inside).sum() / pixels
+        + how.gradient_weight * (slope * inside).sum() / pixels
     )
 
 
-def tp_loss(logits: Tensor, class_set: Tensor, class_weights: Tensor, gamma: float = 2.0) -> Tensor:
+def tp_loss(logits: Tensor, class_set: Tensor, class_weights: Tensor, gamma: float) -> Tensor:
     """Focal set-marginal cross-entropy: the probability of all the classes a label allows.
 
     Parameters
@@ -110,7 +120,7 @@ def tp_loss(logits: Tensor, class_set: Tensor, class_weights: Tensor, gamma: flo
     return (weight * (0.5 + focal) * -log_set).sum() / weight.sum()
 
 
-def total_loss(raw: Maps, batch: Batch, class_weights: Tensor) -> Tensor:
+def total_loss(raw: Maps, batch: Batch, class_weights: Tensor, how: TrainSettings) -> Tensor:
     """Sum of the three heads' losses.
 
     Parameters
@@ -119,14 +129,50 @@ def total_loss(raw: Maps, batch: Batch, class_weights: Tensor) -> Tensor:
         The network's raw output.
     batch : Batch
     class_weights : (C,) Tensor
+    how : TrainSettings
 
     Returns
     -------
     Tensor
         Scalar.
     """
+    inside = (batch.outlined & batch.inside).float()
+    outside = (batch.outlined & ~batch.inside).float()
     return (
-        np_loss(raw.np_map, batch)
-        + hv_loss(raw.hv_map.tanh(), batch)
-        + tp_loss(raw.tp_map, batch.class_set, class_weights)
+        np_loss(raw.np_map, batch.cover, batch.outlined.float())
+        + hv_loss(raw.hv_map.tanh(), batch.hv_map, inside, outside, how)
+        + tp_loss(raw.tp_map, batch.class_set, class_weights, how.focal_gamma)
+    )
+
+
+def teacher_loss(raw: Maps, teacher: Maps, how: TrainSettings) -> Tensor:
+    """Distance from what an ensemble says, everywhere, whether or not there are labels.
+
+    Parameters
+    ----------
+    raw : Maps
+        The network's raw output.
+    teacher : Maps
+        Mean of the ensemble, after `activate`.
+    how : TrainSettings
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+
+    References
+    ----------
+    Hinton et al., Distilling the Knowledge in a Neural Network, 2015, section 2.
+    """
+    truth = teacher.np_map[:, 0]
+    every = torch.ones_like(truth)
+    hv_map = activate(raw).hv_map
+    log_p = functional.log_softmax(raw.tp_map, dim=1)
+    # Classes are asked for on nuclei only.
+    cross = -(teacher.tp_map * log_p).sum(1)
+    return (
+        np_loss(raw.np_map, truth, every)
+        + hv_loss(hv_map, teacher.hv_map, truth, 1 - truth, how)
+        + (cross * truth).sum() / truth.sum().clamp(min=1)
     )
