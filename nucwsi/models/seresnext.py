@@ -1,0 +1,303 @@
+"""The authors' networks: SE-ResNeXt encoders at full resolution, one dense decoder, three heads.
+
+Names and shapes of all parameters are those of the published checkpoints, which load strictly.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from nucwsi.errors import CheckpointError
+from nucwsi.models.unet import Maps
+
+#: Architecture -> bottlenecks of each of the encoder's four layers.
+BLOCKS: dict[str, tuple[int, int, int, int]] = {
+    "seresnext50": (3, 4, 6, 3),
+    "seresnext101": (3, 4, 23, 3),
+}
+
+_GROUPS = 32
+_SE_REDUCTION = 16
+_DENSE_UNITS = (8, 4)
+_IMAGENET_CLASSES = 1000
+
+
+class HeadOutputs(NamedTuple):
+    """What the three heads say before any activation.
+
+    Attributes
+    ----------
+    np_map : (N, 2, H, W) Tensor
+        Logits of background and nucleus.
+    hv_map : (N, 2, H, W) Tensor
+        Horizontal and vertical position, before tanh.
+    tp_map : (N, C + 1, H, W) Tensor
+        Logits of background and the C classes.
+    """
+
+    np_map: Tensor
+    hv_map: Tensor
+    tp_map: Tensor
+
+
+class _SqueezeExcite(nn.Module):
+    """Weighs channels by what the whole window shows: the one operation that is not local."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, channels // _SE_REDUCTION, 1)
+        self.fc2 = nn.Conv2d(channels // _SE_REDUCTION, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        squeezed = features.mean((2, 3), keepdim=True)
+        return features * self.fc2(self.fc1(squeezed).relu()).sigmoid()
+
+
+class _Bottleneck(nn.Module):
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        width = channels_out // 2
+        self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
+        self.bn1: nn.Module = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, groups=_GROUPS, bias=False)
+        self.bn2: nn.Module = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, channels_out, 1, bias=False)
+        self.bn3: nn.Module = nn.BatchNorm2d(channels_out)
+        self.se_module = _SqueezeExcite(channels_out)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or channels_in != channels_out:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
+                nn.BatchNorm2d(channels_out),
+            )
+
+    def fold(self) -> None:
+        for number in "123":
+            conv, norm = getattr(self, f"conv{number}"), getattr(self, f"bn{number}")
+            setattr(self, f"conv{number}", fuse_conv_bn_eval(conv, norm))
+            setattr(self, f"bn{number}", nn.Identity())
+        if self.downsample is not None:
+            self.downsample = nn.Sequential(fuse_conv_bn_eval(*self.downsample))
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner = self.bn1(self.conv1(features)).relu_()
+        inner = self.bn2(self.conv2(inner)).relu_()
+        inner = self.se_module(self.bn3(self.conv3(inner)))
+        return (
+            inner + (features if self.downsample is None else self.downsample(features))
+        ).relu_()
+
+
+class _Backbone(nn.Module):
+    def __init__(self, blocks: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        # Stride 1 and no pooling, unlike the ImageNet network that the weights began as.
+        self.layer0 = nn.Sequential()
+        self.layer0.add_module("conv1", nn.Conv2d(3, 64, 7, padding=3, bias=False))
+        self.layer0.add_module("bn1", nn.BatchNorm2d(64))
+        channels_in = 64
+        for layer, count in enumerate(blocks):
+            channels, stride = 256 << layer, 2 if layer else 1
+            first = _Bottleneck(channels_in, channels, stride)
+            others = [_Bottleneck(channels, channels, 1) for _ in range(count - 1)]
+            self.add_module(f"layer{layer + 1}", nn.Sequential(first, *others))
+            channels_in = channels
+        # ImageNet's classifier: published, never used.
+        self.last_linear: nn.Module = nn.Linear(channels_in, _IMAGENET_CLASSES)
+
+    def fold(self) -> None:
+        self.layer0 = nn.Sequential(fuse_conv_bn_eval(*self.layer0))
+        for module in self.modules():
+            if isinstance(module, _Bottleneck):
+                module.fold()
+        self.last_linear = nn.Identity()
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        features = self.layer0(image).relu_()
+        answers = []
+        for layer in ("layer1", "layer2", "layer3", "layer4"):
+            features = self.get_submodule(layer)(features)
+            answers.append(features)
+        return answers
+
+
+class _DenseBlock(nn.Module):
+    """Units that each see all that those before them said."""
+
+    def __init__(self, channels: int, n_units: int) -> None:
+        super().__init__()
+        bottleneck, growth = 128, 32
+        self.units = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm2d(channels + unit * growth),
+                nn.ReLU(),
+                nn.Conv2d(channels + unit * growth, bottleneck, 1, bias=False),
+                nn.BatchNorm2d(bottleneck),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(bottleneck, growth, 3, padding=1, groups=4, bias=False),
+            )
+            for unit in range(n_units)
+        )
+        self.blk_bna = nn.Sequential(
+            nn.BatchNorm2d(channels + n_units * growth), nn.ReLU(inplace=True)
+        )
+
+    def fold(self) -> None:
+        units: list[Any] = list(self.units)
+        for unit in units:
+            unit[2], unit[3] = fuse_conv_bn_eval(unit[2], unit[3]), nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        for unit in self.units:
+            features = torch.cat([features, unit(features)], dim=1)
+        answer: Tensor = self.blk_bna(features)
+        return answer
+
+
+class _Upsample(nn.Module):
+    """Doubles height and width; the published weights hold the factors, which are all 1."""
+
+    unpool_mat: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("unpool_mat", torch.ones(2, 2))
+
+    def forward(self, features: Tensor) -> Tensor:
+        spread = functional.interpolate(features, scale_factor=2.0, mode="nearest")
+        return spread * self.unpool_mat.repeat(features.shape[-2:]).to(features.dtype)
+
+
+def _level(channels_in: int, channels: int, n_units: int) -> nn.Sequential:
+    channels_out = channels + 32 * n_units
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels, 3, padding=1, bias=False),
+        _DenseBlock(channels, n_units),
+        nn.Conv2d(channels_out, channels_out, 1, bias=False),
+    )
+
+
+def _head(n_outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.BatchNorm2d(64), nn.ReLU(), nn.Conv2d(64, n_outputs, 1))
+
+
+class SEResNeXt(nn.Module):
+    """SE-ResNeXt 32x4d with a stem of stride 1, a dense decoder and three heads.
+
+    Squeeze-and-excitation looks at the mean of the whole window, so a pixel's answer depends, if
+    little, on everything in it: tiling cannot be exact.
+
+    Parameters
+    ----------
+    blocks : tuple of int
+        Bottlenecks of each of the encoder's four layers; see `BLOCKS`.
+    n_classes : int
+        Classes without background.
+
+    Raises
+    ------
+    CheckpointError
+        If a layer has no bottleneck or `n_classes` is below one.
+
+    References
+    ----------
+    Zhang et al., Computational and Structural Biotechnology Journal 24 (2024); Hu et al.,
+    Squeeze-and-Excitation Networks, CVPR 2018; Xie et al., Aggregated Residual Transformations,
+    CVPR 2017; the dense decoder is that of Graham et al., HoVer-Net, Medical Image Analysis 58
+    (2019).
+    """
+
+    def __init__(self, blocks: tuple[int, int, int, int], n_classes: int) -> None:
+        super().__init__()
+        if min(blocks) < 1 or n_classes < 1:
+            raise CheckpointError(
+                f"`blocks` and `n_classes` must be at least 1, got {blocks} and {n_classes}"
+            )
+        self.blocks = tuple(blocks)
+        self.n_classes = n_classes
+        self.backbone = _Backbone(blocks)
+        self.conv_bot = nn.Conv2d(2048, 1024, 1, bias=False)
+        self.u3 = _level(1024, 256, _DENSE_UNITS[0])
+        self.u2 = _level(512, 128, _DENSE_UNITS[1])
+        self.u1 = nn.Sequential(nn.Conv2d(256, 64, 3, padding=1, bias=False))
+        self.decoder = nn.ModuleDict({"tp": _head(n_classes + 1), "np": _head(2), "hv": _head(2)})
+        self.upsample2x = _Upsample()
+
+    def folded(self) -> SEResNeXt:
+        """Return the network with the batch normalisations folded that follow a convolution.
+
+        Returns
+        -------
+        SEResNeXt
+            For inference only; the same answers with fewer passes over memory.
+        """
+        network = copy.deepcopy(self)
+        network.backbone.fold()
+        for module in network.modules():
+            if isinstance(module, _DenseBlock):
+                module.fold()
+        return network
+
+    @property
+    def stride(self) -> int:
+        """Origins and sizes of its windows must be multiples of this many pixels."""
+        return 8
+
+    @property
+    def receptive_radius_px(self) -> int:
+        """Farthest input pixel that its convolutions see, in rows or columns.
+
+        Farther pixels count through the mean that each squeeze-and-excitation takes, and only so.
+        A 3x3 convolution reaches one pixel of its level; the strided one that begins a layer
+        works on the level before. A pixel also shares a cell of the coarsest level with 7 others.
+        """
+        levels = (1, 2, 4, 8)
+        down = 3 + sum(count * level for count, level in zip(self.blocks, levels, strict=True))
+        down -= sum(level // 2 for level in levels[1:])
+        up = 4 * (1 + _DENSE_UNITS[0]) + 2 * (1 + _DENSE_UNITS[1]) + 1
+        return down + up + levels[-1] - 1
+
+    def heads(self, image: Tensor) -> HeadOutputs:
+        """Answer as the published networks do.
+
+        Parameters
+        ----------
+        image : (N, 3, H, W) Tensor of float
+            RGB in [0, 1] at the network's mpp; H and W are multiples of `stride`.
+
+        Returns
+        -------
+        HeadOutputs
+        """
+        *skips, features = self.backbone(image)
+        features = self.conv_bot(features)
+        for level in (self.u3, self.u2, self.u1):
+            upsampled = functional.dropout2d(self.upsample2x(features), 0.5, self.training)
+            features = level(upsampled + skips.pop())
+        return HeadOutputs(*(self.decoder[name](features) for name in ("np", "hv", "tp")))
+
+    def forward(self, image: Tensor) -> Maps:
+        """Answer the three questions for every pixel, as every network of an ensemble does.
+
+        Softmax over two logits is the sigmoid of their difference, so `np_map` loses nothing.
+        `tp_map` leaves the background's logit out: the softmax over the others is then the
+        probability of each class given that the pixel is nucleus, which is what `np_map` decides.
+
+        Parameters
+        ----------
+        image : (N, 3, H, W) Tensor of float
+            As in `heads`.
+
+        Returns
+        -------
+        Maps
+            Raw logits; see `activate`.
+        """
+        raw = self.heads(image)
+        return Maps(raw.np_map[:, 1:] - raw.np_map[:, :1], raw.hv_map, raw.tp_map[:, 1:])
