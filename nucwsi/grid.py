@@ -99,6 +99,26 @@ class Window:
             return None
         return Window(row, column, row_stop - row, column_stop - column)
 
+    def cut(self, height: int, width: int) -> Iterator[Window]:
+        """Cut the window along a grid that starts at the origin, wherever the window lies.
+
+        Parameters
+        ----------
+        height, width : int
+            Size of the grid's cells in pixels.
+
+        Yields
+        ------
+        Window
+            The pixels that the window shares with a cell, cell by cell in raster order.
+        """
+        for row in range(self.row // height, -(-self.row_stop // height)):
+            top, low = max(self.row, row * height), min(self.row_stop, (row + 1) * height)
+            for column in range(self.column // width, -(-self.column_stop // width)):
+                left = max(self.column, column * width)
+                right = min(self.column_stop, (column + 1) * width)
+                yield Window(top, left, low - top, right - left)
+
     def within(self, outer: Window) -> Window:
         """Return the same pixels counted from the origin of `outer`.
 

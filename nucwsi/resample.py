@@ -1,4 +1,4 @@
-"""Exact area-averaging of a picture, such that a pixel never depends on the window it is in."""
+"""Exact resampling of a picture, such that a pixel never depends on the window it is in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Taps(NamedTuple):
     source : (K, N) ndarray of int64
         Source pixel of each of K taps for N target pixels, counted from `first`.
     weight : (K, N) ndarray of float32
-        Share of the target pixel that the source pixel covers; sums to one.
+        Share of the source pixel in the target pixel; sums to one.
     """
 
     first: int
@@ -30,18 +30,20 @@ class Taps(NamedTuple):
     weight: NDArray[np.float32]
 
 
-def area_taps(start: int, stop: int, scale: float, offset: float) -> Taps:
-    """Find the source pixels under target pixels `start` to `stop`, and their shares.
+def scale_taps(start: int, stop: int, scale: float, offset: float) -> Taps:
+    """Find the source pixels that make target pixels `start` to `stop`, and their shares.
 
-    Target pixel k covers the source from ``offset + k * scale`` to ``offset + (k + 1) * scale``;
-    this is worked out for each k alone, so that all windows agree to the last bit.
+    Target pixel k covers the source from ``offset + k * scale`` to ``offset + (k + 1) * scale``.
+    It is the average of what it covers or, where it is smaller than a source pixel, interpolated
+    linearly between the two source pixels around its centre. All of this is worked out for each k
+    alone, so that all windows agree to the last bit.
 
     Parameters
     ----------
     start, stop : int
         Target pixels, half-open.
     scale : float
-        Source pixels per target pixel; at least about 1.
+        Source pixels per target pixel.
     offset : float
         Source position of the origin of the target.
 
@@ -49,8 +51,14 @@ def area_taps(start: int, stop: int, scale: float, offset: float) -> Taps:
     -------
     Taps
     """
-    # Each edge is worked out from its own number, so that all windows agree to the last bit.
-    return edge_taps(offset + np.arange(start, stop + 1, dtype=np.float64) * scale)
+    if scale >= 1:
+        return edge_taps(offset + np.arange(start, stop + 1, dtype=np.float64) * scale)
+    centre = offset + (np.arange(start, stop, dtype=np.float64) + 0.5) * scale - 0.5
+    left = np.floor(centre).astype(np.int64)
+    share = (centre - left).astype(np.float32)
+    first = int(left[0])
+    source = np.stack([left, left + 1]) - first
+    return Taps(first, int(left[-1]) + 2, source, np.stack([1 - share, share]))
 
 
 def edge_taps(edges: NDArray[np.float64]) -> Taps:
@@ -77,7 +85,7 @@ def edge_taps(edges: NDArray[np.float64]) -> Taps:
 
 
 def area_average(pixels: NDArray[np.uint8], rows: Taps, columns: Taps) -> NDArray[np.uint8]:
-    """Average the source under each target pixel.
+    """Average the source under each target pixel, as the taps say.
 
     Parameters
     ----------

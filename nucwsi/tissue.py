@@ -16,11 +16,19 @@ from scipy import ndimage
 #: Optical density of green above the glass from which on something is there; pale eosin has 0.1.
 _MIN_DENSITY = 0.06
 
-#: Difference between the densities of two colours, above the glass', from which on it is stained.
-_MIN_COLOUR = 0.05
+#: Difference between the densities of two colours from which on it is stained, and its least share
+#: of the density; dust, bubbles, shadows, pencil and the edge of the coverslip are grey.
+_MIN_COLOUR, _MIN_COLOUR_SHARE = 0.05, 0.08
 
-#: Ink that absorbs more red than green, as no stain of H&E does, by this many grey levels.
-_INK_CONTRAST = 18
+#: Ink that absorbs more red than green, as no stain of H&E does: by this much and this many times.
+_INK_EXCESS, _INK_RATIO = 0.04, 1.2
+
+#: Red ink lets red pass and stops blue as well as green. Eosin, even dense, stops less blue.
+_RED_INK = {"green": 0.9, "red_share": 0.12, "blue_share": 0.8}
+
+#: The thin rim of a stroke of red ink: the same, paler, and this many cells wide at most.
+_RED_RIM = {"green": 0.06, "red_share": 0.15, "blue_share": 0.75}
+_RIM_PX = 4
 
 #: Nothing in H&E averages to less than this over a pixel of the overview.
 _BLACK = 40
@@ -55,14 +63,15 @@ def looks_fluorescent(overview: NDArray[np.uint8]) -> bool:
     bool
     """
     brightness = overview.max(axis=2)
-    dark = brightness < 60
-    return (
-        bool(dark.mean() > 0.5 and (brightness[~dark] > 170).mean() < 0.3) if dark.any() else False
-    )
+    seen = brightness[brightness >= 60]
+    return bool(2 * seen.size < brightness.size and np.sum(seen > 170) <= 0.3 * seen.size)
 
 
 def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
-    """Tell whether YCbCr was taken for RGB: then green and blue hover about 128 everywhere.
+    """Tell whether RGB and YCbCr were mistaken for each other.
+
+    Where YCbCr is shown as RGB, the green and blue of glass hover about 128. Where RGB was turned
+    as if it were YCbCr, glass is magenta: full red and blue, and half of green.
 
     Parameters
     ----------
@@ -72,21 +81,49 @@ def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
     -------
     bool
     """
-    _, green, blue = (overview[..., channel].astype(np.int16) for channel in range(3))
-    glass = overview.max(axis=2) >= np.quantile(overview.max(axis=2), 0.9)
-    near = (np.abs(green - 128) < 24) & (np.abs(blue - 128) < 24)
-    return bool(near[glass].mean() > 0.8)
+    brightness = overview.max(axis=2)
+    glass = overview[brightness >= np.quantile(brightness, 0.9)].astype(np.int16)
+    near = np.abs(glass - 128) < 24
+    as_rgb = near[:, 1] & near[:, 2]
+    turned = near[:, 1] & (glass[:, 0] > 245) & (glass[:, 2] > 245)
+    return bool(max(as_rgb.mean(), turned.mean()) > 0.8)
 
 
-def _glass(overview: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Estimate the colour of glass: bright, nearly grey, and the brightest such there is."""
-    flat = overview.reshape(-1, 3).astype(np.int16)
-    low, high = flat.min(axis=1), flat.max(axis=1)
-    candidates = flat[(low > 190) & (high - low < 26)]
-    if len(candidates) < max(16, len(flat) // 1000):
-        return np.array([244.0, 244.0, 244.0])
-    level = candidates.sum(axis=1)
-    return np.median(candidates[level >= np.quantile(level, 0.5)], axis=0)
+    low, high = overview.min(axis=2), overview.max(axis=2)
+    # Pure white stands for missing data; it is no glass unless there is hardly any other.
+    candidates = overview[(low > 190) & (high - low < 26) & (low < 255)]
+    if len(candidates) < max(16, low.size // 1000):
+        return np.full(3, 255 if (low == 255).mean() > 0.01 else 244, np.uint8)
+    level = candidates.sum(axis=1, dtype=np.int16)
+    return np.median(candidates[level >= np.median(level)], axis=0).astype(np.uint8)
+
+
+def _densities(overview: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    """Return the optical densities of red, green and blue above the glass'."""
+    table = -np.log(np.arange(1, 257, dtype=np.float32) / 256)
+    return [
+        table[overview[..., channel]] - table[glass]
+        for channel, glass in enumerate(_glass(overview))
+    ]
+
+
+def _red(
+    densities: list[NDArray[np.float32]], green: float, red_share: float, blue_share: float
+) -> NDArray[np.bool_]:
+    red, middle, blue = densities
+    return (middle > green) & (red < red_share * middle) & (blue > blue_share * middle)
+
+
+def _ink(overview: NDArray[np.uint8], densities: list[NDArray[np.float32]]) -> NDArray[np.bool_]:
+    """Find pen and black padding."""
+    red, green, _ = densities
+    ink = (red > green + _INK_EXCESS) & (red > _INK_RATIO * green)
+    ink = ndimage.binary_opening(ink | (overview.max(axis=2) < _BLACK))
+    core = ndimage.binary_opening(_red(densities, **_RED_INK))
+    rim = core | _red(densities, **_RED_RIM)
+    return ink | ndimage.binary_dilation(core, iterations=_RIM_PX, mask=rim)
 
 
 def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.bool_]:
@@ -103,15 +140,11 @@ def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.boo
     -------
     (H, W) ndarray of bool
     """
-    density = -np.log((overview.astype(np.float32) + 1) / (_glass(overview).astype(np.float32) + 1))
-    red, green, blue = (density[..., channel] for channel in range(3))
+    densities = _densities(overview)
+    red, green, blue = densities
     colour = green - np.minimum(red, blue)
-    tissue = (green > _MIN_DENSITY) & (colour > _MIN_COLOUR)
-    # Dense nuclei are nearly as dark in red as in green.
-    tissue |= (green > 4 * _MIN_DENSITY) & (green >= red - 0.05)
-    levels = overview.astype(np.int16)
-    ink = (levels[..., 1] - levels[..., 0] > _INK_CONTRAST) | (levels.max(axis=2) < _BLACK)
-    ink = ndimage.binary_opening(ink)
+    tissue = (green > _MIN_DENSITY) & (colour > np.maximum(_MIN_COLOUR, _MIN_COLOUR_SHARE * green))
+    ink = _ink(overview, densities)
     tissue &= ~ndimage.binary_dilation(ink, iterations=2)
     tissue = ndimage.binary_closing(np.pad(tissue, 3), iterations=3)[3:-3, 3:-3] | tissue
     tissue &= ~ink

@@ -1,8 +1,9 @@
 """Slides of all vendors behind one door.
 
-OpenSlide knows the vendors. Where it would read tiled JPEG, the tiles are decoded directly, bit
-for bit alike and four times faster; where it refuses a TIFF or sees less than there is, as in
-OME-TIFF, tifffile takes over. Pixels come as RGB on white; no colour profile is applied.
+OpenSlide knows the vendors; where it would read Aperio's JPEG tiles, they are decoded directly,
+bit for bit alike and four times faster. Everything that is a TIFF without a vendor, OME-TIFF too,
+is read with tifffile: OpenSlide refuses some, overlooks pyramids in SubIFDs, takes inches for
+granted and squeezes 16 bits into 8. Pixels come as RGB on white; no colour profile is applied.
 """
 
 from __future__ import annotations
@@ -23,16 +24,20 @@ from PIL import Image
 
 from nucwsi.errors import SlideError
 from nucwsi.grid import Window
-from nucwsi.io.mpp import MppClaim
+from nucwsi.io.mpp import MppClaim, number
 from nucwsi.io.tiff import Page, TiffPages
 
-#: Side of the pieces in which OpenSlide is asked, so that one bad tile spoils little.
+#: OpenSlide is asked for about this many pixels along each side, whole tiles of the file.
 _PIECE_PX = 512
+
+#: Side of a tile where OpenSlide does not tell.
+_TILE_PX = 256
 
 _NOT_SLIDES = {
     b"version https://git-lfs": "a Git LFS pointer, not the slide; run `git lfs pull`",
     b"<!doctype html": "a web page, not a slide; download it again",
     b"<html": "a web page, not a slide; download it again",
+    b"<?xml": "an answer of a web server, not a slide; download it again",
 }
 
 
@@ -47,7 +52,7 @@ class Level:
     downsample : (float, float)
         Level-0 pixels per pixel of this level, along rows and along columns.
     exact : bool
-        Whether its own pixels can be read without interpolation.
+        Whether its own pixels can be read, without interpolation.
     """
 
     shape: tuple[int, int]
@@ -66,87 +71,104 @@ class Slide:
     ----------
     path : pathlib.Path
     vendor : str
+        As OpenSlide calls it, or ``tiff``.
     levels : list of Level
+        The full one first.
     bounds : Window
         The part of level 0 that holds the scan; what QuPath shows.
     claims : list of MppClaim
         What the file says about the size of its pixels, the most trustworthy first.
     objective_power : float or None
+
+    Raises
+    ------
+    SlideError
+        If it is no slide, or not one of 8-bit RGB.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
         self._handles: list[Any] = []
-        self._background = (255, 255, 255)
-        self._tiff = self._open_tiff()
-        first = self._handle(quiet=True)
-        if first is not None and _sees_less(first, self._tiff):
-            first = None
-        if first is None:
-            # Without OpenSlide, tifffile's verdict on the file is the user's answer.
-            self._tiff = self._tiff or TiffPages(path)
-            self._from_tiff(self._tiff)
-        else:
-            self._from_openslide(first)
-
-    def _open_tiff(self) -> TiffPages | None:
+        self._tiff: TiffPages | None = None
+        self._pages: list[Page | None] = []
+        handle, refusal = self._first_handle()
         try:
-            return TiffPages(self.path)
-        except SlideError:
-            return None
+            self._tiff = TiffPages(path)
+        except SlideError as error:
+            if handle is None:
+                reason = f" (OpenSlide: {refusal})" if refusal else ""
+                raise SlideError(f"{error}{reason}") from None
+        if handle is not None:
+            self._from_openslide(handle)
+        elif self._tiff is not None:
+            self._from_tiff(self._tiff)
 
-    def _handle(self, quiet: bool = False) -> Any:
+    def _first_handle(self) -> tuple[Any, str]:
+        """Open with OpenSlide if that knows the vendor; also return why not."""
+        try:
+            handle = self._handle()
+        except openslide.OpenSlideUnsupportedFormatError:
+            return None, ""
+        except openslide.OpenSlideError as error:
+            return None, str(error)
+        if handle.properties["openslide.vendor"] != "generic-tiff":
+            return handle, ""
+        self._drop(handle)
+        return None, ""
+
+    def _handle(self) -> Any:
         """Return this thread's OpenSlide handle."""
-        handle = getattr(self._local, "handle", None)
-        if handle is None:
-            try:
-                handle = openslide.OpenSlide(self.path)
-            except openslide.OpenSlideError as error:
-                if quiet:
-                    return None
-                raise SlideError(f"{self.path}: cannot be opened again: {error}") from None
-            self._local.handle = handle
-            self._handles.append(handle)
-        return handle
+        if getattr(self._local, "handle", None) is None:
+            self._local.handle = openslide.OpenSlide(self.path)
+            self._handles.append(self._local.handle)
+        return self._local.handle
+
+    def _drop(self, handle: Any) -> None:
+        self._handles.remove(handle)
+        handle.close()
+        self._local.handle = None
 
     def _from_openslide(self, handle: Any) -> None:
         properties = handle.properties
-        self.vendor = str(properties.get("openslide.vendor", "unknown"))
-        colour = properties.get("openslide.background-color", "FFFFFF")
-        self._background = (int(colour[:2], 16), int(colour[2:4], 16), int(colour[4:6], 16))
+        self.vendor = str(properties["openslide.vendor"])
+        colour = bytes.fromhex(properties.get("openslide.background-color", "FFFFFF"))
+        self._background = (colour[0], colour[1], colour[2])
         shapes = [(height, width) for width, height in handle.level_dimensions]
-        self._pages = [self._page(shape) for shape in shapes]
+        self._pages = [self._page(shape, shape == shapes[0]) for shape in shapes]
+        self._downsamples = handle.level_downsamples
         self.levels = [
-            _level(shape, shapes[0], page is not None)
-            for shape, page in zip(shapes, self._pages, strict=True)
+            # OpenSlide interpolates where the grids of two levels do not meet.
+            _level(shape, shapes[0], page is not None or float(down).is_integer())
+            for shape, page, down in zip(shapes, self._pages, self._downsamples, strict=True)
         ]
+        self._tiles = [_tile_shape(properties, level) for level in range(len(shapes))]
         self.bounds = _bounds(properties, shapes[0])
-        self.objective_power = _number(properties.get("openslide.objective-power"))
-        self.claims = self._openslide_claims(properties)
+        self.objective_power = number(properties.get("openslide.objective-power"))
+        rows, columns = (number(properties.get(f"openslide.mpp-{axis}")) for axis in "yx")
+        if rows is not None and columns is not None:
+            self.claims = [MppClaim(rows, columns, "vendor")]
+        else:
+            self.claims = self._tiff.claims() if self._tiff else []
 
-    def _page(self, shape: tuple[int, int]) -> Page | None:
+    def _page(self, shape: tuple[int, int], full: bool) -> Page | None:
         """Return the page that holds a level's pixels as they are, if it is fast to read."""
-        if self._tiff is None or self.vendor not in {"aperio", "generic-tiff"}:
+        if self._tiff is None or self.vendor != "aperio":
             return None
-        return next((p for p in self._tiff.pages if p.jpeg and p.shape == shape), None)
-
-    def _openslide_claims(self, properties: Any) -> list[MppClaim]:
-        values = [_number(properties.get(f"openslide.mpp-{axis}")) for axis in "yx"]
-        if self.vendor == "generic-tiff":
-            # OpenSlide takes inches for granted where the TIFF names no unit.
-            return self._tiff.claims() if self._tiff else []
-        rows, columns = values
-        if rows is None or columns is None:
-            return self._tiff.claims() if self._tiff and self.vendor != "aperio" else []
-        return [MppClaim(rows, columns, "vendor")]
+        for page in self._tiff.pages:
+            # OpenSlide fills the holes of a smaller level from the larger ones.
+            if page.jpeg and page.shape == shape and (page.complete or full):
+                return page
+        return None
 
     def _from_tiff(self, tiff: TiffPages) -> None:
         self.vendor = "tiff"
-        self._pages = list(tiff.pages)
-        shapes = [page.shape for page in tiff.pages]
-        self.levels = [_level(shape, shapes[0], True) for shape in shapes]
-        self.bounds = Window(0, 0, *shapes[0])
+        full = tiff.pages[0]
+        # A smaller level with holes that the full one has not would hide tissue.
+        pages = [page for page in tiff.pages if page is full or page.complete or not full.complete]
+        self._pages = [*pages]
+        self.levels = [_level(page.shape, full.shape, True) for page in pages]
+        self.bounds = Window(0, 0, *full.shape)
         self.objective_power = None
         self.claims = tiff.claims()
 
@@ -174,29 +196,35 @@ class Slide:
         inside = window.intersection(Window(0, 0, *self.levels[level].shape))
         if inside is None:
             return pixels, bad
-        for row in range(inside.row, inside.row_stop, _PIECE_PX):
-            for column in range(inside.column, inside.column_stop, _PIECE_PX):
-                height = min(_PIECE_PX, inside.row_stop - row)
-                piece = Window(row, column, height, min(_PIECE_PX, inside.column_stop - column))
-                found = self._piece(level, piece)
+        tile = self._tiles[level]
+        for piece in inside.cut(*(side * max(1, _PIECE_PX // side) for side in tile)):
+            found = self._ask(level, piece)
+            if found is not None:
+                pixels[piece.within(window).slices] = found
+                continue
+            # Only the damaged tiles are lost, wherever the window lies.
+            for part in piece.cut(*tile):
+                found = self._ask(level, part)
                 if found is None:
-                    bad.append(piece)
+                    bad.append(part)
                 else:
-                    pixels[piece.within(window).slices] = found
+                    pixels[part.within(window).slices] = found
         return pixels, bad
 
-    def _piece(self, level: int, piece: Window) -> NDArray[np.uint8] | None:
-        down_rows, down_columns = self.levels[level].downsample
-        corner = (round(piece.column * down_columns), round(piece.row * down_rows))
+    def _ask(self, level: int, piece: Window) -> NDArray[np.uint8] | None:
+        """Ask OpenSlide for a piece of a level; None if it cannot be read."""
+        down = self._downsamples[level]
+        corner = (round(piece.column * down), round(piece.row * down))
         for _ in range(2):
-            handle = self._handle()
+            try:
+                handle = self._handle()
+            except openslide.OpenSlideError as error:
+                raise SlideError(f"{self.path}: cannot be opened again: {error}") from None
             try:
                 region = handle.read_region(corner, level, (piece.width, piece.height))
             except openslide.OpenSlideError:
-                # After an error a handle answers nothing but errors.
-                self._handles.remove(handle)
-                handle.close()
-                self._local.handle = None
+                # After an error a handle answers nothing but errors, also to what it could read.
+                self._drop(handle)
                 continue
             ground = Image.new("RGB", region.size, self._background)
             ground.paste(region, mask=region.getchannel("A"))
@@ -217,15 +245,14 @@ class Slide:
         dask.array.Array
             (H, W, 3) of uint8. The slide must stay open while it is computed.
         """
-        height, width = self.levels[level].shape
         read = delayed(lambda window: self.read(level, window)[0], pure=False)
+        height, width = self.levels[level].shape
         rows = []
-        for row in range(0, height, chunk_px):
-            blocks = []
-            for column in range(0, width, chunk_px):
-                size = (min(chunk_px, height - row), min(chunk_px, width - column))
-                window = Window(row, column, *size)
-                blocks.append(dask.array.from_delayed(read(window), (*size, 3), np.uint8))
+        for strip in Window(0, 0, height, width).cut(chunk_px, width):
+            blocks = [
+                dask.array.from_delayed(read(window), (*window.shape, 3), np.uint8)
+                for window in strip.cut(chunk_px, chunk_px)
+            ]
             rows.append(dask.array.concatenate(blocks, axis=1))
         return dask.array.concatenate(rows, axis=0)
 
@@ -237,31 +264,28 @@ class Slide:
             self._tiff.close()
 
 
-def _sees_less(handle: Any, tiff: TiffPages | None) -> bool:
-    """Tell whether OpenSlide misses the pyramid of a TIFF, as it does with OME's SubIFDs."""
-    generic = handle.properties.get("openslide.vendor") == "generic-tiff"
-    return bool(generic and tiff and len(tiff.pages) > handle.level_count)
+def _level(shape: tuple[int, int], full: tuple[int, int], exact: bool) -> Level:
+    rows, columns = (_downsample(side, whole) for side, whole in zip(shape, full, strict=True))
+    return Level(shape, (rows, columns), exact)
 
 
-def _level(shape: tuple[int, int], full: tuple[int, int], native: bool) -> Level:
-    rows, columns = full[0] / shape[0], full[1] / shape[1]
-    # OpenSlide interpolates where level grids do not meet.
-    whole = all(abs(value - round(value)) < 1e-3 for value in (rows, columns))
-    return Level(shape, (rows, columns), native or whole)
+def _downsample(side: int, full: int) -> float:
+    """Undo the rounding of a level's size, whose pixels are whole numbers of level-0 pixels."""
+    whole = max(1, round(full / side))
+    return float(whole) if full // whole <= side <= -(-full // whole) else full / side
 
 
-def _number(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return None
+def _tile_shape(properties: Any, level: int) -> tuple[int, int]:
+    height, width = (
+        int(properties.get(f"openslide.level[{level}].tile-{side}", _TILE_PX))
+        for side in ("height", "width")
+    )
+    return height, width
 
 
 def _bounds(properties: Any, shape: tuple[int, int]) -> Window:
     names = ("y", "x", "height", "width")
-    values = [_number(properties.get(f"openslide.bounds-{name}")) for name in names]
+    values = [number(properties.get(f"openslide.bounds-{name}")) for name in names]
     whole = Window(0, 0, *shape)
     known = [int(value) for value in values if value is not None]
     if len(known) < 4 or min(known[2:]) < 1:
@@ -270,16 +294,20 @@ def _bounds(properties: Any, shape: tuple[int, int]) -> Window:
 
 
 def _refuse_what_is_no_slide(path: Path) -> None:
-    if not path.exists():
-        raise SlideError(f"{path}: does not exist; check the path in the slide sheet")
     if path.is_dir():
         raise SlideError(f"{path}: is a folder; name one slide in it")
-    with path.open("rb") as stream:
-        start = stream.read(512).lstrip().lower()
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(512)
+    except FileNotFoundError:
+        raise SlideError(f"{path}: does not exist; check the path in the slide sheet") from None
+    except OSError as error:
+        raise SlideError(f"{path}: cannot be read: {error.strerror}") from None
     if not start:
         raise SlideError(f"{path}: is empty; copy it anew")
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for mark, meaning in _NOT_SLIDES.items():
-        if start.startswith(mark):
+        if text.startswith(mark):
             raise SlideError(f"{path}: is {meaning}")
 
 

@@ -20,8 +20,8 @@ from nucwsi.config import TileSettings
 from nucwsi.errors import SlideError
 from nucwsi.grid import Frame, TileGrid, Window
 from nucwsi.io.geojson import write_tissue
-from nucwsi.io.mpp import MppClaim, choose_mpp
-from nucwsi.io.slide import Slide, open_slide
+from nucwsi.io.mpp import choose_mpp
+from nucwsi.io.slide import open_slide
 from nucwsi.io.store import (
     Workspace,
     create_array,
@@ -30,8 +30,9 @@ from nucwsi.io.store import (
     pack,
     workspace,
 )
-from nucwsi.resample import area_average, area_taps, reduced
+from nucwsi.resample import reduced
 from nucwsi.steps.progress import progress
+from nucwsi.steps.source import Source, canvas_frame
 from nucwsi.tissue import Piece, find_tissue, grown, looks_fluorescent, looks_miscoloured, pieces
 
 log = logging.getLogger(__name__)
@@ -44,106 +45,57 @@ _LEVELS = (1, 4, 16)
 
 
 @dataclass(frozen=True)
-class _Source:
-    """From which level, and how, the canvas is read."""
+class _Tissue:
+    """What the overview shows, in cells of `CELL_PX` canvas pixels.
 
-    slide: Slide
-    frame: Frame
+    Attributes
+    ----------
+    found : (H, W) ndarray of bool
+        The tissue.
+    analysed : (H, W) ndarray of bool
+        Tissue and margin: where the network is to be asked.
+    unreadable : (H, W) ndarray of bool
+    """
 
-    def read(self, window: Window, cell_px: int) -> tuple[NDArray[np.uint8], list[Window]]:
-        """Average `cell_px` x `cell_px` canvas pixels into one, for a window of such cells.
+    found: NDArray[np.bool_]
+    analysed: NDArray[np.bool_]
+    unreadable: NDArray[np.bool_]
 
-        The answer is (H, W, 3), with the cells (in pixels of the answer) that could not be read.
-        """
-        factors = [scale * cell_px for scale in self.frame.scale]
-        level = self._level(min(factors))
-        down = self.slide.levels[level].downsample
-        taps = [
-            area_taps(start, stop, factor / reduction, origin / reduction)
-            for start, stop, factor, reduction, origin in zip(
-                (window.row, window.column),
-                (window.row_stop, window.column_stop),
-                factors,
-                down,
-                self.frame.origin_px,
-                strict=True,
-            )
-        ]
-        rows, columns = taps
-        source = Window(
-            rows.first, columns.first, rows.stop - rows.first, columns.stop - columns.first
+    def without(self, bad: list[Window]) -> _Tissue:
+        """Leave out the cells that lie in bad windows of the canvas: nothing is known of them."""
+        good = np.ones(self.found.shape, bool)
+        for piece in bad:
+            rows = slice(piece.row // CELL_PX, -(-piece.row_stop // CELL_PX))
+            good[rows, piece.column // CELL_PX : -(-piece.column_stop // CELL_PX)] = False
+        return _Tissue(self.found & good, self.analysed & good, self.unreadable)
+
+
+def _refuse_unreadable(path: Path, share: float, limit: float) -> None:
+    if share > limit:
+        raise SlideError(
+            f"{path}: {share:.1%} of it cannot be read, more than max_bad_tiles = {limit:.1%}; copy"
+            " the slide anew, or raise that setting"
         )
-        pixels, bad = self.slide.read(level, source)
-        spoilt = [
-            _covered(piece.within(source), factors[0] / down[0], factors[1] / down[1], window)
-            for piece in bad
-        ]
-        return area_average(pixels, rows, columns), spoilt
-
-    def _level(self, factor: float) -> int:
-        """Choose the coarsest level that is still finer than the target and exact to read."""
-        best = 0
-        for index, level in enumerate(self.slide.levels):
-            if level.exact and max(level.downsample) <= factor * 1.01:
-                best = index
-        return best
 
 
-def _covered(piece: Window, rows: float, columns: float, window: Window) -> Window:
-    top, left = int(piece.row / rows), int(piece.column / columns)
-    bottom = min(math.ceil(piece.row_stop / rows), window.height)
-    right = min(math.ceil(piece.column_stop / columns), window.width)
-    return Window(top, left, max(1, bottom - top), max(1, right - left))
-
-
-def _frame(slide: Slide, claim: MppClaim, mpp: float) -> Frame:
-    bounds = slide.bounds
-    shape = (
-        max(1, math.ceil(bounds.height * claim.rows / mpp - 1e-6)),
-        max(1, math.ceil(bounds.width * claim.columns / mpp - 1e-6)),
-    )
-    origin = (float(bounds.row), float(bounds.column))
-    return Frame(shape, mpp, (claim.rows, claim.columns), origin, slide.levels[0].shape)
-
-
-def _overview(source: _Source) -> tuple[NDArray[np.uint8], float]:
-    """Read the whole canvas at one pixel per cell; also return the share that is unreadable."""
-    height, width = (-(-side // CELL_PX) for side in source.frame.shape)
-    view = np.empty((height, width, 3), np.uint8)
-    strip, spoilt = 64, 0
-    for row in range(0, height, strip):
-        for column in range(0, width, strip):
-            window = Window(row, column, min(strip, height - row), min(strip, width - column))
-            view[window.slices], bad = source.read(window, CELL_PX)
-            spoilt += sum(piece.height * piece.width for piece in bad)
-    return view, spoilt / (height * width)
-
-
-def _too_much_unreadable(path: Path, share: float, limit: float) -> SlideError:
-    return SlideError(
-        f"{path}: {share:.1%} of it cannot be read, more than max_bad_tiles = {limit:.1%}; copy the"
-        " slide anew, or raise that setting"
-    )
-
-
-def _find(source: _Source, settings: TileSettings) -> NDArray[np.bool_]:
-    """Find the cells in which the network is to be asked."""
+def _find(source: Source, settings: TileSettings, threads: int) -> _Tissue:
     path, frame = source.slide.path, source.frame
-    overview, spoilt = _overview(source)
-    if spoilt > settings.max_bad_tiles:
-        raise _too_much_unreadable(path, spoilt, settings.max_bad_tiles)
+    overview, unreadable = source.overview(CELL_PX, threads)
+    _refuse_unreadable(path, float(unreadable.mean()), settings.max_bad_tiles)
     if looks_fluorescent(overview):
         raise SlideError(f"{path}: has a dark background; nucwsi analyses brightfield H&E only")
     if looks_miscoloured(overview):
         raise SlideError(
-            f"{path}: its colours are false (YCbCr read as RGB: the header contradicts the stream);"
-            " convert it anew with the right photometric interpretation"
+            f"{path}: its colours are false (RGB and YCbCr mistaken for each other: the header"
+            " contradicts the stream); convert it anew with the right photometric interpretation"
         )
     if settings.tissue == "all":
-        return np.ones(overview.shape[:2], bool)
+        everything = np.ones(overview.shape[:2], bool)
+        return _Tissue(everything, everything, unreadable)
     cell_um = CELL_PX * frame.mpp
-    mask = find_tissue(overview, math.ceil(settings.min_tissue_um2 / cell_um**2))
-    return grown(mask, math.ceil(settings.tissue_margin_um / cell_um))
+    found = find_tissue(overview, math.ceil(settings.min_tissue_um2 / cell_um**2))
+    margin = grown(found, math.ceil(settings.tissue_margin_um / cell_um))
+    return _Tissue(found, margin, unreadable)
 
 
 def _outlines(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
@@ -161,7 +113,7 @@ class _Canvas:
     """The arrays of the store that is being made."""
 
     def __init__(self, folder: Path, grid: TileGrid, facts: dict[str, Any]) -> None:
-        self.grid = grid
+        self.folder, self.grid = folder, grid
         self.group = create_group(folder, {**_ome(facts), "nucwsi": facts})
         self.levels = [self._array(str(n), factor) for n, factor in enumerate(_LEVELS)]
 
@@ -213,14 +165,14 @@ def _cores(grid: TileGrid, seen: NDArray[np.bool_]) -> Iterator[tuple[str, Windo
             yield f"{row},{column}", core
 
 
-def _spoilt(place: Workspace) -> list[list[int]]:
-    """Return the bad tiles noted so far: row, column, height and width on the canvas."""
+def _spoilt(place: Workspace) -> list[Window]:
+    """Return the bad parts of the canvas that were noted so far."""
     keys = sorted(key for key in place.done if key.startswith("bad "))
-    return [[int(number) for number in key.split()[1:]] for key in keys]
+    return [Window(*(int(number) for number in key.split()[1:])) for key in keys]
 
 
 def _fill(
-    source: _Source,
+    source: Source,
     canvas: _Canvas,
     cores: list[tuple[str, Window]],
     place: Workspace,
@@ -233,12 +185,11 @@ def _fill(
         # A window of jobs, not all of them: finished pictures must not pile up.
         for start in range(0, len(jobs), 2 * threads):
             batch = jobs[start : start + 2 * threads]
-            pictures = pool.map(lambda job: source.read(job[1], 1), batch)
+            pictures = pool.map(lambda job: source.read(job[1]), batch)
             for (key, core), (pixels, bad) in zip(batch, pictures, strict=True):
                 canvas.write(core, np.ascontiguousarray(pixels.transpose(2, 0, 1)))
                 for piece in bad:
-                    at = (core.row + piece.row, core.column + piece.column, *piece.shape)
-                    place.mark("bad " + " ".join(map(str, at)))
+                    place.mark(f"bad {piece.row} {piece.column} {piece.height} {piece.width}")
                 place.mark(key)
                 advance(1)
 
@@ -263,7 +214,7 @@ def tile(
     output : pathlib.Path
         ``tiles.zarr.zip``.
     tissue_output : pathlib.Path
-        ``tissue.geojson``: the outlines of the pieces of tissue.
+        ``tissue.geojson``: the outlines of the pieces of tissue, without the margin around them.
     settings : TileSettings
     name : str
         The slide's name in all results.
@@ -296,11 +247,11 @@ def tile(
                 f"{slide}: {claim.rows:g} µm per pixel is too coarse for a model of {mpp:g} µm per"
                 " pixel; scan at 20x or more"
             )
-        frame = _frame(opened, claim, mpp)
+        source = Source(opened, canvas_frame(opened, claim, mpp))
         facts: dict[str, Any] = {
             "kind": "tiles",
             "version": 1,
-            "frame": frame.to_dict(),
+            "frame": source.frame.to_dict(),
             "core_px": settings.core_px,
             "halo_px": halo_px,
             "tissue_px": CELL_PX,
@@ -310,37 +261,42 @@ def tile(
             "vendor": opened.vendor,
             "result_version": RESULT_VERSION,
         }
+        # A slide that must not be analysed leaves nothing behind.
+        tissue = _find(source, settings, threads)
         with workspace(output, {**facts, "tile": settings.model_dump()}) as place:
-            _make(_Source(opened, frame), place, output, tissue_output, settings, facts, threads)
+            grid = TileGrid(source.frame.shape, settings.core_px)
+            canvas = _Canvas(place.folder / "tiles", grid, facts)
+            seen = grown(tissue.analysed | tissue.unreadable, -(-halo_px // CELL_PX))
+            cores = list(_cores(grid, seen))
+            _fill(source, canvas, cores, place, threads)
+            bad = _spoilt(place)
+            spoilt = sum(piece.height * piece.width for piece in bad)
+            read = sum(core.height * core.width for _, core in cores)
+            share = spoilt / max(1, read)
+            if share <= settings.max_bad_tiles:
+                _publish(canvas, tissue.without(bad), bad, facts, output, tissue_output)
+        _refuse_unreadable(slide, share, settings.max_bad_tiles)
 
 
-def _make(
-    source: _Source,
-    place: Workspace,
+def _publish(
+    canvas: _Canvas,
+    tissue: _Tissue,
+    bad: list[Window],
+    facts: dict[str, Any],
     output: Path,
     tissue_output: Path,
-    settings: TileSettings,
-    facts: dict[str, Any],
-    threads: int,
 ) -> None:
-    frame = source.frame
-    grid = TileGrid(frame.shape, settings.core_px)
-    mask = _find(source, settings)
-    canvas = _Canvas(place.folder / "tiles", grid, facts)
+    mask, frame = tissue.analysed, Frame.from_dict(facts["frame"])
     create_array(canvas.group, "tissue", mask.shape, mask.shape, "u1", 0)[:] = mask
-    seen = grown(mask, -(-int(facts["halo_px"]) // CELL_PX))
-    cores = list(_cores(grid, seen))
-    _fill(source, canvas, cores, place, threads)
-
-    bad = _spoilt(place)
-    spoilt = sum(height * width for _, _, height, width in bad)
-    read = sum(core.height * core.width for _, core in cores)
-    if spoilt > settings.max_bad_tiles * read:
-        raise _too_much_unreadable(source.slide.path, spoilt / read, settings.max_bad_tiles)
-    outlines = _outlines(mask, frame)
-    # Pieces shrink to what lies on the canvas; cells at its edge may reach beyond.
+    outlines = _outlines(tissue.found, frame)
+    # Cells at the edge of the canvas reach beyond it; their outlines do not.
     tissue_um2 = sum(outline.area for outline in outlines) * frame.level0_pixel_um2
-    facts |= {"status": "degraded" if bad else "ok", "bad_tiles": bad, "tissue_um2": tissue_um2}
+    facts = {
+        **facts,
+        "status": "degraded" if bad else "ok",
+        "bad_tiles": [[piece.row, piece.column, *piece.shape] for piece in bad],
+        "tissue_um2": tissue_um2,
+    }
     canvas.group.attrs["nucwsi"] = facts
     if bad:
         log.warning("%d tiles of the slide cannot be read; the rest is analysed", len(bad))
@@ -352,5 +308,5 @@ def _make(
         tissue_um2 / 1e6,
         len(outlines),
     )
-    pack(place.folder / "tiles", output)
     write_tissue(tissue_output, outlines, {**facts, "kind": "tissue"})
+    pack(canvas.folder, output)
