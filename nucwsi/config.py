@@ -76,8 +76,11 @@ class SegmentSettings(Section):
     min_area_um2: float | None = _field(
         None, "smaller nuclei are dropped and counted, in µm²; empty: the checkpoint's", ge=0
     )
+    outlines: Literal["smooth", "pixels"] = _field(
+        "smooth", "smooth: where np passes the threshold, between pixels; pixels: along their edges"
+    )
     simplify_px: float = _field(
-        0.75, "tolerance of the outlines in canvas pixels; 0 keeps every pixel edge", ge=0, le=5
+        0.25, "tolerance of the outlines in canvas pixels; 0 keeps every corner", ge=0, le=5
     )
 
 
@@ -115,6 +118,20 @@ def _listed(value: Any) -> Any:
 
 
 _LIST = BeforeValidator(_listed)
+
+
+class ImportSettings(Section):
+    """How labelled images are split where their publication does not say."""
+
+    val_share: float = _field(
+        0.1,
+        "share of the patients (else source images, else images) kept for validation where the"
+        " publication names none",
+        ge=0,
+        lt=1,
+    )
+    test_share: float = _field(0.0, "the same for test", ge=0, lt=1)
+    seed: int = _field(1, "of the draw", ge=0)
 
 
 class TrainSettings(Section):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nucwsi.instances import Instances, edge_strength, split_components
 from nucwsi.morphometry import pixel_sums
-from nucwsi.polygons import Outlines, simplified, trace
+from nucwsi.polygons import Outlines, simplified, trace, trace_smooth
 
 
 class Constants(NamedTuple):
@@ -25,6 +25,8 @@ class Constants(NamedTuple):
         Smaller markers do not start a nucleus.
     min_area_px : (C,) ndarray of int64
         Smallest nucleus of each class.
+    smooth : bool
+        Whether outlines pass between pixels rather than along their edges.
     simplify_px : float
         Tolerance of the outlines.
     """
@@ -33,6 +35,7 @@ class Constants(NamedTuple):
     edge_limit: int
     min_marker_px: int
     min_area_px: NDArray[np.int64]
+    smooth: bool
     simplify_px: float
 
 
@@ -138,7 +141,10 @@ def nuclei_of(
     number = np.zeros(len(first_px) + 1, np.int32)
     number[kept + 1] = np.arange(1, len(kept) + 1)
     labels = number[labels]
-    outlines = trace(labels, len(kept))
+    if constants.smooth:
+        outlines = trace_smooth(labels, len(kept), maps.np_map, constants.np_level)
+    else:
+        outlines = trace(labels, len(kept))
     simple = simplified(outlines.polygons, constants.simplify_px)
     return Nuclei(
         first_px[kept],

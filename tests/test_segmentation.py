@@ -13,7 +13,7 @@ from nucwsi.grid import TileGrid
 from nucwsi.instances import edge_strength, first_pixels, slope_limit, split_components
 from nucwsi.morphometry import pixel_sums, shapes
 from nucwsi.nuclei import Constants, Maps, nuclei_of
-from nucwsi.polygons import moved, repaired, simplified, trace
+from nucwsi.polygons import moved, repaired, simplified, trace, trace_smooth
 from nucwsi.targets import hv_targets
 
 LIMIT = slope_limit(0.12)
@@ -168,6 +168,66 @@ def test_outlines_equal_those_of_gdal(seed, sigma):
         assert theirs.equals(outlines[int(number) - 1])
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.4, 0.8, 2.0]))
+def test_smooth_outlines_are_valid_apart_and_near_the_pixels(seed, sigma):
+    rng = np.random.default_rng(seed)
+    np_map = (ndimage.gaussian_filter(rng.random((48, 48)), sigma) * 255).astype(np.uint8)
+    np_level = int(np.median(np_map)) + 1
+    labels, count = label_mask(np_map >= np_level)
+    # Cut across: nuclei that touch.
+    labels = np.where(labels > 0, 2 * labels - (np.arange(48) < 24), 0).astype(np.int32)
+    labels, count = label_each(labels)
+    outlines, perimeter_px = trace_smooth(labels, count, np_map, np_level)
+    assert shapely.is_valid(outlines).all()
+    assert (shapely.area(outlines) > 0).all()
+    assert shapely.covers(shapely.buffer(trace(labels, count).polygons, 0.75), outlines).all()
+    np.testing.assert_array_equal(perimeter_px, shapely.length(outlines))
+    filled = [shapely.Polygon(outline.exterior) for outline in outlines]
+    tree = shapely.STRtree(filled)
+    for one, other in tree.query(filled, predicate="overlaps").T:
+        # Only a hole's inhabitant may lie within another's filled outline.
+        assert filled[one].intersection(filled[other]).area < 1e-9
+
+
+def label_each(labels):
+    """Split every label into its 4-connected sets."""
+    answer, total = np.zeros_like(labels), 0
+    for number in np.unique(labels[labels > 0]):
+        parts, count = label_mask(labels == number)
+        answer[parts > 0] = parts[parts > 0] + total
+        total += count
+    return answer, total
+
+
+@pytest.mark.parametrize(("radius", "rel"), [(2.5, 0.06), (4.0, 0.025), (9.0, 0.005)])
+def test_smooth_outlines_are_finer_than_the_pixels(radius, rel):
+    """From the share of each pixel that a disc covers come its area, length and place."""
+    grid = (np.arange(32 * 8) + 0.5) / 8
+    fine = np.hypot(grid[:, None] - 15.3, grid[None, :] - 16.1) < radius
+    np_map = (fine.reshape(32, 8, 32, 8).mean((1, 3)) * 255).round().astype(np.uint8)
+    labels, _ = label_mask(np_map >= 128)
+    outlines, perimeter_px = trace_smooth(labels, 1, np_map, 128)
+    assert outlines[0].area == pytest.approx(np.pi * radius**2, rel=rel)
+    assert perimeter_px[0] == pytest.approx(2 * np.pi * radius, rel=rel)
+    centre = shapely.get_coordinates(outlines[0].centroid)[0]
+    np.testing.assert_allclose(centre, [16.1, 15.3], atol=0.05)
+
+
+def test_smooth_outlines_do_not_depend_on_the_window():
+    rng = np.random.default_rng(1)
+    np_map = (ndimage.gaussian_filter(rng.random((60, 60)), 2) * 255).astype(np.uint8)
+    np_level = int(np.median(np_map))
+    mask = np.zeros((60, 60), bool)
+    mask[8:50, 8:50] = np_map[8:50, 8:50] >= np_level
+    np_map[~mask] = np.minimum(np_map[~mask], np_level - 1)
+    labels, count = label_mask(mask)
+    here = trace_smooth(labels, count, np_map, np_level).polygons
+    there = trace_smooth(labels[3:, 7:], count, np_map[3:, 7:], np_level).polygons
+    back = shapely.transform(there, lambda xy: xy + np.array([7, 3]))
+    assert (shapely.get_coordinates(here) == shapely.get_coordinates(back)).all()
+
+
 def test_touching_labels_share_their_border():
     labels = np.array([[1, 1, 2], [1, 2, 2], [3, 3, 2]], np.int32)
     outlines = trace(labels, 3).polygons
@@ -236,7 +296,7 @@ def test_small_nuclei_are_dropped_by_class_and_counted():
     area = int((labels == 1).sum())
     components, count = label_mask(labels > 0)
     kept = nuclei_of(
-        maps, components, count, Constants(128, LIMIT, 4, np.array([area, area + 1]), 0)
+        maps, components, count, Constants(128, LIMIT, 4, np.array([area, area + 1]), False, 0)
     )
     assert kept.class_code.tolist() == [0]
     assert kept.dropped.tolist() == [0, 1]
@@ -255,6 +315,6 @@ def test_a_nucleus_at_the_end_of_the_tissue_is_marked(column, touches):
         tissue,
     )
     found = nuclei_of(
-        maps, (labels > 0).astype(np.int32), 1, Constants(128, LIMIT, 4, np.array([1]), 0)
+        maps, (labels > 0).astype(np.int32), 1, Constants(128, LIMIT, 4, np.array([1]), False, 0)
     )
     assert found.at_edge.tolist() == [touches]

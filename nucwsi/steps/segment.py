@@ -65,6 +65,7 @@ def _constants(facts: dict[str, object], frame: Frame, settings: SegmentSettings
         slope_limit(fixed.edge_slope * frame.mpp),
         max(1, round(fixed.min_marker_um2 / frame.mpp**2)),
         np.array([max(1, frame.area_px(area)) for area in areas]),
+        settings.outlines == "smooth",
         settings.simplify_px,
     )
 
