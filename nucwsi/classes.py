@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 #: Class name -> RGB. QuPath keeps the first colour it meets for a name, so these never change.
-#: The six CoNIC classes and their stand-ins keep apart from each other and from haematoxylin,
-#: eosin and glass under normal vision and the three colour deficiencies (CIEDE2000 >= 11.8).
+#: The classes of a checkpoint (CoNIC's, their stand-ins, PanNuke's, MoNuSAC's) keep apart from each
+#: other and from haematoxylin, eosin and glass under normal vision and the three colour
+#: deficiencies (CIEDE2000 >= 11.8).
 COLOURS: dict[str, tuple[int, int, int]] = {
     "neutrophil": (255, 225, 25),
     "epithelial": (0, 158, 115),
@@ -15,6 +16,9 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "inflammatory": (0, 90, 255),
     "spindle": (60, 60, 60),
     "other": (255, 225, 25),
+    "neoplastic": (220, 50, 0),
+    "dead": (255, 225, 25),
+    "macrophage": (220, 50, 0),
 }
 
 #: For classes of foreign checkpoints that the table above does not name, in order of appearance.

@@ -1,7 +1,8 @@
 """Checkpoints: safetensors whose header says everything about the network but its weights.
 
 The header is JSON at the head of the file, so the workflow learns classes, mpp and halo without
-loading torch, and no pickle is ever opened.
+loading torch. The authors' own ``.pth`` files say nothing; see `statedict`. No pickle that could
+run code is ever opened.
 """
 
 from __future__ import annotations
@@ -19,10 +20,17 @@ from nucwsi.errors import CheckpointError
 if TYPE_CHECKING:
     import torch
 
+    from nucwsi.models.seresnext import SEResNeXt
     from nucwsi.models.unet import UNet
 
 FORMAT = "nucwsi-checkpoint"
 VERSION = 1
+
+#: Architecture -> is it local? Only local networks see a pixel alike in every window.
+ARCHITECTURES: dict[str, bool] = {"unet": True, "seresnext50": False, "seresnext101": False}
+
+#: How files of `torch.save` begin: a zip, or the pickled number of its older format.
+_TORCH_STARTS = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF")
 
 #: No honest header is larger; a wrong first word would ask for terabytes.
 _LARGEST_HEADER = 100 << 20
@@ -60,8 +68,10 @@ class Card:
     path : pathlib.Path
     checksum : str
         SHA-256 of the file, 32 hexadecimal digits.
+    architecture : str
+        One of `ARCHITECTURES`.
     widths : tuple of int
-        Channels of each level of the U-Net.
+        Channels of each level of the U-Net; empty for other networks.
     classes : tuple of str
         Class names in the order of the `tp` map.
     mpp : float
@@ -76,6 +86,7 @@ class Card:
     name: str
     path: Path
     checksum: str
+    architecture: str
     widths: tuple[int, ...]
     classes: tuple[str, ...]
     mpp: float
@@ -83,14 +94,20 @@ class Card:
     post_processing: PostProcessing
     about: dict[str, Any]
 
+    @property
+    def local(self) -> bool:
+        """Whether answers depend on nothing beyond the halo, so that tiling is exact."""
+        return ARCHITECTURES[self.architecture]
+
 
 def find_checkpoint(name: str) -> Path:
-    """Return the file of a bundled checkpoint or of a path.
+    """Return the file of a bundled checkpoint, of a path or of a URL.
 
     Parameters
     ----------
     name : str
-        ``default``, another bundled name, or the path of a ``.safetensors`` file.
+        ``default``, another bundled name, the path of a ``.safetensors`` or ``.pth`` file, or a
+        URL of one that ends in ``#sha256=`` and its checksum; see `download.fetch`.
 
     Returns
     -------
@@ -101,6 +118,10 @@ def find_checkpoint(name: str) -> Path:
     CheckpointError
         If there is none.
     """
+    if "://" in name:
+        from nucwsi.models.download import fetch
+
+        return fetch(name)
     folder = Path(str(resources.files("nucwsi"))) / "models" / "weights"
     bundled = sorted(path.stem for path in folder.glob("*.safetensors"))
     if name in bundled:
@@ -110,6 +131,19 @@ def find_checkpoint(name: str) -> Path:
     raise CheckpointError(
         f"checkpoint {name!r}: no such file, and not bundled (bundled: {', '.join(bundled)})"
     )
+
+
+def _is_torch_file(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(8).startswith(_TORCH_STARTS)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    if _is_torch_file(path):
+        from nucwsi.models.statedict import describe
+
+        return describe(path)
+    return _header(path)
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -142,7 +176,7 @@ def _checksum(path: Path) -> str:
 
 
 def read_card(name: str) -> Card:
-    """Read what a checkpoint says about itself, without loading torch.
+    """Read what a checkpoint says about itself; without loading torch if it is safetensors.
 
     Parameters
     ----------
@@ -159,15 +193,18 @@ def read_card(name: str) -> Card:
         If it is missing, damaged, of another format, or its description does not hold together.
     """
     path = find_checkpoint(name)
-    described = _header(path)
+    described = _described(path)
     try:
         classes = tuple(str(label) for label in described["classes"])
         constants = PostProcessing(**described["post_processing"])
+        architecture = str(described.get("architecture", "unet"))
+        unet = architecture == "unet"
         card = Card(
             name=str(described["name"]),
             path=path,
             checksum=_checksum(path),
-            widths=tuple(int(width) for width in described["widths"]),
+            architecture=architecture,
+            widths=tuple(int(width) for width in described["widths"]) if unet else (),
             classes=classes,
             mpp=float(described["mpp"]),
             halo_px=int(described["halo_px"]),
@@ -176,6 +213,11 @@ def read_card(name: str) -> Card:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its description lacks {error}; export it again") from None
+    if card.architecture not in ARCHITECTURES:
+        raise CheckpointError(
+            f"{path}: is a {card.architecture!r}, expected one of {', '.join(ARCHITECTURES)}; use a"
+            " newer nucwsi"
+        )
     strangers = set(constants.min_area_um2) ^ set(classes)
     if not classes or len(set(classes)) != len(classes) or strangers:
         raise CheckpointError(
@@ -214,7 +256,27 @@ def read_cards(names: tuple[str, ...]) -> tuple[Card, ...]:
     return cards
 
 
-def load_network(card: Card) -> UNet:
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    if _is_torch_file(path):
+        from nucwsi.models.statedict import read_weights
+
+        return read_weights(path)
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def _built(card: Card) -> UNet | SEResNeXt:
+    if card.architecture == "unet":
+        from nucwsi.models.unet import UNet
+
+        return UNet(card.widths, len(card.classes))
+    from nucwsi.models.seresnext import BLOCKS, SEResNeXt
+
+    return SEResNeXt(BLOCKS[card.architecture], len(card.classes))
+
+
+def load_network(card: Card) -> UNet | SEResNeXt:
     """Load the weights, ready for inference: batch normalisation is folded into the convolutions.
 
     Parameters
@@ -223,7 +285,7 @@ def load_network(card: Card) -> UNet:
 
     Returns
     -------
-    UNet
+    UNet or SEResNeXt
         In float32, on the CPU.
 
     Raises
@@ -232,13 +294,10 @@ def load_network(card: Card) -> UNet:
         If the weights are damaged, or do not fit the architecture or the halo.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
-    from nucwsi.models.unet import UNet
-
-    network = UNet(card.widths, len(card.classes))
+    network = _built(card)
     try:
-        weights = load_file(card.path)
+        weights = _weights(card.path)
         network.load_state_dict({name: value.float() for name, value in weights.items()})
     except (SafetensorError, RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0]
@@ -263,9 +322,10 @@ def save_checkpoint(
     path : pathlib.Path
         Ends in ``.safetensors``.
     weights : dict of str to torch.Tensor
-        `UNet.state_dict` before folding.
+        The network's `state_dict` before folding.
     description : dict
         `Card`'s fields but `path` and `checksum`; `post_processing` may be a `PostProcessing`.
+        Without `architecture` it is a U-Net; only that needs `widths`.
     """
     from safetensors.torch import save_file
 

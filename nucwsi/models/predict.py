@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import ConfigError
 from nucwsi.models.checkpoint import Card, load_network
+from nucwsi.models.seresnext import SEResNeXt
 from nucwsi.models.unet import Maps, UNet, activate
 from nucwsi.models.views import apply_view, choose_views, undo_maps
+
+Network: TypeAlias = UNet | SEResNeXt
 
 
 class Quantised(NamedTuple):
@@ -104,14 +107,14 @@ class Ensemble:
 
     Attributes
     ----------
-    members : tuple of UNet
+    members : tuple of UNet or SEResNeXt
     device : torch.device
     precision : torch.dtype
     views : int
         1, 2, 4 or 8.
     """
 
-    members: tuple[UNet, ...]
+    members: tuple[Network, ...]
     device: torch.device
     precision: torch.dtype
     views: int
@@ -179,7 +182,7 @@ class Ensemble:
             raise ConfigError("an ensemble needs at least one member")
         return total if count == 1 else Maps(*(value / count for value in total))
 
-    def _answer(self, member: UNet, image: torch.Tensor) -> Maps:
+    def _answer(self, member: Network, image: torch.Tensor) -> Maps:
         enabled = self.precision != torch.float32
         with torch.autocast(self.device.type, self.precision, enabled=enabled):
             raw = member(image)

@@ -1,0 +1,134 @@
+"""Checkpoints from the network: verified, cached, and resumed where a download broke off."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urldefrag, urlsplit
+
+import pooch
+import requests
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+from nucwsi.errors import CheckpointError
+
+log = logging.getLogger(__name__)
+
+_TIMEOUT_S = 30
+
+#: Kept at least so often: what of a chunk has arrived when the connection breaks is lost.
+_CHUNK_BYTES = 1 << 16
+
+
+def fetch(url: str) -> Path:
+    """Return a checkpoint from the cache of the user, downloaded before if need be.
+
+    Parameters
+    ----------
+    url : str
+        Of http or https, ending in ``#sha256=`` and 64 hexadecimal digits.
+
+    Returns
+    -------
+    pathlib.Path
+        ``nucwsi/checkpoints/{sha256}/{name}`` in the user's cache folder (``XDG_CACHE_HOME``).
+
+    Raises
+    ------
+    CheckpointError
+        If the URL has no checksum, the file cannot be downloaded or cached, or has another
+        checksum.
+    """
+    address, fragment = urldefrag(url)
+    scheme, name = urlsplit(address).scheme, Path(urlsplit(address).path).name
+    if scheme not in ("http", "https") or not name:
+        raise CheckpointError(f"checkpoint {url!r}: expected the http or https URL of a file")
+    found = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment)
+    if found is None:
+        raise CheckpointError(
+            f"checkpoint {url!r}: has no checksum, expected a URL that ends in `#sha256=` and 64"
+            " hexadecimal digits; `sha256sum` prints those of a file"
+        )
+    checksum = found[1].lower()
+    folder = Path(pooch.os_cache("nucwsi")) / "checkpoints" / checksum
+    pooch.get_logger().setLevel(logging.ERROR)
+    try:
+        pooch.retrieve(address, f"sha256:{checksum}", name, folder, downloader=_resumed)
+    except requests.RequestException as error:
+        command = shlex.join(["curl", "-fL", "--create-dirs", "-o", str(folder / name), address])
+        raise CheckpointError(
+            f"{address}: {_reason(error)}; or run `{command}` where there is a network, and bring"
+            " the file to that place here"
+        ) from None
+    except OSError as error:
+        raise CheckpointError(
+            f"{address}: cannot be kept in {folder}: {error.strerror or error}; make room there or"
+            " set XDG_CACHE_HOME to another folder"
+        ) from None
+    except CheckpointError:
+        raise
+    except ValueError:
+        raise CheckpointError(
+            f"{address}: what was downloaded does not have the SHA-256 {checksum}, and was deleted;"
+            " check the URL and the checksum"
+        ) from None
+    return folder / name
+
+
+def _reason(error: requests.RequestException) -> str:
+    answer = error.response
+    if answer is not None:
+        return f"the server answers {answer.status_code} {answer.reason}; check the URL"
+    if isinstance(error, requests.Timeout):
+        return f"the server does not answer within {_TIMEOUT_S} s; try again later"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection to the server; start again with one"
+    return "the connection broke; start again to go on from there"
+
+
+def _resumed(address: str, output: str, _pooch: Any) -> None:
+    """Download for `pooch.retrieve`; what an earlier attempt left is not asked for again."""
+    part = Path(output).with_name("part")
+    with part.open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CheckpointError(
+                f"{address}: another process is downloading it; wait for it or end it"
+            ) from None
+        have = stream.tell()
+        # Ranges count bytes as stored, so the server must not compress them.
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+        with requests.get(address, headers=headers, stream=True, timeout=_TIMEOUT_S) as answer:
+            # 416: no byte is missing, the attempt ended before the file was verified.
+            if not (have and answer.status_code == requests.codes.requested_range_not_satisfiable):
+                answer.raise_for_status()
+                if answer.status_code != requests.codes.partial_content:
+                    have = stream.truncate(0)
+                _receive(answer, stream, have)
+        part.replace(output)
+
+
+def _receive(answer: requests.Response, stream: Any, have: int) -> None:
+    size = int(answer.headers.get("Content-Length", 0))
+    log.info(
+        "downloading %s, %.1f MB of which %.1f are here",
+        answer.url,
+        (have + size) / 1e6,
+        have / 1e6,
+    )
+    columns = (*Progress.get_default_columns()[:2], DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not sys.stderr.isatty()
+    ) as bar:
+        task = bar.add_task("download", total=have + size if size else None, completed=have)
+        for chunk in answer.iter_content(_CHUNK_BYTES):
+            stream.write(chunk)
+            bar.update(task, advance=len(chunk))
