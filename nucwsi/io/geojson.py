@@ -10,6 +10,7 @@ import gzip
 import json
 import math
 import uuid
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,16 @@ def _document(path: Path) -> Any:
         return json.loads(data.decode("utf-8-sig"))
     except FileNotFoundError:
         raise RegionError(f"{path}: does not exist; check `regions` in the slide sheet") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, RecursionError, zlib.error) as error:
         raise RegionError(f"{path}: is not GeoJSON ({error}); export it from QuPath anew") from None
+
+
+def _member(holder: dict[str, Any], name: str, kind: type, where: str) -> Any:
+    """Return an object or a list of a JSON object; an empty one if there is none."""
+    value = holder.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise RegionError(f"{where} holds {value!r:.40} as `{name}`; export it from QuPath anew")
+    return value or kind()
 
 
 def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
@@ -131,7 +140,7 @@ def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
     if isinstance(document, list):
         items = document
     elif isinstance(document, dict) and document.get("type") == "FeatureCollection":
-        items = document.get("features") or []
+        items = _member(document, "features", list, f"{path}:")
     elif isinstance(document, dict) and document.get("type") == "Feature":
         items = [document]
     else:
@@ -140,31 +149,39 @@ def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
         )
     for item in items:
         if not isinstance(item, dict):
-            raise RegionError(f"{path}: holds {item!r} where a feature is expected; export it anew")
+            raise RegionError(f"{path}: holds {item!r:.40} where a feature is expected; export it anew")
         yield item
-        properties = item.get("properties") or {}
-        yield from _features(properties.get("childObjects") or [], path)
+        properties = _member(item, "properties", dict, f"{path}: a feature")
+        yield from _features(_member(properties, "childObjects", list, f"{path}: a feature"), path)
 
 
 def _class_name(properties: dict[str, Any]) -> str:
     found = properties.get("classification")
-    if isinstance(found, dict):
-        names = found.get("names")
-        return ": ".join(names) if names else str(found.get("name") or "")
-    return str(found or "")
+    if not isinstance(found, dict):
+        return str(found or "")
+    names = found.get("names")
+    # Derived classes are lists; QuPath shows them joined like this.
+    return ": ".join(map(str, names)) if isinstance(names, list) else str(found.get("name") or "")
 
 
 def _polygon(feature: dict[str, Any], where: str) -> Polygon | MultiPolygon:
-    described = feature.get("geometry") or {}
-    kind = described.get("type")
+    described = _member(feature, "geometry", dict, where)
+    kind = str(described.get("type") or "feature without geometry")
     if kind not in {"Polygon", "MultiPolygon"}:
         raise RegionError(
-            f"{where} is a {kind or 'feature without geometry'}; a region is a closed area: draw"
-            " it as a polygon, or delete it"
+            f"{where} is a {kind}; a region is a closed area: draw it as a polygon, or delete it"
         )
     try:
-        geometry = shapely.geometry.shape(described)
-    except (ValueError, TypeError, IndexError, shapely.errors.ShapelyError) as error:
+        # What is not finite is refused below.
+        with np.errstate(invalid="ignore"):
+            geometry = shapely.geometry.shape(described)
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        shapely.errors.ShapelyError,
+    ) as error:
         raise RegionError(f"{where} has an unreadable outline ({error}); draw it anew") from None
     if geometry.is_empty or not np.isfinite(shapely.get_coordinates(geometry)).all():
         raise RegionError(f"{where} has an outline without numbers or points; draw it anew")
@@ -199,7 +216,7 @@ def read_regions(path: Path, origin: Origin) -> list[Region]:
     """
     regions: list[Region] = []
     for number, feature in enumerate(_features(_document(path), path), start=1):
-        properties = feature.get("properties") or {}
+        properties = _member(feature, "properties", dict, f"{path}: feature {number}")
         kind = properties.get("objectType") or properties.get("object_type")
         if str(kind).lower() in _CELLS:
             continue

@@ -1,6 +1,6 @@
 """The slide sheet: which slides there are, and what the user knows of each.
 
-Read whenever Snakemake parses the workflow, in every job anew: nothing but the standard library.
+Read whenever Snakemake parses the workflow, in every job anew: imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nucwsi.errors import ConfigError
+from nucwsi.io.mpp import PLAUSIBLE_UM
 
 #: Names become folders and wildcards.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -64,15 +65,25 @@ def _entry(row: dict[str, str], where: str) -> SlideEntry:
         )
     if not path:
         raise ConfigError(f"{where}: slide {name!r} has no path")
-    mpp_text = (row.get("mpp") or "").strip()
-    try:
-        mpp = float(mpp_text) if mpp_text else None
-    except ValueError:
-        raise ConfigError(
-            f"{where}: mpp {mpp_text!r} is no number; write for example 0.25"
-        ) from None
     regions = (row.get("regions") or "").strip()
+    mpp = _mpp((row.get("mpp") or "").strip(), where)
     return SlideEntry(name, Path(path), mpp, Path(regions) if regions else None)
+
+
+def _mpp(text: str, where: str) -> float | None:
+    if not text:
+        return None
+    low, high = PLAUSIBLE_UM
+    try:
+        mpp = float(text)
+    except ValueError:
+        raise ConfigError(f"{where}: mpp {text!r} is no number; write for example 0.25") from None
+    if not low <= mpp <= high:
+        raise ConfigError(
+            f"{where}: mpp {text!r} is no µm per pixel of a slide, expected {low:g} to {high:g};"
+            " write for example 0.25"
+        )
+    return mpp
 
 
 def _read_table(path: Path) -> list[SlideEntry]:
@@ -81,6 +92,7 @@ def _read_table(path: Path) -> list[SlideEntry]:
             reader = csv.DictReader(
                 (line for line in stream if line.strip() and not line.startswith("#")),
                 delimiter="\t",
+                restval="",
             )
             columns = reader.fieldnames or []
             if not {"slide", "path"} <= set(columns) <= set(_COLUMNS):
@@ -88,12 +100,18 @@ def _read_table(path: Path) -> list[SlideEntry]:
                     f"{path}: has the columns {', '.join(columns) or '(none)'}; expected slide and"
                     " path, maybe mpp and regions, separated by tabs"
                 )
-            rows = [
-                {key: value or "" for key, value in row.items() if key is not None}
-                for row in reader
-            ]
+            rows = list(reader)
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is no text; a slide sheet is a table with tabs") from None
+    except (csv.Error, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    for number, row in enumerate(rows, start=1):
+        # The reader keeps cells beyond the last column under the key None.
+        if any(cell.strip() for cell in row.get(None) or []):
+            raise ConfigError(
+                f"{path}, slide {number}: has more cells than the table has columns; expected"
+                f" {', '.join(columns)}, separated by tabs"
+            )
     return [_entry(row, f"{path}, slide {n}") for n, row in enumerate(rows, start=1)]
 
 

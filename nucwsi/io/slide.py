@@ -149,7 +149,7 @@ class Slide:
         if rows is not None and columns is not None:
             self.claims = [MppClaim(rows, columns, "vendor")]
         else:
-            self.claims = self._tiff.claims() if self._tiff else []
+            self.claims = self._tiff.claims if self._tiff else []
 
     def _page(self, shape: tuple[int, int], full: bool) -> Page | None:
         """Return the page that holds a level's pixels as they are, if it is fast to read."""
@@ -170,7 +170,7 @@ class Slide:
         self.levels = [_level(page.shape, full.shape, True) for page in pages]
         self.bounds = Window(0, 0, *full.shape)
         self.objective_power = None
-        self.claims = tiff.claims()
+        self.claims = tiff.claims
 
     def read(self, level: int, window: Window) -> tuple[NDArray[np.uint8], list[Window]]:
         """Read a window of a level.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import struct
 import threading
@@ -52,6 +53,8 @@ class TiffPages:
     ----------
     pages : list of Page
         The largest first, all of the same picture.
+    claims : list of MppClaim
+        What the file says about the size of a pixel, the most trustworthy first.
 
     Raises
     ------
@@ -64,8 +67,9 @@ class TiffPages:
             self._file = tifffile.TiffFile(path)
         try:
             with _explained(path):
-                self._levels = _levels(self._file, path)
-                self.pages = [Page(self._file, level, path) for level in self._levels]
+                levels = _levels(self._file, path)
+                self.pages = [Page(self._file, level, path) for level in levels]
+                self.claims = self._claims(levels[0].keyframe)
         except SlideError:
             self._file.close()
             raise
@@ -74,16 +78,13 @@ class TiffPages:
         """Close the file."""
         self._file.close()
 
-    def claims(self) -> list[MppClaim]:
-        """Collect what the file says about the size of a pixel, the most trustworthy first."""
-        page = self._levels[0].keyframe
-        shape = self.pages[0].shape
+    def _claims(self, page: Any) -> list[MppClaim]:
+        xml, shape = self._file.ome_metadata, self.pages[0].shape
+        resolution = [_tag(page, f"{name}Resolution") for name in "YX"]
         found = [
             aperio_claim(page.description) if self._file.is_svs else None,
-            ome_claim(self._file.ome_metadata, shape) if self._file.ome_metadata else None,
-            resolution_claim(
-                *(_tag(page, name) for name in ("YResolution", "XResolution", "ResolutionUnit"))
-            ),
+            ome_claim(xml, shape) if xml else None,
+            resolution_claim(*resolution, _tag(page, "ResolutionUnit")),
         ]
         return [claim for claim in found if claim is not None]
 
@@ -177,9 +178,9 @@ class Page:
         )
         # Strips are tiles as wide as the page.
         rows = min(page.rowsperstrip or self.shape[0], self.shape[0])
-        self._tile_shape = (
-            (page.tilelength, page.tilewidth) if page.is_tiled else (rows, self.shape[1])
-        )
+        strip = (rows, self.shape[1])
+        self._tile_shape = (page.tilelength, page.tilewidth) if page.is_tiled else strip
+        _refuse_damaged_index(page, self._tile_shape, self._planes, path)
         self.complete = 0 not in page.databytecounts and 0 not in page.dataoffsets
         self._cache = _Cache(_CACHE_BYTES)
 
@@ -292,6 +293,17 @@ def _refuse_other_pictures(page: Any, level: Any, path: Path) -> None:
         raise SlideError(
             f"{path}: {page.imagelength} x {page.imagewidth} px without tiles; convert it to a"
             " tiled pyramid, for example with `vips tiffsave --tile --pyramid`"
+        )
+
+
+def _refuse_damaged_index(page: Any, tile: tuple[int, int], planes: int, path: Path) -> None:
+    sides = zip((page.imagelength, page.imagewidth), tile, strict=True)
+    expected = planes * math.prod(-(-side // max(1, part)) for side, part in sides)
+    listed = min(len(page.dataoffsets), len(page.databytecounts))
+    if min(tile) < 1 or math.prod(tile) > LARGEST_UNTILED_PX or listed < expected:
+        raise SlideError(
+            f"{path}: lists {listed} tiles of {tile[0]} x {tile[1]} px where {expected} are needed;"
+            " it is damaged, copy it anew"
         )
 
 
