@@ -15,6 +15,7 @@ from nucwsi.config import (
     ComposeSettings,
     Config,
     ExportSettings,
+    ImportSettings,
     PredictSettings,
     Section,
     SegmentSettings,
@@ -27,6 +28,8 @@ from nucwsi.errors import ConfigError, NucwsiError
 Command = TypeVar("Command", bound=Callable[..., None])
 
 _FILE = click.Path(path_type=Path)
+
+_LAYOUTS = ("conic", "consep", "lizard", "manifest", "monusac", "monuseg", "pannuke")
 
 
 class _Commands(click.Group):
@@ -236,6 +239,40 @@ def summary(tables: tuple[Path, ...], output: Path) -> None:
     from nucwsi.steps.summary import summary as step
 
     step(list(tables), output)
+
+
+@main.group()
+def data() -> None:
+    """Prepare labelled images for training and evaluation."""
+
+
+@data.command("import")
+@click.argument("source", type=_FILE)
+@click.option("-o", "--output", type=_FILE, required=True, help="folder to make")
+@click.option("--from", "layout", type=click.Choice(_LAYOUTS), required=True, help="its layout")
+@click.option("--mpp", type=float, help="µm per pixel of all images, instead of the publication's")
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    metavar="NAME=SPLIT",
+    help="use a part of the publication, such as fold1, as train, val or test",
+)
+@_options(ImportSettings)
+def import_data(
+    source: Path,
+    output: Path,
+    layout: str,
+    mpp: float | None,
+    parts: tuple[str, ...],
+    **values: Any,
+) -> None:
+    """Bring the data set in the folder SOURCE into the form of docs/data.md."""
+    settings = _settings(ImportSettings, values)
+    chosen = dict(part.partition("=")[::2] for part in parts)
+    from nucwsi.steps.data import import_data as step
+
+    step(layout, source, output, settings, mpp=mpp, parts=chosen)
 
 
 @main.command()

@@ -15,6 +15,10 @@ class SlideError(NucwsiError, OSError):
     """A slide cannot be read, or not be trusted."""
 
 
+class DataError(NucwsiError, ValueError):
+    """A labelled data set has another layout, is damaged or contradicts itself."""
+
+
 class CheckpointError(NucwsiError, ValueError):
     """A model file is damaged, of another format, or does not fit."""
 

@@ -97,7 +97,7 @@ def published(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path : pathlib.Path
-        Final name; its folder is made if need be.
+        Final name of a file, or of a folder that does not exist; its parent is made if need be.
 
     Yields
     ------
@@ -114,10 +114,13 @@ def published(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield aside
-            with aside.open("rb+") as stream:
-                os.fsync(stream.fileno())
+            if not aside.is_dir():
+                with aside.open("rb+") as stream:
+                    os.fsync(stream.fileno())
             aside.replace(path)
         finally:
+            if aside.is_dir():
+                shutil.rmtree(aside)
             aside.unlink(missing_ok=True)
 
 

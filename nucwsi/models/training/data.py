@@ -1,27 +1,21 @@
-"""Labelled images in memory: reading a manifest, and the classes that each label allows."""
+"""Labelled images as training sees them: what each pixel shall be, and may be."""
 
 from __future__ import annotations
 
-import csv
-import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
-from nucwsi.errors import ConfigError
+from nucwsi.labelled import LabelledImage
 from nucwsi.targets import hv_targets
-
-log = logging.getLogger(__name__)
 
 #: Radius of the disc around a typed point in which the class head is supervised, in µm.
 POINT_RADIUS_UM = 1.5
 
-#: µm per pixel of images that do not say; most public crops were scanned at 40x.
-UNKNOWN_MPP = 0.25
+#: As many as `Sample.class_set` has bits.
+MAX_CLASSES = 8
 
 
 @dataclass(frozen=True)
@@ -55,99 +49,64 @@ class Sample:
     class_set: NDArray[np.uint8]
 
 
-def _paint_classes(
-    labels: NDArray[np.int32],
-    ids: NDArray[np.integer],
-    codes: NDArray[np.integer],
-    sets: dict[int, int],
-) -> NDArray[np.uint8]:
-    lookup = np.zeros(int(max(labels.max(), ids.max(initial=0))) + 1, np.uint8)
-    lookup[ids] = [sets.get(int(code), 0) for code in codes]
-    return lookup[labels]
-
-
 def _discs(
     points: NDArray[np.floating], shape: tuple[int, int], radius_px: float
 ) -> NDArray[np.int32]:
     """Give each pixel within reach of a point the number of the nearest one, from 1 on."""
     where = np.round(points).astype(int).clip(0, np.array(shape) - 1)
+    if not len(where):
+        return np.zeros(shape, np.int32)
     seeds = np.zeros(shape, np.int32)
     seeds[where[:, 0], where[:, 1]] = np.arange(1, len(where) + 1)
     far, (rows, columns) = ndimage.distance_transform_edt(seeds == 0, return_indices=True)
     return np.where(far <= radius_px, seeds[rows, columns], 0).astype(np.int32)
 
 
-def _load(folder: Path, row: dict[str, str], sets: dict[int, int], target_mpp: float) -> Sample:
-    stem = folder / row["dataset"] / row["name"]
-    image = np.asarray(Image.open(stem.with_suffix(stem.suffix + ".webp")).convert("RGB"))
-    labels = np.load(stem.with_suffix(stem.suffix + ".npz"))
-    mpp = float(row["mpp"]) if row["mpp"] else UNKNOWN_MPP
-    shape = image.shape[:2]
+def make_sample(
+    name: str,
+    labelled: LabelledImage,
+    sets: dict[int, tuple[str, ...]],
+    classes: tuple[str, ...],
+    mpp: float,
+    target_mpp: float,
+) -> Sample:
+    """Turn a labelled image into what the losses need.
+
+    Parameters
+    ----------
+    name : str
+        ``dataset/name``.
+    labelled : LabelledImage
+    sets : dict
+        Label code -> the model's classes that it may mean; none says nothing.
+    classes : tuple of str
+        The model's classes, in order; at most `MAX_CLASSES`.
+    mpp, target_mpp : float
+        µm per pixel of the image and of the model.
+
+    Returns
+    -------
+    Sample
+    """
+    shape = labelled.image.shape[:2]
+    known = labelled.instances
+    instances = np.zeros(shape, np.int32) if known is None else known
+    points = labelled.points
+    owner = instances if points is None else _discs(points, shape, POINT_RADIUS_UM / mpp)
     class_set = np.zeros(shape, np.uint8)
-    if "points" in labels:
-        instances = np.zeros(shape, np.int32)
-        discs = _discs(labels["points"], shape, POINT_RADIUS_UM / mpp)
-        ids = np.arange(1, len(labels["points"]) + 1)
-        class_set = _paint_classes(discs, ids, labels["classes"], sets)
-    else:
-        instances = labels["instances"].astype(np.int32)
-        if instances.shape != shape:
-            raise ConfigError(f"{stem}: the image is {shape} but its instances {instances.shape}")
-        if "classes" in labels:
-            class_set = _paint_classes(instances, labels["ids"], labels["classes"], sets)
+    if labelled.codes is not None:
+        bits = np.zeros(256, np.uint8)
+        for code, names in sets.items():
+            bits[code] = sum(1 << classes.index(name) for name in names)
+        lookup = np.zeros(int(labelled.ids.max(initial=0)) + 1, np.uint8)
+        lookup[labelled.ids] = bits[labelled.codes]
+        class_set = lookup[owner]
     return Sample(
-        f"{row['dataset']}/{row['name']}",
-        image,
+        name,
+        labelled.image,
         target_mpp / mpp,
-        "points" not in labels,
+        known is not None,
         instances,
         hv_targets(instances),
         class_set,
     )
-
-
-def load_samples(
-    manifest: Path,
-    split: str,
-    label_sets: dict[str, dict[int, tuple[str, ...]]],
-    classes: tuple[str, ...],
-    target_mpp: float,
-) -> list[Sample]:
-    """Read one split of a manifest.
-
-    Parameters
-    ----------
-    manifest : Path
-        ``manifest.csv``; the images lie beside it in one folder a data set.
-    split : str
-        ``train``, ``val`` or ``test``.
-    label_sets : dict
-        Data set -> label code -> the model's classes that this label may mean. A code that is
-        missing says nothing about the class.
-    classes : tuple of str
-        The model's classes, in order.
-    target_mpp : float
-        µm per pixel of the model.
-
-    Returns
-    -------
-    list of Sample
-
-    Raises
-    ------
-    ConfigError
-        If the manifest holds no such split, or an image and its instances differ in size.
-    """
-    with manifest.open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["split"] == split]
-    if not rows:
-        raise ConfigError(f"{manifest}: no image of split {split!r}")
-    samples = []
-    for row in rows:
-        sets = {
-            code: sum(1 << classes.index(name) for name in names)
-            for code, names in label_sets.get(row["dataset"], {}).items()
-        }
-        samples.append(_load(manifest.parent, row, sets, target_mpp))
-    log.info("%d images of split %s from %s", len(samples), split, manifest)
-    return samples

@@ -1,0 +1,125 @@
+"""Reading the documented form: a manifest, and a picture and an archive for each image."""
+
+from __future__ import annotations
+
+import csv
+import math
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from nucwsi.errors import DataError
+from nucwsi.io.datasets.source import Entry, Source, read_image, readable
+from nucwsi.labelled import LabelledImage, dotted, outlined
+from nucwsi.labels import UNTABLED
+from nucwsi.splits import SPLITS
+
+MANIFEST = "manifest.csv"
+LABELS_TABLE = "labels.csv"
+LABEL_COLUMNS = ("dataset", "code", "name")
+_NEEDED = {"dataset", "name", "split", "mpp"}
+_PICTURES = (".png", ".webp")
+
+
+def read(source: Path) -> Source:
+    """List the images of a manifest.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        The folder, or its ``manifest.csv``; docs/data.md describes both.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    DataError
+        If the manifest is missing, lacks a column or names an image that is not there.
+    """
+    path = source / MANIFEST if source.is_dir() else source
+    rows = _table(path, _NEEDED)
+    table = path.with_name(LABELS_TABLE)
+    named = UNTABLED | (_read_labels(table) if table.exists() else {})
+    entries = tuple(_entry(path, row, named.get(row["dataset"], {})) for row in rows)
+    return Source(entries, {name: named.get(name, {}) for name in {e.dataset for e in entries}})
+
+
+def _table(path: Path, needed: set[str]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            table = csv.DictReader(stream, restval="")
+            columns = table.fieldnames or ()
+            if not needed <= set(columns):
+                raise DataError(
+                    f"{path}: has the columns {', '.join(columns) or '(none)'}; expected at least"
+                    f" {', '.join(sorted(needed))}"
+                )
+            return list(table)
+    except FileNotFoundError:
+        raise DataError(f"{path}: does not exist; make it with `nucwsi data import`") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is no text; expected a table with commas") from None
+
+
+def _read_labels(path: Path) -> dict[str, dict[int, str]]:
+    named: dict[str, dict[int, str]] = {}
+    for row in _table(path, set(LABEL_COLUMNS)):
+        if not row["code"].isdigit() or not 1 <= int(row["code"]) <= 255:
+            raise DataError(f"{path}: code {row['code']!r}; expected 1 to 255")
+        named.setdefault(row["dataset"], {})[int(row["code"])] = row["name"].strip().lower()
+    return named
+
+
+def _entry(path: Path, row: dict[str, str], labels: dict[int, str]) -> Entry:
+    name = f"{row['dataset']}/{row['name']}"
+    if row["split"] not in SPLITS:
+        raise DataError(
+            f"{path}: {name} is of split {row['split']!r}; expected {', '.join(SPLITS)}"
+        )
+    try:
+        mpp = float(row["mpp"]) if row["mpp"] else None
+    except ValueError:
+        raise DataError(f"{path}: {name} has mpp {row['mpp']!r}; expected µm, or none") from None
+    if mpp is not None and not (math.isfinite(mpp) and mpp > 0):
+        raise DataError(f"{path}: {name} has mpp {mpp:g}; expected µm above 0, or none")
+    stem = path.parent / row["dataset"] / row["name"]
+    pictures = [stem.with_name(stem.name + suffix) for suffix in _PICTURES]
+    picture = next((p for p in pictures if p.is_file()), pictures[0])
+    archive = stem.with_name(stem.name + ".npz")
+    for needed in (picture, archive):
+        if not needed.is_file():
+            raise DataError(f"{path}: {name}: {needed} does not exist; copy the whole folder")
+    return Entry(
+        row["dataset"],
+        row["name"],
+        partial(_image, picture, archive, bool(labels)),
+        mpp,
+        patient=row.get("patient", ""),
+        part=row["split"],
+        split=row["split"],
+        licence=row.get("licence", ""),
+        note=row.get("note", ""),
+    )
+
+
+def _image(picture: Path, archive: Path, named: bool) -> LabelledImage:
+    # NumPy leaves a damaged file open that it opened itself.
+    with readable(archive, "archive"), archive.open("rb") as stream:
+        arrays = dict(np.load(stream, allow_pickle=False))
+    where = str(archive)
+    codes = arrays.get("classes")
+    if codes is not None and codes.any() and not named:
+        raise DataError(f"{archive}: has classes, but {LABELS_TABLE} does not name them; add it")
+    image = read_image(picture)
+    if "points" in arrays and codes is not None:
+        return dotted(where, image, arrays["points"], codes)
+    if "instances" not in arrays or (codes is not None and "ids" not in arrays):
+        raise DataError(
+            f"{archive}: holds {', '.join(arrays) or 'nothing'}; expected instances, with ids and"
+            " classes if they are known, or points and classes"
+        )
+    classes = None if codes is None else (arrays["ids"], codes)
+    return outlined(where, image, arrays["instances"], classes, arrays.get("ignored"))

@@ -1,0 +1,89 @@
+"""MoNuSAC (2020): crops of four organs at 40x, outlines with four classes."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.errors import DataError
+from nucwsi.grid import Window
+from nucwsi.io.datasets.imagescope import Outline, paint, pairs, read_outlines
+from nucwsi.io.datasets.source import Entry, Source, read_image, tcga_patient
+from nucwsi.io.slide import open_slide
+from nucwsi.labelled import LabelledImage, outlined
+from nucwsi.labels import LABELS
+
+_LAYOUT = "MoNuSAC's folders of patients with *.svs or *.tif and *.xml"
+_AMBIGUOUS = "ambiguous"
+
+
+def read(source: Path) -> Source:
+    """List the crops of a MoNuSAC folder.
+
+    One folder a patient with, of the same name, ``*.svs``, ``*.tif`` (made from it) and ImageScope
+    ``*.xml``: one layer a class, which its first attribute names: epithelial, lymphocyte,
+    neutrophil or macrophage. The test set, in a folder with ``test`` in its name, has a fifth layer
+    of ambiguous areas, which the challenge leaves out of account. 0.25 µm per pixel.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    DataError
+        If there are no such files, or outlines without an image.
+
+    References
+    ----------
+    Verma et al., IEEE Transactions on Medical Imaging 40 (2021); github.com/ruchikaverma-iitg/
+    MoNuSAC, n-ary_mask_generation.ipynb and PQ_metric.ipynb.
+    """
+    entries = tuple(
+        Entry(
+            "monusac",
+            name,
+            partial(_crop, image, xml),
+            0.25,
+            patient=tcga_patient(name) or xml.parent.name,
+            part=part,
+            split=part,
+            licence="CC BY-NC-SA 4.0",
+        )
+        for name, image, xml, part in pairs(source, (".svs", ".tif"), _LAYOUT)
+    )
+    return Source(entries, {"monusac": LABELS["monusac"]})
+
+
+def _crop(image: Path, xml: Path) -> LabelledImage:
+    pixels = _read_slide(image) if image.suffix == ".svs" else read_image(image)
+    shape = pixels.shape[:2]
+    code_of = {name: code for code, name in LABELS["monusac"].items()}
+    nuclei: list[Outline] = []
+    areas: list[Outline] = []
+    for outline in read_outlines(xml):
+        if outline.name not in {*code_of, _AMBIGUOUS}:
+            raise DataError(
+                f"{xml}: has a layer {outline.name!r}; expected {', '.join(code_of)} or"
+                f" {_AMBIGUOUS}"
+            )
+        (areas if outline.name == _AMBIGUOUS else nuclei).append(outline)
+    instances, painted = paint(str(xml), nuclei, shape)
+    codes = np.array([code_of[nuclei[index].name] for index in painted], np.int64)
+    ignored = paint(str(xml), areas, shape)[0] > 0 if areas else None
+    return outlined(str(xml), pixels, instances, (painted + 1, codes), ignored)
+
+
+def _read_slide(path: Path) -> NDArray[np.uint8]:
+    with open_slide(path) as slide:
+        pixels, bad = slide.read(0, Window(0, 0, *slide.levels[0].shape))
+    if bad:
+        raise DataError(f"{path}: is damaged; copy it anew")
+    return pixels

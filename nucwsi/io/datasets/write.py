@@ -1,0 +1,95 @@
+"""Writing labelled images in the documented form."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nucwsi.io.datasets.manifest import LABEL_COLUMNS, LABELS_TABLE, MANIFEST
+from nucwsi.io.datasets.source import Entry
+from nucwsi.labelled import LabelledImage
+
+_COLUMNS = (
+    *("dataset", "name", "split", "height", "width", "mpp"),
+    *("nuclei", "classified", "patient", "licence", "note"),
+)
+
+
+class Writer:
+    """Writes a folder in the documented form.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Exists.
+    labels : dict
+        Data set -> label code -> name.
+    """
+
+    def __init__(self, folder: Path, labels: dict[str, dict[int, str]]) -> None:
+        self._folder = folder
+        self._rows: list[dict[str, object]] = []
+        _write_table(
+            folder / LABELS_TABLE,
+            LABEL_COLUMNS,
+            [
+                {"dataset": dataset, "code": code, "name": name}
+                for dataset, named in labels.items()
+                for code, name in named.items()
+            ],
+        )
+
+    def add(self, entry: Entry, labelled: LabelledImage) -> None:
+        """Write one image.
+
+        Parameters
+        ----------
+        entry : Entry
+            With its split.
+        labelled : LabelledImage
+        """
+        stem = self._folder / entry.dataset / entry.name
+        stem.parent.mkdir(exist_ok=True)
+        Image.fromarray(labelled.image).save(stem.with_name(stem.name + ".png"))
+        arrays = {
+            "instances": labelled.instances,
+            "ids": None if labelled.instances is None else labelled.ids,
+            "points": labelled.points,
+            "classes": labelled.codes,
+            "ignored": labelled.ignored,
+        }
+        held: dict[str, Any] = {k: _narrow(v) for k, v in arrays.items() if v is not None}
+        np.savez_compressed(stem.with_name(stem.name + ".npz"), **held)
+        known = "no" if labelled.codes is None else "yes"
+        height, width = labelled.image.shape[:2]
+        self._rows.append(
+            {
+                **{key: getattr(entry, key) for key in _COLUMNS if hasattr(entry, key)},
+                "mpp": "" if entry.mpp is None else f"{entry.mpp:g}",
+                "height": height,
+                "width": width,
+                "nuclei": len(labelled.ids),
+                "classified": known if labelled.points is None else "points",
+            }
+        )
+
+    def close(self) -> None:
+        """Write the manifest; nothing may be added afterwards."""
+        _write_table(self._folder / MANIFEST, _COLUMNS, self._rows)
+
+
+def _narrow(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    fits = values.dtype == np.int32 and values.max(initial=0) < 2**16
+    return values.astype(np.uint16) if fits else values
+
+
+def _write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
