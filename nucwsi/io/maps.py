@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,14 +12,11 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
 from nucwsi.grid import Frame, TileGrid, Window
-from nucwsi.io.store import Store, opened
-
-#: Decoded maps kept, in bytes: some rows of cores, which windows in raster order share.
-_CACHED_BYTES = 128 << 20
+from nucwsi.io.canvas import CoreReader, Store, opened
 
 
-class SlideMaps:
-    """Maps of all parts of a slide; see `open_maps`.
+class SlideMaps(CoreReader):
+    """Maps of all parts of a slide, the arrays ``np``, ``hv`` and ``tp``; see `open_maps`.
 
     Parameters
     ----------
@@ -38,75 +34,14 @@ class SlideMaps:
     def __init__(self, stores: list[Store]) -> None:
         self.facts: dict[str, Any] = stores[0].facts
         self.frame: Frame = stores[0].frame
-        self.grid = TileGrid(self.frame.shape, int(self.facts["core_px"]))
-        self._stores = stores
-        self._tissue = np.asarray(stores[0].array("tissue")[:]) > 0
-        self._cache: OrderedDict[tuple[str, int, int], NDArray[Any]] = OrderedDict()
-        self._cached = 0
-        parts = len(stores)
-        self._owner = {
+        grid = TileGrid(self.frame.shape, int(self.facts["core_px"]))
+        self._tissue = stores[0].chunk("tissue", 0, 0) > 0
+        owner = {
             row: store
             for part, store in enumerate(stores, start=1)
-            for row in self.grid.band(part, parts)
+            for row in grid.band(part, len(stores))
         }
-
-    def core(self, name: str, row: int, column: int) -> NDArray[Any]:
-        """Read one map of one core.
-
-        Parameters
-        ----------
-        name : str
-            ``np``, ``hv`` or ``tp``.
-        row, column : int
-            Position in the grid.
-
-        Returns
-        -------
-        ndarray
-            (..., H, W); do not change it.
-        """
-        key = (name, row, column)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        height, width = self.grid.core(row, column).shape
-        block = self._owner[row].chunk(name, row, column)[..., :height, :width]
-        self._cache[key] = block
-        self._cached += block.nbytes
-        while self._cached > _CACHED_BYTES:
-            self._cached -= self._cache.popitem(last=False)[1].nbytes
-        return block
-
-    def read(self, name: str, window: Window) -> NDArray[Any]:
-        """Read one map of a window.
-
-        Parameters
-        ----------
-        name : str
-            ``np``, ``hv`` or ``tp``.
-        window : Window
-            Within the canvas.
-
-        Returns
-        -------
-        ndarray
-            (..., H, W).
-        """
-        core_px = self.grid.core_px
-        found: NDArray[Any] | None = None
-        for row in range(window.row // core_px, -(-window.row_stop // core_px)):
-            for column in range(window.column // core_px, -(-window.column_stop // core_px)):
-                core = self.grid.core(row, column)
-                shared = core.intersection(window)
-                block = self.core(name, row, column)
-                if found is None:
-                    found = np.zeros((*block.shape[:-2], *window.shape), block.dtype)
-                if shared is not None:
-                    source = shared.within(core).slices
-                    found[(..., *shared.within(window).slices)] = block[(..., *source)]
-        if found is None:
-            raise IndexError(f"{window} lies outside the canvas of {self.grid.shape} px")
-        return found
+        super().__init__(grid, lambda name, row, column: owner[row].chunk(name, row, column))
 
     def tissue(self, window: Window) -> NDArray[np.bool_]:
         """Tell where the network was asked.

@@ -1,4 +1,4 @@
-"""Artefacts: whole or absent, resumable, and read from inside one zip file.
+"""Artefacts: whole or absent, resumable, and a store of arrays one zip file.
 
 A job works in a folder of its own beside the artefact, which Snakemake does not know and hence
 does not delete. The folder holds a fingerprint of everything that decides the result and a list
@@ -19,17 +19,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numcodecs
-import numpy as np
-import zarr
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from nucwsi.errors import StoreError
-from nucwsi.grid import Frame
 
-zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
+if TYPE_CHECKING:
+    import zarr
 
 #: Fixed time of every zip entry, so that the same content gives the same bytes.
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
@@ -245,6 +240,10 @@ def create_group(folder: Path, attributes: dict[str, Any]) -> zarr.Group:
     -------
     zarr.Group
     """
+    # Loaded where arrays are made: to read or to publish takes less time than to import it.
+    import zarr
+
+    zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
     group = zarr.open_group(str(folder), mode="a", zarr_format=2)
     group.attrs.update(attributes)
     return group
@@ -272,6 +271,9 @@ def create_array(
     -------
     zarr.Array
     """
+    import numcodecs
+    import zarr
+
     if name in group:
         array = group[name]
         if not isinstance(array, zarr.Array):
@@ -287,111 +289,3 @@ def create_array(
         chunk_key_encoding={"name": "v2", "separator": "/"},
         config={"write_empty_chunks": False},
     )
-
-
-@dataclass(frozen=True)
-class Store:
-    """A published store, open for reading.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-    group : zarr.Group
-    archive : zipfile.ZipFile
-    facts : dict
-        The ``nucwsi`` member of its attributes.
-    frame : Frame
-    """
-
-    path: Path
-    group: zarr.Group
-    archive: zipfile.ZipFile
-    facts: dict[str, Any]
-    frame: Frame
-    _arrays: dict[str, zarr.Array[Any]] = field(default_factory=dict, repr=False)
-
-    def array(self, name: str) -> zarr.Array[Any]:
-        """Return one array.
-
-        Parameters
-        ----------
-        name : str
-
-        Returns
-        -------
-        zarr.Array
-
-        Raises
-        ------
-        StoreError
-            If the store lacks it.
-        """
-        if name not in self._arrays:
-            array = self.group.get(name)
-            if not isinstance(array, zarr.Array):
-                raise StoreError(f"{self.path}: has no array {name!r}; make it again")
-            self._arrays[name] = array
-        return self._arrays[name]
-
-    def chunk(self, name: str, *position: int) -> NDArray[Any]:
-        """Read one chunk of an array, all of its leading axes included.
-
-        zarr leads every chunk through an event loop, which takes longer than to decode it.
-
-        Parameters
-        ----------
-        name : str
-        *position : int
-            Place of the chunk along the last axes, in chunks.
-
-        Returns
-        -------
-        ndarray
-            Of the array's chunk shape, also at the far edges; do not change it.
-        """
-        array = self.array(name)
-        lead = (0,) * (array.ndim - len(position))
-        key = "/".join(str(number) for number in (name, *lead, *position))
-        try:
-            data = self.archive.read(key)
-        except KeyError:
-            return np.full(array.chunks, array.fill_value, array.dtype)
-        return np.frombuffer(numcodecs.blosc.decompress(data), array.dtype).reshape(array.chunks)
-
-
-@contextmanager
-def opened(path: Path, kind: str) -> Iterator[Store]:
-    """Open a published store for reading.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        ``.zarr.zip`` file.
-    kind : str
-        What it must be: ``tiles`` or ``maps``.
-
-    Yields
-    ------
-    Store
-
-    Raises
-    ------
-    StoreError
-        If it is missing, damaged, or of another kind.
-    """
-    try:
-        store = zarr.storage.ZipStore(str(path), mode="r")
-        group = zarr.open_group(store, mode="r", zarr_format=2)
-        facts: Any = group.attrs["nucwsi"]
-        frame = Frame.from_dict(facts["frame"])
-    except FileNotFoundError:
-        raise StoreError(f"{path}: does not exist; run the step that makes it") from None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise StoreError(f"{path}: is not a whole nucwsi store ({error}); make it again") from error
-    if facts.get("kind") != kind:
-        raise StoreError(f"{path}: holds {facts.get('kind')!r}, expected {kind!r}")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield Store(path, group, archive, facts, frame)
-    finally:
-        store.close()

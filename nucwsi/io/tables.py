@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
+from nucwsi.io.arrow import from_bytes, from_numpy, to_bytes, to_numpy
 from nucwsi.io.store import published
 
 _MEASURES = (
@@ -124,41 +124,37 @@ def _schema(classes: tuple[str, ...]) -> pa.Schema:
 
 def _to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.Table:
     probabilities = np.asarray(table.class_probabilities, np.float32)
-    named = pa.DictionaryArray.from_arrays(
-        pa.array(table.class_code.astype(np.int8)), pa.array(classes, pa.string())
-    )
+    names = from_bytes([name.encode() for name in classes], pa.string())
+    sides = [from_numpy(side) for side in table.bounds.T]
     columns = [
-        pa.array(table.id),
-        pa.array(table.row),
-        pa.array(table.column),
-        named,
-        pa.array(probabilities[np.arange(len(table)), table.class_code]),
-        *(pa.array(layer) for layer in np.ascontiguousarray(probabilities.T)),
-        *(pa.array(getattr(table, name)) for name in (*_MEASURES, *_FLAGS)),
-        pa.array(table.geometry, pa.binary()),
-        pa.StructArray.from_arrays(
-            [pa.array(side) for side in np.ascontiguousarray(table.bounds.T)], list(_SIDES)
-        ),
+        from_numpy(table.id),
+        from_numpy(table.row),
+        from_numpy(table.column),
+        pa.DictionaryArray.from_arrays(from_numpy(table.class_code.astype(np.int8)), names),
+        from_numpy(probabilities[np.arange(len(table)), table.class_code]),
+        *(from_numpy(layer) for layer in probabilities.T),
+        *(from_numpy(getattr(table, name)) for name in (*_MEASURES, *_FLAGS)),
+        from_bytes(table.geometry.tolist(), pa.binary()),
+        pa.StructArray.from_arrays(sides, list(_SIDES)),
     ]
     return pa.table(columns, schema=_schema(classes))
 
 
 def _from_arrow(batch: pa.Table, classes: tuple[str, ...]) -> NucleusTable:
     def column(name: str) -> NDArray[Any]:
-        return batch.column(name).to_numpy()
+        return to_numpy(batch.column(name).combine_chunks())
 
     boxes = batch.column("bbox").combine_chunks()
-    bounds = [boxes.field(side).to_numpy() for side in _SIDES]
-    named = batch.column("class").cast(pa.string())
-    code = pc.index_in(named, value_set=pa.array(classes)).to_numpy().astype(np.uint8)
+    named = batch.column("class").combine_chunks()
+    code = np.array([classes.index(name) for name in named.dictionary.to_pylist()], np.uint8)
     return NucleusTable(
         id=column("id"),
         row=column("row"),
         column=column("column"),
-        class_code=code,
+        class_code=code[to_numpy(named.indices)],
         class_probabilities=np.column_stack([column(f"p_{name}") for name in classes]),
-        geometry=column("geometry"),
-        bounds=np.column_stack(bounds),
+        geometry=to_bytes(batch.column("geometry").combine_chunks()),
+        bounds=np.column_stack([to_numpy(boxes.field(side)) for side in _SIDES]),
         **{name: column(name) for name in (*_MEASURES, *_FLAGS)},
     )
 
@@ -267,7 +263,7 @@ def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, NDArray[A
     ----------
     path : pathlib.Path
     columns : list of str
-        Names in the file, not ``geometry`` or ``bbox``. ``class`` comes as text.
+        Names in the file, of numbers or truth values.
 
     Yields
     ------
@@ -282,7 +278,7 @@ def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, NDArray[A
     with file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns)
-            yield {name: table.column(name).to_numpy() for name in columns}
+            yield {name: to_numpy(table.column(name).combine_chunks()) for name in columns}
 
 
 def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
@@ -292,7 +288,7 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
     ----------
     path : pathlib.Path
     columns : list of str
-        As for `iter_columns`; numbers only.
+        As for `iter_columns`.
 
     Returns
     -------

@@ -8,24 +8,22 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-import zarr
 from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
 from nucwsi.config import PredictSettings
 from nucwsi.errors import StoreError
 from nucwsi.grid import TileGrid, Window
+from nucwsi.io.canvas import CoreReader, Store, opened
 from nucwsi.io.store import (
-    Store,
     Workspace,
     create_array,
     create_group,
     file_checksum,
-    opened,
     pack,
     workspace,
 )
@@ -39,6 +37,9 @@ from nucwsi.models.predict import (
     largest_batch,
 )
 from nucwsi.steps.progress import progress
+
+if TYPE_CHECKING:
+    import zarr
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +59,13 @@ class _Job:
 
 def _jobs(store: Store, grid: TileGrid, rows: range, whole: bool) -> Iterator[_Job]:
     cell = int(store.facts["tissue_px"])
-    mask = store.array("tissue")
+    mask = store.chunk("tissue", 0, 0) > 0
     for row, column in grid.positions(rows):
         core = grid.core(row, column)
         cells = Window(
             core.row // cell, core.column // cell, -(-core.height // cell), -(-core.width // cell)
         )
-        tissue = np.asarray(mask[cells.slices]) > 0
+        tissue = mask[cells.slices]
         if not tissue.any():
             continue
         box = Window(0, 0, grid.core_px // cell, grid.core_px // cell)
@@ -81,12 +82,12 @@ def _jobs(store: Store, grid: TileGrid, rows: range, whole: bool) -> Iterator[_J
         yield _Job(f"{row},{column}", core, tissue, window)
 
 
-def _read(rgb: zarr.Array[Any], canvas: Window, window: Window) -> NDArray[np.uint8]:
+def _read(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
     """Read a window; what lies beyond the canvas is white."""
     picture = np.full((3, *window.shape), 255, np.uint8)
-    inside = window.intersection(canvas)
+    inside = window.intersection(cores.grid.canvas)
     if inside is not None:
-        picture[(slice(None), *inside.within(window).slices)] = rgb[(slice(None), *inside.slices)]
+        picture[(slice(None), *inside.within(window).slices)] = cores.read("0", inside)
     return picture
 
 
@@ -143,7 +144,7 @@ def _map_arrays(
 ) -> tuple[zarr.Array[Any], ...]:
     group = create_group(place.folder / "maps", {"nucwsi": facts})
     shape, core_px = store.frame.shape, int(store.facts["core_px"])
-    tissue = np.asarray(store.array("tissue")[:])
+    tissue = store.chunk("tissue", 0, 0)
     create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
     core, n_classes = (core_px, core_px), len(cards[0].classes)
     return (
@@ -229,7 +230,7 @@ def _run(
     parts: int,
 ) -> None:
     grid = TileGrid(store.frame.shape, int(store.facts["core_px"]))
-    cell, rgb = int(store.facts["tissue_px"]), store.array("0")
+    cell, cores = int(store.facts["tissue_px"]), CoreReader(grid, store.chunk)
     # Equal windows can be batched, which pays on a GPU only.
     whole = ensemble.device.type == "cuda"
     every = list(_jobs(store, grid, grid.band(part, parts), whole))
@@ -241,7 +242,7 @@ def _run(
     )
 
     def load(batch: list[_Job]) -> NDArray[np.uint8]:
-        return np.stack([_read(rgb, grid.canvas, job.window.grown(halo_px)) for job in batch])
+        return np.stack([_read(cores, job.window.grown(halo_px)) for job in batch])
 
     def save(job: _Job, maps: Quantised) -> None:
         _write(arrays, job, maps, cell)

@@ -1,0 +1,207 @@
+"""Published stores, read one core at a time from inside their zip file.
+
+zarr leads every chunk through an event loop, which takes longer than to decode it, and importing
+zarr takes longer than many a step; what a reader needs of the format is little.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numcodecs import blosc
+from numpy.typing import NDArray
+
+from nucwsi.errors import StoreError
+from nucwsi.grid import Frame, TileGrid, Window
+
+#: Decoded chunks kept, in bytes: some rows of cores, which windows in raster order share.
+_CACHED_BYTES = 128 << 20
+
+
+class _Header(NamedTuple):
+    """What zarr notes of an array, as far as a reader needs it."""
+
+    chunks: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fill_value: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """A published store, open for reading.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    archive : zipfile.ZipFile
+    facts : dict
+        The ``nucwsi`` member of its attributes.
+    frame : Frame
+    """
+
+    path: Path
+    archive: zipfile.ZipFile
+    facts: dict[str, Any]
+    frame: Frame
+    _headers: dict[str, _Header] = field(default_factory=dict, repr=False)
+
+    def _header(self, name: str) -> _Header:
+        if name not in self._headers:
+            try:
+                noted = json.loads(self.archive.read(f"{name}/.zarray"))
+            except KeyError:
+                raise StoreError(f"{self.path}: has no array {name!r}; make it again") from None
+            chunks, dtype = tuple(noted["chunks"]), np.dtype(noted["dtype"])
+            self._headers[name] = _Header(chunks, dtype, noted["fill_value"])
+        return self._headers[name]
+
+    def chunk(self, name: str, *position: int) -> NDArray[Any]:
+        """Read one chunk of an array, all of its leading axes included.
+
+        Parameters
+        ----------
+        name : str
+        *position : int
+            Place of the chunk along the last axes, in chunks.
+
+        Returns
+        -------
+        ndarray
+            Of the array's chunk shape, also at the far edges; do not change it.
+
+        Raises
+        ------
+        StoreError
+            If the store has no such array, or is damaged.
+        """
+        chunks, dtype, fill_value = self._header(name)
+        lead = (0,) * (len(chunks) - len(position))
+        key = "/".join(str(number) for number in (name, *lead, *position))
+        try:
+            data = blosc.decompress(self.archive.read(key))
+        except KeyError:
+            return np.full(chunks, fill_value, dtype)
+        except (zipfile.BadZipFile, RuntimeError) as error:
+            raise StoreError(f"{self.path}: is damaged ({error}); make it again") from error
+        return np.frombuffer(data, dtype).reshape(chunks)
+
+
+@contextmanager
+def opened(path: Path, kind: str) -> Iterator[Store]:
+    """Open a published store for reading.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``.zarr.zip`` file.
+    kind : str
+        What it must be: ``tiles`` or ``maps``.
+
+    Yields
+    ------
+    Store
+
+    Raises
+    ------
+    StoreError
+        If it is missing, damaged, or of another kind.
+    """
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            facts: Any = json.loads(archive.read(".zattrs"))["nucwsi"]
+            frame = Frame.from_dict(facts["frame"])
+        except FileNotFoundError:
+            raise StoreError(f"{path}: does not exist; run the step that makes it") from None
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise StoreError(
+                f"{path}: is not a whole nucwsi store ({error}); make it again"
+            ) from error
+        if facts.get("kind") != kind:
+            raise StoreError(f"{path}: holds {facts.get('kind')!r}, expected {kind!r}")
+        yield Store(path, archive, facts, frame)
+
+
+class CoreReader:
+    """Reads windows of a canvas whose chunks are its cores, each core once if memory allows.
+
+    Parameters
+    ----------
+    grid : TileGrid
+    load : callable
+        Takes the name of an array and a core's row and column in the grid; gives its chunk.
+
+    Attributes
+    ----------
+    grid : TileGrid
+    """
+
+    def __init__(self, grid: TileGrid, load: Callable[[str, int, int], NDArray[Any]]) -> None:
+        self.grid = grid
+        self._load = load
+        self._cache: OrderedDict[tuple[str, int, int], NDArray[Any]] = OrderedDict()
+        self._cached = 0
+
+    def core(self, name: str, row: int, column: int) -> NDArray[Any]:
+        """Read an array at one core.
+
+        Parameters
+        ----------
+        name : str
+        row, column : int
+            Position in the grid.
+
+        Returns
+        -------
+        ndarray
+            (..., H, W); do not change it.
+        """
+        key = (name, row, column)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        height, width = self.grid.core(row, column).shape
+        block = self._load(name, row, column)[..., :height, :width]
+        self._cache[key] = block
+        self._cached += block.nbytes
+        while self._cached > _CACHED_BYTES:
+            self._cached -= self._cache.popitem(last=False)[1].nbytes
+        return block
+
+    def read(self, name: str, window: Window) -> NDArray[Any]:
+        """Read an array in a window.
+
+        Parameters
+        ----------
+        name : str
+        window : Window
+            Within the canvas.
+
+        Returns
+        -------
+        ndarray
+            (..., H, W).
+        """
+        core_px = self.grid.core_px
+        found: NDArray[Any] | None = None
+        for row in range(window.row // core_px, -(-window.row_stop // core_px)):
+            for column in range(window.column // core_px, -(-window.column_stop // core_px)):
+                core = self.grid.core(row, column)
+                shared = core.intersection(window)
+                block = self.core(name, row, column)
+                if found is None:
+                    found = np.zeros((*block.shape[:-2], *window.shape), block.dtype)
+                if shared is not None:
+                    source = shared.within(core).slices
+                    found[(..., *shared.within(window).slices)] = block[(..., *source)]
+        if found is None:
+            raise IndexError(f"{window} lies outside the canvas of {self.grid.shape} px")
+        return found
