@@ -87,7 +87,7 @@ def _member_option(command: Command) -> Command:
         multiple=True,
         default=Config.model_fields["members"].default,
         show_default=True,
-        help="checkpoint of the ensemble, a name or a file; may be given several times",
+        help="a name, a file, or a URL with #sha256= of a checkpoint; may be given several times",
     )(command)
 
 

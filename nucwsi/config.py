@@ -189,7 +189,9 @@ class Config(Section):
     )
     output: str = _field("results", "folder of all results")
     members: tuple[str, ...] = _field(
-        ("default",), "checkpoints of the ensemble: names or files", min_length=1
+        ("default",),
+        "checkpoints of the ensemble: names, files, or URLs with #sha256=",
+        min_length=1,
     )
     parts: Part = _field(
         1, "bands into which a slide is cut for a cluster; results do not depend on it"
