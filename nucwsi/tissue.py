@@ -82,11 +82,10 @@ def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
     bool
     """
     brightness = overview.max(axis=2)
-    glass = overview[brightness >= np.quantile(brightness, 0.9)].astype(np.int16)
-    near = np.abs(glass - 128) < 24
-    as_rgb = near[:, 1] & near[:, 2]
-    turned = near[:, 1] & (glass[:, 0] > 245) & (glass[:, 2] > 245)
-    return bool(max(as_rgb.mean(), turned.mean()) > 0.8)
+    near = np.abs(overview.astype(np.int16) - 128) < 24
+    glass = near[brightness >= np.quantile(brightness, 0.9)]
+    turned = near[..., 1] & (overview[..., 0] > 245) & (overview[..., 2] > 245)
+    return bool((glass[:, 1] & glass[:, 2]).mean() > 0.8 or turned.mean() > 0.05)
 
 
 def _glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8]:

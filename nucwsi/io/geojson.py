@@ -149,7 +149,9 @@ def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
         )
     for item in items:
         if not isinstance(item, dict):
-            raise RegionError(f"{path}: holds {item!r:.40} where a feature is expected; export it anew")
+            raise RegionError(
+                f"{path}: holds {item!r:.40} where a feature is expected; export it anew"
+            )
         yield item
         properties = _member(item, "properties", dict, f"{path}: a feature")
         yield from _features(_member(properties, "childObjects", list, f"{path}: a feature"), path)

@@ -1,0 +1,85 @@
+"""Slides written by tests: sound ones of every kind, and ways to damage them."""
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from scipy import ndimage
+
+GLASS = (243, 241, 243)
+
+APERIO = "Aperio Image Library v12.0\r\n{width}x{height} (256x256) JPEG/RGB Q=90|AppMag = {power}"
+
+
+def picture(height=1100, width=1300, seed=0):
+    """Paint pink and violet tissue on glass; the left third and a rim stay glass."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width]
+    radius = np.hypot((rows / height - 0.5) / 0.42, (columns / width - 0.62) / 0.32)
+    tissue = np.clip(8 * (1 - radius), 0, 1)[..., None]
+    grain = ndimage.zoom(rng.random((height // 8 + 2, width // 8 + 2)), 8, order=1)
+    violet = grain[:height, :width, None] ** 2
+    density = tissue * ((1 - violet) * (0.10, 0.45, 0.25) + violet * (0.75, 1.1, 0.5))
+    return np.rint(np.array(GLASS) * np.exp(-density)).astype(np.uint8)
+
+
+def shrunk(image, factor):
+    """Average blocks, as scanners do; what does not fill a block is dropped."""
+    height, width = (side // factor for side in image.shape[:2])
+    blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, -1)
+    return np.rint(blocks.mean(axis=(1, 3))).astype(image.dtype)
+
+
+def write_slide(
+    path: Path,
+    image,
+    *,
+    levels=(1, 4),
+    mpp=0.25,
+    unit="CENTIMETER",
+    description=None,
+    subifds=False,
+    **options,
+):
+    """Write a pyramid; `options` are tifffile's, and may replace JPEG tiles of 256 px."""
+    chosen = {"photometric": "rgb", "tile": (256, 256), "compression": "jpeg", "metadata": None}
+    chosen |= options
+    if unit is not None:
+        per_unit = {"CENTIMETER": 1e4, "INCH": 25400, "NONE": 1e4}[unit] / mpp
+        chosen |= {"resolution": (per_unit, per_unit), "resolutionunit": unit}
+    with tifffile.TiffWriter(path) as tiff:
+        for number, factor in enumerate(levels):
+            pixels = image if factor == 1 else shrunk(image, factor)
+            place = {"subfiletype": 0 if number == 0 else 1}
+            if subifds and number == 0:
+                place["subifds"] = len(levels) - 1
+            if number == 0 and description is not None:
+                place["description"] = description
+            tiff.write(pixels, **(chosen | place))
+    return path
+
+
+def write_aperio(path: Path, image, *, mpp=0.25, power=40, **options):
+    """Write a slide that OpenSlide takes for Aperio's; `mpp` as it is, None: not at all."""
+    text = APERIO.format(height=image.shape[0], width=image.shape[1], power=power)
+    text += "" if mpp is None else f"|MPP = {mpp}"
+    return write_slide(path, image, unit=None, description=text, **options)
+
+
+def damage(path: Path, how: str, *, level=0, tile=0):
+    """Damage one tile: ``zeroed``, ``garbled`` in its middle, or ``missing`` from the index."""
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        page = tiff.pages[level]
+        offset, size = page.dataoffsets[tile], page.databytecounts[tile]
+        if how == "missing":
+            for name in ("TileOffsets", "TileByteCounts"):
+                values = list(page.tags[name].value)
+                values[tile] = 0
+                page.tags[name].overwrite(values)
+    if how != "missing":
+        with path.open("r+b") as stream:
+            start, count = (0, size) if how == "zeroed" else (size // 2, size // 4)
+            noise = np.random.default_rng(0).bytes(count)
+            stream.seek(offset + start)
+            stream.write(bytes(count) if how == "zeroed" else noise)
+    return path
