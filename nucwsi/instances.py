@@ -36,20 +36,11 @@ class Instances(NamedTuple):
     first_px: NDArray[np.int64]
 
 
-def _along(values: NDArray[np.int16], axis: int, weights: tuple[int, ...]) -> NDArray[np.int16]:
-    """Correlate along one axis; the border is repeated outwards."""
-    reach = len(weights) // 2
-    padding = [(reach, reach) if a == axis else (0, 0) for a in range(2)]
-    padded = np.pad(values, padding, mode="edge")
-    size = values.shape[axis]
-    total = np.zeros_like(values)
-    for offset, weight in enumerate(weights):
-        if weight:
-            shifted = (
-                padded[offset : offset + size] if axis == 0 else padded[:, offset : offset + size]
-            )
-            total += weight * shifted if weight != 1 else shifted
-    return total
+def _pairs(values: NDArray[np.int16], axis: int, times: int) -> NDArray[np.int16]:
+    """Add each pixel to the next along an axis, `times` over: binomial weights."""
+    for _ in range(times):
+        values = values[1:] + values[:-1] if axis == 0 else values[:, 1:] + values[:, :-1]
+    return values
 
 
 def edge_strength(hv_map: NDArray[np.int8]) -> NDArray[np.int16]:
@@ -74,11 +65,12 @@ def edge_strength(hv_map: NDArray[np.int8]) -> NDArray[np.int16]:
     Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 3.2 and equation 4; there
     the responses are scaled to the minimum and maximum of the tile.
     """
-    smooth, derive = (1, 4, 6, 4, 1), (-1, -2, 0, 2, 1)
-    horizontal, vertical = hv_map.astype(np.int16)
-    # The largest answer is 127 * 16 * 6, which int16 holds.
-    fall_h = -_along(_along(horizontal, 0, smooth), 1, derive)
-    fall_v = -_along(_along(vertical, 1, smooth), 0, derive)
+    reach = (EDGE_RADIUS_PX, EDGE_RADIUS_PX)
+    padded = np.pad(hv_map, ((0, 0), reach, reach), mode="edge").astype(np.int16)
+    # (1, 4, 6, 4, 1) across and (1, 2, 0, -2, -1) along; int16 holds 127 * 16 * 8.
+    across = _pairs(_pairs(padded[0], 0, 4), 1, 2), _pairs(_pairs(padded[1], 1, 4), 0, 2)
+    fall_h = across[0][:, :-2] - across[0][:, 2:]
+    fall_v = across[1][:-2] - across[1][2:]
     return np.maximum(np.maximum(fall_h, fall_v), 0)
 
 
@@ -134,10 +126,13 @@ def split_components(
     Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 3.2.
     """
     markers, n_markers = ndimage.label((components > 0) & (edges < edge_limit))
-    sizes = np.bincount(markers.ravel(), minlength=n_markers + 1)
-    first = first_pixels(markers, n_markers)
-    large = np.flatnonzero(sizes[1:] >= min_marker_px) + 1
-    host = components.ravel()[first[large - 1]]
+    # Nuclei are a small part of most windows: from here on, lists of their pixels.
+    where = np.flatnonzero(components > 0)
+    marker, component = markers.ravel()[where], components.ravel()[where]
+    first = _first(marker, where, n_markers)
+    component_first = _first(component, where, n_components)
+    large = np.flatnonzero(np.bincount(marker, minlength=n_markers + 1)[1:] >= min_marker_px) + 1
+    host = components.ravel()[first[large]]
     crowded = (np.bincount(host, minlength=n_components + 1) > 1) | by_marker
     crowded[0] = False
     alone = np.flatnonzero(~crowded[1:]) + 1
@@ -145,26 +140,66 @@ def split_components(
 
     number = np.zeros(n_components + 1, np.int32)
     number[alone] = np.arange(1, len(alone) + 1)
-    labels = number[components]
-    component_first = first_pixels(components, n_components)
-    if len(seeds) == 0:
-        return Instances(labels, component_first[alone - 1])
-    seed_number = np.zeros(n_markers + 1, np.int32)
-    seed_number[seeds] = np.arange(1, len(seeds) + 1) + len(alone)
-    labels += _flooded(edges, seed_number[markers], crowded[components])
-    return Instances(labels, np.concatenate([component_first[alone - 1], first[seeds - 1]]))
+    label = number[component]
+    if len(seeds):
+        seed_number = np.zeros(n_markers + 1, np.int32)
+        seed_number[seeds] = np.arange(1, len(seeds) + 1) + len(alone)
+        wet = crowded[component]
+        pixels = _Pixels(*np.divmod(where[wet], components.shape[1]), component[wet])
+        label[wet] = _flooded(pixels, edges, seed_number[marker[wet]])
+    labels = np.zeros(components.shape, np.int32)
+    labels.ravel()[where] = label
+    return Instances(labels, np.concatenate([component_first[alone], first[seeds]]))
+
+
+class _Pixels(NamedTuple):
+    """Pixels of some components, in raster order."""
+
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    component: NDArray[np.int32]
 
 
 def _flooded(
-    edges: NDArray[np.int16], seeds: NDArray[np.int32], mask: NDArray[np.bool_]
+    pixels: _Pixels, edges: NDArray[np.int16], seeds: NDArray[np.int32]
 ) -> NDArray[np.int32]:
     """Flood from the seeds; where pixels are equally steep, the one reached first goes first."""
+    row, column, shape = _side_by_side(pixels, edges.shape)
+    height, seeded, mask = np.zeros(shape), np.zeros(shape, np.int32), np.zeros(shape, bool)
     # All seeds enter the queue at once, and those of equal height leave it in an order that depends
     # on the rest of the window. Made lower than everything and unequal, they leave in raster order.
-    height = edges.astype(np.float64)
-    where = np.flatnonzero(seeds > 0)
-    height.ravel()[where] = where - float(seeds.size)
-    return watershed(height, seeds, mask=mask)
+    raster = np.arange(len(row)) - float(len(row))
+    height[row, column] = np.where(seeds > 0, raster, edges[pixels.row, pixels.column])
+    seeded[row, column] = seeds
+    mask[row, column] = True
+    return watershed(height, seeded, mask=mask)[row, column]
+
+
+def _side_by_side(
+    pixels: _Pixels, shape: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, ...]]:
+    """Move components next to each other, if that takes less room than where they are."""
+    names, index = np.unique(pixels.component, return_inverse=True)
+    top, left = np.full((2, len(names)), max(shape))
+    bottom, right = np.zeros((2, len(names)), np.int64)
+    np.minimum.at(top, index, pixels.row)
+    np.minimum.at(left, index, pixels.column)
+    np.maximum.at(bottom, index, pixels.row)
+    np.maximum.at(right, index, pixels.column)
+    stop = np.cumsum(right - left + 2)
+    room = (int((bottom - top).max()) + 1, int(stop[-1]))
+    if room[0] * room[1] >= shape[0] * shape[1]:
+        return pixels.row, pixels.column, shape
+    shift = stop - (right - left + 2) - left
+    return pixels.row - top[index], pixels.column + shift[index], room
+
+
+def _first(labels: NDArray[np.integer], where: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Find the first of the pixels `where` that has each label from 0 to `count`; -1 for none."""
+    first = np.full(count + 1, -1, np.int64)
+    # The last assignment wins: in reversed order, that of the first pixel.
+    first[labels[::-1]] = where[::-1]
+    return first
 
 
 def first_pixels(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
@@ -182,9 +217,25 @@ def first_pixels(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     (count,) ndarray of int64
         Flat index of label 1, 2, ...; -1 for a label that does not occur.
     """
-    flat = labels.ravel()
-    where = np.flatnonzero(flat > 0)[::-1]
-    first = np.full(count + 1, -1, np.int64)
-    # The last assignment wins: in reversed order, that of the first pixel.
-    first[flat[where]] = where
-    return first[1:]
+    where = np.flatnonzero(labels > 0)
+    return _first(labels.ravel()[where], where, count)[1:]
+
+
+def renumbered(labels: NDArray[np.int32], number: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give every label its new number.
+
+    Parameters
+    ----------
+    labels : (H, W) ndarray of int32
+        0 is background, and stays.
+    number : (count + 1,) ndarray of int32
+        For each label its new one; 0 takes it away.
+
+    Returns
+    -------
+    (H, W) ndarray of int32
+    """
+    answer = np.zeros(labels.shape, np.int32)
+    where = np.flatnonzero(labels > 0)
+    answer.ravel()[where] = number[labels.ravel()[where]]
+    return answer

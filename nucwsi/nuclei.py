@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.instances import Instances, edge_strength, split_components
+from nucwsi.instances import Instances, edge_strength, renumbered, split_components
 from nucwsi.morphometry import pixel_sums
 from nucwsi.polygons import Outlines, simplified, trace, trace_smooth
 
@@ -91,7 +91,8 @@ def _at_edge(labels: NDArray[np.int32], count: int, tissue: NDArray[np.bool_]) -
     touching = np.zeros(count + 1, bool)
     if not tissue.all():
         around = tissue[:-2, 1:-1] & tissue[2:, 1:-1] & tissue[1:-1, :-2] & tissue[1:-1, 2:]
-        touching[labels[~around]] = True
+        where = np.flatnonzero(labels > 0)
+        touching[labels.ravel()[where[~around.ravel()[where]]]] = True
     return touching[1:]
 
 
@@ -140,7 +141,7 @@ def nuclei_of(
     kept = np.flatnonzero(large)
     number = np.zeros(len(first_px) + 1, np.int32)
     number[kept + 1] = np.arange(1, len(kept) + 1)
-    labels = number[labels]
+    labels = renumbered(labels, number)
     if constants.smooth:
         outlines = trace_smooth(labels, len(kept), maps.np_map, constants.np_level)
     else:
@@ -166,4 +167,4 @@ def _begun_in(instances: Instances, block: tuple[slice, slice]) -> Instances:
     begun &= (column >= columns.start) & (column < columns.stop)
     number = np.zeros(len(begun) + 1, np.int32)
     number[1:][begun] = np.arange(1, begun.sum() + 1)
-    return Instances(number[instances.labels], instances.first_px[begun])
+    return Instances(renumbered(instances.labels, number), instances.first_px[begun])

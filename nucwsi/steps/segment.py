@@ -25,7 +25,7 @@ from nucwsi import RESULT_VERSION
 from nucwsi.components import Component, boxes, crossing_components, label_mask
 from nucwsi.config import SegmentSettings
 from nucwsi.grid import Frame, TileGrid, Window
-from nucwsi.instances import EDGE_RADIUS_PX, first_pixels, slope_limit
+from nucwsi.instances import EDGE_RADIUS_PX, first_pixels, renumbered, slope_limit
 from nucwsi.io.maps import SlideMaps, open_maps
 from nucwsi.io.tables import NucleusTable, write_nuclei
 from nucwsi.models.checkpoint import PostProcessing
@@ -143,7 +143,7 @@ class _Segmenter:
             chosen &= (column >= inner.column) & (column < inner.column_stop)
             number = np.zeros(count + 1, np.int32)
             number[1:][chosen] = np.arange(1, chosen.sum() + 1)
-            yield from self._table(window, np_map, number[labels], int(chosen.sum()))
+            yield from self._table(window, np_map, renumbered(labels, number), int(chosen.sum()))
         for component in self.work.large[position]:
             yield from self._large(component)
 
