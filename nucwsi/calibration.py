@@ -88,11 +88,11 @@ def best_temperature(
     if not len(truth):
         return 1.0
 
-    def surprise(temperature: float) -> float:
+    def _surprise(temperature: float) -> float:
         shares = tempered(pixels, nucleus, len(truth), temperature)
         return float(-np.log(np.maximum(shares[np.arange(len(truth)), truth], 1e-9)).mean())
 
-    return float(min(_TEMPERATURES, key=surprise))
+    return float(min(_TEMPERATURES, key=_surprise))
 
 
 def reliability(

@@ -14,6 +14,7 @@ from nucwsi import __version__
 from nucwsi.config import (
     ComposeSettings,
     Config,
+    EvaluateSettings,
     ExportSettings,
     ImportSettings,
     PredictSettings,
@@ -21,6 +22,7 @@ from nucwsi.config import (
     SegmentSettings,
     StitchSettings,
     TileSettings,
+    TrainSettings,
     validated,
 )
 from nucwsi.errors import ConfigError, NucwsiError
@@ -59,7 +61,7 @@ def _options(section: type[Section]) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         for name, setting in reversed(section.model_fields.items()):
             flag = f"--{name.replace('_', '-')}"
-            shown = "the checkpoint's" if setting.default is None else str(setting.default)
+            shown = "the checkpoint's" if setting.default is None else _shown(setting.default)
             text = f"{setting.description}  [default: {shown}]"
             if setting.annotation is bool:
                 option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
@@ -69,6 +71,10 @@ def _options(section: type[Section]) -> Callable[[Command], Command]:
         return command
 
     return add
+
+
+def _shown(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def _settings(section: type[Section], values: dict[str, Any]) -> Any:
@@ -273,6 +279,44 @@ def import_data(
     from nucwsi.steps.data import import_data as step
 
     step(layout, source, output, settings, mpp=mpp, parts=chosen)
+
+
+@main.command()
+@click.argument("data", type=_FILE, nargs=-1, required=True)
+@_output
+@click.option("--name", help="name of the member  [default: the file's]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N")
+@_threads
+@_options(TrainSettings)
+def train(
+    data: tuple[Path, ...],
+    output: Path,
+    name: str | None,
+    device: str,
+    threads: int,
+    **values: Any,
+) -> None:
+    """Train a member of an ensemble on folders of labelled images, DATA."""
+    settings = _settings(TrainSettings, values)
+    from nucwsi.steps.train import train as step
+
+    step(list(data), output, settings, name=name or output.stem, device=device, threads=threads)
+
+
+@main.command()
+@click.argument("data", type=_FILE, nargs=-1, required=True)
+@click.option("-o", "--output", type=_FILE, required=True, help="folder to make")
+@_member_option
+@_threads
+@_options(EvaluateSettings)
+def evaluate(
+    data: tuple[Path, ...], output: Path, members: tuple[str, ...], threads: int, **values: Any
+) -> None:
+    """Score an ensemble on folders of labelled images, DATA."""
+    settings = _settings(EvaluateSettings, values)
+    from nucwsi.steps.evaluate import evaluate as step
+
+    step(list(data), output, settings, members=members, threads=threads)
 
 
 @main.command()

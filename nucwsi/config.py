@@ -176,6 +176,16 @@ class TrainSettings(Section):
     start: str = _field("", "checkpoint to start from; empty: random weights")
 
 
+class EvaluateSettings(Section):
+    """How an ensemble is scored on labelled images."""
+
+    split: Literal["train", "val", "test"] = _field("val", "which images")
+    views: Annotated[Literal[1, 2, 4, 8], _WHOLE] = _field(
+        1, "flips and quarter turns averaged: 1, 2, 4 or 8"
+    )
+    device: str = _field("auto", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+
+
 S = TypeVar("S", bound=Section)
 Part = Annotated[int, Field(ge=1, le=256)]
 

@@ -80,7 +80,7 @@ def pixel_sums(
     np_sum = np.bincount(index, weight, count)
     classes = np.column_stack(
         [np.bincount(index, weight * layer.ravel()[where], count) for layer in tp_map]
-    )
+    ).astype(np.float64)  # whole numbers where there is no pixel
     total = classes.sum(axis=1, keepdims=True)
     shares = np.divide(classes, total, out=np.full_like(classes, 1 / len(tp_map)), where=total > 0)
     row, column = np.divmod(where, labels.shape[1])

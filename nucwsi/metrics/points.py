@@ -161,14 +161,14 @@ def class_counts(
     kept = known[pairs[:, 0]]
     one, other = one[kept], other[kept]
 
-    def tally(codes: NDArray[np.integer]) -> NDArray[np.int64]:
+    def _tally(codes: NDArray[np.integer]) -> NDArray[np.int64]:
         return np.bincount(codes, minlength=n_classes)
 
     same = one == other
     lone_truth, lone_predicted = np.ones(len(truth), bool), np.ones(len(predicted), bool)
     lone_truth[pairs[:, 0]] = lone_predicted[pairs[:, 1]] = False
     return ClassCounts(
-        tally(one[same]),
-        tally(one[~same]) + tally(other[~same]),
-        tally(truth[lone_truth & known]) + tally(predicted[lone_predicted]),
+        _tally(one[same]),
+        _tally(one[~same]) + _tally(other[~same]),
+        _tally(truth[lone_truth & known]) + _tally(predicted[lone_predicted]),
     )

@@ -276,8 +276,8 @@ def _built(card: Card) -> UNet | SEResNeXt:
     return SEResNeXt(BLOCKS[card.architecture], len(card.classes))
 
 
-def load_network(card: Card) -> UNet | SEResNeXt:
-    """Load the weights, ready for inference: batch normalisation is folded into the convolutions.
+def load_trainable(card: Card) -> UNet | SEResNeXt:
+    """Load the weights as they were trained.
 
     Parameters
     ----------
@@ -309,7 +309,27 @@ def load_network(card: Card) -> UNet | SEResNeXt:
             f"{card.path}: halo {card.halo_px} px must be a multiple of {network.stride} px and not"
             f" below the receptive radius of {network.receptive_radius_px} px"
         )
-    return network.eval().folded()
+    return network
+
+
+def load_network(card: Card) -> UNet | SEResNeXt:
+    """Load the weights, ready for inference: batch normalisation is folded into the convolutions.
+
+    Parameters
+    ----------
+    card : Card
+
+    Returns
+    -------
+    UNet or SEResNeXt
+        In float32, on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        As `load_trainable`.
+    """
+    return load_trainable(card).eval().folded()
 
 
 def save_checkpoint(

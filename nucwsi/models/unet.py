@@ -123,6 +123,19 @@ class UNet(nn.Module):
                 block[first + 1] = nn.Identity()
         return network
 
+    @torch.no_grad()
+    def cool(self, temperature: float) -> None:
+        """Divide the class logits by a temperature, for good.
+
+        Parameters
+        ----------
+        temperature : float
+            Above 1 the network becomes less sure of its classes, below 1 surer.
+        """
+        for parameter in (self.heads.weight, self.heads.bias):
+            if parameter is not None:
+                parameter[3:] /= temperature
+
     @property
     def stride(self) -> int:
         """Origins and sizes of its windows must be multiples of this many pixels."""

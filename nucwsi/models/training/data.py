@@ -38,6 +38,12 @@ class Sample:
         Target of the `hv` head.
     class_set : (H, W) ndarray of uint8
         Bit c is set where class c is allowed; 0 where the class is not supervised.
+    owner : (H, W) ndarray of int32
+        The nucleus that `class_set` speaks of, 0 where none: `instances`, or discs around points.
+    centroids : (N, 2) ndarray of float64
+        Row and column of each nucleus, ordered by its number.
+    allowed : (N,) ndarray of uint8
+        `class_set` of each nucleus.
     """
 
     name: str
@@ -47,6 +53,9 @@ class Sample:
     instances: NDArray[np.int32]
     hv_map: NDArray[np.float32]
     class_set: NDArray[np.uint8]
+    owner: NDArray[np.int32]
+    centroids: NDArray[np.float64]
+    allowed: NDArray[np.uint8]
 
 
 def _discs(
@@ -93,14 +102,15 @@ def make_sample(
     instances = np.zeros(shape, np.int32) if known is None else known
     points = labelled.points
     owner = instances if points is None else _discs(points, shape, POINT_RADIUS_UM / mpp)
-    class_set = np.zeros(shape, np.uint8)
-    if labelled.codes is not None:
-        bits = np.zeros(256, np.uint8)
-        for code, names in sets.items():
-            bits[code] = sum(1 << classes.index(name) for name in names)
-        lookup = np.zeros(int(labelled.ids.max(initial=0)) + 1, np.uint8)
-        lookup[labelled.ids] = bits[labelled.codes]
-        class_set = lookup[owner]
+    bits = np.zeros(256, np.uint8)
+    for code, names in sets.items():
+        bits[code] = sum(1 << classes.index(name) for name in names)
+    codes = labelled.codes
+    allowed = np.zeros(len(labelled.ids), np.uint8) if codes is None else bits[codes]
+    lookup = np.zeros(int(labelled.ids.max(initial=0)) + 1, np.uint8)
+    lookup[labelled.ids] = allowed
+    if points is None:
+        points = np.array(ndimage.center_of_mass(instances > 0, instances, labelled.ids))
     return Sample(
         name,
         labelled.image,
@@ -108,5 +118,9 @@ def make_sample(
         known is not None,
         instances,
         hv_targets(instances),
-        class_set,
+        lookup[owner],
+        owner,
+        # The middle of pixel (r, c) lies at (r + 0.5, c + 0.5).
+        np.asarray(points, np.float64).reshape(-1, 2) + 0.5,
+        allowed,
     )

@@ -148,12 +148,18 @@ def _ahead(
 class _Trainee:
     """A network with all that its next step depends on."""
 
-    def __init__(self, how: TrainSettings, device: torch.device, start: UNet | None) -> None:
+    def __init__(self, how: TrainSettings, device: torch.device, start: nn.Module | None) -> None:
         torch.manual_seed(how.seed)
         self.how = how
         self.network = UNet(how.widths, len(how.classes))
         if start is not None:
-            self.network.load_state_dict(start.state_dict())
+            try:
+                self.network.load_state_dict(start.state_dict())
+            except RuntimeError:
+                raise ConfigError(
+                    "`start` is a network of another shape; expected a U-Net of"
+                    f" `widths` {how.widths} and {len(how.classes)} classes"
+                ) from None
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, avg_fn=partial(_averaged, how.ema_decay), use_buffers=True
@@ -228,7 +234,7 @@ def train(
     device: torch.device,
     validate: Validate,
     teachers: Ensemble | None = None,
-    start: UNet | None = None,
+    start: nn.Module | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> UNet:
     """Train one member, or go on where a killed run stopped.
@@ -245,7 +251,7 @@ def train(
         Scores a network; the states of training are judged by the sum of what it returns.
     teachers : Ensemble, optional
         Whose answers are learnt as well.
-    start : UNet, optional
+    start : torch.nn.Module, optional
         Network to begin with.
     advance : callable
         Told the number of steps just done.
@@ -285,7 +291,7 @@ def train(
             loss = (loss + teacher_loss(raw, teachers.mean_maps(rgb), how)) / 2
         if not torch.isfinite(loss):
             raise ConfigError(
-                f"the loss at step {trainee.step} is {float(loss)}, on crops of"
+                f"the loss at step {trainee.step} is {loss.item()}, on crops of"
                 f" {', '.join(sorted(set(names)))}; look at these, or lower `learning_rate`"
             )
         trainee.learn(loss)

@@ -1,0 +1,225 @@
+"""`evaluate`: how well an ensemble does on labelled images."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.segmentation import find_boundaries
+
+from nucwsi import metrics
+from nucwsi.classes import colours
+from nucwsi.config import EvaluateSettings
+from nucwsi.io.store import published
+from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.predict import Ensemble, choose_device, keep_freed_memory
+from nucwsi.models.training.data import Sample
+from nucwsi.steps.pictures import Found, constants, found, predicted
+from nucwsi.steps.progress import progress
+from nucwsi.steps.samples import load_samples
+
+log = logging.getLogger(__name__)
+
+#: Largest distance between the centroids of a pair: 12 px at 0.25 and 6 px at 0.5 µm/px, as in
+#: Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 4.2.
+MATCH_UM = 3.0
+
+_TRUTH_COLOUR = (0, 255, 0)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """One image, its nuclei, and their scores; C classes."""
+
+    sample: Sample
+    nuclei: Found
+    values: dict[str, float]
+    agreement: metrics.ClassCounts
+    by_class: list[metrics.Score]
+    truth_counts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @property
+    def source(self) -> str:
+        return self.sample.name.split("/")[0]
+
+
+def _class_codes(allowed: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Turn sets of classes into classes; -1 where the set leaves a choice."""
+    single = np.isin(allowed, 1 << np.arange(8))
+    return np.where(single, np.log2(np.maximum(allowed, 1)).astype(int), -1)
+
+
+def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Scored:
+    truth = _class_codes(sample.allowed)
+    radius_px = MATCH_UM / mpp * sample.scale
+    pairs = metrics.match_centroids(sample.centroids, nuclei.centroids, radius_px)
+    detected = metrics.Score(
+        len(pairs), len(nuclei.centroids) - len(pairs), len(sample.centroids) - len(pairs)
+    )
+    values = {"n_truth": float(len(truth)), "n_found": float(len(nuclei.centroids))}
+    by_class: list[metrics.Score] = []
+    if sample.outlined:
+        panoptic = metrics.panoptic(sample.instances, nuclei.labels)
+        values |= {
+            "pq": panoptic.pq,
+            "dq": panoptic.dq,
+            "sq": panoptic.sq,
+            "aji": metrics.aji(sample.instances, nuclei.labels),
+            "dice": metrics.dice(sample.instances, nuclei.labels),
+        }
+        # A later outline may hide an earlier nucleus altogether.
+        seen = np.unique(nuclei.labels[nuclei.labels > 0]) - 1
+        by_class = metrics.class_panoptic(
+            sample.instances, truth, nuclei.labels, nuclei.class_code[seen], n_classes
+        )
+    values["f1"] = detected.dq
+    return _Scored(
+        sample,
+        nuclei,
+        values,
+        metrics.class_counts(truth, nuclei.class_code, pairs, n_classes),
+        by_class,
+        np.bincount(truth[truth >= 0], minlength=n_classes),
+        np.bincount(nuclei.class_code, minlength=n_classes),
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _summary(scored: list[_Scored], classes: tuple[str, ...]) -> dict[str, float]:
+    """Pool the images of one data set."""
+    names = dict.fromkeys(name for one in scored for name in one.values)
+    row = {name: _mean(one.values.get(name, np.nan) for one in scored) for name in names}
+    row["n_truth"] = sum(one.values["n_truth"] for one in scored)
+    row["n_found"] = sum(one.values["n_found"] for one in scored)
+    truth_counts = np.stack([one.truth_counts for one in scored])
+    if not truth_counts.any():
+        return row
+    agreement = sum((one.agreement for one in scored[1:]), scored[0].agreement)
+    # A class that the data set does not know has no score, however often it was found.
+    known = np.flatnonzero(truth_counts.any(axis=0))
+    for code in known:
+        row[f"f1_{classes[code]}"] = float(agreement.f1[code])
+    pooled = metrics.summed([one.by_class for one in scored if one.by_class])
+    if pooled:
+        row["mpq_plus"] = _mean(pooled[code].pq for code in known)
+    if len(scored) > 1:
+        counts = np.stack([one.counts for one in scored])
+        r2 = metrics.count_r2(truth_counts, counts)
+        row |= {f"r2_{classes[code]}": float(r2[code]) for code in known}
+    return row
+
+
+def _picture(one: _Scored, classes: tuple[str, ...]) -> Image.Image:
+    """Draw the truth in green and beside it what was found, by class."""
+    palette = np.array([(0, 0, 0), *colours(classes).values()], np.uint8)
+    truth, answer = one.sample.image.copy(), one.sample.image.copy()
+    outlined = one.sample.instances if one.sample.outlined else one.sample.owner
+    truth[find_boundaries(outlined, mode="inner")] = _TRUTH_COLOUR
+    border = find_boundaries(one.nuclei.labels, mode="inner")
+    code = np.concatenate([[0], one.nuclei.class_code.astype(int) + 1])
+    answer[border] = palette[code[one.nuclei.labels[border]]]
+    return Image.fromarray(np.hstack([truth, answer]))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".") if np.isfinite(value) else "n/a"
+    return str(value)
+
+
+def _markdown(rows: list[dict[str, Any]]) -> str:
+    lines = list(csv.reader(io.StringIO(_table(rows))))
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def evaluate(
+    data: list[Path],
+    output: Path,
+    settings: EvaluateSettings,
+    *,
+    members: tuple[str, ...],
+    threads: int = 1,
+) -> None:
+    """Score an ensemble on labelled images.
+
+    Parameters
+    ----------
+    data : list of pathlib.Path
+        Folders of labelled images, or their ``manifest.csv``.
+    output : pathlib.Path
+        Folder to make: ``images.csv`` (one row an image), ``summary.csv`` and ``summary.md`` (one
+        row a data set), and ``pictures/`` with the truth beside what was found.
+    settings : EvaluateSettings
+    members : tuple of str
+        Checkpoints of the ensemble.
+    threads : int
+        Processor cores for the network.
+
+    Raises
+    ------
+    DataError
+        If there is no such image.
+    CheckpointError
+        If a member cannot be used.
+    StoreError
+        If the output cannot be written.
+    """
+    cards = read_cards(members)
+    classes, mpp = cards[0].classes, cards[0].mpp
+    samples = load_samples(data, settings.split, classes, mpp)
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    ensemble = Ensemble.load(cards, choose_device(settings.device), settings.views)
+    margin_px = max(card.halo_px for card in cards)
+    stride = max(member.stride for member in ensemble.members)
+    fixed = constants(cards[0].post_processing, classes, mpp)
+    scored = []
+    with progress("evaluate", len(samples), "images") as advance:
+        for sample in samples:
+            nuclei = found(predicted(ensemble, sample, margin_px, stride), fixed, sample)
+            scored.append(_scored(sample, nuclei, len(classes), mpp))
+            advance(1)
+    sources = list(dict.fromkeys(one.source for one in scored))
+    groups = {source: [one for one in scored if one.source == source] for source in sources}
+    summary = [
+        {"dataset": source, "images": len(group), **_summary(group, classes)}
+        for source, group in groups.items()
+    ]
+    with published(output) as aside:
+        (aside / "pictures").mkdir(parents=True)
+        images = [{"image": one.sample.name, **one.values} for one in scored]
+        (aside / "images.csv").write_text(_table(images), "utf-8")
+        (aside / "summary.csv").write_text(_table(summary), "utf-8")
+        (aside / "summary.md").write_text(_markdown(summary), "utf-8")
+        for source, group in groups.items():
+            measure = "pq" if group[0].sample.outlined else "f1"
+            group.sort(key=lambda one: one.values[measure])
+            for rank, place in (("worst", 0), ("median", len(group) // 2), ("best", -1)):
+                picture = _picture(group[place], classes)
+                picture.save(aside / "pictures" / f"{source}.{rank}.png")
+    for row in summary:
+        log.info("%s", ", ".join(f"{name} {_cell(value)}" for name, value in row.items()))

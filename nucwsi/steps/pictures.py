@@ -1,0 +1,123 @@
+"""Pictures instead of slides: the nuclei of a labelled image, to be compared with its truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+
+from nucwsi.components import label_mask
+from nucwsi.instances import slope_limit
+from nucwsi.models.checkpoint import PostProcessing
+from nucwsi.models.predict import Ensemble, Quantised
+from nucwsi.models.training.augment import sampled
+from nucwsi.models.training.data import Sample
+from nucwsi.nuclei import Constants, Maps, nuclei_of
+
+
+@dataclass(frozen=True)
+class Found:
+    """Nuclei of a picture, on its own pixels.
+
+    Attributes
+    ----------
+    labels : (H, W) ndarray of int32
+        k is the k-th nucleus; where outlines overlap, the later one.
+    centroids : (N, 2) ndarray of float64
+        Row and column.
+    class_code : (N,) ndarray of uint8
+    class_probabilities : (N, C) ndarray of float32
+    """
+
+    labels: NDArray[np.int32]
+    centroids: NDArray[np.float64]
+    class_code: NDArray[np.uint8]
+    class_probabilities: NDArray[np.float32]
+
+
+def constants(fixed: PostProcessing, classes: tuple[str, ...], mpp: float) -> Constants:
+    """Bring the constants of a checkpoint to pixels.
+
+    Parameters
+    ----------
+    fixed : PostProcessing
+    classes : tuple of str
+    mpp : float
+        µm per pixel of the maps.
+
+    Returns
+    -------
+    Constants
+    """
+    areas = np.array([fixed.min_area_um2[name] for name in classes]) / mpp**2
+    return Constants(
+        int(np.ceil(fixed.np_threshold * 255 - 1e-6)),
+        slope_limit(fixed.edge_slope * mpp),
+        max(1, round(fixed.min_marker_um2 / mpp**2)),
+        np.maximum(1, np.ceil(areas - 1e-9)).astype(np.int64),
+        True,
+        0.25,
+    )
+
+
+def predicted(ensemble: Ensemble, sample: Sample, margin_px: int, stride: int) -> Quantised:
+    """Predict the maps of a picture, mirrored at its edges.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    sample : Sample
+    margin_px : int
+        Mirrored pixels around it, at the model's mpp; a multiple of `stride`.
+    stride : int
+        Of the networks.
+
+    Returns
+    -------
+    Quantised
+        At the model's mpp.
+    """
+    shape = [int(np.ceil(side / sample.scale - 1e-6)) for side in sample.instances.shape]
+    edges = [
+        np.arange(-margin_px, -(-side // stride) * stride + margin_px + 1.0) * sample.scale
+        for side in shape
+    ]
+    image, _ = sampled(sample, edges[0], edges[1])
+    rgb = np.ascontiguousarray(np.rint(image * 255).astype(np.uint8).transpose(2, 0, 1))[None]
+    maps = ensemble.quantised(rgb, margin_px)[0]
+    height, width = shape
+    return Quantised(
+        maps.np_map[:height, :width],
+        maps.hv_map[:, :height, :width],
+        maps.tp_map[:, :height, :width],
+    )
+
+
+def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:
+    """Cut the nuclei out of the maps of a picture.
+
+    Parameters
+    ----------
+    maps : Quantised
+        At the model's mpp.
+    fixed : Constants
+    sample : Sample
+
+    Returns
+    -------
+    Found
+    """
+    height, width = maps.np_map.shape
+    everywhere = np.ones((height + 2, width + 2), bool)
+    components, count = label_mask(maps.np_map >= fixed.np_level)
+    nuclei = nuclei_of(Maps(*maps, everywhere), components, count, fixed)
+    outlines = shapely.transform(nuclei.outlines.polygons, lambda xy: xy * sample.scale)
+    labels = np.zeros(sample.instances.shape, np.int32)
+    if len(outlines):
+        numbered = ((outline, number) for number, outline in enumerate(outlines, start=1))
+        labels = rasterize(numbered, out_shape=labels.shape, dtype="int32")
+    centroids = shapely.get_coordinates(shapely.centroid(outlines))[:, ::-1]
+    return Found(labels, centroids, nuclei.class_code, nuclei.class_probabilities)

@@ -1,0 +1,198 @@
+"""`train`: from labelled images to a checkpoint with its card."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nucwsi import __version__
+from nucwsi.config import TrainSettings
+from nucwsi.io.store import file_checksum, published, workspace
+from nucwsi.models.checkpoint import PostProcessing, load_trainable, read_cards, save_checkpoint
+from nucwsi.models.predict import Ensemble, choose_device, choose_precision, keep_freed_memory
+from nucwsi.models.training.data import Sample
+from nucwsi.models.training.loop import train as learn
+from nucwsi.models.unet import UNet
+from nucwsi.steps.pictures import predicted
+from nucwsi.steps.progress import progress
+from nucwsi.steps.samples import load_samples
+from nucwsi.steps.tuning import (
+    class_accuracy,
+    first_constants,
+    panoptic_by_source,
+    temperature,
+    tuned,
+)
+
+log = logging.getLogger(__name__)
+
+#: Mirrored pixels around validation images.
+_MARGIN_PX = 64
+
+
+def _ensemble(network: UNet, device: torch.device) -> Ensemble:
+    members = (network.eval().folded(),)
+    return Ensemble(members, device, choose_precision(device), views=1)
+
+
+def _scores(
+    network: UNet, samples: list[Sample], settings: TrainSettings, device: torch.device
+) -> dict[str, float]:
+    """Score a network in training, with constants that are not tuned yet."""
+    ensemble = _ensemble(network, device)
+    maps = [predicted(ensemble, s, _MARGIN_PX, network.stride) for s in samples]
+    scores = panoptic_by_source(samples, maps, first_constants(settings.classes), settings.mpp)
+    return {
+        "val_pq": float(np.mean(list(scores.values()))) if scores else 0.0,
+        "val_class": class_accuracy(samples, maps),
+    }
+
+
+def _halo_px(network: UNet) -> int:
+    return -(-network.receptive_radius_px // network.stride) * network.stride
+
+
+def train(
+    data: list[Path],
+    output: Path,
+    settings: TrainSettings,
+    *,
+    name: str,
+    device: str = "auto",
+    threads: int = 1,
+) -> None:
+    """Train one member of an ensemble; a killed run goes on at its last validation.
+
+    Parameters
+    ----------
+    data : list of pathlib.Path
+        Folders of labelled images, or their ``manifest.csv``.
+    output : pathlib.Path
+        ``{name}.safetensors``; its card ``{name}.md`` and its ``{name}.curves.csv`` lie beside it.
+    settings : TrainSettings
+    name : str
+        The member's name.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    threads : int
+        Processor cores.
+
+    Raises
+    ------
+    DataError
+        If labelled images cannot be used.
+    ConfigError
+        If the settings fit no network, or the loss is not a number.
+    StoreError
+        If an output cannot be written.
+    """
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    where = choose_device(device)
+    samples, held_back = (
+        load_samples(data, split, settings.classes, settings.mpp) for split in ("train", "val")
+    )
+    teachers = read_cards(settings.teachers) if settings.teachers else ()
+    start = load_trainable(read_cards((settings.start,))[0]) if settings.start else None
+    facts = {
+        "settings": settings.model_dump(mode="json"),
+        "images": [sample.name for sample in (*samples, *held_back)],
+        "teachers": [card.checksum for card in teachers],
+    }
+    with (
+        workspace(output, facts) as place,
+        progress("train", settings.steps, "steps") as advance,
+    ):
+        network = learn(
+            samples,
+            settings,
+            place.folder / "training",
+            where,
+            lambda trained: _scores(trained, held_back, settings, where),
+            Ensemble.load(teachers, where, settings.teacher_views) if teachers else None,
+            start,
+            advance,
+        )
+        curves = (place.folder / "training" / "curves.csv").read_bytes()
+        _publish(network, held_back, output, settings, name, where, facts)
+        with published(output.with_suffix(".curves.csv")) as aside:
+            aside.write_bytes(curves)
+
+
+def _publish(
+    network: UNet,
+    held_back: list[Sample],
+    output: Path,
+    settings: TrainSettings,
+    name: str,
+    device: torch.device,
+    facts: dict[str, Any],
+) -> None:
+    """Calibrate and tune on validation images, and write the checkpoint with its card."""
+    maps = [predicted(_ensemble(network, device), s, _MARGIN_PX, network.stride) for s in held_back]
+    divisor = temperature(held_back, maps)
+    network.cool(divisor)
+    fixed = tuned(held_back, maps, settings.classes, settings.mpp)
+    scores = panoptic_by_source(held_back, maps, fixed, settings.mpp)
+    about = {
+        "licence": "CC BY-NC-SA 4.0, for research use: so are some of the training images",
+        "date": datetime.now(UTC).date().isoformat(),
+        "nucwsi": __version__,
+        "temperature": divisor,
+        "validation": {
+            **{f"PQ {source}": round(score, 4) for source, score in scores.items()},
+            "class accuracy": round(class_accuracy(held_back, maps), 4),
+        },
+        "settings": facts["settings"],
+        "images": sorted({image.split("/")[0] for image in facts["images"]}),
+    }
+    weights = {key: value.cpu() for key, value in network.state_dict().items()}
+    save_checkpoint(
+        output,
+        weights,
+        {
+            "name": name,
+            "widths": list(settings.widths),
+            "classes": list(settings.classes),
+            "mpp": settings.mpp,
+            "halo_px": _halo_px(network),
+            "post_processing": fixed,
+            "about": about,
+        },
+    )
+    with published(output.with_suffix(".md")) as aside:
+        aside.write_text(_card(name, network, fixed, about, file_checksum(output)), "utf-8")
+    log.info("%s: %s", name, about["validation"])
+
+
+def _card(
+    name: str, network: UNet, fixed: PostProcessing, about: dict[str, Any], checksum: str
+) -> str:
+    parameters = sum(p.numel() for p in network.parameters())
+    lines = [
+        f"# {name}",
+        "",
+        f"U-Net of widths {', '.join(map(str, network.widths))}: {parameters / 1e6:.2f} million"
+        f" parameters, receptive radius {network.receptive_radius_px} px."
+        f" Checksum `{checksum}`.",
+        "",
+        f"Licence: {about['licence']}. Trained {about['date']} with nucwsi {about['nucwsi']} on"
+        f" {', '.join(about['images'])}.",
+        "",
+        "| on validation images | |",
+        "|---|---|",
+        *(f"| {key} | {value} |" for key, value in about["validation"].items()),
+        "",
+        f"Temperature {about['temperature']:.3g}. Post-processing: `{json.dumps(asdict(fixed))}`.",
+        "",
+        f"Settings: `{json.dumps(about['settings'])}`.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,186 @@
+"""What is chosen on validation images after training: temperature and post-processing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.calibration import best_temperature, tempered
+from nucwsi.metrics import panoptic
+from nucwsi.models.checkpoint import PostProcessing
+from nucwsi.models.predict import Quantised
+from nucwsi.models.training.data import Sample
+from nucwsi.steps.pictures import constants, found
+
+#: Values that are tried, one constant after the other.
+_TRIED: dict[str, tuple[Any, ...]] = {
+    "edge_slope": (0.02, 0.04, 0.06, 0.08, 0.11, 0.15, 0.2),
+    "np_threshold": (0.35, 0.4, 0.45, 0.5, 0.55, 0.6),
+    "min_marker_um2": (0.5, 1.0, 2.0, 4.0),
+}
+_TRIED_AREAS_UM2 = (2.0, 4.0, 6.0, 8.0, 11.0, 14.0, 18.0)
+
+
+def first_constants(classes: tuple[str, ...]) -> PostProcessing:
+    """Return the constants that the search begins with, and that training is watched with.
+
+    Parameters
+    ----------
+    classes : tuple of str
+
+    Returns
+    -------
+    PostProcessing
+        In µm, so that they fit any mpp.
+    """
+    return PostProcessing(0.5, 0.08, 2.0, dict.fromkeys(classes, 6.0))
+
+
+def panoptic_by_source(
+    samples: list[Sample], maps: list[Quantised], fixed: PostProcessing, mpp: float
+) -> dict[str, float]:
+    """Score the nuclei that the maps of images give.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        Those without outlines are left out.
+    maps : list of Quantised
+        Of each sample.
+    fixed : PostProcessing
+    mpp : float
+        µm per pixel of the maps.
+
+    Returns
+    -------
+    dict
+        Data set -> mean panoptic quality of its images, at their own resolution.
+    """
+    scores: dict[str, list[float]] = {}
+    classes = tuple(fixed.min_area_um2)
+    for sample, seen in zip(samples, maps, strict=True):
+        if sample.outlined:
+            labels = found(seen, constants(fixed, classes, mpp), sample).labels
+            score = panoptic(sample.instances, labels).pq
+            scores.setdefault(sample.name.split("/")[0], []).append(score)
+    return {source: float(np.nanmean(values)) for source, values in scores.items()}
+
+
+def tuned(
+    samples: list[Sample], maps: list[Quantised], classes: tuple[str, ...], mpp: float
+) -> PostProcessing:
+    """Search the constants of post-processing, one after the other, twice around.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        For validation.
+    maps : list of Quantised
+        Of each sample.
+    classes : tuple of str
+    mpp : float
+        µm per pixel of the maps.
+
+    Returns
+    -------
+    PostProcessing
+        That with the best mean panoptic quality over data sets; the first values where no sample
+        has outlines.
+    """
+    best = first_constants(classes)
+    if not any(sample.outlined for sample in samples):
+        return best
+
+    def _quality(candidate: PostProcessing) -> float:
+        scores = panoptic_by_source(samples, maps, candidate, mpp)
+        return float(np.mean(list(scores.values())))
+
+    for _ in range(2):
+        for name, values in _TRIED.items():
+            candidates = [replace(best, **{name: value}) for value in values]
+            best = max(candidates, key=_quality)
+        candidates = [
+            replace(best, min_area_um2=dict.fromkeys(classes, v)) for v in _TRIED_AREAS_UM2
+        ]
+        best = max(candidates, key=_quality)
+    return best
+
+
+class _Typed(NamedTuple):
+    """Pixels of nuclei whose class is known.
+
+    Attributes
+    ----------
+    pixels : (N, C) ndarray of float64
+        Class probabilities.
+    nucleus : (N,) ndarray of int
+        Which nucleus each belongs to, from 0.
+    truth : (K,) ndarray of int
+        Class of each nucleus.
+    """
+
+    pixels: NDArray[np.float64]
+    nucleus: NDArray[np.integer]
+    truth: NDArray[np.integer]
+
+
+def _typed(samples: Iterable[Sample], maps: Iterable[Quantised]) -> _Typed:
+    pixels, owners, truths, total = [], [], [], 0
+    for sample, seen in zip(samples, maps, strict=True):
+        rows, columns = (
+            np.minimum(((np.arange(size) + 0.5) * sample.scale).astype(int), side - 1)
+            for size, side in zip(seen.np_map.shape, sample.owner.shape, strict=True)
+        )
+        at = np.ix_(rows, columns)
+        # A label that allows several classes tells nothing of how sure to be.
+        known = np.isin(sample.class_set[at], 1 << np.arange(8))
+        nuclei, first, owner = np.unique(
+            sample.owner[at][known], return_index=True, return_inverse=True
+        )
+        pixels.append(seen.tp_map[:, known].T / 255)
+        owners.append(owner + total)
+        truths.append(np.log2(sample.class_set[at][known][first]).astype(int))
+        total += len(nuclei)
+    return _Typed(np.concatenate(pixels), np.concatenate(owners), np.concatenate(truths))
+
+
+def temperature(samples: list[Sample], maps: list[Quantised]) -> float:
+    """Find by what the class logits are to be divided.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        For validation.
+    maps : list of Quantised
+        Of each sample.
+
+    Returns
+    -------
+    float
+    """
+    return best_temperature(*_typed(samples, maps))
+
+
+def class_accuracy(samples: list[Sample], maps: list[Quantised]) -> float:
+    """Return the mean over classes of the share of true nuclei that are called by their class.
+
+    Parameters
+    ----------
+    samples : list of Sample
+    maps : list of Quantised
+        Of each sample.
+
+    Returns
+    -------
+    float
+        0 where no class is known.
+    """
+    pixels, nucleus, truth = _typed(samples, maps)
+    if not len(truth):
+        return 0.0
+    called = tempered(pixels, nucleus, len(truth), 1.0).argmax(axis=1)
+    return float(np.mean([(called[truth == c] == c).mean() for c in np.unique(truth)]))

@@ -1,0 +1,329 @@
+"""Training: targets that turn with the picture, crops without a seam, runs that repeat."""
+
+import csv
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layouts import write_csv
+from PIL import Image
+
+from nucwsi.calibration import best_temperature, reliability, tempered
+from nucwsi.cli import main
+from nucwsi.config import TrainSettings
+from nucwsi.errors import ConfigError
+from nucwsi.grid import Window
+from nucwsi.metrics import panoptic
+from nucwsi.models.checkpoint import load_network, read_card
+from nucwsi.models.predict import Quantised
+from nucwsi.models.training.augment import crop, sampled, whole
+from nucwsi.models.training.data import Sample
+from nucwsi.models.training.loop import class_weights, sample_weights, taught, train
+from nucwsi.models.training.losses import gradient, hv_loss, np_loss, teacher_loss, tp_loss
+from nucwsi.models.unet import Maps
+from nucwsi.models.views import VIEWS, apply_view, turn_vectors
+from nucwsi.phantom import CLASSES, Phantom
+from nucwsi.steps.pictures import constants, found
+from nucwsi.steps.tuning import first_constants
+from nucwsi.targets import hv_targets, published_hv_targets
+
+TINY = TrainSettings(
+    widths=(4, 6), steps=6, warmup_steps=2, batch_size=2, crop_px=64, validate_every=2, seed=3
+)
+
+
+def discs(side=96, seed=0):
+    """Draw nuclei, some of them cut by the edge."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((side, side), np.int32)
+    rows, columns = np.mgrid[:side, :side] + 0.5
+    for number in range(1, 40):
+        row, column = rng.uniform(0, side, 2)
+        tall, wide = rng.uniform(2.5, 6, 2)
+        inside = ((rows - row) / tall) ** 2 + ((columns - column) / wide) ** 2 < 1
+        labels[inside & (labels == 0)] = number
+    return labels
+
+
+def sample(seed=0, outlined=True, scale=1.0, side=96):
+    labels = discs(side, seed)
+    ids = np.unique(labels[labels > 0])
+    bits = (1 << (ids % 4)).astype(np.uint8)
+    bits[ids % 7 == 0] = 0b110
+    lookup = np.zeros(labels.max() + 1, np.uint8)
+    lookup[ids] = bits
+    image = np.where(labels[..., None] > 0, (90, 60, 140), (235, 190, 215)).astype(np.uint8)
+    middles = np.array([np.argwhere(labels == number).mean(0) for number in ids]) + 0.5
+    instances = labels if outlined else np.zeros_like(labels)
+    return Sample(
+        f"set/{seed}",
+        image,
+        scale,
+        outlined,
+        instances,
+        hv_targets(instances),
+        lookup[labels],
+        labels,
+        middles,
+        bits,
+    )
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_targets_turn_with_the_picture(view, seed):
+    labels = torch.from_numpy(discs(48, seed))
+    turned = hv_targets(np.ascontiguousarray(apply_view(labels, view).numpy()))
+    target = turn_vectors(torch.from_numpy(hv_targets(labels.numpy())), view)
+    np.testing.assert_allclose(turned, apply_view(target, view).numpy(), atol=1e-5)
+
+
+def test_every_nucleus_has_a_target_and_the_published_ones_forget_some():
+    labels = discs()
+    inside = labels > 0
+    ours, published = np.abs(hv_targets(labels)).max(0), np.abs(published_hv_targets(labels)).max(0)
+    for number in np.unique(labels[inside]):
+        if (labels == number).sum() >= 8:
+            assert ours[labels == number].max() == pytest.approx(1, abs=1e-6)
+    early = np.unique(labels[:2][labels[:2] > 0])
+    assert len(early)
+    assert published[np.isin(labels, early)].max() == 0
+    middle = np.abs(published_hv_targets(labels) - hv_targets(labels))[:, inside].mean()
+    assert 0.03 < middle < 0.4
+
+
+def test_a_crop_sees_what_the_pipeline_averages():
+    """Through pixels twice as large the picture is the mean, and the cover the share of nuclei."""
+    one = sample(scale=2.0)
+    edges = np.arange(49.0) * 2
+    image, labels = sampled(one, edges, edges)
+    blocks = one.image.reshape(48, 2, 48, 2, 3).mean((1, 3)) / 255
+    np.testing.assert_allclose(image, blocks, atol=0.003)
+    cover = (one.instances > 0).reshape(48, 2, 48, 2).mean((1, 3))
+    np.testing.assert_allclose(labels.cover, cover, atol=0.003)
+    np.testing.assert_array_equal(labels.hv_map, one.hv_map[:, 1::2, 1::2])
+    assert labels.outlined.all()
+
+
+def test_beyond_the_image_nothing_is_known():
+    one = sample(side=40)
+    batch = crop(one, TINY.model_copy(update={"zoom": 1.0}), np.random.default_rng(0))
+    known = batch.outlined[0].numpy()
+    assert 0.25 < known.mean() < 0.55, "40 of 64 pixels each way"
+    assert (batch.class_set[0].numpy()[~known] == 0).all()
+    points = crop(sample(outlined=False), TINY, np.random.default_rng(0))
+    assert not points.outlined.any()
+    assert points.class_set.any()
+
+
+def test_without_tricks_a_crop_is_a_piece_of_the_image():
+    plain = TINY.model_copy(
+        update={"zoom": 1.0, "stretch": 1.0, "warp": 0.0, "views": False, "degrade": 0.0}
+    )
+    plain = plain.model_copy(update={"colour": 0.0})
+    one = sample()
+    picture = crop(one, plain, np.random.default_rng(1)).cover[0].numpy()
+    full = whole(one, 1).cover[0].numpy()
+    found = [
+        (row, column)
+        for row, column in itertools.product(range(33), range(33))
+        if np.abs(full[row : row + 64, column : column + 64] - picture).mean() < 0.05
+    ]
+    assert found
+
+
+def test_losses_are_least_at_the_truth_and_blind_where_nothing_is_known():
+    batch = whole(sample(), 2)
+    known = batch.outlined.float()
+    good = torch.logit(batch.cover[:, None].clamp(1e-4, 1 - 1e-4))
+    assert np_loss(good, batch.cover, known) < 0.02 < np_loss(-good, batch.cover, known)
+    inside = batch.inside.float()
+    assert hv_loss(batch.hv_map, batch.hv_map, inside, 1 - inside, TINY) == 0
+    assert hv_loss(-batch.hv_map, batch.hv_map, inside, 1 - inside, TINY) > 1
+    assert np_loss(good, 1 - batch.cover, 0 * known) < 1e-3
+    logits = torch.zeros(1, 4, *batch.cover.shape[1:])
+    assert tp_loss(logits, 0 * batch.class_set, torch.ones(4), 2.0) == 0
+    allowed = torch.stack([(batch.class_set >> c) & 1 for c in range(4)], 1).float()
+    # Any class of the set will do.
+    sure = tp_loss(20 * allowed, batch.class_set, torch.ones(4), 2.0)
+    assert sure < 1e-3 < tp_loss(20 * (1 - allowed), batch.class_set, torch.ones(4), 2.0)
+
+
+def test_a_student_that_says_the_same_loses_nothing_more():
+    batch = whole(sample(), 2)
+    teacher = Maps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, 96, 96), 0.25))
+    same = Maps(
+        torch.logit(teacher.np_map.clamp(1e-4, 1 - 1e-4)),
+        torch.atanh(teacher.hv_map.clamp(-0.999, 0.999)),
+        torch.zeros(1, 4, 96, 96),
+    )
+    other = Maps(same.np_map + 1, -same.hv_map, same.tp_map + torch.arange(4.0).view(1, 4, 1, 1))
+    assert teacher_loss(same, teacher, TINY) < teacher_loss(other, teacher, TINY) - 1
+
+
+def test_the_gradient_is_taken_along_the_axis_of_its_map():
+    ramp = torch.arange(16.0) / 8
+    hv_map = torch.stack([ramp.expand(16, 16), ramp[:, None].expand(16, 16)])[None]
+    inner = np.s_[..., 4:-4, 4:-4]
+    np.testing.assert_allclose(gradient(hv_map)[inner], 1 / 8, atol=1e-6)
+    np.testing.assert_allclose(gradient(hv_map, swapped=True)[inner], 0, atol=1e-6)
+
+
+def test_rare_classes_weigh_more_and_are_shown_more_often():
+    samples = [sample(seed) for seed in range(4)]
+    rare = replace(samples[0], class_set=np.where(samples[0].class_set > 0, 8, 0).astype(np.uint8))
+    common = [replace(s, class_set=np.minimum(s.class_set, 1)) for s in samples[1:]]
+    weights = class_weights([rare, *common], 4)
+    assert weights[3] > weights[0]
+    chances = sample_weights([rare, *common], weights)
+    assert chances.sum() == pytest.approx(1)
+    assert chances[0] > chances[1:].max()
+    single = taught(samples, TINY.model_copy(update={"label_sets": False}))
+    assert set(np.unique(single[0].class_set)) <= {0, 1, 2, 4, 8}
+    assert 0b110 in samples[0].class_set
+
+
+def run(folder, how=TINY, **more):
+    samples = [sample(seed) for seed in range(3)]
+    return train(samples, how, folder, torch.device("cpu"), lambda _: {"score": 0.0}, **more)
+
+
+def weights_of(network):
+    return torch.cat([value.float().ravel() for value in network.state_dict().values()])
+
+
+def test_one_seed_gives_one_network_also_after_a_kill(tmp_path):
+    whole_run = weights_of(run(tmp_path / "a"))
+    assert torch.equal(whole_run, weights_of(run(tmp_path / "b")))
+
+    class KilledError(Exception):
+        pass
+
+    done = itertools.count(1)
+
+    def killer(_):
+        if next(done) == 5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(tmp_path / "c", advance=killer)
+    assert torch.equal(whole_run, weights_of(run(tmp_path / "c")))
+    with (tmp_path / "c" / "curves.csv").open() as stream:
+        assert [row["step"] for row in csv.DictReader(stream)] == ["2", "4", "6"]
+    with pytest.raises(ConfigError, match="belongs to other settings"):
+        run(tmp_path / "c", TINY.model_copy(update={"seed": 9}))
+    other = run(tmp_path / "d", TINY.model_copy(update={"seed": 9}))
+    assert not torch.equal(whole_run, weights_of(other))
+
+
+def test_the_best_on_validation_is_kept(tmp_path):
+    samples = [sample(seed) for seed in range(3)]
+    scores = iter([1.0, 5.0, 2.0])
+    seen = []
+
+    def validate(network):
+        seen.append(weights_of(network).clone())
+        return {"score": next(scores)}
+
+    best = train(samples, TINY, tmp_path, torch.device("cpu"), validate)
+    assert torch.equal(weights_of(best), seen[1])
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_images(tmp_path):
+    wild = TINY.model_copy(update={"learning_rate": 1e30, "warmup_steps": 0})
+    with pytest.raises(ConfigError, match=r"the loss at step \d is nan, on crops of set/"):
+        run(tmp_path, wild)
+
+
+def test_a_start_of_another_shape_is_refused(tmp_path):
+    first = run(tmp_path / "a")
+    assert run(tmp_path / "b", start=first) is not None
+    with pytest.raises(ConfigError, match="`start` is a network of another shape"):
+        run(tmp_path / "c", TINY.model_copy(update={"widths": (4, 8)}), start=first)
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """A folder of phantom pictures in our own form."""
+    folder = tmp_path / "data"
+    (folder / "phantom").mkdir(parents=True)
+    rows = [("dataset", "name", "split", "mpp", "patient")]
+    phantom = Phantom((400, 900), 0.5, seed=2)
+    for number, split in enumerate(("train", "train", "val", "test")):
+        window = Window(100, 150 + 110 * number, 128, 100)
+        instances, nuclei = phantom.labels(window)
+        ids = np.unique(instances[instances > 0])
+        codes = [CLASSES.index(nuclei[index - 1].class_name) + 1 for index in ids]
+        stem = folder / "phantom" / f"p{number}"
+        Image.fromarray(phantom.paint(window)).save(stem.with_suffix(".png"))
+        np.savez(stem.with_suffix(".npz"), instances=instances, ids=ids, classes=codes)
+        rows.append(("phantom", stem.name, split, 0.5, f"patient {number}"))
+    write_csv(folder / "manifest.csv", *rows)
+    names = [("phantom", code, name) for code, name in enumerate(CLASSES, start=1)]
+    write_csv(folder / "labels.csv", ("dataset", "code", "name"), *names)
+    return folder
+
+
+def invoke(*words):
+    return CliRunner().invoke(main, list(map(str, words)), catch_exceptions=False)
+
+
+def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
+    member = tmp_path / "tiny.safetensors"
+    tiny = ["--widths", "4,6", "--steps", 4, "--crop-px", 64, "--validate-every", 2]
+    ran = invoke("train", labelled, "-o", member, *tiny, "--batch-size", 2)
+    assert ran.exit_code == 0, ran.output
+    card = read_card(str(member))
+    assert (card.name, card.widths, card.classes) == ("tiny", (4, 6), CLASSES)
+    assert card.about["settings"]["steps"] == 4
+    assert "PQ phantom" in card.about["validation"]
+    load_network(card)
+    assert "# tiny" in member.with_suffix(".md").read_text()
+    assert member.with_suffix(".curves.csv").read_text().count("\n") == 3
+    assert not list(tmp_path.glob(".*")), "the work folder is gone"
+
+    scores = tmp_path / "scores"
+    ran = invoke(
+        "evaluate", labelled, "-o", scores, "--member", member, "--split", "test", "--views", 2
+    )
+    assert ran.exit_code == 0, ran.output
+    with (scores / "summary.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["dataset"] == "phantom"
+    assert 0 <= float(row["dice"]) <= 1
+    assert (scores / "summary.md").read_text().startswith("| dataset | images |")
+    assert len(list((scores / "pictures").glob("phantom.*.png"))) == 3
+
+
+def test_perfect_maps_score_nearly_one():
+    """What post-processing alone costs, chains of touching nuclei included."""
+    instances, _ = Phantom((600, 800), 0.5, seed=4).labels()
+    one = replace(sample(), instances=instances, hv_map=hv_targets(instances))
+    maps = Quantised(
+        np.where(instances > 0, 255, 0).astype(np.uint8),
+        (one.hv_map * 127).round().astype(np.int8),
+        np.full((4, 600, 800), 64, np.uint8),
+    )
+    fixed = constants(first_constants(CLASSES), CLASSES, 0.5)._replace(min_area_px=np.ones(4, int))
+    assert panoptic(instances, found(maps, fixed, one).labels).pq > 0.98
+
+
+def test_temperature_undoes_overconfidence():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (4000, 3))
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    truth = np.array([rng.choice(3, p=p) for p in shares])
+    loud = np.exp(2 * logits) / np.exp(2 * logits).sum(1, keepdims=True)
+    nucleus = np.arange(4000)
+    assert best_temperature(loud, nucleus, truth) == pytest.approx(2, rel=0.1)
+    assert best_temperature(loud[:0], nucleus[:0], truth[:0]) == 1
+    calm = tempered(loud, nucleus, 4000, 2.0)
+    np.testing.assert_allclose(calm, shares, atol=1e-9)
+    assert reliability(calm, truth).error < 0.03 < reliability(loud, truth).error
+    assert reliability(calm, truth).nuclei.sum() == 4000
