@@ -8,8 +8,8 @@ from stores import CLASSES, cells_of, write_member, write_tiles
 from nucwsi.config import PredictSettings
 from nucwsi.errors import CheckpointError, ConfigError, StoreError
 from nucwsi.io import store as store_module
-from nucwsi.io.maps import open_maps
 from nucwsi.io.canvas import opened
+from nucwsi.io.maps import open_maps
 from nucwsi.models.predict import Ensemble
 from nucwsi.steps import predict as step
 from nucwsi.steps.predict import predict

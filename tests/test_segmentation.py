@@ -254,6 +254,8 @@ def test_simplifying_stays_valid_and_near():
     assert shapely.is_valid(simple).all()
     assert (shapely.hausdorff_distance(outlines, simple) <= 0.75 + 1e-9).all()
     assert simplified(outlines, 0) is outlines
+    coarse = simplified(outlines, 6)
+    assert (shapely.is_valid(coarse) & ~shapely.is_empty(coarse)).all()
 
 
 def test_moving_to_level_0():

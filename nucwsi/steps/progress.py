@@ -8,15 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
 log = logging.getLogger(__name__)
 
 #: Seconds between two lines of a log.
@@ -43,6 +34,15 @@ def progress(verb: str, total: int, unit: str) -> Iterator[Callable[[int], None]
     """
     started = time.monotonic()
     if sys.stderr.isatty():
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         speed = TextColumn("{task.fields[rate]:.2f} " + unit + "/s")
         columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
         with Progress(*columns, speed, TimeRemainingColumn()) as bar:
