@@ -5,23 +5,23 @@
 #   make check              format, lint, types, import contracts, docstrings, workflow
 #   make bench              the speed figures of docs/performance.md
 #
-#   GPU=1 make demo         with PyPI's CUDA build of torch
+#   GPU=1 make clean demo   with the CUDA build of torch; CORES=4 leaves the other cores alone
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
-BIN := $(abspath $(VENV))/bin
+BIN := $(VENV)/bin
 CORES ?= all
 SLIDE ?=
-PIP := $(BIN)/pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CONSTRAINTS := envs/constraints.txt
 TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 
 .PHONY: demo test check bench clean
 
+# make hands SLIDE to the shell by the environment, where blanks and quotes in a path do no harm.
 demo: $(VENV)/demo.stamp
-	$(BIN)/snakemake --cores $(CORES) --quiet rules \
-	    $(if $(SLIDE),--config slides='$(SLIDE)')
+	@$(BIN)/snakemake --cores $(CORES) --logger rich $${SLIDE:+--config "slides=$$SLIDE"}
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
@@ -41,19 +41,23 @@ bench: $(VENV)/dev.stamp
 clean:
 	rm -rf $(VENV) .venv results demo .snakemake
 
-# The CPU build of torch spares gigabytes of CUDA; without that index any build will do.
+# The CPU build of torch spares gigabytes of CUDA; it lies on an index of its own. Where pip has
+# been told to look elsewhere, or that index cannot be reached, any build will do.
 $(VENV)/torch.stamp: $(CONSTRAINTS)
-	$(PYTHON) -m venv $(VENV)
-	@if [ -z "$(GPU)" ] && $(PYTHON) -c "import urllib.request as u; \
-	    u.urlopen('$(CPU_WHEELS)/torch/', timeout=3)" 2>/dev/null; \
-	then $(PIP) install --index-url $(CPU_WHEELS) '$(TORCH)' || true; fi
-	$(PIP) install -c $(CONSTRAINTS) '$(TORCH)'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
+	    "nucwsi needs Python 3.11 or newer; name one: make demo PYTHON=/path/to/python")'
+	@echo "Installing nucwsi into $(VENV): some minutes, once"
+	@$(PYTHON) -m venv $(VENV)
+	@if [ -z "$(GPU)" ] && ! $(PIP) config list | grep -qE 'index-url|find-links'; then \
+	    $(PIP) install --no-deps --retries 2 --index-url $(CPU_WHEELS) '$(TORCH)' 2> /dev/null \
+	    || echo "$(CPU_WHEELS) gives no torch; taking that of pip's default index"; fi
+	@$(PIP) install -c $(CONSTRAINTS) '$(TORCH)'
 	@touch $@
 
 $(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(PIP) install -c $(CONSTRAINTS) -e '.[workflow]'
+	@$(PIP) install -c $(CONSTRAINTS) -e '.[workflow]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(PIP) install -c $(CONSTRAINTS) -e '.[dev]'
+	@$(PIP) install -c $(CONSTRAINTS) -e '.[dev]'
 	@touch $@

@@ -156,6 +156,62 @@ def find_own_commands() -> None:
         os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
 
 
+def farewell(config: Config, slides: dict[str, SlideEntry]) -> str:
+    """Say where the results are and what to do with them.
+
+    Parameters
+    ----------
+    config : Config
+    slides : dict
+        Name -> entry.
+
+    Returns
+    -------
+    str
+        Whole lines; none if the run made only a part of the results.
+    """
+    output = Path(config.output)
+    if not (output / "composition.csv").exists():
+        return ""
+    if len(slides) == 1:
+        name, entry = next(iter(slides.items()))
+        count, opened = "1 slide", str(entry.path)
+    else:
+        name, count, opened = "<slide>", f"{len(slides)} slides", "the slide"
+    hints = {
+        output / "composition.csv": "a row for each slide and region: statistics",
+        output / name / "nuclei.parquet": "a row for each nucleus: Python, R, QGIS",
+        output / name / f"{name}.regions.geojson": "regions and their composition: QuPath",
+        output / name / f"{name}.nuclei.qupath.zip": f"open {opened} in QuPath, drag this onto it",
+    }
+    width = max(len(str(path)) for path in hints)
+    lines = [f"  {path!s:{width}}   {hint}" for path, hint in hints.items()]
+    return "\n".join([f"Done: {count}. Results:", *lines, ""])
+
+
+def complaints(config: Config, slides: dict[str, SlideEntry]) -> str:
+    """Repeat the last line of every log that ends in an error.
+
+    Parameters
+    ----------
+    config : Config
+    slides : dict
+        Name -> entry.
+
+    Returns
+    -------
+    str
+        A whole line for each, with the log's name.
+    """
+    found = []
+    for name in slides:
+        for log in sorted((Path(config.output) / "logs" / name).glob("*.log")):
+            last = log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2]
+            if last.startswith("nucwsi "):
+                found.append(f"{last}  [{log}]\n")
+    return "".join(found)
+
+
 def schema() -> str:
     """Return the JSON schema of ``config/config.yaml``."""
     return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -41,10 +41,11 @@ def tiny_member(tmp_path_factory):
 def snakemake(tmp_path):
     """Run Snakemake in a folder of its own, as from a shell without the environment's PATH."""
 
-    def run(*words, snakefile="Snakefile", check=True, **settings):
+    def run(*words, snakefile="Snakefile", check=True, cores=2, **settings):
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / snakefile)),
-            *("--directory", str(tmp_path), "--cores", "2", "--nocolor"),
+            *("--directory", str(tmp_path), "--nocolor"),
+            *(("--cores", str(cores)) if cores else ()),
             *map(str, words),
         ]
         if settings:

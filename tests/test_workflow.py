@@ -29,7 +29,7 @@ ONE_SLIDE = {
 
 @pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
 def test_a_fresh_clone_plans_the_demo(snakemake, snakefile):
-    assert jobs(snakemake("-n", snakefile=snakefile)) == {**ONE_SLIDE, "demo": 1}
+    assert jobs(snakemake("-n", snakefile=snakefile)) == {**ONE_SLIDE, "phantom": 1}
 
 
 def test_a_slide_named_on_the_command_line(snakemake, small_slide):

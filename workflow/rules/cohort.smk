@@ -1,11 +1,11 @@
-rule demo:
+rule phantom:
     output:
         slide=nuc.DEMO_SLIDE,
         truth=nuc.DEMO_SLIDE.with_name(f"{nuc.DEMO_SLIDE.stem}.truth.geojson"),
     log:
-        OUTPUT / "logs" / "demo.log",
+        OUTPUT / "logs" / "phantom.log",
     benchmark:
-        OUTPUT / "benchmarks" / "demo.tsv"
+        OUTPUT / "benchmarks" / "phantom.tsv"
     conda:
         "../../envs/nucwsi-cpu.yaml"
     shell:
