@@ -55,6 +55,11 @@ def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):
         ("slide\tpath\nA\tgone.svs\n", "gone.svs is no file"),
         ("slide\tpath\tregions\nA\ta.svs\tgone.geojson\n", "gone.geojson is no file"),
         ("slide\tpath\tmpp\nA\ta.svs\t0,25\n", "mpp '0,25' is no number"),
+        ("slide\tpath\tmpp\nA\ta.svs\t0\n", "mpp '0' is no µm per pixel of a slide"),
+        ("slide\tpath\tmpp\nA\ta.svs\tnan\n", "mpp 'nan' is no µm per pixel"),
+        ("slide\tpath\tmpp\nA\ta.svs\t352.78\n", "expected 0.05 to 5; write for example"),
+        ("slide\tpath\tmpp\nA\n", "slide 1: slide 'A' has no path"),
+        ("slide\tpath\nA\ta.svs\t0.25\n", "slide 1: has more cells than the table has columns"),
     ],
 )
 def test_a_wrong_sheet_is_refused(sheet, text, message):
@@ -80,5 +85,8 @@ def test_a_missing_or_binary_sheet(sheet, tmp_path):
     with pytest.raises(ConfigError, match="does not exist; name your slide sheet"):
         read_sheet(tmp_path / "none.tsv")
     (tmp_path / "binary.tsv").write_bytes(b"\xff\xfe\x00\x81slide")
+    (tmp_path / "long.tsv").write_text("slide\tpath\n" + "a" * 200_000 + "\tb\n")
+    with pytest.raises(ConfigError, match="cannot be read: field larger than"):
+        read_sheet(tmp_path / "long.tsv")
     with pytest.raises(ConfigError, match="is no text"):
         read_sheet(tmp_path / "binary.tsv")

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 #: Fixed time of every zip entry, so that the same content gives the same bytes.
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 
-_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+#: What goes wrong with the place where a file is to be, not with what is in it.
+_UNWRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+}
 
 
 def fingerprint(facts: dict[str, Any]) -> str:

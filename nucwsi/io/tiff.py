@@ -111,7 +111,7 @@ def _levels(file: Any, path: Path) -> list[Any]:
     """Return the levels of the largest image, the full one first."""
     images = [series for series in file.series if min(series.shape, default=0) > 0]
     if not images:
-        raise SlideError(f"{path}: holds no image; copy it anew")
+        raise SlideError(f"{path}: holds no image; is it whole? Copy it anew")
     image = max(images, key=lambda series: series.size)
     levels = list(image.levels)
     # Where levels are missing in between, tifffile takes the rest for other images.

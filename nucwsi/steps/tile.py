@@ -308,5 +308,5 @@ def _publish(
         tissue_um2 / 1e6,
         len(outlines),
     )
-    write_tissue(tissue_output, outlines, {**facts, "kind": "tissue"})
     pack(canvas.folder, output)
+    write_tissue(tissue_output, outlines, {**facts, "kind": "tissue"})
