@@ -156,6 +156,36 @@ def test_a_planted_error_of_one_pixel_is_noticed(
         assert len(nuclei_of(tmp_path, *scene[1:], 256)) < len(reference)
 
 
+@pytest.fixture
+def bars():
+    """Nuclei too long for a margin that begin on, before and after the first pixel of a core."""
+    np_map, hv_map = np.zeros((512, 512), np.uint8), np.zeros((2, 512, 512), np.int8)
+    for number, first in enumerate((254, 255, 256)):
+        for window in (
+            (slice(first, first + 150), slice(20 + 30 * number, 28 + 30 * number)),
+            (slice(20 + 30 * number, 28 + 30 * number), slice(first, first + 150)),
+        ):
+            np_map[window] = 255
+    tp_map = np.full((4, 512, 512), 64, np.uint8)
+    return (np_map, hv_map, tp_map), cells_of(np.ones((512, 512), bool))
+
+
+def test_long_nuclei_belong_to_the_core_of_their_first_pixel(tmp_path, bars, monkeypatch):
+    found = nuclei_of(tmp_path / "a", *bars, 256)
+    assert len(found) == 6
+    assert_same(found, nuclei_of(tmp_path / "b", *bars, 512))
+    for shift in ((1, 0), (0, 1)):
+        monkeypatch.setattr(
+            step,
+            "_owner",
+            lambda grid, row, column, shift=shift: (
+                (row + shift[0]) // grid.core_px,
+                (column + shift[1]) // grid.core_px,
+            ),
+        )
+        assert len(nuclei_of(tmp_path / f"{shift}", *bars, 256)) < 6, "a planted error is noticed"
+
+
 def test_empty_maps_give_an_empty_table(tmp_path):
     shape = (300, 400)
     maps = (
