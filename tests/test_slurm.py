@@ -16,6 +16,7 @@ from nucwsi.io.phantom import write_phantom
 from nucwsi.phantom import Phantom
 
 PROFILE = Path(__file__).resolve().parent.parent / "workflow" / "profiles" / "slurm"
+CONFIGURATION = [Path("/etc/slurm") / f"{name}.conf" for name in ("slurm", "gres", "cgroup")]
 
 
 def said(*words):
@@ -34,8 +35,8 @@ def slurm(shared, tmp_path_factory):
         pytest.skip("no snakemake-executor-plugin-slurm")
     if os.geteuid() != 0:
         pytest.skip("only root can start a SLURM")
-    if said("sinfo", "--noheader"):
-        pytest.skip("this machine has a SLURM of its own, which stays as it is")
+    if any(path.exists() for path in CONFIGURATION):
+        pytest.skip(f"{CONFIGURATION[0].parent} is configured: that SLURM stays as it is")
     folder = tmp_path_factory.mktemp("slurm")
     started = subprocess.run(
         ["bash", str(script), "start", str(folder), "2"],
@@ -48,6 +49,9 @@ def slurm(shared, tmp_path_factory):
         yield
     finally:
         subprocess.run(["bash", str(script), "stop", str(folder)], check=True)
+        # With these and no daemon, Snakemake's plugin waits for seconds whenever it is loaded.
+        for path in CONFIGURATION:
+            path.unlink(missing_ok=True)
 
 
 class Canceller(threading.Thread):

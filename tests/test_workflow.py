@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import shutil
+from itertools import pairwise
 
 import geopandas
 import pytest
@@ -63,9 +65,7 @@ def finished(snakemake, small_slide, tiny_member):
     """A finished run with a random network, and a function that plans it again."""
     settings = {"slides": small_slide, "members": f"[{tiny_member}]"}
     # A random network finds nuclei everywhere or nowhere: take what it calls likely.
-    first = snakemake(**settings, segment="{np_threshold: 0.45, min_area_um2: 1}")
-    # What keeps two jobs off one GPU; `workflow.global_resources` is no documented interface.
-    assert re.search(r"Provided resources: gpu=(1|Resource\(\"gpu\", 1\))\n", first.text)
+    snakemake(**settings, segment="{np_threshold: 0.45, min_area_um2: 1}")
 
     def again(*words, **changed):
         every = {**settings, "segment": "{np_threshold: 0.45, min_area_um2: 1}", **changed}
@@ -113,6 +113,24 @@ def test_a_run_from_slide_to_results(finished):
     assert finished(predict="{views: 4}")["predict"] == 1
 
 
+def test_two_slides_do_not_meet_on_the_gpu(snakemake, small_slide, tiny_member):
+    """One at a time without a flag, though there are cores for two."""
+    slides = snakemake.folder / "slides"
+    slides.mkdir()
+    for name in "ab":
+        shutil.copy(small_slide, slides / f"{name}.tiff")
+    maps = [f"results/{name}/maps/1-of-1.zarr.zip" for name in "ab"]
+    alone = ("--set-threads", "tile=1", "predict=1")
+    snakemake(*maps, *alone, cores=4, slides=slides, members=f"[{tiny_member}]")
+    records = [
+        json.loads(path.read_text())
+        for path in (snakemake.folder / ".snakemake" / "metadata").iterdir()
+    ]
+    spans = sorted((r["starttime"], r["endtime"]) for r in records if r["rule"] == "predict")
+    assert len(spans) == 2
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans)), spans
+
+
 def test_a_failing_slide_leaves_nothing_half_made(snakemake, tmp_path):
     bad = tmp_path / "bad.svs"
     bad.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
@@ -122,3 +140,4 @@ def test_a_failing_slide_leaves_nothing_half_made(snakemake, tmp_path):
     assert "run `git lfs pull`" in log
     assert log.count("\n") == 1
     assert not list((tmp_path / "results" / "bad").glob("*"))
+    assert f"{log.rstrip()}  [results/logs/bad/tile.log]\n" in ran.text, "and the user sees it"
