@@ -39,7 +39,7 @@ Resegment: TypeAlias = Callable[[Window], NDArray[np.integer]]
 _MARGIN_PX = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledTile:
     """What a segmenter found in one tile.
 
@@ -68,10 +68,16 @@ class Piece:
         Its bounding box in canvas pixels.
     mask : (height, width) ndarray of bool
         Its pixels in `window`.
+    tile : LabelledTile, optional
+        Which found it; none if it was segmented anew.
+    label : int
+        Its number in the labels of that tile.
     """
 
     window: Window
     mask: NDArray[np.bool_]
+    tile: LabelledTile | None = None
+    label: int = 0
 
     @property
     def first_pixel(self) -> tuple[int, int]:
@@ -139,12 +145,14 @@ def merge(
     return Merged(sorted(settled, key=_FIRST_PIXEL), windows)
 
 
-def _pieces(labels: NDArray[np.integer], window: Window) -> dict[int, Piece]:
+def _pieces(
+    labels: NDArray[np.integer], window: Window, tile: LabelledTile | None = None
+) -> dict[int, Piece]:
     found = {}
     for label, at in enumerate(ndimage.find_objects(labels), start=1):
         if at is not None:
             place = Window(window.row + at[0].start, window.column + at[1].start, *labels[at].shape)
-            found[label] = Piece(place, labels[at] == label)
+            found[label] = Piece(place, labels[at] == label, tile, label)
     return found
 
 
@@ -153,7 +161,7 @@ def _cases(tiles: list[LabelledTile]) -> list[list[tuple[int, Piece]]]:
     nodes: list[tuple[int, Piece]] = []
     number: list[dict[int, int]] = []
     for index, tile in enumerate(tiles):
-        found = _pieces(tile.labels, tile.window)
+        found = _pieces(tile.labels, tile.window, tile)
         number.append({label: len(nodes) + rank for rank, label in enumerate(found)})
         nodes += [(index, piece) for piece in found.values()]
     boxes = _boxes([tile.window for tile in tiles])

@@ -62,6 +62,8 @@ class Nuclei(NamedTuple):
 
     Attributes
     ----------
+    labels : (H, W) ndarray of int32
+        0 is background, k the k-th nucleus.
     first_px : (N,) ndarray of int64
         Flat index of the owner pixel in the window.
     class_code : (N,) ndarray of uint8
@@ -76,6 +78,7 @@ class Nuclei(NamedTuple):
         Nuclei of each class that were too small to keep.
     """
 
+    labels: NDArray[np.int32]
     first_px: NDArray[np.int64]
     class_code: NDArray[np.uint8]
     class_probabilities: NDArray[np.float32]
@@ -134,6 +137,23 @@ def nuclei_of(
     )
     if block is not None:
         instances = _begun_in(instances, block)
+    return measured(maps, instances, constants)
+
+
+def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
+    """Measure instances and trace their outlines; those too small for their class are dropped.
+
+    Parameters
+    ----------
+    maps : Maps
+        Of the window.
+    instances : Instances
+    constants : Constants
+
+    Returns
+    -------
+    Nuclei
+    """
     labels, first_px = instances
     sums = pixel_sums(labels, len(first_px), maps.np_map, maps.tp_map)
     code = sums.class_probabilities.argmax(axis=1).astype(np.uint8)
@@ -148,6 +168,7 @@ def nuclei_of(
         outlines = trace(labels, len(kept))
     simple = simplified(outlines.polygons, constants.simplify_px)
     return Nuclei(
+        labels,
         first_px[kept],
         code[kept],
         sums.class_probabilities[kept],

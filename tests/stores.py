@@ -9,6 +9,7 @@ from nucwsi.grid import Frame, TileGrid
 from nucwsi.io.store import create_array, create_group, pack
 from nucwsi.models.checkpoint import PostProcessing, save_checkpoint
 from nucwsi.models.unet import UNet
+from nucwsi.steps.predict import OVERLAP_PX
 
 CLASSES = ("epithelial", "inflammatory", "spindle", "other")
 CONSTANTS = PostProcessing(0.5, 0.16, 1.0, dict.fromkeys(CLASSES, 5.0))
@@ -59,8 +60,14 @@ def write_tiles(path: Path, rgb, tissue, core_px, halo_px=112):
     return path
 
 
-def write_maps(path: Path, maps, tissue, core_px, part=1, parts=1, constants=CONSTANTS):
-    """Publish np (H, W), hv (2, H, W), tp (C, H, W) as one part of a slide's maps."""
+def write_maps(
+    path: Path, maps, tissue, core_px, part=1, parts=1, constants=CONSTANTS, seen_from=None
+):
+    """Publish np (H, W), hv (2, H, W), tp (C, H, W) as one part of a slide's maps.
+
+    For a network that is not local, `seen_from` gives the same three as seen from the core at
+    (row, column), of the core with `OVERLAP_PX` all around.
+    """
     np_map, hv_map, tp_map = maps
     grid = TileGrid(np_map.shape, core_px)
     facts = {
@@ -69,6 +76,8 @@ def write_maps(path: Path, maps, tissue, core_px, part=1, parts=1, constants=CON
         "classes": list(CLASSES[: len(tp_map)]),
         "members": [{"name": "perfect", "checksum": "1" * 32}],
         "views": 1,
+        "exact": seen_from is None,
+        "overlap_px": 0 if seen_from is None else OVERLAP_PX,
         "part": part,
         "parts": parts,
         "post_processing": {
@@ -86,6 +95,14 @@ def write_maps(path: Path, maps, tissue, core_px, part=1, parts=1, constants=CON
         for at in grid.positions(rows):
             window = (..., *grid.core(*at).slices)
             array[window] = values[window]
+        if seen_from is not None:
+            side = core_px + 2 * OVERLAP_PX
+            whole = (*lead, grid.n_rows * side, grid.n_columns * side)
+            array = create_array(group, f"around_{name}", whole, (*lead, side, side), dtype, 0)
+            for at in grid.positions(rows):
+                row, column = at[0] * side, at[1] * side
+                mine = seen_from(*at)[("np", "hv", "tp").index(name)]
+                array[..., row : row + side, column : column + side] = mine
     pack(folder, path)
     return path
 

@@ -43,6 +43,32 @@ class SlideMaps(CoreReader):
         }
         super().__init__(grid, lambda name, row, column: owner[row].chunk(name, row, column))
 
+    @property
+    def overlap_px(self) -> int:
+        """How far the network's own answer around each core is kept; 0 where all agree."""
+        return int(self.facts.get("overlap_px", 0))
+
+    def around(self, name: str, row: int, column: int) -> NDArray[Any]:
+        """Read one map as the network saw it from one core, with the overlap.
+
+        Parameters
+        ----------
+        name : str
+            ``np``, ``hv`` or ``tp``.
+        row, column : int
+            Position in the grid.
+
+        Returns
+        -------
+        ndarray
+            (..., H, W) of the core grown by `overlap_px`, as far as that lies on the canvas.
+        """
+        core, side = self.grid.core(row, column), self.grid.core_px + 2 * self.overlap_px
+        stored = Window(core.row - self.overlap_px, core.column - self.overlap_px, side, side)
+        inside = stored.intersection(self.grid.canvas) or core
+        block = self._load(f"around_{name}", row, column)
+        return block[(..., *inside.within(stored).slices)]
+
     def tissue(self, window: Window) -> NDArray[np.bool_]:
         """Tell where the network was asked.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -42,6 +42,13 @@ if TYPE_CHECKING:
     import zarr
 
 log = logging.getLogger(__name__)
+
+#: How far around its core each tile's own answer is kept where tiles may disagree. A nucleus of
+#: less than twice this lies whole in at least one of them.
+OVERLAP_PX = 64
+
+#: Smallest core of such tiles: what lies between two overlaps must be higher than any nucleus.
+SMALLEST_CORE_PX = 512
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -91,6 +98,25 @@ def _read(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
     return picture
 
 
+class _Arrays(NamedTuple):
+    """The arrays of the store that is being made."""
+
+    cores: tuple[zarr.Array[Any], ...]
+    around: tuple[zarr.Array[Any], ...]  # a chunk for each core, overlaps and all; or none
+    overlap_px: int
+
+
+def _write_around(arrays: _Arrays, job: _Job, maps: Quantised) -> Quantised:
+    """Keep a tile's answer with its overlap, and return it without."""
+    side = job.window.height + 2 * arrays.overlap_px
+    row, column = (at // job.window.height * side for at in (job.core.row, job.core.column))
+    for array, values in zip(arrays.around, maps, strict=True):
+        array[..., row : row + side, column : column + side] = values
+    inner = slice(arrays.overlap_px, -arrays.overlap_px)
+    kept = (..., inner, inner)
+    return Quantised(maps.np_map[kept], maps.hv_map[kept], maps.tp_map[kept])
+
+
 def _write(arrays: tuple[zarr.Array[Any], ...], job: _Job, maps: Quantised, cell: int) -> None:
     core, inside = job.core, job.window.intersection(job.core)
     if inside is None:
@@ -136,22 +162,37 @@ def _checked(store: Store, cards: tuple[Card, ...]) -> int:
             f"{store.path}: was tiled for a halo of {store.facts['halo_px']} px, but the ensemble"
             f" needs {halo_px}; tile the slide for this ensemble"
         )
+    if not all(card.local for card in cards) and store.facts["core_px"] < SMALLEST_CORE_PX:
+        raise StoreError(
+            f"{store.path}: was tiled with core_px {store.facts['core_px']}, but an ensemble with a"
+            f" member that is not local needs {SMALLEST_CORE_PX} or more; tile the slide anew"
+        )
     return halo_px
 
 
 def _map_arrays(
     place: Workspace, store: Store, cards: tuple[Card, ...], facts: dict[str, Any]
-) -> tuple[zarr.Array[Any], ...]:
+) -> _Arrays:
     group = create_group(place.folder / "maps", {"nucwsi": facts})
-    shape, core_px = store.frame.shape, int(store.facts["core_px"])
+    grid = TileGrid(store.frame.shape, int(store.facts["core_px"]))
     tissue = store.chunk("tissue", 0, 0)
     create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
-    core, n_classes = (core_px, core_px), len(cards[0].classes)
-    return (
-        create_array(group, "np", shape, core, "u1", 0),
-        create_array(group, "hv", (2, *shape), (2, *core), "i1", 0),
-        create_array(group, "tp", (n_classes, *shape), (n_classes, *core), "u1", 0),
-    )
+
+    def made(prefix: str, shape: tuple[int, int], side: int) -> tuple[zarr.Array[Any], ...]:
+        return tuple(
+            create_array(group, prefix + name, (*lead, *shape), (*lead, side, side), dtype, 0)
+            for name, lead, dtype in (
+                ("np", (), "u1"),
+                ("hv", (2,), "i1"),
+                ("tp", (len(cards[0].classes),), "u1"),
+            )
+        )
+
+    overlap_px = int(facts["overlap_px"])
+    side = grid.core_px + 2 * overlap_px
+    shape = (grid.n_rows * side, grid.n_columns * side)
+    around = made("around_", shape, side) if overlap_px else ()
+    return _Arrays(made("", grid.shape, grid.core_px), around, overlap_px)
 
 
 def predict(
@@ -201,9 +242,12 @@ def predict(
             "part": [part, parts],
             "result_version": RESULT_VERSION,
         }
+        exact = all(card.local for card in cards)
         facts = {
             **store.facts,
             "kind": "maps",
+            "exact": exact,
+            "overlap_px": 0 if exact else OVERLAP_PX,
             "classes": list(cards[0].classes),
             "members": [{"name": card.name, "checksum": card.checksum} for card in cards],
             "views": settings.views,
@@ -211,6 +255,11 @@ def predict(
             "parts": parts,
             "post_processing": asdict(cards[0].post_processing),
         }
+        if not exact:
+            log.warning(
+                "%s: not local, so results depend on core_px; nuclei are merged by overlap",
+                ", ".join(card.name for card in cards if not card.local),
+            )
         ensemble = Ensemble.load(cards, device, settings.views)
         log.info("%s, %s, %d members", device, ensemble.precision, len(cards))
         with workspace(output, decisive) as place:
@@ -221,7 +270,7 @@ def predict(
 
 def _run(
     store: Store,
-    arrays: tuple[zarr.Array[Any], ...],
+    arrays: _Arrays,
     place: Workspace,
     ensemble: Ensemble,
     halo_px: int,
@@ -231,8 +280,10 @@ def _run(
 ) -> None:
     grid = TileGrid(store.frame.shape, int(store.facts["core_px"]))
     cell, cores = int(store.facts["tissue_px"]), CoreReader(grid, store.chunk)
-    # Equal windows can be batched, which pays on a GPU only.
-    whole = ensemble.device.type == "cuda"
+    # Equal windows can be batched, which pays on a GPU only. What lies beyond the tissue counts too
+    # for networks that are not local, so their windows are equal on every device.
+    batched = ensemble.device.type == "cuda"
+    whole = batched or arrays.overlap_px > 0
     every = list(_jobs(store, grid, grid.band(part, parts), whole))
     jobs = [job for job in every if job.key not in place.done]
     if len(jobs) < len(every):
@@ -245,7 +296,9 @@ def _run(
         return np.stack([_read(cores, job.window.grown(halo_px)) for job in batch])
 
     def save(job: _Job, maps: Quantised) -> None:
-        _write(arrays, job, maps, cell)
+        if arrays.overlap_px:
+            maps = _write_around(arrays, job, maps)
+        _write(arrays.cores, job, maps, cell)
         place.mark(job.key)
 
     with (
@@ -254,8 +307,8 @@ def _run(
         progress("predict", len(jobs), "tiles") as advance,
     ):
         saving: list[Future[None]] = []
-        for batch, pictures in _ahead(_batches(jobs, size if whole else 1), load, reader):
-            answers = ensemble.quantised(pictures, halo_px)
+        for batch, pictures in _ahead(_batches(jobs, size if batched else 1), load, reader):
+            answers = ensemble.quantised(pictures, halo_px - arrays.overlap_px)
             for earlier in saving:
                 earlier.result()
             saving = [

@@ -14,11 +14,11 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
@@ -29,10 +29,10 @@ from nucwsi.instances import EDGE_RADIUS_PX, first_pixels, renumbered, slope_lim
 from nucwsi.io.maps import SlideMaps, open_maps
 from nucwsi.io.tables import NucleusTable, write_nuclei
 from nucwsi.models.checkpoint import PostProcessing
-from nucwsi.morphometry import shapes
-from nucwsi.nuclei import Constants, Maps, Nuclei, nuclei_of
-from nucwsi.polygons import moved
+from nucwsi.nuclei import Constants, Maps, nuclei_of
+from nucwsi.steps.overlap import Job, OverlapSegmenter
 from nucwsi.steps.progress import progress
+from nucwsi.steps.rows import on_slide
 
 log = logging.getLogger(__name__)
 
@@ -123,9 +123,11 @@ class _Segmenter:
         self.work = _find_work(maps, constants.np_level)
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
 
-    def nuclei(self, job: tuple[int, int] | Window) -> Iterator[NucleusTable]:
-        """Yield the nuclei of a core, given by its position, or of a block."""
-        return self.block(job) if isinstance(job, Window) else self.core(job)
+    def jobs(self, rows: range) -> list[Job]:
+        """List what there is to do in rows of cores: cores, then blocks."""
+        cores = [at for at in self.maps.grid.positions(rows) if self.maps.has_tissue(*at)]
+        blocks = [partial(self.block, block) for block in self.blocks(rows)]
+        return [*(partial(self.core, at) for at in cores), *blocks]
 
     def core(self, position: tuple[int, int]) -> Iterator[NucleusTable]:
         """Yield the nuclei of all components that a core owns, giants excepted."""
@@ -205,35 +207,7 @@ class _Segmenter:
             nuclei = nuclei_of(seen, components, count, self.constants, block)
             self.dropped += nuclei.dropped
             if len(nuclei.first_px):
-                yield _on_slide(nuclei, window, self.maps.frame, giant=block is not None)
-
-
-def _on_slide(nuclei: Nuclei, window: Window, frame: Frame, giant: bool) -> NucleusTable:
-    """Bring the nuclei of a window to level 0 and to µm."""
-    row, column = np.divmod(nuclei.first_px, window.width)
-    polygons, perimeter_px = nuclei.outlines
-    measured = shapes(polygons, perimeter_px)
-    offset = (window.row, window.column)
-    outlines = moved(polygons, offset, frame.scale, frame.origin_px)
-    centroids = shapely.get_coordinates(shapely.centroid(outlines))
-    return NucleusTable(
-        id=(row + window.row) * frame.shape[1] + column + window.column,
-        row=centroids[:, 1],
-        column=centroids[:, 0],
-        class_code=nuclei.class_code,
-        class_probabilities=nuclei.class_probabilities,
-        area_um2=(measured.area * frame.mpp**2).astype(np.float32),
-        perimeter_um=(perimeter_px * frame.mpp).astype(np.float32),
-        major_axis_um=nuclei.major_axis_px * np.float32(frame.mpp),
-        minor_axis_um=nuclei.minor_axis_px * np.float32(frame.mpp),
-        circularity=measured.circularity,
-        solidity=measured.solidity,
-        np_mean=nuclei.np_mean,
-        at_edge=nuclei.at_edge,
-        escalated=np.full(len(row), giant),
-        geometry=shapely.to_wkb(outlines),
-        bounds=shapely.bounds(outlines),
-    )
+                yield on_slide(nuclei, window, self.maps.frame, escalated=block is not None)
 
 
 def segment(
@@ -263,7 +237,8 @@ def segment(
     """
     with open_maps(maps) as opened:
         constants = _constants(opened.facts, opened.frame, settings)
-        segmenter = _Segmenter(opened, constants)
+        kind = OverlapSegmenter if opened.overlap_px else _Segmenter
+        segmenter = kind(opened, constants)
         rows = opened.grid.band(part, parts)
         facts = {
             **{key: opened.facts[key] for key in _KEPT_FACTS if key in opened.facts},
@@ -277,12 +252,10 @@ def segment(
 
         def tables() -> Iterator[NucleusTable]:
             nonlocal n_nuclei
-            cores = [at for at in opened.grid.positions(rows) if opened.has_tissue(*at)]
-            blocks = segmenter.blocks(rows)
-            with progress("segment", len(cores) + len(blocks), "tiles") as advance:
-                jobs: list[tuple[int, int] | Window] = [*cores, *blocks]
+            jobs = segmenter.jobs(rows)
+            with progress("segment", len(jobs), "tiles") as advance:
                 for job in jobs:
-                    for table in segmenter.nuclei(job):
+                    for table in job():
                         n_nuclei += len(table.id)
                         yield table
                     advance(1)
@@ -310,4 +283,5 @@ _KEPT_FACTS = (
     "classes",
     "members",
     "views",
+    "exact",
 )

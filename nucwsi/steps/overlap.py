@@ -1,0 +1,158 @@
+"""Nuclei of networks that are not local: each tile is segmented by itself, then tiles are merged.
+
+Such a network sees one nucleus differently from two tiles, so a map put together from cores has
+steps along the seams. Here every nucleus is cut as a whole out of the answer of one tile, chosen by
+`nucwsi.merge`; only what no tile holds whole comes from the maps of the cores.
+
+Tiles are merged in bands of three rows, of which the middle one keeps its nuclei. Instances of two
+tiles meet in their overlap only. What happens at one seam can therefore reach the next but through
+an instance that is as high as a core without its overlaps; no nucleus is, and such are left out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.components import boxes, label_mask
+from nucwsi.grid import Window
+from nucwsi.instances import EDGE_RADIUS_PX, Instances
+from nucwsi.io.maps import SlideMaps
+from nucwsi.io.tables import NucleusTable
+from nucwsi.merge import LabelledTile, Piece, merge
+from nucwsi.nuclei import Constants, Maps, measured, nuclei_of
+from nucwsi.steps.rows import on_slide
+
+log = logging.getLogger(__name__)
+
+#: Yields the nuclei of some part of the canvas.
+Job: TypeAlias = Callable[[], Iterator[NucleusTable]]
+
+
+class OverlapSegmenter:
+    """Finds the nuclei of rows of cores; see the module.
+
+    Parameters
+    ----------
+    maps : SlideMaps
+        With an overlap.
+    constants : Constants
+
+    Attributes
+    ----------
+    dropped : (C,) ndarray of int64
+        Nuclei of each class that were too small to keep.
+    """
+
+    def __init__(self, maps: SlideMaps, constants: Constants) -> None:
+        self.maps = maps
+        # Small ones are dropped last: until then they are evidence like any other.
+        self._constants = constants._replace(min_area_px=np.ones_like(constants.min_area_px))
+        self._min_area_px = constants.min_area_px
+        self._highest_px = maps.grid.core_px - 2 * maps.overlap_px - 1
+        # Of each row its tiles; row k - 1 of a table is instance k of the tile.
+        self._rows: dict[int, list[tuple[LabelledTile, NucleusTable]]] = {}
+        self.dropped = np.zeros(len(constants.min_area_px), np.int64)
+
+    def jobs(self, rows: range) -> list[Job]:
+        """List what there is to do in rows of cores, to be done in this order.
+
+        Parameters
+        ----------
+        rows : range
+
+        Returns
+        -------
+        list of callable
+            Each yields the nuclei of one row.
+        """
+        return [partial(self.row, row) for row in rows]
+
+    def row(self, row: int) -> Iterator[NucleusTable]:
+        """Yield the nuclei whose first pixel lies in one row of cores.
+
+        Parameters
+        ----------
+        row : int
+
+        Yields
+        ------
+        NucleusTable
+        """
+        near = range(max(0, row - 1), min(self.maps.grid.n_rows, row + 2))
+        self._rows = {at: self._rows.get(at) or self._segmented(at) for at in near}
+        tables = {tile: table for at in near for tile, table in self._rows[at]}
+        merged = merge(list(tables), self.maps.grid.canvas, self._redo)
+        chosen: dict[LabelledTile, list[Piece]] = defaultdict(list)
+        for piece in merged.pieces:
+            if piece.window.row // self.maps.grid.core_px != row:
+                continue
+            if piece.tile is None:
+                yield from self._kept(self._anew(piece), [piece])
+            else:
+                chosen[piece.tile].append(piece)
+        for tile, pieces in chosen.items():
+            index = np.array([piece.label - 1 for piece in pieces])
+            yield from self._kept(tables[tile].take(index), pieces)
+
+    def _kept(self, table: NucleusTable, pieces: list[Piece]) -> Iterator[NucleusTable]:
+        first = np.array([piece.first_pixel for piece in pieces], np.int64)
+        area_px = np.array([piece.mask.sum() for piece in pieces])
+        large = area_px >= self._min_area_px[table.class_code]
+        self.dropped += np.bincount(table.class_code[~large], minlength=len(self.dropped))
+        numbers = first[:, 0] * self.maps.frame.shape[1] + first[:, 1]
+        if large.any():
+            yield replace(table, id=numbers).take(np.flatnonzero(large))
+
+    def _segmented(self, row: int) -> list[tuple[LabelledTile, NucleusTable]]:
+        columns = range(self.maps.grid.n_columns)
+        return [self._tile(row, column) for column in columns if self.maps.has_tissue(row, column)]
+
+    def _tile(self, row: int, column: int) -> tuple[LabelledTile, NucleusTable]:
+        grid, reach = self.maps.grid, self.maps.overlap_px
+        core = grid.core(row, column)
+        window = core.grown(reach).intersection(grid.canvas) or core
+        np_map, hv_map, tp_map = (self.maps.around(n, row, column) for n in ("np", "hv", "tp"))
+        tissue = self.maps.tissue(window.grown(1))
+        seen = Maps(np_map * tissue[1:-1, 1:-1], hv_map, tp_map, tissue)
+        components, count = label_mask(seen.np_map >= self._constants.np_level)
+        nuclei = nuclei_of(seen, components, count, self._constants)
+        table = on_slide(nuclei, window, self.maps.frame, escalated=False)
+        return LabelledTile(window, core, self._without_giants(nuclei.labels)), table
+
+    def _without_giants(self, labels: NDArray[np.int32]) -> NDArray[np.int32]:
+        box = boxes(labels)
+        giant = np.concatenate([[False], box[:, 2] - box[:, 0] > self._highest_px])
+        if giant.any():
+            log.warning(
+                "%d instances higher than %d px are left out: no nucleus is",
+                giant.sum(),
+                self._highest_px,
+            )
+        return np.where(giant[labels], 0, labels)
+
+    def _core_maps(self, window: Window) -> Maps:
+        hv_map, tp_map = self.maps.read("hv", window), self.maps.read("tp", window)
+        tissue = self.maps.tissue(window.grown(1))
+        return Maps(self.maps.read("np", window), hv_map, tp_map, tissue)
+
+    def _redo(self, window: Window) -> NDArray[np.int32]:
+        seen = self._core_maps(window)
+        components, count = label_mask(seen.np_map >= self._constants.np_level)
+        return self._without_giants(nuclei_of(seen, components, count, self._constants).labels)
+
+    def _anew(self, piece: Piece) -> NucleusTable:
+        canvas = self.maps.grid.canvas
+        window = piece.window.grown(EDGE_RADIUS_PX).intersection(canvas) or piece.window
+        labels = np.zeros(window.shape, np.int32)
+        labels[piece.window.within(window).slices] = piece.mask
+        instances = Instances(labels, np.flatnonzero(labels)[:1])
+        nuclei = measured(self._core_maps(window), instances, self._constants)
+        return on_slide(nuclei, window, self.maps.frame, escalated=True)
