@@ -1,5 +1,7 @@
 """The network is local, its views can be undone, and its maps do not depend on the window."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,16 @@ def test_a_change_beyond_the_radius_leaves_every_bit(network):
         before, after = (torch.cat(network(x), dim=1) for x in (image, changed))
     beyond = np.s_[..., 40 + radius :]
     np.testing.assert_array_equal(before[beyond], after[beyond])
+
+
+@pytest.mark.parametrize("margin", [0, 1, 2, 3, 7, 8, 9, 16, 23])
+def test_leaving_out_a_margin_changes_nothing_inside(network, margin):
+    network = copy.deepcopy(network).double()
+    image = torch.rand(1, 3, 64, 80, dtype=torch.double)
+    with torch.inference_mode():
+        for whole, part in zip(network(image), network(image, margin), strict=True):
+            expected = whole[..., margin : 64 - margin, margin : 80 - margin]
+            torch.testing.assert_close(part, expected, atol=1e-12, rtol=0)
 
 
 def test_folding_changes_nothing_but_rounding(network):

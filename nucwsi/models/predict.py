@@ -154,18 +154,21 @@ class Ensemble:
         return cls(networks, device, precision or choose_precision(device), views)
 
     @torch.inference_mode()
-    def mean_maps(self, rgb: NDArray[np.uint8]) -> Maps:
+    def mean_maps(self, rgb: NDArray[np.uint8], margin_px: int = 0) -> Maps:
         """Average all members' answers to all views.
 
         Parameters
         ----------
         rgb : (N, 3, H, W) ndarray of uint8
             H and W are multiples of the networks' stride.
+        margin_px : int
+            Pixels on each side of `rgb` that are seen but not asked for.
 
         Returns
         -------
         Maps
-            float32 on the device: probabilities and positions in the frame of `rgb`.
+            float32 on the device: probabilities and positions in the frame of `rgb`, without the
+            margin.
         """
         tensor = torch.from_numpy(rgb)
         if self.device.type == "cuda":
@@ -175,17 +178,17 @@ class Ensemble:
         for view in choose_views(self.views):
             seen = apply_view(image, view).contiguous(memory_format=torch.channels_last)
             for member in self.members:
-                answer = undo_maps(self._answer(member, seen), view)
+                answer = undo_maps(self._answer(member, seen, margin_px), view)
                 total = answer if total is None else Maps(*map(torch.add, total, answer))
         count = self.views * len(self.members)
         if total is None:
             raise ConfigError("an ensemble needs at least one member")
         return total if count == 1 else Maps(*(value / count for value in total))
 
-    def _answer(self, member: Network, image: torch.Tensor) -> Maps:
+    def _answer(self, member: Network, image: torch.Tensor, margin_px: int) -> Maps:
         enabled = self.precision != torch.float32
         with torch.autocast(self.device.type, self.precision, enabled=enabled):
-            raw = member(image)
+            raw = member(image, margin_px)
         return activate(raw)
 
     def quantised(self, rgb: NDArray[np.uint8], halo_px: int) -> list[Quantised]:
@@ -203,11 +206,10 @@ class Ensemble:
         list of Quantised
             One for each window, of H - 2 halo by W - 2 halo pixels.
         """
-        maps = self.mean_maps(rgb)
-        inner = np.s_[..., halo_px : rgb.shape[2] - halo_px, halo_px : rgb.shape[3] - halo_px]
-        np_map = _stored(maps.np_map[inner], 255, torch.uint8)
-        hv_map = _stored(maps.hv_map[inner], 127, torch.int8)
-        tp_map = _stored(maps.tp_map[inner], 255, torch.uint8)
+        maps = self.mean_maps(rgb, halo_px)
+        np_map = _stored(maps.np_map, 255, torch.uint8)
+        hv_map = _stored(maps.hv_map, 127, torch.int8)
+        tp_map = _stored(maps.tp_map, 255, torch.uint8)
         return [Quantised(np_map[i, 0], hv_map[i], tp_map[i]) for i in range(rgb.shape[0])]
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.unet import Maps
+from nucwsi.models.unet import Maps, inner
 
 #: Architecture -> bottlenecks of each of the encoder's four layers.
 BLOCKS: dict[str, tuple[int, int, int, int]] = {
@@ -282,8 +282,8 @@ class SEResNeXt(nn.Module):
             features = level(upsampled + skips.pop())
         return HeadOutputs(*(self.decoder[name](features) for name in ("np", "hv", "tp")))
 
-    def forward(self, image: Tensor) -> Maps:
-        """Answer the three questions for every pixel, as every network of an ensemble does.
+    def forward(self, image: Tensor, margin_px: int = 0) -> Maps:
+        """Answer the three questions as every network of an ensemble does.
 
         Softmax over two logits is the sigmoid of their difference, so `np_map` loses nothing.
         `tp_map` leaves the background's logit out: the softmax over the others is then the
@@ -293,11 +293,13 @@ class SEResNeXt(nn.Module):
         ----------
         image : (N, 3, H, W) Tensor of float
             As in `heads`.
+        margin_px : int
+            Pixels on each side that are seen but not asked for.
 
         Returns
         -------
         Maps
-            Raw logits; see `activate`.
+            Raw logits, of H - 2 `margin_px` by W - 2 `margin_px` pixels; see `activate`.
         """
-        raw = self.heads(image)
+        raw = HeadOutputs(*(inner(values, margin_px) for values in self.heads(image)))
         return Maps(raw.np_map[:, 1:] - raw.np_map[:, :1], raw.hv_map, raw.tp_map[:, 1:])
