@@ -212,11 +212,21 @@ def stitch(parts: tuple[Path, ...], output: Path, seams: Path, **values: Any) ->
 @click.argument("nuclei", type=_FILE)
 @_output
 @click.option("--tissue", type=_FILE, required=True, help="tissue.geojson of the slide")
-@click.option("--regions", type=_FILE, help="GeoJSON of regions to count in")
+@click.option(
+    "--regions",
+    type=_FILE,
+    multiple=True,
+    help="regions to count in: GeoJSON, ImageScope, ASAP or HALO; may be given several times",
+)
 @click.option("--geojson", type=_FILE, required=True, help="regions for QuPath to make")
 @_options(ComposeSettings)
 def compose(
-    nuclei: Path, output: Path, tissue: Path, regions: Path | None, geojson: Path, **values: Any
+    nuclei: Path,
+    output: Path,
+    tissue: Path,
+    regions: tuple[Path, ...],
+    geojson: Path,
+    **values: Any,
 ) -> None:
     """Count NUCLEI (nuclei.parquet) by class and region."""
     settings = _settings(ComposeSettings, values)

@@ -212,6 +212,11 @@ class Config(Section):
     stitch: StitchSettings = _field(StitchSettings(), "how the parts become one table")
     compose: ComposeSettings = _field(ComposeSettings(), "what is counted where")
     export: ExportSettings = _field(ExportSettings(), "what the pathologist receives")
+    regions_beside: bool = _field(
+        True,
+        "count also in region files beside a slide that have its name and end in .geojson,"
+        " .geojson.gz, .xml or .annotations, where the sheet names none",
+    )
 
 
 def validated(model: type[S], values: dict[str, Any], where: str) -> S:

@@ -14,6 +14,9 @@ from shapely import MultiPolygon, Polygon
 
 Geometries = NDArray[np.object_]
 
+#: Red, green and blue, each 0 to 255.
+Colour = tuple[int, int, int]
+
 #: Outlines with more vertices are cut up before they are intersected; only speed.
 _MAX_VERTICES = 256
 
@@ -37,6 +40,8 @@ class Region:
         Where it comes from: ``slide``, ``tissue``, ``grid`` or ``user``.
     geometry : shapely.Polygon or shapely.MultiPolygon
         Valid; x and y in level-0 pixels from the file's upper left corner; may be empty.
+    colour : (int, int, int), optional
+        Of its class, where a pathologist chose one.
     """
 
     id: str
@@ -44,6 +49,7 @@ class Region:
     region_class: str
     source: str
     geometry: Polygon | MultiPolygon
+    colour: Colour | None = None
 
 
 def geometries(regions: list[Region]) -> Geometries:

@@ -56,7 +56,8 @@ def load_slides(config: Config) -> dict[str, SlideEntry]:
     ConfigError
         If the sheet is wrong.
     """
-    return {entry.name: entry for entry in read_sheet(Path(config.slides), frozenset({DEMO_SLIDE}))}
+    entries = read_sheet(Path(config.slides), frozenset({DEMO_SLIDE}), beside=config.regions_beside)
+    return {entry.name: entry for entry in entries}
 
 
 def members_key(config: Config) -> str:
@@ -133,6 +134,20 @@ def member_flags(config: Config) -> str:
     str
     """
     return " ".join(f"--member {shlex.quote(member)}" for member in config.members)
+
+
+def region_flags(entry: SlideEntry) -> str:
+    """Render the region files of a slide as options of the command line.
+
+    Parameters
+    ----------
+    entry : SlideEntry
+
+    Returns
+    -------
+    str
+    """
+    return " ".join(f"--regions {shlex.quote(str(path))}" for path in entry.regions)
 
 
 def parts(config: Config) -> list[str]:

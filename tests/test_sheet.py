@@ -30,9 +30,22 @@ def test_a_sheet_names_slides(sheet):
         "A",
         Path("a.svs"),
         0.25,
-        Path("r.geojson"),
+        (Path("r.geojson"),),
     )
-    assert (two.name, two.mpp, two.regions) == ("B", None, None)
+    assert (two.name, two.mpp, two.regions) == ("B", None, ())
+
+
+def test_regions_are_named_or_lie_beside_the_slide(sheet):
+    for name in ("a.xml", "a.geojson", "b.geojson.gz", "b.annotations", "a.txt"):
+        Path(name).write_bytes(b"x")
+    text = "slide\tpath\tregions\nA\ta.svs\t r.geojson ; a.xml;\nC\ta.svs\nB\tb.ome.tif\t\n"
+    named, beside, two = sheet(text)
+    assert named.regions == (Path("r.geojson"), Path("a.xml"))
+    assert beside.regions == (Path("a.geojson"), Path("a.xml"))
+    assert two.regions == (Path("b.geojson.gz"), Path("b.annotations"))
+    assert [e.regions for e in read_sheet(Path("slides.tsv"), beside=False)][1:] == [(), ()]
+    assert [e.regions for e in read_sheet(Path("a.svs"))] == [beside.regions]
+    assert next(e.regions for e in read_sheet(Path())) == beside.regions
 
 
 def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nucwsi.errors import ConfigError
@@ -26,6 +26,9 @@ SLIDE_SUFFIXES = frozenset(
     }
 )
 
+#: What counts as regions where it lies beside a slide and is named like it.
+REGION_SUFFIXES = (".geojson", ".geojson.gz", ".xml", ".annotations")
+
 
 @dataclass(frozen=True)
 class SlideEntry:
@@ -38,22 +41,30 @@ class SlideEntry:
     path : pathlib.Path
     mpp : float or None
         The user's word on the size of a level-0 pixel, in µm.
-    regions : pathlib.Path or None
-        GeoJSON of regions to count in.
+    regions : tuple of pathlib.Path
+        Files of regions to count in.
     """
 
     name: str
     path: Path
     mpp: float | None = None
-    regions: Path | None = None
+    regions: tuple[Path, ...] = ()
 
 
-def _name_of(path: Path) -> str:
+def _stem(path: Path) -> str:
     stem = path.name
     for suffix in (".tif", ".tiff"):
         stem = stem.removesuffix(f".ome{suffix}")
-    stem = Path(stem).stem if Path(stem).suffix.lower() in SLIDE_SUFFIXES else stem
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).lstrip("._-") or "slide"
+    return Path(stem).stem if Path(stem).suffix.lower() in SLIDE_SUFFIXES else stem
+
+
+def _name_of(path: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", _stem(path)).lstrip("._-") or "slide"
+
+
+def _with_regions_beside(entry: SlideEntry) -> SlideEntry:
+    named = (entry.path.with_name(_stem(entry.path) + suffix) for suffix in REGION_SUFFIXES)
+    return replace(entry, regions=tuple(path for path in named if path.is_file()))
 
 
 def _entry(row: dict[str, str], where: str) -> SlideEntry:
@@ -65,9 +76,9 @@ def _entry(row: dict[str, str], where: str) -> SlideEntry:
         )
     if not path:
         raise ConfigError(f"{where}: slide {name!r} has no path")
-    regions = (row.get("regions") or "").strip()
+    regions = [part.strip() for part in (row.get("regions") or "").split(";")]
     mpp = _mpp((row.get("mpp") or "").strip(), where)
-    return SlideEntry(name, Path(path), mpp, Path(regions) if regions else None)
+    return SlideEntry(name, Path(path), mpp, tuple(Path(part) for part in regions if part))
 
 
 def _mpp(text: str, where: str) -> float | None:
@@ -115,16 +126,22 @@ def _read_table(path: Path) -> list[SlideEntry]:
     return [_entry(row, f"{path}, slide {n}") for n, row in enumerate(rows, start=1)]
 
 
-def read_sheet(path: Path, made: frozenset[Path] = frozenset()) -> list[SlideEntry]:
+def read_sheet(
+    path: Path, made: frozenset[Path] = frozenset(), *, beside: bool = True
+) -> list[SlideEntry]:
     """Read which slides to analyse.
 
     Parameters
     ----------
     path : pathlib.Path
-        A table (``.tsv``) with the columns slide, path and maybe mpp and regions; or a slide; or
-        a folder of slides. Relative paths count from the working directory.
+        A table (``.tsv``) with the columns slide, path and maybe mpp and regions (several files
+        joined by ``;``); or a slide; or a folder of slides. Relative paths count from the working
+        directory.
     made : frozenset of pathlib.Path
         Slides that need not exist, because the workflow makes them.
+    beside : bool
+        Whether a slide without regions takes the files beside it that have its name and one of
+        `REGION_SUFFIXES`.
 
     Returns
     -------
@@ -147,6 +164,8 @@ def read_sheet(path: Path, made: frozenset[Path] = frozenset()) -> list[SlideEnt
         entries = [SlideEntry(_name_of(path), path)]
     if not entries:
         raise ConfigError(f"{path}: names no slide")
+    if beside:
+        entries = [entry if entry.regions else _with_regions_beside(entry) for entry in entries]
     seen: set[str] = set()
     for entry in entries:
         if entry.name.lower() in seen:
@@ -154,6 +173,7 @@ def read_sheet(path: Path, made: frozenset[Path] = frozenset()) -> list[SlideEnt
         seen.add(entry.name.lower())
         if not entry.path.is_file() and entry.path not in made:
             raise ConfigError(f"{path}: slide {entry.name!r}: {entry.path} is no file")
-        if entry.regions is not None and not entry.regions.is_file():
-            raise ConfigError(f"{path}: slide {entry.name!r}: {entry.regions} is no file")
+        for regions in entry.regions:
+            if not regions.is_file():
+                raise ConfigError(f"{path}: slide {entry.name!r}: {regions} is no file")
     return entries

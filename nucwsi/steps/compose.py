@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
 from nucwsi import __version__
 from nucwsi.composition import Population, composition
 from nucwsi.config import ComposeSettings
-from nucwsi.errors import StoreError
+from nucwsi.errors import RegionError, StoreError
 from nucwsi.grid import Frame
-from nucwsi.io.geojson import read_regions, read_tissue, write_regions
+from nucwsi.io.geojson import read_tissue, write_regions
+from nucwsi.io.region_files import read_regions
 from nucwsi.io.store import published
 from nucwsi.io.tables import iter_columns, read_facts
 from nucwsi.regions import (
@@ -39,12 +41,31 @@ log = logging.getLogger(__name__)
 _LABELS = ("slide", "region_id", "region_name", "region_class", "region_source")
 
 
+def _user_regions(files: Sequence[Path], frame: Frame) -> list[Region]:
+    """Read the user's regions, and refuse those of another slide."""
+    user = read_regions(files, frame.origin_px)
+    slide = slide_region(_bounds(frame)).geometry
+    for region in user:
+        if not shapely.intersects(slide, region.geometry):
+            height, width = (slide.bounds[3] - slide.bounds[1], slide.bounds[2] - slide.bounds[0])
+            raise RegionError(
+                f"{', '.join(map(str, files))}: {region.name} ({region.id}) lies outside the slide,"
+                f" which has {width:.0f} x {height:.0f} px; take this slide's file, in level-0"
+                " pixels"
+            )
+    return user
+
+
+def _bounds(frame: Frame) -> tuple[float, float, float, float]:
+    corners = frame.to_level0(np.array([(0, 0), frame.shape], np.float64))
+    (ymin, xmin), (ymax, xmax) = corners.tolist()
+    return xmin, ymin, xmax, ymax
+
+
 def _regions(
     frame: Frame, pieces: list[Polygon], user: list[Region], settings: ComposeSettings
 ) -> list[Region]:
-    corners = frame.to_level0(np.array([(0, 0), frame.shape], np.float64))
-    (ymin, xmin), (ymax, xmax) = corners.tolist()
-    bounds = (xmin, ymin, xmax, ymax)
+    bounds = _bounds(frame)
     every = [slide_region(bounds), *user]
     if settings.pieces:
         every += tissue_regions(pieces)
@@ -115,7 +136,7 @@ def compose(
     geojson: Path,
     settings: ComposeSettings,
     *,
-    regions: Path | None = None,
+    regions: Sequence[Path] = (),
 ) -> None:
     """Count the nuclei of a slide by class and region.
 
@@ -130,8 +151,8 @@ def compose(
     geojson : pathlib.Path
         The same regions for QuPath, their numbers as measurements.
     settings : ComposeSettings
-    regions : pathlib.Path, optional
-        GeoJSON of the user's regions, in QuPath's frame.
+    regions : sequence of pathlib.Path
+        Files of the user's regions; see `io.region_files.read_regions`.
 
     Raises
     ------
@@ -145,7 +166,7 @@ def compose(
     if tissue_facts["slide_checksum"] != facts["slide_checksum"]:
         raise StoreError(f"{tissue}: is not the tissue of {nuclei}; make both from one slide")
     frame = Frame.from_dict(facts["frame"])
-    user = read_regions(regions, frame.origin_px) if regions is not None else []
+    user = _user_regions(regions, frame)
     every = _regions(frame, pieces, user, settings)
     mm2 = frame.level0_pixel_um2 / 1e6
     tissue_mm2 = tissue_area(geometries(every), pieces) * mm2

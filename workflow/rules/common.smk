@@ -34,8 +34,7 @@ def slide_mpp(wildcards):
 
 
 def slide_regions(wildcards):
-    regions = SLIDES[wildcards.slide].regions
-    return [] if regions is None else [str(regions)]
+    return [str(path) for path in SLIDES[wildcards.slide].regions]
 
 
 def band(wildcards):

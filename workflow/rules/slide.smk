@@ -119,9 +119,7 @@ rule compose:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         settings=nuc.result_flags(CONFIG.compose),
-        regions=lambda wildcards, input: (
-            f"--regions {input.regions:q}" if input.regions else ""
-        ),
+        regions=lambda wildcards: nuc.region_flags(SLIDES[wildcards.slide]),
     shell:
         "nucwsi compose {input.nuclei:q} --tissue {input.tissue:q} {params.regions}"
         " -o {output.table:q} --geojson {output.geojson:q} {params.settings} 2> {log:q}"

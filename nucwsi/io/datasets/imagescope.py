@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree.ElementTree import Element
 
 import numpy as np
-from defusedxml.ElementTree import parse
 from numpy.typing import NDArray
 from skimage.draw import polygon
 
-from nucwsi.errors import DataError
-from nucwsi.io.datasets.source import by_stem, files, find, readable
+from nucwsi.errors import DataError, RegionError
+from nucwsi.io.annotations import read_drawn
+from nucwsi.io.datasets.source import by_stem, files, find
 
 log = logging.getLogger(__name__)
 
@@ -52,28 +51,15 @@ def read_outlines(path: Path) -> list[Outline]:
     DataError
         If the file is damaged, has another form or no outline.
     """
-    with readable(path, "XML file"):
-        root: Element = parse(path).getroot()
-    outlines = []
-    for layer in root.iter("Annotation"):
-        attribute = layer.find("Attributes/Attribute")
-        name = "" if attribute is None else attribute.get("Name", "").strip().lower()
-        outlines += [Outline(name, _vertices(path, region)) for region in layer.iter("Region")]
-    if root.tag != "Annotations" or not outlines:
+    try:
+        every = read_drawn(path)
+    except RegionError as error:
+        raise DataError(str(error)) from None
+    if not every:
         raise DataError(
             f"{path}: holds no outlines; expected ImageScope's Annotations with Regions"
         )
-    return outlines
-
-
-def _vertices(path: Path, region: Element) -> NDArray[np.float64]:
-    try:
-        points = [(float(v.attrib["Y"]), float(v.attrib["X"])) for v in region.iter("Vertex")]
-    except (KeyError, ValueError):
-        raise DataError(
-            f"{path}: a Vertex lacks X or Y, or they are no numbers; expected X and Y in pixels"
-        ) from None
-    return np.array(points, np.float64).reshape(-1, 2)
+    return [Outline(drawn.attribute.lower(), drawn.vertices[:, ::-1]) for drawn in every]
 
 
 def paint(

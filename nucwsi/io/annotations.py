@@ -1,0 +1,162 @@
+"""Outlines drawn in Aperio ImageScope, HALO or ASAP: three dialects of XML, one reader.
+
+None of them has a published schema. ImageScope and HALO write ``Annotations`` / ``Annotation`` (a
+layer) / ``Regions`` / ``Region`` / ``Vertices`` / ``Vertex`` or ``V``, ASAP ``ASAP_Annotations`` /
+``Annotations`` / ``Annotation`` / ``Coordinates`` / ``Coordinate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from xml.sax import SAXException
+from xml.sax.handler import ContentHandler
+
+import numpy as np
+from defusedxml import DefusedXmlException
+from defusedxml.sax import parse
+from numpy.typing import NDArray
+
+from nucwsi.errors import RegionError
+
+#: Root -> element that is an outline.
+_OUTLINE = {"Annotations": "Region", "ASAP_Annotations": "Annotation"}
+
+_POINTS = {"Vertex", "V", "Coordinate"}
+
+#: ImageScope numbers its tools.
+_TOOLS = {"": "polygon", "0": "polygon", "1": "rectangle", "2": "ellipse"}
+
+
+class Drawn(NamedTuple):
+    """One outline.
+
+    Attributes
+    ----------
+    kind : str
+        ``polygon``, ``rectangle``, ``ellipse``, or what else the program calls it.
+    name : str
+        Of the outline; may be empty.
+    group : str
+        Name of its layer or group; may be empty.
+    attribute : str
+        First attribute of its layer, such as the class in MoNuSAC; may be empty.
+    layer : int
+        Which layer it lies in; holes are those of their layer.
+    negative : bool
+        Whether it is a hole.
+    vertices : (V, 2) ndarray of float64
+        x and y in level-0 pixels from the file's upper left corner; pixel (0, 0) reaches from 0
+        to 1. A rectangle or ellipse may be given by two corners.
+    """
+
+    kind: str
+    name: str
+    group: str
+    attribute: str
+    layer: int
+    negative: bool
+    vertices: NDArray[np.float64]
+
+
+class _Open(NamedTuple):
+    """An outline whose points are being read."""
+
+    attributes: Mapping[str, str]
+    points: list[tuple[int, float, float]]
+
+
+class _Reader(ContentHandler):
+    """Collects outlines while the file streams by, so that a large one costs little memory."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.drawn = path, list[Drawn]()
+        self._waiting, self._outline = list[_Open](), ""
+        self._group, self._attribute, self._layer = "", "", 0
+
+    def startElement(self, name: str, attrs: Mapping[str, str]) -> None:  # noqa: N802
+        if name in _POINTS:
+            self._point(name, attrs)
+        elif not self._outline:
+            if name not in _OUTLINE:
+                raise RegionError(
+                    f"{self.path}: is XML of another kind ({name}); expected Annotations"
+                    " (ImageScope, HALO) or ASAP_Annotations"
+                )
+            self._outline = _OUTLINE[name]
+        elif name == self._outline:
+            self._waiting.append(_Open(dict(attrs), []))
+        elif name == "Annotation":
+            self._group, self._attribute = attrs.get("Name", "").strip(), ""
+            self._layer += 1
+        elif name == "Attribute" and not self._waiting:
+            self._attribute = self._attribute or attrs.get("Name", "").strip()
+
+    def endElement(self, name: str) -> None:  # noqa: N802
+        if name == self._outline and self._waiting:
+            self.drawn.append(self._drawn(*self._waiting.pop()))
+
+    def _point(self, name: str, attrs: Mapping[str, str]) -> None:
+        try:
+            points = self._waiting[-1].points
+            # Some programs write numbers as their user's language does.
+            x, y = attrs["X"].replace(",", "."), attrs["Y"].replace(",", ".")
+            points.append((int(attrs.get("Order", len(points))), float(x), float(y)))
+        except (LookupError, ValueError):
+            raise RegionError(
+                f"{self.path}: a {name} lacks X or Y, they are no numbers, or it belongs to no"
+                " outline; expected X and Y in pixels"
+            ) from None
+
+    def _drawn(
+        self, attributes: Mapping[str, str], points: list[tuple[int, float, float]]
+    ) -> Drawn:
+        kind = attributes.get("Type", "").strip().lower()
+        points.sort(key=lambda point: point[0])
+        group = attributes.get("PartOfGroup", self._group).strip()
+        return Drawn(
+            _TOOLS.get(kind, kind),
+            (attributes.get("Text") or attributes.get("Name") or "").strip(),
+            "" if group == "None" else group,
+            self._attribute,
+            self._layer,
+            attributes.get("NegativeROA", "").strip().lower() in {"1", "true"},
+            np.array(points, np.float64).reshape(-1, 3)[:, 1:],
+        )
+
+
+def read_drawn(path: Path) -> list[Drawn]:
+    """Read all outlines of an ImageScope, HALO or ASAP file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    list of Drawn
+        In the order of the file, the points of each in the order of their ``Order``.
+
+    Raises
+    ------
+    RegionError
+        If the file is missing, damaged, of another kind, or holds entities.
+    """
+    reader = _Reader(path)
+    try:
+        with path.open("rb") as stream:
+            parse(stream, reader)
+    except FileNotFoundError:
+        raise RegionError(f"{path}: does not exist; check its name") from None
+    except DefusedXmlException as error:
+        raise RegionError(
+            f"{path}: is no readable XML: it holds entities, which can harm ({error}); save it anew"
+            " with the program that drew it"
+        ) from None
+    except RegionError:
+        raise
+    except (OSError, SAXException, ValueError, LookupError) as error:
+        raise RegionError(f"{path}: is no readable XML ({error}); save it anew") from None
+    return reader.drawn
