@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from nucwsi.errors import StoreError
 
@@ -118,9 +119,7 @@ def published(path: Path) -> Iterator[Path]:
                     os.fsync(stream.fileno())
             aside.replace(path)
         finally:
-            if aside.is_dir():
-                shutil.rmtree(aside)
-            aside.unlink(missing_ok=True)
+            _remove(aside)
 
 
 @dataclass
@@ -173,34 +172,62 @@ def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:
         If another process works on the same artefact, or the folder cannot be written.
     """
     folder = output.with_name(f".{output.name}.work")
+    gone = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     mark = fingerprint(facts)
     with _explained(output):
+        lock = _locked(folder, output)
+    with lock, _explained(output):
+        stored = folder / "fingerprint"
+        if not stored.exists() or stored.read_text() != mark:
+            # First of all, lest a half-emptied folder passes for a whole one after a crash.
+            stored.unlink(missing_ok=True)
+            for item in folder.iterdir():
+                if item.name != "lock":
+                    _remove(item)
+            stored.write_text(mark)
+        listed = folder / "done"
+        lines = listed.read_text().split("\n") if listed.exists() else [""]
+        # The last line is whole only if it ends in a line break.
+        place = Workspace(folder, set(lines[:-1]))
+        if lines[-1]:
+            listed.write_text("".join(f"{line}\n" for line in lines[:-1]))
+        yield place
+        # Nobody else works on this artefact: what is still aside was left by the killed.
+        for orphan in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
+            _remove(orphan)
+        folder.rename(gone)
+    # Not before the lock is closed: NFS keeps open files in their folder.
+    shutil.rmtree(gone)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _locked(folder: Path, output: Path) -> TextIO:
+    """Make the work folder of an artefact and hold its lock until the answer is closed."""
+    while True:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    with lock:
+        try:
+            lock = (folder / "lock").open("w")
+        except FileNotFoundError:
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A forerunner that has just ended takes the folder away, lock and all.
+            if os.path.samestat(os.fstat(lock.fileno()), (folder / "lock").stat()):
+                return lock
         except BlockingIOError:
+            lock.close()
             raise StoreError(
                 f"{output}: another process is working on it; wait for it or end it"
             ) from None
-        with _explained(output):
-            stored = folder / "fingerprint"
-            if not stored.exists() or stored.read_text() != mark:
-                for item in folder.iterdir():
-                    if item.is_dir():
-                        shutil.rmtree(item)
-                    elif item.name != "lock":
-                        item.unlink()
-                stored.write_text(mark)
-            listed = folder / "done"
-            lines = listed.read_text().split("\n") if listed.exists() else [""]
-            # The last line is whole only if it ends in a line break.
-            place = Workspace(folder, set(lines[:-1]))
-            if lines[-1]:
-                listed.write_text("".join(f"{line}\n" for line in lines[:-1]))
-            yield place
-    shutil.rmtree(folder)
+        except FileNotFoundError:
+            pass
+        lock.close()
 
 
 def pack(folder: Path, output: Path) -> None:
