@@ -59,17 +59,18 @@ def _valid(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     return polygons
 
 
-def _rings(polygons: NDArray[np.object_]) -> Iterator[list[list[list[float]]]]:
-    """Yield the coordinates of each polygon as GeoJSON has them."""
+def _rings(polygons: NDArray[np.object_]) -> Iterator[list[NDArray[np.float64]]]:
+    """Yield the coordinates of each polygon as GeoJSON has them, a list of (K, 2) rings."""
     rings, owner = shapely.get_rings(polygons, return_index=True)
     points, ring_of = shapely.get_coordinates(rings, return_index=True)
     lengths = np.bincount(ring_of, minlength=len(rings))
-    ends = np.cumsum(lengths)
+    stops = np.cumsum(lengths)
+    starts, stops = (stops - lengths).tolist(), stops.tolist()
     # Rounding to 0.01 is exact in decimal only after this.
-    listed = np.round(points, 2).tolist()
+    points = np.round(points, 2)
     firsts = np.searchsorted(owner, np.arange(len(polygons) + 1))
     for first, stop in zip(firsts[:-1].tolist(), firsts[1:].tolist(), strict=True):
-        yield [listed[ends[r] - lengths[r] : ends[r]] for r in range(first, stop)]
+        yield [points[starts[r] : stops[r]] for r in range(first, stop)]
 
 
 def _measurements(table: NucleusTable, classes: tuple[str, ...]) -> Iterator[dict[str, float]]:
@@ -177,7 +178,7 @@ def write_nuclei_zip(
                 if feature is None:
                     dropped += 1
                 else:
-                    yield orjson.dumps(feature)
+                    yield orjson.dumps(feature, option=orjson.OPT_SERIALIZE_NUMPY)
 
     with published(path) as aside, zipfile.ZipFile(aside, "w") as archive:
         number = 0
