@@ -1,6 +1,9 @@
 """A step killed at any moment, without a chance to tidy up, and started again."""
 
+import errno
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +13,7 @@ import pytest
 from stores import cells_of, write_member, write_tiles
 
 from nucwsi.io.phantom import write_phantom
+from nucwsi.io.store import workspace
 from nucwsi.phantom import Phantom
 
 #: ``nucwsi``, which sends itself a signal when tile N is written but not yet noted as done, or,
@@ -166,3 +170,31 @@ def test_an_orphan_that_is_left_alone_finishes(step, orphan, tmp_path):
     assert orphan.wait() == 0
     assert step.results(tmp_path) == step.expected
     assert {path.name for path in tmp_path.iterdir()} == set(step.expected)
+
+
+def test_a_forerunner_that_ends_just_now_takes_no_folder_away(tmp_path, monkeypatch):
+    honest, calls = fcntl.flock, []
+
+    def flock(lock, operation):
+        if not calls:
+            shutil.rmtree(tmp_path / ".a.zip.work")
+        calls.append(operation)
+        honest(lock, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with workspace(tmp_path / "a.zip", {}) as place:
+        place.mark("one")
+        assert sorted(path.name for path in place.folder.iterdir()) == [
+            *("done", "fingerprint", "lock")
+        ]
+    assert len(calls) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
+    def flock(lock, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with workspace(tmp_path / "a.zip", {}) as place:
+        place.mark("one")

@@ -17,7 +17,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -35,6 +35,8 @@ _UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
 }
+#: Some file systems of clusters know no locks; there Snakemake's own lock must do.
+_LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def fingerprint(facts: dict[str, Any]) -> str:
@@ -209,25 +211,25 @@ def _remove(path: Path) -> None:
 
 def _locked(folder: Path, output: Path) -> TextIO:
     """Make the work folder of an artefact and hold its lock until the answer is closed."""
+    name = folder / "lock"
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock = (folder / "lock").open("w")
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(FileNotFoundError):
+            lock = name.open("w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                raise StoreError(
+                    f"{output}: another process is working on it; wait for it or end it"
+                ) from None
+            except OSError as error:
+                if error.errno not in _LOCKLESS:
+                    raise
             # A forerunner that has just ended takes the folder away, lock and all.
-            if os.path.samestat(os.fstat(lock.fileno()), (folder / "lock").stat()):
+            if os.path.samestat(os.fstat(lock.fileno()), name.stat()):
                 return lock
-        except BlockingIOError:
             lock.close()
-            raise StoreError(
-                f"{output}: another process is working on it; wait for it or end it"
-            ) from None
-        except FileNotFoundError:
-            pass
-        lock.close()
 
 
 def pack(folder: Path, output: Path) -> None:
