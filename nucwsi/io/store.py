@@ -17,7 +17,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -214,12 +214,11 @@ def _locked(folder: Path, output: Path) -> TextIO:
     name = folder / "lock"
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            lock = name.open("w")
+        with suppress(FileNotFoundError), ExitStack() as closing:
+            lock = closing.enter_context(name.open("w"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                lock.close()
                 raise StoreError(
                     f"{output}: another process is working on it; wait for it or end it"
                 ) from None
@@ -228,8 +227,8 @@ def _locked(folder: Path, output: Path) -> TextIO:
                     raise
             # A forerunner that has just ended takes the folder away, lock and all.
             if os.path.samestat(os.fstat(lock.fileno()), name.stat()):
+                closing.pop_all()
                 return lock
-            lock.close()
 
 
 def pack(folder: Path, output: Path) -> None:
