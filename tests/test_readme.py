@@ -19,7 +19,10 @@ _STAMPS = [word for name in ("torch", "demo", "dev") for word in ("-o", f".venv/
 _INSTEAD = (
     (r"^make test$", "make -n " + " ".join(_STAMPS) + " test"),
     (r"^make ", "make " + " ".join(_STAMPS) + " "),
-    (r"^pip install ", f"{sys.executable} -m pip install --dry-run --no-deps --no-build-isolation "),
+    (
+        r"^pip install ",
+        f"{sys.executable} -m pip install --dry-run --no-deps --no-build-isolation ",
+    ),
     (r"(--workflow-profile \S*slurm)", r"\1 --dry-run"),
 )
 
