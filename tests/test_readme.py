@@ -58,7 +58,7 @@ def test_the_readme_from_top_to_bottom(clone):
                 break
         ran = subprocess.run(
             command,
-            shell=True,  # noqa: S602 (the reader types it into one)
+            shell=True,
             cwd=clone,
             env=environment,
             capture_output=True,
