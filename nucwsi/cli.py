@@ -186,13 +186,16 @@ def predict(
 @click.argument("maps", type=_FILE, nargs=-1, required=True)
 @_output
 @_part_options
+@_threads
 @_options(SegmentSettings)
-def segment(maps: tuple[Path, ...], output: Path, part: int, parts: int, **values: Any) -> None:
+def segment(
+    maps: tuple[Path, ...], output: Path, part: int, parts: int, threads: int, **values: Any
+) -> None:
     """Cut the nuclei out of all MAPS of a slide."""
     settings = _settings(SegmentSettings, values)
     from nucwsi.steps.segment import segment as step
 
-    step(list(maps), output, settings, part=part, parts=parts)
+    step(list(maps), output, settings, part=part, parts=parts, threads=threads)
 
 
 @main.command()

@@ -22,7 +22,7 @@ SETTINGS = SegmentSettings()
 
 
 def nuclei_of(folder, maps, tissue, core_px, parts=1):
-    """Run segment and stitch on maps; return the table in the order of ids."""
+    """Run segment, with a thread a part, and stitch on maps; the table in the order of ids."""
     paths = [
         write_maps(folder / f"m{k}.zarr.zip", maps, tissue, core_px, k, parts)
         for k in range(1, parts + 1)
@@ -30,7 +30,7 @@ def nuclei_of(folder, maps, tissue, core_px, parts=1):
     found = []
     for k in range(parts, 0, -1):
         found.append(folder / f"n{k}.parquet")
-        segment(paths[::-1], found[-1], SETTINGS, part=k, parts=parts)
+        segment(paths[::-1], found[-1], SETTINGS, part=k, parts=parts, threads=parts)
     output = folder / "nuclei.parquet"
     stitch(found, output, folder / "seams.json", StitchSettings(row_group=1024))
     table = NucleusTable.concatenated(list(iter_tables(output)))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,6 +134,8 @@ def opened(path: Path, kind: str) -> Iterator[Store]:
 class CoreReader:
     """Reads windows of a canvas whose chunks are its cores, each core once if memory allows.
 
+    Several threads may read at once.
+
     Parameters
     ----------
     grid : TileGrid
@@ -149,6 +152,7 @@ class CoreReader:
         self._load = load
         self._cache: OrderedDict[tuple[str, int, int], NDArray[Any]] = OrderedDict()
         self._cached = 0
+        self._lock = Lock()
 
     def core(self, name: str, row: int, column: int) -> NDArray[Any]:
         """Read an array at one core.
@@ -165,15 +169,16 @@ class CoreReader:
             (..., H, W); do not change it.
         """
         key = (name, row, column)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        height, width = self.grid.core(row, column).shape
-        block = self._load(name, row, column)[..., :height, :width]
-        self._cache[key] = block
-        self._cached += block.nbytes
-        while self._cached > _CACHED_BYTES:
-            self._cached -= self._cache.popitem(last=False)[1].nbytes
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+            height, width = self.grid.core(row, column).shape
+            block = self._load(name, row, column)[..., :height, :width]
+            self._cache[key] = block
+            self._cached += block.nbytes
+            while self._cached > _CACHED_BYTES:
+                self._cached -= self._cache.popitem(last=False)[1].nbytes
         return block
 
     def read(self, name: str, window: Window) -> NDArray[Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ from nucwsi.models.predict import (
     keep_freed_memory,
     largest_batch,
 )
+from nucwsi.steps.ahead import ahead
 from nucwsi.steps.progress import progress
 
 if TYPE_CHECKING:
@@ -49,9 +50,6 @@ OVERLAP_PX = 64
 
 #: Smallest core of such tiles: what lies between two overlaps must be higher than any nucleus.
 SMALLEST_CORE_PX = 512
-
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -128,20 +126,6 @@ def _write(arrays: tuple[zarr.Array[Any], ...], job: _Job, maps: Quantised, cell
         block = np.zeros((*values.shape[:-2], *core.shape), values.dtype)
         block[(..., *target)] = values[(..., *source)] * mask[target]
         array[(..., *core.slices)] = block
-
-
-def _ahead(
-    items: Iterable[Item], load: Callable[[Item], Answer], pool: ThreadPoolExecutor
-) -> Iterator[tuple[Item, Answer]]:
-    """Load the next item while the caller works on this one."""
-    waiting: tuple[Item, Future[Answer]] | None = None
-    for item in items:
-        coming = (item, pool.submit(load, item))
-        if waiting is not None:
-            yield waiting[0], waiting[1].result()
-        waiting = coming
-    if waiting is not None:
-        yield waiting[0], waiting[1].result()
 
 
 def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]:
@@ -307,7 +291,7 @@ def _run(
         progress("predict", len(jobs), "tiles") as advance,
     ):
         saving: list[Future[None]] = []
-        for batch, pictures in _ahead(_batches(jobs, size if batched else 1), load, reader):
+        for batch, pictures in ahead(load, _batches(jobs, size if batched else 1), reader, 1):
             answers = ensemble.quantised(pictures, halo_px - arrays.overlap_px)
             for earlier in saving:
                 earlier.result()

@@ -14,8 +14,10 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +32,7 @@ from nucwsi.io.maps import SlideMaps, open_maps
 from nucwsi.io.tables import NucleusTable, write_nuclei
 from nucwsi.models.checkpoint import PostProcessing
 from nucwsi.nuclei import Constants, Maps, nuclei_of
+from nucwsi.steps.ahead import ahead
 from nucwsi.steps.overlap import Job, OverlapSegmenter
 from nucwsi.steps.progress import progress
 from nucwsi.steps.rows import on_slide
@@ -122,6 +125,7 @@ class _Segmenter:
         self.maps, self.constants = maps, constants
         self.work = _find_work(maps, constants.np_level)
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
+        self._lock = Lock()
 
     def jobs(self, rows: range) -> list[Job]:
         """List what there is to do in rows of cores: cores, then blocks."""
@@ -205,7 +209,8 @@ class _Segmenter:
         if count:
             seen = _maps(self.maps, window, np_map)
             nuclei = nuclei_of(seen, components, count, self.constants, block)
-            self.dropped += nuclei.dropped
+            with self._lock:
+                self.dropped += nuclei.dropped
             if len(nuclei.first_px):
                 yield on_slide(nuclei, window, self.maps.frame, escalated=block is not None)
 
@@ -217,6 +222,7 @@ def segment(
     *,
     part: int = 1,
     parts: int = 1,
+    threads: int = 1,
 ) -> None:
     """Find the nuclei that one part of a canvas owns.
 
@@ -229,6 +235,8 @@ def segment(
     settings : SegmentSettings
     part, parts : int
         Which band of the canvas, of how many.
+    threads : int
+        Tiles that are worked on at once.
 
     Raises
     ------
@@ -253,11 +261,15 @@ def segment(
         def tables() -> Iterator[NucleusTable]:
             nonlocal n_nuclei
             jobs = segmenter.jobs(rows)
-            with progress("segment", len(jobs), "tiles") as advance:
-                for job in jobs:
-                    for table in job():
-                        n_nuclei += len(table.id)
-                        yield table
+            # What overlaps is merged row by row, each after the one above.
+            at_once = 1 if opened.overlap_px else threads
+            with (
+                ThreadPoolExecutor(at_once) as pool,
+                progress("segment", len(jobs), "tiles") as advance,
+            ):
+                for _, found in ahead(lambda job: list(job()), jobs, pool, 2 * at_once):
+                    n_nuclei += sum(len(table) for table in found)
+                    yield from found
                     advance(1)
             classes = facts["classes"]
             facts["n_dropped"] = dict(zip(classes, segmenter.dropped.tolist(), strict=True))

@@ -68,6 +68,7 @@ rule segment:
         OUTPUT / "benchmarks" / "{slide}" / "segment.{part}.tsv"
     conda:
         "../../envs/nucwsi-cpu.yaml"
+    threads: 2
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
@@ -76,7 +77,8 @@ rule segment:
         band=band,
         key=MEMBERS_KEY,
     shell:
-        "nucwsi segment {input:q} -o {output:q} {params.band} {params.settings} 2> {log:q}"
+        "nucwsi segment {input:q} -o {output:q} {params.band} {params.settings}"
+        " --threads {threads} 2> {log:q}"
 
 
 rule stitch:
