@@ -125,6 +125,21 @@ def _ink(overview: NDArray[np.uint8], densities: list[NDArray[np.float32]]) -> N
     return ink | ndimage.binary_dilation(core, iterations=_RIM_PX, mask=rim)
 
 
+def find_ink(overview: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Find pen marks and black padding on an overview of about 8 µm per pixel.
+
+    Parameters
+    ----------
+    overview : (H, W, 3) ndarray of uint8
+        RGB; glass and missing data are white.
+
+    Returns
+    -------
+    (H, W) ndarray of bool
+    """
+    return _ink(overview, _densities(overview))
+
+
 def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.bool_]:
     """Find the tissue on an overview of about 8 µm per pixel.
 
@@ -144,7 +159,6 @@ def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.boo
     colour = green - np.minimum(red, blue)
     tissue = (green > _MIN_DENSITY) & (colour > np.maximum(_MIN_COLOUR, _MIN_COLOUR_SHARE * green))
     ink = _ink(overview, densities)
-    tissue &= ~ndimage.binary_dilation(ink, iterations=2)
     tissue = ndimage.binary_closing(np.pad(tissue, 3), iterations=3)[3:-3, 3:-3] | tissue
     tissue &= ~ink
     tissue = ndimage.binary_opening(tissue)

@@ -67,7 +67,7 @@ def write_aperio(path: Path, image, *, mpp=0.25, power=40, **options):
 
 
 def damage(path: Path, how: str, *, level=0, tile=0):
-    """Damage one tile: ``zeroed``, ``garbled`` in its middle, or ``missing`` from the index."""
+    """Damage one tile: ``zeroed`` whole, ``garbled`` or ``bent`` within, or ``missing``."""
     with tifffile.TiffFile(path, mode="r+b") as tiff:
         page = tiff.pages[level]
         offset, size = page.dataoffsets[tile], page.databytecounts[tile]
@@ -76,10 +76,13 @@ def damage(path: Path, how: str, *, level=0, tile=0):
                 values = list(page.tags[name].value)
                 values[tile] = 0
                 page.tags[name].overwrite(values)
-    if how != "missing":
-        with path.open("r+b") as stream:
-            start, count = (0, size) if how == "zeroed" else (size // 2, size // 4)
-            noise = np.random.default_rng(0).bytes(count)
-            stream.seek(offset + start)
-            stream.write(bytes(count) if how == "zeroed" else noise)
+            return path
+    start, content = {
+        "zeroed": (0, bytes(size)),
+        "garbled": (size // 2, np.random.default_rng(0).bytes(size // 4)),
+        "bent": (size // 2, bytes(512)),
+    }[how]
+    with path.open("r+b") as stream:
+        stream.seek(offset + start)
+        stream.write(content)
     return path

@@ -2,6 +2,7 @@
 
 import threading
 
+import imagecodecs
 import numpy as np
 import openslide
 import pytest
@@ -138,12 +139,14 @@ def test_levels_missing_in_the_middle(folder):
         assert [level.downsample for level in slide.levels] == [(1.0, 1.0), (16.0, 16.0)]
 
 
-def test_a_label_is_no_level(folder):
-    path = folder / "label.tif"
+@pytest.mark.parametrize(("other", "subfiletype"), [(picture(300, 280), 1), (shrunk(IMAGE, 16), 0)])
+def test_another_picture_is_no_level(folder, other, subfiletype):
+    """A label has another shape; a second scan is not marked as a reduced copy."""
+    path = folder / "other.tif"
     options = {"photometric": "rgb", "tile": (256, 256), "compression": "jpeg", "metadata": None}
-    with tifffile.TiffWriter(path) as tiff:
-        tiff.write(IMAGE, **options)
-        tiff.write(picture(300, 280), subfiletype=1, **options)
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(IMAGE, **options)
+        writer.write(other, subfiletype=subfiletype, **options)
     with open_slide(path) as slide:
         assert len(slide.levels) == 1
 
@@ -208,7 +211,10 @@ KINDS = {
 # JPEG 2000 streams mend themselves: no decoder tells that they were garbled.
 @pytest.mark.parametrize(
     ("kind", "how"),
-    [(kind, how) for kind in KINDS for how in ("zeroed", "garbled")][:-1],
+    [
+        ("openslide", "zeroed"),
+        *((kind, how) for kind in list(KINDS)[:3] for how in ("zeroed", "garbled", "bent")),
+    ],
 )
 def test_only_the_damaged_tile_is_lost(folder, kind, how):
     write, options, tile, lost = KINDS[kind]
@@ -255,11 +261,51 @@ def test_a_smaller_level_with_a_hole_does_not_hide_tissue(folder):
         assert abs(pixels.astype(int) - shrunk(IMAGE, 4)).mean() < 3
 
 
-def test_a_tile_cut_off_by_the_end_of_the_file(folder):
-    path = write_slide(folder / "cut.tif", IMAGE, levels=(1,))
-    path.write_bytes(path.read_bytes()[:-2000])
+@pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "lzw", None])
+def test_a_tile_cut_off_by_the_end_of_the_file(folder, compression):
+    path = write_slide(folder / "cut.tif", IMAGE, levels=(1,), compression=compression)
+    path.write_bytes(path.read_bytes()[:-200])
     _, bad = read(path)
-    assert bad[-1] == Window(1024, 1280, 76, 20)
+    assert bad == [Window(1024, 1280, 76, 20)]
+
+
+def test_the_tiff_says_what_the_colours_of_its_tiles_are(folder):
+    """Tiles that are silent about it, as Aperio's, are not guessed at."""
+    image = IMAGE[:256, 500:756]
+    for photometric, space in (("ycbcr", "ycbcr"), ("rgb", "rgb")):
+        tile = imagecodecs.jpeg8_encode(image, outcolorspace=space)
+        length = int.from_bytes(tile[4:6], "big") + 2
+        if tile[2:4] in (b"\xff\xe0", b"\xff\xee"):
+            tile = tile[:2] + tile[2 + length :]
+        path = folder / f"{photometric}.tif"
+        tifffile.imwrite(
+            path,
+            iter([tile]),
+            shape=image.shape,
+            dtype=np.uint8,
+            tile=(256, 256),
+            photometric=photometric,
+            compression="jpeg",
+            compressionargs={"outcolorspace": space},
+            subsampling=(1, 1),
+        )
+        pixels, bad = read(path, Window(0, 0, 256, 256))
+        assert not bad
+        assert np.abs(pixels.astype(int) - image).mean() < 3
+
+
+def test_decoded_tiles_are_kept_up_to_a_limit():
+    cache = tiff._Cache(limit=1000)
+    made = []
+
+    def make(index):
+        made.append(index)
+        return np.zeros((10, 10, 3), np.uint8)
+
+    for index in (0, 1, 2, 0, 3, 0, 1):
+        cache.get(index, make)
+    assert made == [0, 1, 2, 3, 1], "the least used one went, and came again"
+    assert cache._size == 900
 
 
 def test_threads_read_through_handles_of_their_own(folder):

@@ -321,7 +321,8 @@ def test_too_much_damage_is_refused_and_leaves_nothing(tmp_path, levels):
 
 def test_damage_on_glass_is_told(tmp_path):
     """Nothing is known of a tile that no level shows: it is no glass."""
-    slide = damage(write_slide(tmp_path / "d.tif", IMAGE, levels=(1,)), "zeroed", tile=0)
+    wide = np.hstack([IMAGE[:, :10].repeat(60, 1), IMAGE])
+    slide = damage(write_slide(tmp_path / "d.tif", wide, levels=(1,)), "zeroed", tile=0)
     *_, facts, _ = tiled(slide, tmp_path)
     assert facts["status"] == "degraded"
     assert facts["bad_tiles"] == [[0, 0, 128, 128]]

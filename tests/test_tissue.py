@@ -55,7 +55,7 @@ def beyond(mask, truth=TRUTH):
     return (mask & ~ndimage.binary_dilation(truth, iterations=3)).sum()
 
 
-@pytest.mark.parametrize(("share", "least"), [(1, 0.97), (0.6, 0.95), (0.4, 0.9), (0.3, 0.8)])
+@pytest.mark.parametrize(("share", "least"), [(1, 0.99), (0.6, 0.98), (0.4, 0.95), (0.3, 0.92)])
 def test_pale_tissue_is_found(share, least):
     mask = find_tissue(faded(SLIDE, share), 60)
     assert recall(mask) > least
@@ -63,7 +63,7 @@ def test_pale_tissue_is_found(share, least):
 
 
 @pytest.mark.parametrize(
-    "level", [(255, 255, 255), (230, 226, 228), (200, 200, 205), (240, 236, 222)]
+    "level", [(255, 255, 255), (230, 226, 228), (200, 200, 205), (240, 226, 234)]
 )
 @pytest.mark.parametrize("room", [None, (255, 255, 255), (0, 0, 0)])
 def test_the_colour_of_glass_and_padding_do_not_matter(level, room):
@@ -94,7 +94,7 @@ def stroke(shape):
     line = np.zeros(shape)
     rows, columns = 20 + 250 * turn, 30 + 20 * np.sin(9 * turn)
     line[rows.astype(int), columns.astype(int)] = 1
-    wide = ndimage.gaussian_filter(ndimage.grey_dilation(line, size=(11, 11)), 1.2)
+    wide = ndimage.gaussian_filter(ndimage.grey_dilation(line, size=(11, 11)), 2)
     uneven = 0.85 + 0.6 * ndimage.gaussian_filter(rng.normal(size=shape), 2)
     return (wide * uneven.clip(0.6, 1.1))[..., None]
 
@@ -119,6 +119,21 @@ def test_dust_is_ignored_and_small_pieces_are_kept():
     assert mask[102:106, 102:106].all()
     assert not mask[195:210, 195:210].any()
     assert find_tissue(image, 1)[201:203, 201:203].all()
+
+
+def test_loose_tissue_is_one_piece():
+    """Fat is a net of thin strands around droplets; large lumina stay open."""
+    image = glass()
+    net = np.zeros(image.shape[:2], bool)
+    net[50:200, 50:250] = True
+    net[50:200, 50:250].reshape(25, 6, 200)[:, 2:] = False
+    net[50:200, 50:250:7] = net[50:200, 51:250:7] = True
+    net[100:130, 100:130] = False
+    image[net] = (215, 150, 190)
+    [piece] = pieces(find_tissue(image, 60))
+    assert piece.outline.area > 0.9 * (150 * 200 - 30 * 30)
+    [lumen] = piece.outline.interiors
+    assert 500 < shapely.Polygon(lumen).area < 1200
 
 
 def test_tissue_to_the_edge_of_the_picture():
