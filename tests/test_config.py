@@ -1,5 +1,6 @@
 """Settings: one source, from which the file, its schema and the command line follow."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,15 +35,47 @@ def test_the_schema_is_that_of_the_models():
     )
 
 
+def is_section(field):
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
 def sections(model):
     for name, field in model.model_fields.items():
         yield name, field
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if is_section(field):
             yield from sections(field.annotation)
 
 
 def test_every_setting_is_described():
     assert all(field.description for _, field in sections(Config))
+
+
+@pytest.mark.parametrize(("ending", "unit"), [("_um2", "µm²"), ("_um", "µm"), ("_px", "pixel")])
+def test_a_unit_in_a_name_stands_in_its_words_and_in_the_files_comment(ending, unit):
+    file = (ROOT / "config" / "config.yaml").read_text("utf-8")
+    named = [(name, field) for name, field in sections(Config) if name.endswith(ending)]
+    assert named
+    for name, field in named:
+        assert unit in field.description, name
+        comment = file.split(f"  {name}:")[0].rstrip().rsplit("\n", 1)[1]
+        assert unit in comment, name
+
+
+@pytest.mark.parametrize(
+    "section", [None, *(name for name, field in Config.model_fields.items() if is_section(field))]
+)
+def test_unknown_keys_are_refused_at_every_level(section):
+    values, key = (
+        ({"odd": 1}, "odd") if section is None else ({section: {"odd": 1}}, f"{section}.odd")
+    )
+    with pytest.raises(ConfigError, match=f"^configuration: unknown setting `{key}`; known here: "):
+        load_config(values)
+
+
+def test_the_schema_refuses_unknown_keys_at_every_level():
+    stated = json.loads(schema())
+    for part in (stated, *stated["$defs"].values()):
+        assert part["additionalProperties"] is False, part["title"]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,23 @@
 """The workflow, run by the real Snakemake as a user would."""
 
 import csv
+import importlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import geopandas
 import pytest
 from click.testing import CliRunner
 
 from nucwsi.cli import main
+from nucwsi.config import Config, Section
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def jobs(ran):
@@ -34,6 +41,11 @@ def test_a_fresh_clone_plans_the_demo(snakemake, snakefile):
     assert jobs(snakemake("-n", snakefile=snakefile)) == {**ONE_SLIDE, "phantom": 1}
 
 
+def test_the_profile_of_one_computer(snakemake):
+    profile = ROOT / "workflow" / "profiles" / "local"
+    assert jobs(snakemake("-n", "--workflow-profile", profile, cores=None))["predict"] == 1
+
+
 def test_a_slide_named_on_the_command_line(snakemake, small_slide):
     assert jobs(snakemake("-n", slides=small_slide)) == ONE_SLIDE
     assert jobs(snakemake("-n", slides=small_slide.parent)) == ONE_SLIDE
@@ -42,6 +54,49 @@ def test_a_slide_named_on_the_command_line(snakemake, small_slide):
 def test_parts_scatter_predict_and_segment(snakemake, small_slide):
     planned = jobs(snakemake("-n", slides=small_slide, parts=3))
     assert planned == {**ONE_SLIDE, "predict": 3, "segment": 3}
+
+
+def test_one_name_a_step(snakemake):
+    """Rule, subcommand, function of the step, section, log and benchmark are called alike."""
+    planned = snakemake("-n", "--forceall", "--printshellcmds").text
+    rules = {}
+    for block in re.split(r"^(?:local)?rule ", planned, flags=re.MULTILINE)[1:]:
+        name = block.split(":")[0]
+        facts = dict(re.findall(r"^    (log|benchmark): (\S+)$", block, re.MULTILINE))
+        rules[name] = (facts, re.findall(r"^Shell command: nucwsi (\S+) ", block, re.MULTILINE))
+    rules.pop("all")
+    for name, (facts, commands) in rules.items():
+        assert commands == [name]
+        assert name in main.commands
+        log, benchmark = Path(facts["log"]), Path(facts["benchmark"])
+        assert log.name.split(".")[0] == name
+        assert benchmark == Path("results/benchmarks") / log.relative_to(
+            "results/logs"
+        ).with_suffix(".tsv")
+    sections = {
+        name for name, field in Config.model_fields.items() if isinstance(field.default, Section)
+    }
+    assert sections == set(rules) - {"summary", "phantom"}, "these two have no settings"
+    for name in set(rules) - {"phantom"}:
+        assert callable(getattr(importlib.import_module(f"nucwsi.steps.{name}"), name))
+
+
+def test_the_workflow_runs_on_an_installed_package(snakemake, small_slide, monkeypatch):
+    """Not an editable one: everything the workflow asks for is in the wheel."""
+    target, clone = snakemake.folder / "installed", snakemake.folder / "clone"
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
+    subprocess.run([*pip, "--no-build-isolation", "--target", str(target), str(ROOT)], check=True)
+    for name in ("workflow", "envs"):
+        shutil.copytree(ROOT / name, clone / name)
+    monkeypatch.setenv("PYTHONPATH", str(target))
+    probe = [sys.executable, "-c", "import nucwsi; print(nucwsi.__file__)"]
+    found = subprocess.run(probe, capture_output=True, text=True, check=True, cwd=clone).stdout
+    assert Path(found).is_relative_to(target)
+    snakemake(
+        "results/small/tissue.geojson",
+        snakefile=clone / "workflow" / "Snakefile",
+        slides=small_slide,
+    )
 
 
 @pytest.mark.parametrize(
