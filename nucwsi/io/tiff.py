@@ -80,11 +80,11 @@ class TiffPages:
 
     def _claims(self, page: Any) -> list[MppClaim]:
         xml, shape = self._file.ome_metadata, self.pages[0].shape
-        resolution = [_tag(page, f"{name}Resolution") for name in "YX"]
+        rows, columns = (_tag(page, f"{name}Resolution") for name in "YX")
         found = [
             aperio_claim(page.description) if self._file.is_svs else None,
             ome_claim(xml, shape) if xml else None,
-            resolution_claim(*resolution, _tag(page, "ResolutionUnit")),
+            resolution_claim(rows, columns, _tag(page, "ResolutionUnit")),
         ]
         return [claim for claim in found if claim is not None]
 

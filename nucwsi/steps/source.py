@@ -96,7 +96,7 @@ class Source:
         view = np.empty((height, width, 3), np.uint8)
         unreadable = np.zeros((height, width), bool)
 
-        def look(window: Window) -> None:
+        def _look(window: Window) -> None:
             # A tile that is damaged on one level may well be whole on the next.
             for level in self._levels(cell_px, exact=False):
                 view[window.slices], bad = self._averaged(level, window, cell_px)
@@ -106,7 +106,7 @@ class Source:
                 unreadable[piece.slices] = True
 
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(look, Window(0, 0, height, width).cut(_STRIP_PX, _STRIP_PX)))
+            list(pool.map(_look, Window(0, 0, height, width).cut(_STRIP_PX, _STRIP_PX)))
         return view, unreadable
 
     def _levels(self, cell_px: int, exact: bool) -> list[int]:
