@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+import zarr
 from stores import CLASSES, cells_of, write_member, write_tiles
+from zarr.storage import ZipStore
 
 from nucwsi.config import PredictSettings
 from nucwsi.errors import CheckpointError, ConfigError, StoreError
@@ -56,6 +58,13 @@ def reference(tmp_path_factory, canvas, members):
 def test_maps_do_not_depend_on_the_core(tmp_path, canvas, members, reference, core_px):
     for one, other in zip(whole([run(tmp_path, canvas, members, core_px)]), reference, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_zarr_reads_the_same_maps(tmp_path, canvas, members, reference):
+    with ZipStore(run(tmp_path, canvas, members, 256), mode="r") as store:
+        group = zarr.open_group(store, mode="r")
+        for name, expected in zip(("np", "hv", "tp"), reference, strict=True):
+            np.testing.assert_array_equal(group[name][:], expected)
 
 
 def test_maps_do_not_depend_on_the_parts(tmp_path, canvas, members, reference):

@@ -22,6 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nucwsi.errors import StoreError
 
 if TYPE_CHECKING:
@@ -281,6 +284,12 @@ def create_group(folder: Path, attributes: dict[str, Any]) -> zarr.Group:
     return group
 
 
+def _compressor() -> Any:
+    from numcodecs import Blosc
+
+    return Blosc(cname="zstd", clevel=1, shuffle=Blosc.NOSHUFFLE)
+
+
 def create_array(
     group: zarr.Group,
     name: str,
@@ -303,7 +312,6 @@ def create_array(
     -------
     zarr.Array
     """
-    import numcodecs
     import zarr
 
     if name in group:
@@ -317,7 +325,37 @@ def create_array(
         chunks=chunks,
         dtype=dtype,
         fill_value=fill_value,
-        compressors=numcodecs.Blosc(cname="zstd", clevel=1, shuffle=numcodecs.Blosc.NOSHUFFLE),
+        compressors=_compressor(),
         chunk_key_encoding={"name": "v2", "separator": "/"},
         config={"write_empty_chunks": False},
     )
+
+
+def write_chunk(array: zarr.Array[Any], row: int, column: int, values: NDArray[Any]) -> None:
+    """Write one chunk of an array of `create_array`, all of its leading axes included.
+
+    zarr leads every chunk through an event loop, which takes longer than to compress it.
+
+    Parameters
+    ----------
+    array : zarr.Array
+    row, column : int
+        Place of the chunk along the last two axes, in chunks.
+    values : (..., H, W) ndarray
+        Of the array's type; at the far edges smaller than a chunk.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
+    height, width = values.shape[-2:]
+    chunk = np.full(array.chunks, array.fill_value, array.dtype)
+    chunk[..., :height, :width] = values
+    if (chunk == array.fill_value).all():
+        return
+    store: Any = array.store  # of a folder, as `create_group` makes it
+    folder = Path(store.root, array.path, *["0"] * (array.ndim - 2), str(row))
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / str(column)).write_bytes(_compressor().encode(chunk))

@@ -26,6 +26,7 @@ from nucwsi.io.store import (
     file_checksum,
     pack,
     workspace,
+    write_chunk,
 )
 from nucwsi.models.checkpoint import Card, read_cards
 from nucwsi.models.lease import leased
@@ -56,10 +57,14 @@ SMALLEST_CORE_PX = 512
 class _Job:
     """One core, and the part of it that holds tissue."""
 
-    key: str
+    position: tuple[int, int]  # in the grid
     core: Window
     tissue: NDArray[np.bool_]  # of the core, in tissue cells
     window: Window  # what the network answers for; may reach beyond the canvas
+
+    @property
+    def key(self) -> str:
+        return "{},{}".format(*self.position)
 
 
 def _jobs(store: Store, grid: TileGrid, rows: range, whole: bool) -> Iterator[_Job]:
@@ -84,7 +89,7 @@ def _jobs(store: Store, grid: TileGrid, rows: range, whole: bool) -> Iterator[_J
             box.height * cell,
             box.width * cell,
         )
-        yield _Job(f"{row},{column}", core, tissue, window)
+        yield _Job((row, column), core, tissue, window)
 
 
 def _read(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
@@ -106,10 +111,8 @@ class _Arrays(NamedTuple):
 
 def _write_around(arrays: _Arrays, job: _Job, maps: Quantised) -> Quantised:
     """Keep a tile's answer with its overlap, and return it without."""
-    side = job.window.height + 2 * arrays.overlap_px
-    row, column = (at // job.window.height * side for at in (job.core.row, job.core.column))
     for array, values in zip(arrays.around, maps, strict=True):
-        array[..., row : row + side, column : column + side] = values
+        write_chunk(array, *job.position, values)
     inner = slice(arrays.overlap_px, -arrays.overlap_px)
     kept = (..., inner, inner)
     return Quantised(maps.np_map[kept], maps.hv_map[kept], maps.tp_map[kept])
@@ -125,7 +128,7 @@ def _write(arrays: tuple[zarr.Array[Any], ...], job: _Job, maps: Quantised, cell
         # Beyond the tissue the network is not asked, whatever the size of the core.
         block = np.zeros((*values.shape[:-2], *core.shape), values.dtype)
         block[(..., *target)] = values[(..., *source)] * mask[target]
-        array[(..., *core.slices)] = block
+        write_chunk(array, *job.position, block)
 
 
 def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]:
