@@ -21,6 +21,9 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "macrophage": (220, 50, 0),
 }
 
+#: The classes of the CoNIC challenge, in the order of its ``counts.csv``.
+CONIC = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
+
 #: For classes of foreign checkpoints that the table above does not name, in order of appearance.
 _SPARE: tuple[tuple[int, int, int], ...] = (
     (240, 228, 66),

@@ -214,28 +214,41 @@ def stitch(parts: tuple[Path, ...], output: Path, seams: Path, **values: Any) ->
 @main.command()
 @click.argument("nuclei", type=_FILE)
 @_output
-@click.option("--tissue", type=_FILE, required=True, help="tissue.geojson of the slide")
+@click.option("--tissue", type=_FILE, help="of the slide  [default: tissue.geojson beside NUCLEI]")
 @click.option(
     "--regions",
     type=_FILE,
     multiple=True,
     help="regions to count in: GeoJSON, ImageScope, ASAP or HALO; may be given several times",
 )
-@click.option("--geojson", type=_FILE, required=True, help="regions for QuPath to make")
+@click.option("--geojson", type=_FILE, help="regions for QuPath to make")
+@click.option("--morphometry", type=_FILE, help="table of features by region and class to make")
+@click.option("--neighbours", type=_FILE, help="table of classes side by side to make")
 @_options(ComposeSettings)
 def compose(
     nuclei: Path,
     output: Path,
-    tissue: Path,
+    tissue: Path | None,
     regions: tuple[Path, ...],
-    geojson: Path,
+    geojson: Path | None,
+    morphometry: Path | None,
+    neighbours: Path | None,
     **values: Any,
 ) -> None:
     """Count NUCLEI (nuclei.parquet) by class and region."""
     settings = _settings(ComposeSettings, values)
     from nucwsi.steps.compose import compose as step
 
-    step(nuclei, tissue, output, geojson, settings, regions=regions)
+    step(
+        nuclei,
+        tissue or nuclei.with_name("tissue.geojson"),
+        output,
+        settings,
+        regions=regions,
+        geojson=geojson,
+        morphometry=morphometry,
+        neighbours=neighbours,
+    )
 
 
 @main.command()
@@ -253,11 +266,12 @@ def export(nuclei: Path, output: Path, **values: Any) -> None:
 @main.command()
 @click.argument("tables", type=_FILE, nargs=-1, required=True)
 @_output
-def summary(tables: tuple[Path, ...], output: Path) -> None:
-    """Join the composition TABLES of several slides."""
+@click.option("--conic", is_flag=True, help="make the table of counts of the CoNIC challenge")
+def summary(tables: tuple[Path, ...], output: Path, conic: bool) -> None:
+    """Join the TABLES of several slides, such as all composition.csv."""
     from nucwsi.steps.summary import summary as step
 
-    step(list(tables), output)
+    step(list(tables), output, conic=conic)
 
 
 @main.group()

@@ -1,14 +1,17 @@
-"""What a region is made of: the columns of ``composition.csv``.
+"""What a region is made of: the columns of ``composition.csv`` and ``morphometry.csv``.
 
 Whatever is undefined, such as a share of no nuclei, is NaN.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nucwsi.grouped import percentiles, spread
+from nucwsi.intervals import count_interval
 
 #: Column -> the two classes whose counts it divides.
 _RATIOS = {
@@ -18,10 +21,10 @@ _RATIOS = {
 
 _IMMUNE = {"neutrophil", "lymphocyte", "plasma", "eosinophil", "inflammatory"}
 
-#: Half width of a 95 % interval in standard deviations.
-_Z95 = 1.959964
+_PERCENT = (5, 25, 50, 75, 95)
 
-Columns = dict[str, NDArray[np.int64] | NDArray[np.float64]]
+#: Column -> one value a row.
+Columns = dict[str, NDArray[Any]]
 
 
 class Population(NamedTuple):
@@ -30,14 +33,16 @@ class Population(NamedTuple):
     Attributes
     ----------
     class_code : (N,) ndarray of uint8
-        Index of the class, below C.
+        Index of the class; C for a nucleus without one.
     class_probabilities : (N, C) ndarray of float32
-    area_um2 : (N,) ndarray of float32
+    features : dict of str to (N,) ndarray of float32
+        What is measured of a nucleus, with its unit in the name; ``area_um2`` at least. Not
+        negative; NaN where it is not known.
     """
 
     class_code: NDArray[np.uint8]
     class_probabilities: NDArray[np.float32]
-    area_um2: NDArray[np.float32]
+    features: dict[str, NDArray[np.float32]]
 
 
 def composition(
@@ -61,25 +66,28 @@ def composition(
     Returns
     -------
     dict of str to (R,) ndarray
-        In the order of the table: ``n_nuclei``, ``n_<class>``, ``frac_<class>``,
-        ``<class>_per_mm2`` of tissue, ratios of counts, ``immune_fraction`` (both only if the
-        classes are known), ``<class>_area_um2_median``, and ``expected_<class>`` with the 95 %
-        interval ``<class>_low`` to ``<class>_high``.
+        In the order of the table: ``n_nuclei``, ``n_<class>``, ``n_unclassified``,
+        ``frac_<class>``, ``<class>_per_mm2`` of tissue, ratios of counts, ``immune_fraction`` (both
+        only if the classes are known), ``<class>_area_um2_median``, and ``expected_<class>`` with
+        the 95 % interval ``<class>_low`` to ``<class>_high``.
 
     Notes
     -----
     Each nucleus is of a class with its own probability, so the number of them in a region is
-    Poisson-binomial: mean ``sum(p)``, variance ``sum(p * (1 - p))``. The interval takes the
-    probabilities as true and independent, and says nothing of nuclei that were not found.
+    Poisson-binomial (`intervals.count_interval`). The interval takes the probabilities as true and
+    independent, and says nothing of nuclei that were not found.
     """
     regions, members = pairs
     n_regions, n_classes = len(tissue_mm2), len(classes)
-    group = regions * n_classes + nuclei.class_code[members]
-    counts = np.bincount(group, minlength=n_regions * n_classes).reshape(n_regions, n_classes)
+    group = regions * (n_classes + 1) + nuclei.class_code[members]
+    size = n_regions * (n_classes + 1)
+    counts = np.bincount(group, minlength=size).reshape(n_regions, n_classes + 1)
     total = counts.sum(axis=1)
-    medians = _medians(nuclei.area_um2[members], group, counts.ravel()).reshape(counts.shape)
+    [medians] = percentiles(nuclei.features["area_um2"][members], group, size, (50,))
+    medians = medians.reshape(counts.shape)
     columns: Columns = {"n_nuclei": total}
     columns |= {f"n_{name}": counts[:, code] for code, name in enumerate(classes)}
+    columns["n_unclassified"] = counts[:, n_classes]
     columns |= {f"frac_{name}": _ratio(counts[:, code], total) for code, name in enumerate(classes)}
     columns |= {
         f"{name}_per_mm2": _ratio(counts[:, code], tissue_mm2) for code, name in enumerate(classes)
@@ -87,7 +95,57 @@ def composition(
     columns |= _ratios(counts, classes)
     columns |= {f"{name}_area_um2_median": medians[:, code] for code, name in enumerate(classes)}
     for code, name in enumerate(classes):
-        columns |= _expected(regions, nuclei.class_probabilities[members, code], total, name)
+        probability = nuclei.class_probabilities[members, code]
+        interval = count_interval(regions, probability, n_regions)
+        names = (f"expected_{name}", f"{name}_low", f"{name}_high")
+        columns |= dict(zip(names, interval, strict=True))
+    return columns
+
+
+def morphometry(
+    pairs: NDArray[np.int64], nuclei: Population, classes: tuple[str, ...], n_regions: int
+) -> Columns:
+    """Describe the features of the nuclei of each region and class, one row each.
+
+    Parameters
+    ----------
+    pairs : (2, K) ndarray of int64
+        As for `composition`.
+    nuclei : Population
+    classes : tuple of str
+        The C class names.
+    n_regions : int
+
+    Returns
+    -------
+    dict of str to (rows,) ndarray
+        ``region`` (its index), ``class``, ``feature``, ``n``, ``mean``, ``sd`` and percentiles
+        ``p5`` to ``p95``, by region, class and feature; no row where there is no nucleus.
+    """
+    regions, members = pairs
+    known = nuclei.class_code[members] < len(classes)
+    regions, members = regions[known], members[known]
+    group = regions * len(classes) + nuclei.class_code[members]
+    n_groups = n_regions * len(classes)
+    found = [
+        spread(values[members], group, n_groups, _PERCENT) for values in nuclei.features.values()
+    ]
+    # A row each of groups, then features.
+    n = np.stack([part.n for part in found], axis=1).ravel()
+    filled = np.flatnonzero(n)
+    owner, feature = np.divmod(filled, len(found))
+    columns: Columns = {
+        "region": owner // len(classes),
+        "class": np.array(classes, object)[owner % len(classes)],
+        "feature": np.array(list(nuclei.features), object)[feature],
+        "n": n[filled],
+        "mean": np.stack([part.mean for part in found], axis=1).ravel()[filled],
+        "sd": np.stack([part.sd for part in found], axis=1).ravel()[filled],
+    }
+    every = np.stack([part.percentiles for part in found], axis=2)
+    columns |= {
+        f"p{share}": values.ravel()[filled] for share, values in zip(_PERCENT, every, strict=True)
+    }
     return columns
 
 
@@ -108,33 +166,3 @@ def _ratios(counts: NDArray[np.int64], classes: tuple[str, ...]) -> Columns:
     if immune:
         columns["immune_fraction"] = _ratio(counts[:, immune].sum(axis=1), counts.sum(axis=1))
     return columns
-
-
-def _medians(
-    values: NDArray[np.float32], group: NDArray[np.int64], sizes: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the median of each group of values; `sizes` says how many each has."""
-    ordered = values[np.lexsort((values, group))].astype(np.float64)
-    medians = np.full(len(sizes), np.nan)
-    filled = np.flatnonzero(sizes)
-    start = (np.cumsum(sizes) - sizes)[filled]
-    lower, upper = start + (sizes[filled] - 1) // 2, start + sizes[filled] // 2
-    medians[filled] = (ordered[lower] + ordered[upper]) / 2
-    return medians
-
-
-def _expected(
-    regions: NDArray[np.int64],
-    probability: NDArray[np.float32],
-    total: NDArray[np.int64],
-    name: str,
-) -> Columns:
-    weights = np.clip(probability.astype(np.float64), 0, 1)
-    mean = np.bincount(regions, weights, len(total)).astype(np.float64)
-    variance = np.bincount(regions, weights * (1 - weights), len(total)).astype(np.float64)
-    margin = _Z95 * np.sqrt(variance)
-    return {
-        f"expected_{name}": mean,
-        f"{name}_low": np.clip(mean - margin, 0, total),
-        f"{name}_high": np.clip(mean + margin, 0, total),
-    }

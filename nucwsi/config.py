@@ -99,6 +99,12 @@ class ComposeSettings(Section):
         500.0, "side of the squares of the grid in µm; 0: no grid", ge=0, le=100000
     )
     pieces: bool = _field(True, "one region for every connected piece of tissue")
+    neighbours_um: float = _field(
+        20.0,
+        "nuclei whose centroids are at most so far apart are neighbours, in µm; 0: no such table",
+        ge=0,
+        le=50,
+    )
 
 
 class ExportSettings(Section):

@@ -156,37 +156,59 @@ def without_ignored(regions: list[Region]) -> list[Region]:
     return [replace(region, geometry=shape) for region, shape in zip(kept, left, strict=True)]
 
 
-def point_tree(centroids: NDArray[np.float64]) -> shapely.STRtree:
-    """Index nuclei by where they are.
-
-    Parameters
-    ----------
-    centroids : (N, 2) ndarray of float64
-        x and y in level-0 pixels.
-
-    Returns
-    -------
-    shapely.STRtree
-    """
-    return shapely.STRtree(shapely.points(centroids))
-
-
-def owned(tree: shapely.STRtree, regions: list[Region]) -> NDArray[np.int64]:
+def owned(centroids: NDArray[np.float64], regions: list[Region]) -> NDArray[np.int64]:
     """Tell which nuclei lie in which region; one in overlapping regions belongs to each of them.
 
     Parameters
     ----------
-    tree : shapely.STRtree
-        From `point_tree`.
+    centroids : (N, 2) ndarray of float64
+        x and y in level-0 pixels. Fast where they lie close together.
     regions : list of Region
 
     Returns
     -------
     (2, K) ndarray of int64
-        Index of the region and index of the nucleus, ordered by region. A region owns a nucleus
-        whose centroid it covers, its boundary included.
+        Index of the region and index of the nucleus, ordered by both. A region owns a nucleus
+        whose centroid it covers, its boundary included: QuPath's own rule.
     """
-    return tree.query(geometries(regions), predicate="intersects")
+    shapes = geometries(regions)
+    if not len(shapes) or not len(centroids):
+        return np.empty((2, 0), np.int64)
+    shapely.prepare(shapes)
+    low, high = centroids.min(axis=0), centroids.max(axis=0)
+    box = shapely.bounds(shapes)
+    # The bounds of an empty region are NaN, which overlap with nothing.
+    near = np.flatnonzero(((box[:, :2] <= high) & (box[:, 2:] >= low)).all(axis=1))
+    covering = np.zeros(len(shapes), bool)
+    if (low < high).all():
+        covering[near] = shapely.covers(shapes[near], shapely.box(*low, *high))
+    rectangular = _are_boxes(shapes)
+    every, (x, y) = np.arange(len(centroids)), centroids.T
+    members = [np.empty(0, np.int64)] * len(shapes)
+    for index in near:
+        xmin, ymin, xmax, ymax = box[index]
+        if covering[index]:
+            members[index] = every
+            continue
+        inside = np.flatnonzero((x >= xmin) & (x <= xmax) & (y >= ymin) & (y <= ymax))
+        if not rectangular[index]:
+            inside = inside[shapely.intersects_xy(shapes[index], x[inside], y[inside])]
+        members[index] = inside
+    owner = np.repeat(np.arange(len(shapes)), [len(found) for found in members])
+    return np.stack([owner, np.concatenate(members)])
+
+
+def _are_boxes(shapes: Geometries) -> NDArray[np.bool_]:
+    """Tell which shapes are upright rectangles, whose bounds say all."""
+    upright = shapely.get_num_coordinates(shapes) == 5
+    bounds = shapely.bounds(shapes[upright])
+    corners = shapely.get_coordinates(shapes[upright]).reshape(-1, 5, 2)
+    low, high = bounds[:, None, :2], bounds[:, None, 2:]
+    at_corners = ((corners == low) | (corners == high)).all(axis=(1, 2))
+    # A triangle with a repeated point has its points there, too, but half the area.
+    full = shapely.area(shapes[upright]) > 0.75 * np.prod(bounds[:, 2:] - bounds[:, :2], axis=1)
+    upright[upright] = at_corners & full
+    return upright
 
 
 def areas(regions: list[Region]) -> NDArray[np.float64]:

@@ -7,16 +7,26 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from nucwsi import RESULT_VERSION
+from nucwsi.classes import CONIC
 from nucwsi.config import Config, Section, validated
 from nucwsi.io.sheet import SlideEntry, read_sheet
 from nucwsi.models.checkpoint import read_cards
 
 #: The slide of a fresh clone; the workflow paints it.
 DEMO_SLIDE = Path("demo/phantom.tiff")
+
+#: Table of a cohort -> table of a slide that it is made from.
+COHORT_TABLES = {
+    "composition": "composition",
+    "morphometry": "morphometry",
+    "neighbours": "neighbours",
+    "conic_counts": "composition",
+}
 
 
 def load_config(values: dict[str, Any]) -> Config:
@@ -133,21 +143,51 @@ def member_flags(config: Config) -> str:
     -------
     str
     """
-    return " ".join(f"--member {shlex.quote(member)}" for member in config.members)
+    return flags("--member", config.members)
 
 
-def region_flags(entry: SlideEntry) -> str:
-    """Render the region files of a slide as options of the command line.
+def flags(option: str, values: str | Iterable[object]) -> str:
+    """Render values as an option of the command line that may be given several times.
 
     Parameters
     ----------
-    entry : SlideEntry
+    option : str
+        Such as ``--regions``.
+    values : str or iterable
+        Paths or other values; none gives no option.
 
     Returns
     -------
     str
     """
-    return " ".join(f"--regions {shlex.quote(str(path))}" for path in entry.regions)
+    every = [values] if isinstance(values, str) else values
+    return " ".join(f"{option} {shlex.quote(str(value))}" for value in every)
+
+
+def tables(config: Config) -> list[str]:
+    """Return the names of the tables of a cohort.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    list of str
+        Keys of `COHORT_TABLES`.
+
+    Raises
+    ------
+    CheckpointError
+        If a member cannot be used.
+    """
+    wanted = {
+        "composition": True,
+        "morphometry": True,
+        "neighbours": config.compose.neighbours_um > 0,
+        "conic_counts": set(read_cards(config.members)[0].classes) == set(CONIC),
+    }
+    return [name for name, asked_for in wanted.items() if asked_for]
 
 
 def parts(config: Config) -> list[str]:

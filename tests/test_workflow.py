@@ -31,7 +31,7 @@ def jobs(ran):
 
 ONE_SLIDE = {
     **dict.fromkeys(("tile", "predict", "segment", "stitch", "compose", "export"), 1),
-    "summary": 1,
+    "summary": 3,
     "all": 1,
 }
 
@@ -161,9 +161,10 @@ def test_a_run_from_slide_to_results(finished):
 
     assert finished() == {}, "nothing changed, nothing to do"
     assert finished(predict="{batch_size: 3, device: cpu}") == {}, "speed is no reason"
-    later = dict.fromkeys(("segment", "stitch", "compose", "export", "summary", "all"), 1)
+    later = dict.fromkeys(("segment", "stitch", "compose", "export", "all"), 1) | {"summary": 3}
     assert finished(segment="{np_threshold: 0.6}") == later, "the maps are kept"
-    assert finished(compose="{grid_um: 100}") == {"compose": 1, "summary": 1, "all": 1}
+    assert finished(compose="{grid_um: 100}") == {"compose": 1, "summary": 3, "all": 1}
+    assert finished(compose="{neighbours_um: 0}") == {"compose": 1, "summary": 2, "all": 1}
     assert finished(members="[default]")["predict"] == 1
     assert finished(predict="{views: 4}")["predict"] == 1
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.sax import SAXException
 from xml.sax.handler import ContentHandler
+from xml.sax.xmlreader import AttributesImpl
 
 import numpy as np
 from defusedxml import DefusedXmlException
@@ -76,7 +77,7 @@ class _Reader(ContentHandler):
         self._waiting, self._outline = list[_Open](), ""
         self._group, self._attribute, self._layer = "", "", 0
 
-    def startElement(self, name: str, attrs: Mapping[str, str]) -> None:  # noqa: N802
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802
         if name in _POINTS:
             self._point(name, attrs)
         elif not self._outline:
@@ -98,12 +99,13 @@ class _Reader(ContentHandler):
         if name == self._outline and self._waiting:
             self.drawn.append(self._drawn(*self._waiting.pop()))
 
-    def _point(self, name: str, attrs: Mapping[str, str]) -> None:
+    def _point(self, name: str, attrs: AttributesImpl) -> None:
         try:
             points = self._waiting[-1].points
             # Some programs write numbers as their user's language does.
             x, y = attrs["X"].replace(",", "."), attrs["Y"].replace(",", ".")
-            points.append((int(attrs.get("Order", len(points))), float(x), float(y)))
+            order = int(attrs["Order"]) if "Order" in attrs else len(points)
+            points.append((order, float(x), float(y)))
         except (LookupError, ValueError):
             raise RegionError(
                 f"{self.path}: a {name} lacks X or Y, they are no numbers, or it belongs to no"

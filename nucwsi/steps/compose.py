@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +13,36 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from nucwsi import __version__
-from nucwsi.composition import Population, composition
+from nucwsi.census import Census
+from nucwsi.composition import Columns, Population
 from nucwsi.config import ComposeSettings
-from nucwsi.errors import RegionError, StoreError
+from nucwsi.errors import ConfigError, RegionError, StoreError
 from nucwsi.grid import Frame
+from nucwsi.io.csv_table import write_csv
 from nucwsi.io.geojson import read_tissue, write_regions
 from nucwsi.io.region_files import read_regions
-from nucwsi.io.store import published
 from nucwsi.io.tables import iter_columns, read_facts
 from nucwsi.regions import (
     Region,
-    areas,
-    geometries,
     grid_regions,
     owned,
-    point_tree,
     slide_region,
-    tissue_area,
     tissue_regions,
     without_ignored,
 )
 
 log = logging.getLogger(__name__)
 
-#: Columns that say what a row is; the other numbers also go into the GeoJSON.
-_LABELS = ("slide", "region_id", "region_name", "region_class", "region_source")
+#: What is measured of a nucleus, as the table of nuclei names it.
+_FEATURES = (
+    "area_um2",
+    "perimeter_um",
+    "major_axis_um",
+    "minor_axis_um",
+    "circularity",
+    "solidity",
+    "probability",
+)
 
 
 def _user_regions(files: Sequence[Path], frame: Frame) -> list[Region]:
@@ -75,68 +79,65 @@ def _regions(
     return without_ignored(every)
 
 
-def _members(
-    nuclei: Path, classes: tuple[str, ...], regions: list[Region]
-) -> tuple[NDArray[np.int64], Population]:
-    """Find which nuclei each region owns, one row group at a time."""
+def _counted(
+    nuclei: Path, classes: tuple[str, ...], regions: list[Region], features: tuple[str, ...]
+) -> tuple[Census, NDArray[np.float64]]:
+    """Read the nuclei and find their regions; also return their centroids, x and y.
+
+    One row group at a time, for its nuclei lie close together.
+    """
     shares = [f"p_{name}" for name in classes]
-    pairs, probabilities, area = [], [], []
-    first = 0
-    for group in iter_columns(nuclei, ["row", "column", "area_um2", *shares]):
-        tree = point_tree(np.column_stack([group["column"], group["row"]]))
-        pairs.append(owned(tree, regions) + np.array([[0], [first]]))
-        probabilities.append(np.column_stack([group[name] for name in shares]))
-        area.append(group["area_um2"])
-        first += len(group["row"])
-    if not pairs:
-        nothing = np.empty((0, len(classes)), np.float32)
-        population = Population(np.empty(0, np.uint8), nothing, np.empty(0, np.float32))
-        return np.empty((2, 0), np.int64), population
-    share = np.concatenate(probabilities)
+    groups = list(iter_columns(nuclei, ["row", "column", *features, *shares]))
+    centroids = [np.column_stack([group["column"], group["row"]]) for group in groups]
+    first, found = 0, [np.empty((2, 0), np.int64)]
+    for points in centroids:
+        found.append(owned(points, regions) + np.array([[0], [first]]))
+        first += len(points)
+    pairs = np.concatenate(found, axis=1)
+    table = {
+        name: np.concatenate([np.empty(0, np.float32), *(group[name] for group in groups)])
+        for name in (*features, *shares)
+    }
+    share = np.column_stack([table[name] for name in shares])
     # The class of a nucleus is its most probable one: no need to read the names.
     code = share.argmax(axis=1).astype(np.uint8)
-    return np.concatenate(pairs, axis=1), Population(code, share, np.concatenate(area))
+    population = Population(code, share, {name: table[name] for name in features})
+    ordered = pairs[:, np.argsort(pairs[0], kind="stable")]
+    places = np.concatenate([np.empty((0, 2)), *centroids])
+    return Census(regions, ordered, population, classes), places
 
 
-def _rows(
-    facts: dict[str, Any], regions: list[Region], columns: dict[str, NDArray[Any]]
-) -> Iterator[dict[str, Any]]:
-    frame = Frame.from_dict(facts["frame"])
+def _with_origin(columns: Columns, facts: dict[str, Any], frame: Frame) -> Columns:
+    """Say on each row of the composition where its numbers come from."""
+    region = columns["region_id"]
+    dropped = np.full(len(region), np.nan)
+    dropped[region == "slide"] = sum(facts["n_dropped"].values())
     model = "+".join(member["checksum"][:8] for member in facts["members"])
-    for index, region in enumerate(regions):
-        labels = (facts["slide"], region.id, region.name, region.region_class, region.source)
-        yield {
-            **dict(zip(_LABELS, labels, strict=True)),
-            **{name: values[index].item() for name, values in columns.items()},
-            "n_dropped": sum(facts["n_dropped"].values()) if region.id == "slide" else None,
-            "mpp_x": frame.level0_mpp[1],
-            "mpp_y": frame.level0_mpp[0],
-            "pipeline_version": __version__,
-            "model_id": model,
-        }
+    return {
+        **columns,
+        "n_dropped": dropped,
+        "mpp_x": np.full(len(region), frame.level0_mpp[1]),
+        "mpp_y": np.full(len(region), frame.level0_mpp[0]),
+        "pipeline_version": np.full(len(region), __version__, object),
+        "model_id": np.full(len(region), model, object),
+    }
 
 
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and not np.isfinite(value)):
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    with published(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(rows[0])
-        writer.writerows([_cell(value) for value in row.values()] for row in rows)
+def _write_table(path: Path, slide: str, columns: Columns) -> None:
+    some = next(iter(columns.values()))
+    write_csv(path, {"slide": np.full(len(some), slide, object), **columns})
 
 
 def compose(
     nuclei: Path,
     tissue: Path,
     output: Path,
-    geojson: Path,
     settings: ComposeSettings,
     *,
     regions: Sequence[Path] = (),
+    geojson: Path | None = None,
+    morphometry: Path | None = None,
+    neighbours: Path | None = None,
 ) -> None:
     """Count the nuclei of a slide by class and region.
 
@@ -148,38 +149,51 @@ def compose(
         ``tissue.geojson`` of the same slide.
     output : pathlib.Path
         ``composition.csv``: the whole slide, the user's regions, pieces of tissue, the grid.
-    geojson : pathlib.Path
-        The same regions for QuPath, their numbers as measurements.
     settings : ComposeSettings
     regions : sequence of pathlib.Path
         Files of the user's regions; see `io.region_files.read_regions`.
+    geojson : pathlib.Path, optional
+        The same regions for QuPath, their numbers as measurements.
+    morphometry : pathlib.Path, optional
+        ``morphometry.csv``: how the features are distributed by region and class.
+    neighbours : pathlib.Path, optional
+        ``neighbours.csv``: which classes lie side by side.
 
     Raises
     ------
+    ConfigError
+        If neighbours are asked for, but no radius is set.
     RegionError
         If the user's regions cannot be used.
     StoreError
         If an input is missing or of another slide, or an output cannot be written.
     """
+    if neighbours is not None and not settings.neighbours_um:
+        raise ConfigError(f"{neighbours}: needs `neighbours_um` above 0, for example 20")
     facts = read_facts(nuclei)
     tissue_facts, pieces = read_tissue(tissue)
     if tissue_facts["slide_checksum"] != facts["slide_checksum"]:
         raise StoreError(f"{tissue}: is not the tissue of {nuclei}; make both from one slide")
-    frame = Frame.from_dict(facts["frame"])
-    user = _user_regions(regions, frame)
-    every = _regions(frame, pieces, user, settings)
-    mm2 = frame.level0_pixel_um2 / 1e6
-    tissue_mm2 = tissue_area(geometries(every), pieces) * mm2
-    pairs, population = _members(nuclei, tuple(facts["classes"]), every)
-    columns = {
-        "area_mm2": areas(every) * mm2,
-        "tissue_area_mm2": tissue_mm2,
-        **composition(pairs, population, tuple(facts["classes"]), tissue_mm2),
-    }
-    rows = list(_rows(facts, every, columns))
+    frame, classes = Frame.from_dict(facts["frame"]), tuple(facts["classes"])
+    every = _regions(frame, pieces, _user_regions(regions, frame), settings)
+    features = _FEATURES if morphometry is not None else _FEATURES[:1]
+    census, places = _counted(nuclei, classes, every, features)
+    columns = census.composition(pieces, frame.level0_pixel_um2)
+    if geojson is not None:
+        _write_geojson(geojson, every, columns, frame)
+    if morphometry is not None:
+        _write_table(morphometry, facts["slide"], census.morphometry())
+    if neighbours is not None:
+        points_um = places * frame.level0_mpp[::-1]
+        table = census.neighbours(points_um, settings.neighbours_um)
+        _write_table(neighbours, facts["slide"], table)
+    _write_table(output, facts["slide"], _with_origin(columns, facts, frame))
+    log.info("%d nuclei in %d regions", len(places), len(every))
+
+
+def _write_geojson(path: Path, regions: list[Region], columns: Columns, frame: Frame) -> None:
     # The squares of the grid would hide the slide in QuPath: they are for the table.
-    shown = [index for index, region in enumerate(every) if region.source != "grid"]
-    measured = [{name: float(columns[name][index]) for name in columns} for index in shown]
-    write_regions(geojson, [every[index] for index in shown], measured, frame.origin_px)
-    _write_table(output, rows)
-    log.info("%d nuclei in %d regions", len(population.class_code), len(every))
+    shown = [index for index, region in enumerate(regions) if region.source != "grid"]
+    numbers = {name: values for name, values in columns.items() if values.dtype != object}
+    measured = [{name: float(values[index]) for name, values in numbers.items()} for index in shown]
+    write_regions(path, [regions[index] for index in shown], measured, frame.origin_px)

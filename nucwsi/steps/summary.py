@@ -1,32 +1,45 @@
-"""`summary`: one composition table of all slides."""
+"""`summary`: one table of all slides."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.classes import CONIC
 from nucwsi.errors import StoreError
+from nucwsi.io.csv_table import write_csv
 from nucwsi.io.store import published
 
 
-def summary(tables: list[Path], output: Path) -> None:
-    """Join the composition tables of several slides.
+def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
+    """Join the tables of several slides: compositions, morphometries or neighbours.
 
     Parameters
     ----------
     tables : list of pathlib.Path
-        ``composition.csv`` of each slide.
+        ``composition.csv`` of each slide, or another of `compose`'s tables.
     output : pathlib.Path
+    conic : bool
+        Make the table of the CoNIC challenge from compositions: the counts of its six classes,
+        nothing else, a row a slide in the order of `tables`.
 
     Raises
     ------
     StoreError
-        If a table is missing or was made with other classes or by another version.
+        If a table is missing or was made with other classes or by another version, or the classes
+        are not CoNIC's.
     """
+    if conic:
+        write_csv(output, _conic_counts(tables))
+        return
     header: str | None = None
-    with published(output) as aside, aside.open("w", encoding="utf-8") as sink:
+    with published(output) as aside, aside.open("w", encoding="utf-8", newline="") as sink:
         for path in tables:
             try:
-                first, _, rest = path.read_text("utf-8").partition("\n")
+                first, _, rest = path.read_bytes().decode("utf-8").partition("\n")
             except FileNotFoundError:
                 raise StoreError(f"{path}: does not exist; run `nucwsi compose`") from None
             if header is None:
@@ -38,3 +51,20 @@ def summary(tables: list[Path], output: Path) -> None:
                     " same ensemble and version"
                 )
             sink.write(rest)
+
+
+def _conic_counts(tables: list[Path]) -> dict[str, NDArray[np.int64]]:
+    counts = []
+    for path in tables:
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                slide = next(row for row in csv.DictReader(stream) if row["region_id"] == "slide")
+            counts.append([int(slide[f"n_{name}"]) for name in CONIC])
+        except FileNotFoundError:
+            raise StoreError(f"{path}: does not exist; run `nucwsi compose`") from None
+        except (KeyError, ValueError, StopIteration):
+            raise StoreError(
+                f"{path}: is no composition of a slide with the classes of CoNIC"
+                f" ({', '.join(CONIC)}); leave --conic away"
+            ) from None
+    return dict(zip(CONIC, np.array(counts, np.int64).T, strict=True))

@@ -14,15 +14,20 @@ rule phantom:
 
 rule summary:
     input:
-        collect(OUTPUT / "{slide}" / "composition.csv", slide=SLIDES),
+        lambda wildcards: collect(
+            OUTPUT / "{slide}" / f"{nuc.COHORT_TABLES[wildcards.table]}.csv",
+            slide=SLIDES,
+        ),
     output:
-        OUTPUT / "composition.csv",
+        OUTPUT / "{table}.csv",
     log:
-        OUTPUT / "logs" / "summary.log",
+        OUTPUT / "logs" / "summary.{table}.log",
     benchmark:
-        OUTPUT / "benchmarks" / "summary.tsv"
+        OUTPUT / "benchmarks" / "summary.{table}.tsv"
     localrule: True
     conda:
         "../../envs/nucwsi-cpu.yaml"
+    params:
+        conic=lambda wildcards: "--conic" if wildcards.table == "conic_counts" else "",
     shell:
-        "nucwsi summary {input:q} -o {output:q} 2> {log:q}"
+        "nucwsi summary {input:q} -o {output:q} {params.conic} 2> {log:q}"

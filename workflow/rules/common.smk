@@ -17,11 +17,13 @@ except NucwsiError as error:
 
 OUTPUT = Path(CONFIG.output)
 PARTS = nuc.parts(CONFIG)
+TABLES = nuc.tables(CONFIG)
 
 
 wildcard_constraints:
     slide="|".join(map(re.escape, SLIDES)),
     part=r"\d+-of-\d+",
+    table="|".join(nuc.COHORT_TABLES),
 
 
 def slide_path(wildcards):

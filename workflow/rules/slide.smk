@@ -109,6 +109,10 @@ rule compose:
         regions=slide_regions,
     output:
         table=OUTPUT / "{slide}" / "composition.csv",
+        morphometry=OUTPUT / "{slide}" / "morphometry.csv",
+        neighbours=(
+            OUTPUT / "{slide}" / "neighbours.csv" if "neighbours" in TABLES else []
+        ),
         geojson=OUTPUT / "{slide}" / "{slide}.regions.geojson",
     log:
         OUTPUT / "logs" / "{slide}" / "compose.log",
@@ -121,10 +125,16 @@ rule compose:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         settings=nuc.result_flags(CONFIG.compose),
-        regions=lambda wildcards: nuc.region_flags(SLIDES[wildcards.slide]),
+        regions=lambda wildcards: nuc.flags(
+            "--regions", SLIDES[wildcards.slide].regions
+        ),
+        neighbours=lambda wildcards, output: nuc.flags(
+            "--neighbours", output.neighbours
+        ),
     shell:
         "nucwsi compose {input.nuclei:q} --tissue {input.tissue:q} {params.regions}"
-        " -o {output.table:q} --geojson {output.geojson:q} {params.settings} 2> {log:q}"
+        " -o {output.table:q} --geojson {output.geojson:q} --morphometry {output.morphometry:q}"
+        " {params.neighbours} {params.settings} 2> {log:q}"
 
 
 rule export:

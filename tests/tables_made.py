@@ -1,0 +1,86 @@
+"""A slide's nuclei and tissue on disk, made without a slide and without a network."""
+
+import numpy as np
+import shapely
+
+from nucwsi.classes import CONIC
+from nucwsi.grid import Frame
+from nucwsi.io.geojson import write_tissue
+from nucwsi.io.tables import NucleusTable, write_nuclei
+from nucwsi.stitch import hilbert_key
+
+ORIGIN = (4000.0, 700.0)  # row, column
+
+
+def nuclei_at(centres, classes, probabilities, seed=0):
+    """Make round nuclei of random size; `centres` are x and y in level-0 pixels."""
+    rng = np.random.default_rng(seed)
+    n = len(centres)
+    radius = rng.uniform(6, 14, n)
+    angle = np.linspace(0, 2 * np.pi, 17)
+    ring = np.stack([np.cos(angle), np.sin(angle)], -1)
+    ring[-1] = ring[0]
+    outlines = shapely.polygons(
+        np.round(centres[:, None] + radius[:, None, None] * ring[None], 2).reshape(n, 17, 2)
+    )
+    middle = shapely.get_coordinates(shapely.centroid(outlines)).reshape(n, 2)
+    measures = rng.uniform(0.3, 0.9, (7, n)).astype(np.float32)
+    measures[0] = shapely.area(outlines) * 0.0625
+    names = ("area_um2", "perimeter_um", "major_axis_um", "minor_axis_um", "circularity")
+    return NucleusTable(
+        id=np.arange(n),
+        row=middle[:, 1],
+        column=middle[:, 0],
+        class_code=probabilities.argmax(axis=1).astype(np.uint8),
+        class_probabilities=probabilities.astype(np.float32),
+        **dict(zip((*names, "solidity", "np_mean"), measures, strict=True)),
+        at_edge=np.zeros(n, bool),
+        escalated=np.zeros(n, bool),
+        geometry=np.asarray(shapely.to_wkb(outlines), object),
+        bounds=shapely.bounds(outlines).reshape(n, 4),
+    )
+
+
+def write_result(folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None):
+    """Write ``nuclei.parquet`` and ``tissue.geojson``; return both paths and the table.
+
+    The slide is 2000 x 1500 µm at 0.25 µm/px; the left 1200 µm are tissue.
+    """
+    rng = np.random.default_rng(seed)
+    frame = Frame((3000, 4000), 0.5, (0.25, 0.25), origin, (14000, 12000))
+    top, left = origin
+    centres = rng.uniform((left + 20, top + 20), (left + 7900, top + 5900), (n, 2))
+    # Some lie in a row, where a region may end.
+    centres[: n // 20, 1] = top + 900
+    order = np.argsort(hilbert_key(centres[:, 1] - top, centres[:, 0] - left, 8000.0))
+    probabilities = rng.dirichlet(np.full(len(classes), 0.5), n)
+    if only is not None:
+        probabilities = np.tile(np.eye(len(classes))[only], (n, 1))
+    table = nuclei_at(centres[order], classes, probabilities, seed)
+    facts = {
+        "frame": frame.to_dict(),
+        "core_px": 512,
+        "slide": "made",
+        "slide_checksum": "0" * 32,
+        "mpp_source": "vendor",
+        "vendor": "none",
+        "status": "ok",
+        "bad_tiles": [],
+        "tissue_um2": 1200.0 * 1500,
+        "result_version": 1,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    nuclei, tissue = folder / "nuclei.parquet", folder / "tissue.geojson"
+    more = {
+        "kind": "nuclei",
+        "classes": list(classes),
+        "members": [{"name": "none", "checksum": "1" * 64}],
+        "views": 1,
+        "segment": {},
+        "n_dropped": dict.fromkeys(classes, 2),
+    }
+    parts = (table.take(np.arange(k, min(k + 512, n))) for k in range(0, n, 512))
+    write_nuclei(nuclei, parts, {**facts, **more}, row_group=512)
+    pieces = [shapely.box(left, top, left + 4800, top + 6000)]
+    write_tissue(tissue, pieces, {**facts, "kind": "tissue"})
+    return nuclei, tissue, table
