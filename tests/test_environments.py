@@ -2,7 +2,9 @@
 
 import importlib.metadata as metadata
 import re
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,21 +47,69 @@ def test_everything_that_is_installed_is_pinned(pins):
     assert sorted(wanted - set(pins) - {"nucwsi"}) == []
 
 
-def test_make_installs_what_is_pinned():
-    stamps = [word for kind in ("torch", "demo", "dev") for word in ("-W", f".venv/{kind}.stamp")]
+#: Stands for Python and pip: notes what is to be installed, and knows one setting of pip.
+_STUB = """#!/bin/sh
+case "$*" in
+  "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  *"pip"*" config list") echo "$PIP_SETTING" ;;
+  *"pip"*" install "*--index-url*) echo "$*" >> "$INSTALLED"; [ -z "$UNREACHABLE" ] ;;
+  *"pip"*" install "*) echo "$*" >> "$INSTALLED" ;;
+esac
+"""
+_ELSEWHERE = "global.find-links='/opt/wheels'"
+
+
+@pytest.mark.parametrize(
+    ("situation", "cpu_index"),
+    [
+        ({}, True),
+        ({"UNREACHABLE": "1"}, True),
+        ({"PIP_SETTING": "global.timeout='60'"}, True),
+        ({"PIP_SETTING": _ELSEWHERE}, False),
+        ({"PIP_SETTING": "global.index-url='https://mirror.example/simple'"}, False),
+        ({"GPU": "1"}, False),
+    ],
+)
+def test_make_installs_what_is_pinned_and_no_cuda_unless_asked(tmp_path, situation, cpu_index):
+    stub, installed = tmp_path / "python", tmp_path / "installed"
+    stub.write_text(_STUB)
+    stub.chmod(0o755)
+    venv = tmp_path / "venv"
     told = subprocess.run(
-        ["make", "-n", "-B", *stamps, "demo", "check"],
+        ["make", f"PYTHON={stub}", f"VENV={venv}", f"{venv}/demo.stamp", f"{venv}/dev.stamp"],
         cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "INSTALLED": str(installed), **situation},
         capture_output=True,
         text=True,
         check=True,
-    ).stdout.replace("\\\n", " ")
-    installs = [line for line in told.splitlines() if "install" in line and "pip" in line]
-    ours = [line for line in installs if "--index-url" not in line]
-    assert len(ours) == 3
-    assert all("-c envs/constraints.txt" in line for line in ours)
-    torch = next(line for line in installs if "--index-url" in line)
-    assert re.search(r"'torch==[\d.]+'", torch)
+    ).stdout
+    lines = [line.split(" install ")[1] for line in installed.read_text().splitlines()]
+    if cpu_index:
+        url = "https://download.pytorch.org/whl/cpu"
+        assert re.fullmatch(rf"--no-deps .*--index-url {url} torch==[\d.]+", lines.pop(0))
+    assert ("gives no torch" in told) == ("UNREACHABLE" in situation)
+    pinned = "-c envs/constraints.txt "
+    assert re.fullmatch(pinned + r"torch==[\d.]+", lines[0])
+    assert lines[1:] == [pinned + "-e .[workflow]", pinned + "-e .[dev]"]
+
+
+def test_make_says_which_python_it_needs(tmp_path):
+    old = tmp_path / "python"
+    pretence = "import sys; sys.version_info = (3, 10, 12); exec(sys.argv[1])"
+    old.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(pretence)} "$2"\n'
+    )
+    old.chmod(0o755)
+    told = subprocess.run(
+        ["make", f"PYTHON={old}", f"VENV={tmp_path}/venv", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode != 0
+    assert "nucwsi needs Python 3.11 or newer; name one: make demo PYTHON=" in told.stderr
+    assert not (tmp_path / "venv").exists()
 
 
 @pytest.mark.parametrize("name", ["nucwsi-cpu", "nucwsi-gpu"])
