@@ -203,6 +203,11 @@ class Config(Section):
         "config/slides.tsv",
         "slide sheet (tsv: slide, path, mpp, regions), a slide, or a folder of slides",
     )
+    regions_beside: bool = _field(
+        True,
+        "count also in region files beside a slide that have its name and end in .geojson,"
+        " .geojson.gz, .xml or .annotations, where the sheet names none",
+    )
     output: str = _field("results", "folder of all results")
     members: tuple[str, ...] = _field(
         ("default",),
@@ -218,11 +223,6 @@ class Config(Section):
     stitch: StitchSettings = _field(StitchSettings(), "how the parts become one table")
     compose: ComposeSettings = _field(ComposeSettings(), "what is counted where")
     export: ExportSettings = _field(ExportSettings(), "what the pathologist receives")
-    regions_beside: bool = _field(
-        True,
-        "count also in region files beside a slide that have its name and end in .geojson,"
-        " .geojson.gz, .xml or .annotations, where the sheet names none",
-    )
 
 
 def validated(model: type[S], values: dict[str, Any], where: str) -> S:
