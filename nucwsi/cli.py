@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -116,6 +118,8 @@ _output = click.option("-o", "--output", type=_FILE, required=True, help="file t
 @click.version_option(__version__)
 def main() -> None:
     """Find, classify and count the nuclei of H&E whole-slide images."""
+    # At its end Python looks through all of torch for cycles, half a second long.
+    atexit.register(gc.freeze)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask.array
 import numpy as np
 import openslide
-from dask.delayed import delayed
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -245,6 +243,10 @@ class Slide:
         dask.array.Array
             (H, W, 3) of uint8. The slide must stay open while it is computed.
         """
+        # Loaded here: it takes as long as all else that reading needs.
+        import dask.array
+        from dask.delayed import delayed
+
         read = delayed(lambda window: self.read(level, window)[0], pure=False)
         height, width = self.levels[level].shape
         rows = []

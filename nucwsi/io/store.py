@@ -349,9 +349,11 @@ def write_chunk(array: zarr.Array[Any], row: int, column: int, values: NDArray[A
     StoreError
         If the disk is full or the folder cannot be written.
     """
-    height, width = values.shape[-2:]
-    chunk = np.full(array.chunks, array.fill_value, array.dtype)
-    chunk[..., :height, :width] = values
+    chunk = np.ascontiguousarray(values)
+    if chunk.shape != array.chunks:
+        height, width = values.shape[-2:]
+        chunk = np.full(array.chunks, array.fill_value, array.dtype)
+        chunk[..., :height, :width] = values
     if (chunk == array.fill_value).all():
         return
     store: Any = array.store  # of a folder, as `create_group` makes it

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-import zarr
 from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
@@ -29,11 +28,16 @@ from nucwsi.io.store import (
     file_checksum,
     pack,
     workspace,
+    write_chunk,
 )
 from nucwsi.resample import reduced
+from nucwsi.steps.ahead import ahead
 from nucwsi.steps.progress import progress
 from nucwsi.steps.source import Source, canvas_frame
 from nucwsi.tissue import Piece, find_tissue, grown, looks_fluorescent, looks_miscoloured, pieces
+
+if TYPE_CHECKING:
+    import zarr
 
 log = logging.getLogger(__name__)
 
@@ -126,11 +130,9 @@ class _Canvas:
         """Write a core (3, H, W) into every level."""
         for array, factor in zip(self.levels, _LEVELS, strict=True):
             small = reduced(rgb, factor) if factor > 1 else rgb
-            top, left = core.row // factor, core.column // factor
-            rows, columns = (
-                slice(a, a + n) for a, n in zip((top, left), small.shape[1:], strict=True)
+            write_chunk(
+                array, core.row // self.grid.core_px, core.column // self.grid.core_px, small
             )
-            array[:, rows, columns] = small
 
 
 def _ome(facts: dict[str, Any]) -> dict[str, Any]:
@@ -181,17 +183,18 @@ def _fill(
     jobs = [(key, core) for key, core in cores if key not in place.done]
     if len(jobs) < len(cores):
         log.info("resuming: %d of %d tiles are done", len(cores) - len(jobs), len(cores))
+
+    def bring(job: tuple[str, Window]) -> list[Window]:
+        pixels, bad = source.read(job[1])
+        canvas.write(job[1], np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        return bad
+
     with ThreadPoolExecutor(threads) as pool, progress("tile", len(jobs), "tiles") as advance:
-        # A window of jobs, not all of them: finished pictures must not pile up.
-        for start in range(0, len(jobs), 2 * threads):
-            batch = jobs[start : start + 2 * threads]
-            pictures = pool.map(lambda job: source.read(job[1]), batch)
-            for (key, core), (pixels, bad) in zip(batch, pictures, strict=True):
-                canvas.write(core, np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-                for piece in bad:
-                    place.mark(f"bad {piece.row} {piece.column} {piece.height} {piece.width}")
-                place.mark(key)
-                advance(1)
+        for (key, _), bad in ahead(bring, jobs, pool, 2 * threads):
+            for piece in bad:
+                place.mark(f"bad {piece.row} {piece.column} {piece.height} {piece.width}")
+            place.mark(key)
+            advance(1)
 
 
 def tile(
