@@ -27,6 +27,18 @@ _MEASURES = (
     "np_mean",
 )
 _FLAGS = ("at_edge", "escalated")
+
+#: Columns whose distribution tells of the nuclei.
+FEATURES = (
+    "area_um2",
+    "perimeter_um",
+    "major_axis_um",
+    "minor_axis_um",
+    "circularity",
+    "solidity",
+    "probability",
+)
+
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 

@@ -21,7 +21,7 @@ from nucwsi.grid import Frame
 from nucwsi.io.csv_table import write_csv
 from nucwsi.io.geojson import read_tissue, write_regions
 from nucwsi.io.region_files import read_regions
-from nucwsi.io.tables import iter_columns, read_facts
+from nucwsi.io.tables import FEATURES, iter_columns, read_facts
 from nucwsi.regions import (
     Region,
     grid_regions,
@@ -32,17 +32,6 @@ from nucwsi.regions import (
 )
 
 log = logging.getLogger(__name__)
-
-#: What is measured of a nucleus, as the table of nuclei names it.
-_FEATURES = (
-    "area_um2",
-    "perimeter_um",
-    "major_axis_um",
-    "minor_axis_um",
-    "circularity",
-    "solidity",
-    "probability",
-)
 
 
 def _user_regions(files: Sequence[Path], frame: Frame) -> list[Region]:
@@ -176,7 +165,7 @@ def compose(
         raise StoreError(f"{tissue}: is not the tissue of {nuclei}; make both from one slide")
     frame, classes = Frame.from_dict(facts["frame"]), tuple(facts["classes"])
     every = _regions(frame, pieces, _user_regions(regions, frame), settings)
-    features = _FEATURES if morphometry is not None else _FEATURES[:1]
+    features = FEATURES if morphometry is not None else FEATURES[:1]
     census, places = _counted(nuclei, classes, every, features)
     columns = census.composition(pieces, frame.level0_pixel_um2)
     if geojson is not None:
