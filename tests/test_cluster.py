@@ -18,7 +18,7 @@ PROFILE = HERE.parent / "workflow" / "profiles" / "slurm"
 ASKED = {
     "tile": (4, 2000, 60, 0),
     "predict": (4, 8000, 120, 1),
-    "segment": (1, 2000, 120, 0),
+    "segment": (2, 2000, 120, 0),
     "stitch": (1, 2000, 60, 0),
     "compose": (1, 3000, 30, 0),
     "export": (1, 2000, 60, 0),

@@ -83,7 +83,7 @@ def test_a_cancelled_job_is_resubmitted_and_goes_on(slurm, snakemake, tmp_path_f
     ran = snakemake(
         *("--workflow-profile", PROFILE),
         # What this SLURM lacks: an accounting database, and more than a core or two.
-        *("--slurm-status-command", "squeue", "--set-threads", "tile=1", "predict=1"),
+        *("--slurm-status-command", "squeue", "--set-threads", "tile=1", "predict=1", "segment=1"),
         *("--slurm-init-seconds-before-status-checks", 3),
         cores=None,
         slides=slide,
