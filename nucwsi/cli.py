@@ -6,115 +6,39 @@ import atexit
 import gc
 import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import click
 
 from nucwsi import __version__
 from nucwsi.config import (
     ComposeSettings,
-    Config,
     EvaluateSettings,
     ExportSettings,
     ImportSettings,
     PredictSettings,
-    Section,
     SegmentSettings,
     StitchSettings,
     TileSettings,
     TrainSettings,
-    validated,
 )
-from nucwsi.errors import ConfigError, NucwsiError
-
-Command = TypeVar("Command", bound=Callable[..., None])
-
-_FILE = click.Path(path_type=Path)
+from nucwsi.errors import ConfigError
+from nucwsi.options import (
+    FILE,
+    Commands,
+    member_option,
+    options,
+    output_option,
+    part_options,
+    settings_of,
+    threads_option,
+)
 
 _LAYOUTS = ("conic", "consep", "lizard", "manifest", "monusac", "monuseg", "pannuke")
 
 
-class _Commands(click.Group):
-    """Shows a user's mistake as one line, and keeps the order of the pipeline in the help."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
-        return list(self.commands)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except NucwsiError as error:
-            _fail(ctx, str(error), 2 if isinstance(error, ConfigError) else 1)
-        except MemoryError:
-            _fail(ctx, "the memory is used up; use a smaller core_px or batch_size", 1)
-
-
-def _fail(ctx: click.Context, message: str, code: int) -> NoReturn:
-    verb = f"nucwsi {ctx.invoked_subcommand or ''}".strip()
-    click.echo(f"{verb}: {' '.join(message.split())}", err=True)
-    sys.exit(code)
-
-
-def _options(section: type[Section]) -> Callable[[Command], Command]:
-    """Add one option for each setting of a section; its value stays text until it is validated."""
-
-    def add(command: Command) -> Command:
-        for name, setting in reversed(section.model_fields.items()):
-            flag = f"--{name.replace('_', '-')}"
-            shown = "the checkpoint's" if setting.default is None else _shown(setting.default)
-            text = f"{setting.description}  [default: {shown}]"
-            if setting.annotation is bool:
-                option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
-            else:
-                option = click.option(flag, name, default=None, metavar="VALUE", help=text)
-            command = option(command)
-        return command
-
-    return add
-
-
-def _shown(default: Any) -> str:
-    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
-
-
-def _settings(section: type[Section], values: dict[str, Any]) -> Any:
-    given = {
-        name: None if values[name] == "" else values[name]
-        for name in section.model_fields
-        if values[name] is not None
-    }
-    return validated(section, given, "command line")
-
-
-def _member_option(command: Command) -> Command:
-    return click.option(
-        "--member",
-        "members",
-        multiple=True,
-        default=Config.model_fields["members"].default,
-        show_default=True,
-        help="a name, a file, or a URL with #sha256= of a checkpoint; may be given several times",
-    )(command)
-
-
-def _part_options(command: Command) -> Command:
-    command = click.option(
-        "--parts", type=click.IntRange(1), default=1, show_default=True, help="number of bands"
-    )(command)
-    return click.option(
-        "--part", type=click.IntRange(1), default=1, show_default=True, help="which band"
-    )(command)
-
-
-_threads = click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="processor cores"
-)
-_output = click.option("-o", "--output", type=_FILE, required=True, help="file to make")
-
-
-@click.group(cls=_Commands)
+@click.group(cls=Commands)
 @click.version_option(__version__)
 def main() -> None:
     """Find, classify and count the nuclei of H&E whole-slide images."""
@@ -126,14 +50,14 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("slide", type=_FILE)
-@_output
-@click.option("--tissue-output", type=_FILE, required=True, help="outlines to make")
+@click.argument("slide", type=FILE)
+@output_option
+@click.option("--tissue-output", type=FILE, required=True, help="outlines to make")
 @click.option("--name", help="name of the slide in all results  [default: the file's]")
 @click.option("--mpp", "slide_mpp", type=float, help="µm per level-0 pixel, if the file is wrong")
-@_member_option
-@_threads
-@_options(TileSettings)
+@member_option
+@threads_option
+@options(TileSettings)
 def tile(
     slide: Path,
     output: Path,
@@ -145,7 +69,7 @@ def tile(
     **values: Any,
 ) -> None:
     """Bring the tissue of SLIDE to the resolution of the ensemble."""
-    settings = _settings(TileSettings, values)
+    settings = settings_of(TileSettings, values)
     from nucwsi.models.checkpoint import read_cards
     from nucwsi.steps.tile import tile as step
 
@@ -164,12 +88,12 @@ def tile(
 
 
 @main.command()
-@click.argument("tiles", type=_FILE)
-@_output
-@_member_option
-@_part_options
-@_threads
-@_options(PredictSettings)
+@click.argument("tiles", type=FILE)
+@output_option
+@member_option
+@part_options
+@threads_option
+@options(PredictSettings)
 def predict(
     tiles: Path,
     output: Path,
@@ -180,55 +104,55 @@ def predict(
     **values: Any,
 ) -> None:
     """Predict the maps of TILES (tiles.zarr.zip)."""
-    settings = _settings(PredictSettings, values)
+    settings = settings_of(PredictSettings, values)
     from nucwsi.steps.predict import predict as step
 
     step(tiles, output, settings, members=members, part=part, parts=parts, threads=threads)
 
 
 @main.command()
-@click.argument("maps", type=_FILE, nargs=-1, required=True)
-@_output
-@_part_options
-@_threads
-@_options(SegmentSettings)
+@click.argument("maps", type=FILE, nargs=-1, required=True)
+@output_option
+@part_options
+@threads_option
+@options(SegmentSettings)
 def segment(
     maps: tuple[Path, ...], output: Path, part: int, parts: int, threads: int, **values: Any
 ) -> None:
     """Cut the nuclei out of all MAPS of a slide."""
-    settings = _settings(SegmentSettings, values)
+    settings = settings_of(SegmentSettings, values)
     from nucwsi.steps.segment import segment as step
 
     step(list(maps), output, settings, part=part, parts=parts, threads=threads)
 
 
 @main.command()
-@click.argument("parts", type=_FILE, nargs=-1, required=True)
-@_output
-@click.option("--seams", type=_FILE, required=True, help="audit of the seams to make")
-@_options(StitchSettings)
+@click.argument("parts", type=FILE, nargs=-1, required=True)
+@output_option
+@click.option("--seams", type=FILE, required=True, help="audit of the seams to make")
+@options(StitchSettings)
 def stitch(parts: tuple[Path, ...], output: Path, seams: Path, **values: Any) -> None:
     """Join the nuclei of all PARTS of a slide into one table."""
-    settings = _settings(StitchSettings, values)
+    settings = settings_of(StitchSettings, values)
     from nucwsi.steps.stitch import stitch as step
 
     step(list(parts), output, seams, settings)
 
 
 @main.command()
-@click.argument("nuclei", type=_FILE)
-@_output
-@click.option("--tissue", type=_FILE, help="of the slide  [default: tissue.geojson beside NUCLEI]")
+@click.argument("nuclei", type=FILE)
+@output_option
+@click.option("--tissue", type=FILE, help="of the slide  [default: tissue.geojson beside NUCLEI]")
 @click.option(
     "--regions",
-    type=_FILE,
+    type=FILE,
     multiple=True,
     help="regions to count in: GeoJSON, ImageScope, ASAP or HALO; may be given several times",
 )
-@click.option("--geojson", type=_FILE, help="regions for QuPath to make")
-@click.option("--morphometry", type=_FILE, help="table of features by region and class to make")
-@click.option("--neighbours", type=_FILE, help="table of classes side by side to make")
-@_options(ComposeSettings)
+@click.option("--geojson", type=FILE, help="regions for QuPath to make")
+@click.option("--morphometry", type=FILE, help="table of features by region and class to make")
+@click.option("--neighbours", type=FILE, help="table of classes side by side to make")
+@options(ComposeSettings)
 def compose(
     nuclei: Path,
     output: Path,
@@ -240,7 +164,7 @@ def compose(
     **values: Any,
 ) -> None:
     """Count NUCLEI (nuclei.parquet) by class and region."""
-    settings = _settings(ComposeSettings, values)
+    settings = settings_of(ComposeSettings, values)
     from nucwsi.steps.compose import compose as step
 
     step(
@@ -256,20 +180,20 @@ def compose(
 
 
 @main.command()
-@click.argument("nuclei", type=_FILE)
-@_output
-@_options(ExportSettings)
+@click.argument("nuclei", type=FILE)
+@output_option
+@options(ExportSettings)
 def export(nuclei: Path, output: Path, **values: Any) -> None:
     """Write NUCLEI (nuclei.parquet) as a zip for QuPath."""
-    settings = _settings(ExportSettings, values)
+    settings = settings_of(ExportSettings, values)
     from nucwsi.steps.export import export as step
 
     step(nuclei, output, settings)
 
 
 @main.command()
-@click.argument("tables", type=_FILE, nargs=-1, required=True)
-@_output
+@click.argument("tables", type=FILE, nargs=-1, required=True)
+@output_option
 @click.option("--conic", is_flag=True, help="make the table of counts of the CoNIC challenge")
 def summary(tables: tuple[Path, ...], output: Path, conic: bool) -> None:
     """Join the TABLES of several slides, such as all composition.csv."""
@@ -284,8 +208,8 @@ def data() -> None:
 
 
 @data.command("import")
-@click.argument("source", type=_FILE)
-@click.option("-o", "--output", type=_FILE, required=True, help="folder to make")
+@click.argument("source", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="folder to make")
 @click.option("--from", "layout", type=click.Choice(_LAYOUTS), required=True, help="its layout")
 @click.option("--mpp", type=float, help="µm per pixel of all images, instead of the publication's")
 @click.option(
@@ -295,7 +219,7 @@ def data() -> None:
     metavar="NAME=SPLIT",
     help="use a part of the publication, such as fold1, as train, val or test",
 )
-@_options(ImportSettings)
+@options(ImportSettings)
 def import_data(
     source: Path,
     output: Path,
@@ -305,7 +229,7 @@ def import_data(
     **values: Any,
 ) -> None:
     """Bring the data set in the folder SOURCE into the form of docs/data.md."""
-    settings = _settings(ImportSettings, values)
+    settings = settings_of(ImportSettings, values)
     chosen = dict(part.partition("=")[::2] for part in parts)
     from nucwsi.steps.data import import_data as step
 
@@ -313,12 +237,12 @@ def import_data(
 
 
 @main.command()
-@click.argument("data", type=_FILE, nargs=-1, required=True)
-@_output
+@click.argument("data", type=FILE, nargs=-1, required=True)
+@output_option
 @click.option("--name", help="name of the member  [default: the file's]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N")
-@_threads
-@_options(TrainSettings)
+@threads_option
+@options(TrainSettings)
 def train(
     data: tuple[Path, ...],
     output: Path,
@@ -328,30 +252,30 @@ def train(
     **values: Any,
 ) -> None:
     """Train a member of an ensemble on folders of labelled images, DATA."""
-    settings = _settings(TrainSettings, values)
+    settings = settings_of(TrainSettings, values)
     from nucwsi.steps.train import train as step
 
     step(list(data), output, settings, name=name or output.stem, device=device, threads=threads)
 
 
 @main.command()
-@click.argument("data", type=_FILE, nargs=-1, required=True)
-@click.option("-o", "--output", type=_FILE, required=True, help="folder to make")
-@_member_option
-@_threads
-@_options(EvaluateSettings)
+@click.argument("data", type=FILE, nargs=-1, required=True)
+@click.option("-o", "--output", type=FILE, required=True, help="folder to make")
+@member_option
+@threads_option
+@options(EvaluateSettings)
 def evaluate(
     data: tuple[Path, ...], output: Path, members: tuple[str, ...], threads: int, **values: Any
 ) -> None:
     """Score an ensemble on folders of labelled images, DATA."""
-    settings = _settings(EvaluateSettings, values)
+    settings = settings_of(EvaluateSettings, values)
     from nucwsi.steps.evaluate import evaluate as step
 
     step(list(data), output, settings, members=members, threads=threads)
 
 
 @main.command()
-@click.argument("output", type=_FILE)
+@click.argument("output", type=FILE)
 @click.option("--height", type=int, default=3000, show_default=True, help="level-0 pixels")
 @click.option("--width", type=int, default=4000, show_default=True, help="level-0 pixels")
 @click.option("--mpp", type=float, default=0.25, show_default=True, help="µm per level-0 pixel")
@@ -371,7 +295,7 @@ def phantom(output: Path, height: int, width: int, mpp: float, seed: int, densit
 
 
 @main.command("check-geojson")
-@click.argument("files", type=_FILE, nargs=-1, required=True)
+@click.argument("files", type=FILE, nargs=-1, required=True)
 def check_geojson(files: tuple[Path, ...]) -> None:
     """Check whether QuPath will open FILES (.geojson, .gz or .zip) as they are meant."""
     from nucwsi.io.geojson_check import check_geojson as check
