@@ -13,11 +13,14 @@ import click
 
 from nucwsi import __version__
 from nucwsi.config import (
+    AssessSettings,
     ComposeSettings,
     EvaluateSettings,
     ExportSettings,
     ImportSettings,
     PredictSettings,
+    RenderSettings,
+    ReportSettings,
     SegmentSettings,
     StitchSettings,
     TileSettings,
@@ -200,6 +203,65 @@ def summary(tables: tuple[Path, ...], output: Path, conic: bool) -> None:
     from nucwsi.steps.summary import summary as step
 
     step(list(tables), output, conic=conic)
+
+
+@main.command()
+@click.argument("slide", type=FILE)
+@click.argument("nuclei", type=FILE)
+@output_option
+@threads_option
+@options(AssessSettings)
+def assess(slide: Path, nuclei: Path, output: Path, threads: int, **values: Any) -> None:
+    """Gather what the report says of SLIDE, from NUCLEI and the tables beside it."""
+    settings = settings_of(AssessSettings, values)
+    from nucwsi.steps.assess import assess as step
+
+    step(slide, nuclei, output, settings, threads=threads)
+
+
+@main.command()
+@click.argument("slide", type=FILE)
+@click.argument("nuclei", type=FILE)
+@output_option
+@threads_option
+@options(RenderSettings)
+def render(slide: Path, nuclei: Path, output: Path, threads: int, **values: Any) -> None:
+    """Make a viewer of SLIDE and NUCLEI; OUTPUT is its page, its folder is made anew."""
+    settings = settings_of(RenderSettings, values)
+    from nucwsi.steps.render import render as step
+
+    step(slide, nuclei, output, settings, threads=threads)
+
+
+@main.command()
+@click.argument("assessments", type=FILE, nargs=-1, required=True)
+@output_option
+@click.option("--benchmarks", type=FILE, help="folder of Snakemake's benchmark files, for times")
+@options(ReportSettings)
+def report(
+    assessments: tuple[Path, ...], output: Path, benchmarks: Path | None, **values: Any
+) -> None:
+    """Write one page about all slides of ASSESSMENTS (assessment.json)."""
+    settings = settings_of(ReportSettings, values)
+    from nucwsi.steps.report import report as step
+
+    step(assessments, output, settings, benchmarks=benchmarks)
+
+
+@main.command()
+@click.argument("results", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: any that is free")
+@click.option("--browser/--no-browser", default=True, show_default=True, help="open a browser")
+def view(results: Path, port: int, browser: bool) -> None:
+    """Show the report and the viewers in the folder RESULTS, on this computer only."""
+    from nucwsi.steps.view import view as step
+
+    def ready(address: str) -> None:
+        click.echo(f"{address}  (Ctrl+C ends it)")
+        if browser:
+            click.launch(address)
+
+    step(results, port=port, ready=ready)
 
 
 @main.group()

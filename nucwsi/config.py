@@ -116,6 +116,34 @@ class ExportSettings(Section):
     nuclei_per_file: int = _field(
         50000, "largest number of nuclei in one file of the zip", ge=1, le=1000000
     )
+    ome_zarr: bool = _field(
+        False, "label image of nuclei and classes as well: OME-Zarr 0.4 in a zip, for napari"
+    )
+    flatgeobuf: bool = _field(False, "table of nuclei with their outlines as FlatGeobuf as well")
+    csv: bool = _field(False, "table of nuclei without their outlines as CSV as well")
+
+
+class AssessSettings(Section):
+    """What the report shows of a slide."""
+
+    crops: int = _field(
+        4, "fields at full resolution for each rule (densest, least certain, random)", ge=0, le=50
+    )
+    seed: int = _field(1, "of the random fields", ge=0)
+
+
+class ReportSettings(Section):
+    """What the report of a run holds."""
+
+    max_slides: int = _field(
+        100, "slides that are shown in full, those with most to look at; about 1.5 MB each", ge=1
+    )
+
+
+class RenderSettings(Section):
+    """How the viewer's folder is made."""
+
+    quality: int = _field(80, "of its JPEG tiles, 1 to 100", ge=1, le=100)
 
 
 def _listed(value: Any) -> Any:
@@ -217,12 +245,16 @@ class Config(Section):
     parts: Part = _field(
         1, "bands into which a slide is cut for a cluster; results do not depend on it"
     )
+    viewer: bool = _field(True, "make a viewer of each slide, a folder for any web browser")
     tile: TileSettings = _field(TileSettings(), "how a slide becomes a canvas")
     predict: PredictSettings = _field(PredictSettings(), "how the maps are made")
     segment: SegmentSettings = _field(SegmentSettings(), "how nuclei are cut out of the maps")
     stitch: StitchSettings = _field(StitchSettings(), "how the parts become one table")
     compose: ComposeSettings = _field(ComposeSettings(), "what is counted where")
     export: ExportSettings = _field(ExportSettings(), "what the pathologist receives")
+    assess: AssessSettings = _field(AssessSettings(), "what the report shows of a slide")
+    report: ReportSettings = _field(ReportSettings(), "what the report of a run holds")
+    render: RenderSettings = _field(RenderSettings(), "how the viewer's folder is made")
 
 
 def validated(model: type[S], values: dict[str, Any], where: str) -> S:

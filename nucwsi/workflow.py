@@ -234,6 +234,7 @@ def farewell(config: Config, slides: dict[str, SlideEntry]) -> str:
     else:
         name, count, opened = "<slide>", f"{len(slides)} slides", "the slide"
     hints = {
+        output / "report.html": "all of it at a glance: any web browser",
         output / "composition.csv": "a row for each slide and region: statistics",
         output / name / "nuclei.parquet": "a row for each nucleus: Python, R, QGIS",
         output / name / f"{name}.regions.geojson": "regions and their composition: QuPath",

@@ -32,7 +32,7 @@ def jobs(ran):
 ONE_SLIDE = {
     **dict.fromkeys(("tile", "predict", "segment", "stitch", "compose", "export"), 1),
     "summary": 3,
-    "all": 1,
+    **dict.fromkeys(("assess", "render", "report", "all"), 1),
 }
 
 
@@ -155,16 +155,20 @@ def test_a_run_from_slide_to_results(finished):
     assert "density_z" in json.loads((results / "seams.json").read_text())
     assert not (results / "tiles.zarr.zip").exists(), "the canvas is temporary"
     assert list((results / "maps").iterdir()) == [results / "maps" / "1-of-1.zarr.zip"]
-    for verb in ("tile", "predict.1-of-1", "segment.1-of-1", "stitch", "compose", "export"):
+    steps = ("tile", "predict.1-of-1", "segment.1-of-1", "stitch", "compose", "export")
+    for verb in (*steps, "assess", "render"):
         assert (finished.folder / "results" / "logs" / "small" / f"{verb}.log").exists()
         assert (finished.folder / "results" / "benchmarks" / "small" / f"{verb}.tsv").exists()
 
     assert finished() == {}, "nothing changed, nothing to do"
     assert finished(predict="{batch_size: 3, device: cpu}") == {}, "speed is no reason"
-    later = dict.fromkeys(("segment", "stitch", "compose", "export", "all"), 1) | {"summary": 3}
+    shown = dict.fromkeys(("compose", "assess", "render", "report", "all"), 1)
+    later = shown | dict.fromkeys(("segment", "stitch", "export"), 1) | {"summary": 3}
     assert finished(segment="{np_threshold: 0.6}") == later, "the maps are kept"
-    assert finished(compose="{grid_um: 100}") == {"compose": 1, "summary": 3, "all": 1}
-    assert finished(compose="{neighbours_um: 0}") == {"compose": 1, "summary": 2, "all": 1}
+    assert finished(compose="{grid_um: 100}") == shown | {"summary": 3}
+    assert finished(compose="{neighbours_um: 0}") == shown | {"summary": 2}
+    assert finished(render="{quality: 70}") == {"render": 1, "report": 1, "all": 1}
+    assert finished(viewer="false") == {"report": 1, "all": 1}, "the slide is read as it is"
     assert finished(members="[default]")["predict"] == 1
     assert finished(predict="{views: 4}")["predict"] == 1
 

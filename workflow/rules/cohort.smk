@@ -31,3 +31,28 @@ rule summary:
         conic=lambda wildcards: "--conic" if wildcards.table == "conic_counts" else "",
     shell:
         "nucwsi summary {input:q} -o {output:q} {params.conic} 2> {log:q}"
+
+
+rule report:
+    input:
+        slides=collect(OUTPUT / "{slide}" / "assessment.json", slide=SLIDES),
+        viewers=(
+            collect(OUTPUT / "{slide}" / "viewer" / "index.html", slide=SLIDES)
+            if CONFIG.viewer
+            else []
+        ),
+    output:
+        report(OUTPUT / "report.html", category="Report"),
+    log:
+        OUTPUT / "logs" / "report.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "report.tsv"
+    localrule: True
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    params:
+        settings=nuc.result_flags(CONFIG.report),
+        benchmarks=OUTPUT / "benchmarks",
+    shell:
+        "nucwsi report {input.slides:q} -o {output:q} --benchmarks {params.benchmarks:q}"
+        " {params.settings} 2> {log:q}"

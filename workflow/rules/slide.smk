@@ -155,3 +155,57 @@ rule export:
         settings=nuc.result_flags(CONFIG.export),
     shell:
         "nucwsi export {input:q} -o {output:q} {params.settings} 2> {log:q}"
+
+
+rule assess:
+    input:
+        slide=lambda wildcards: ancient(slide_path(wildcards)),
+        nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
+        tissue=OUTPUT / "{slide}" / "tissue.geojson",
+        composition=OUTPUT / "{slide}" / "composition.csv",
+        morphometry=OUTPUT / "{slide}" / "morphometry.csv",
+        regions=OUTPUT / "{slide}" / "{slide}.regions.geojson",
+        seams=OUTPUT / "{slide}" / "seams.json",
+    output:
+        OUTPUT / "{slide}" / "assessment.json",
+    log:
+        OUTPUT / "logs" / "{slide}" / "assess.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "assess.tsv"
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        settings=nuc.result_flags(CONFIG.assess),
+    shell:
+        "nucwsi assess {input.slide:q} {input.nuclei:q} -o {output:q} {params.settings}"
+        " --threads {threads} 2> {log:q}"
+
+
+rule render:
+    input:
+        slide=lambda wildcards: ancient(slide_path(wildcards)),
+        nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
+        tissue=OUTPUT / "{slide}" / "tissue.geojson",
+        regions=OUTPUT / "{slide}" / "{slide}.regions.geojson",
+    output:
+        # The last file of a folder that is made as a whole.
+        OUTPUT / "{slide}" / "viewer" / "index.html",
+    log:
+        OUTPUT / "logs" / "{slide}" / "render.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "render.tsv"
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        settings=nuc.result_flags(CONFIG.render),
+    shell:
+        "nucwsi render {input.slide:q} {input.nuclei:q} -o {output:q} {params.settings}"
+        " --threads {threads} 2> {log:q}"

@@ -1,0 +1,63 @@
+"use strict";
+// Lines over everything: the regions, and the nucleus that was chosen.
+
+class Outlines {
+  constructor(viewer, facts) {
+    this.viewer = viewer;
+    this.regions = facts.regions.map((region) => ({ ...region, path: Outlines.path(region.rings) }));
+    this.shown = true;
+    this.chosen = null;
+    this.canvas = document.createElement("canvas");
+    this.canvas.className = "outlines";
+    viewer.canvas.append(this.canvas);
+    viewer.addHandler("update-viewport", () => this.draw());
+    viewer.addHandler("resize", () => this.draw());
+  }
+
+  static path(rings) {
+    const path = new Path2D();
+    for (const ring of rings) {
+      path.moveTo(ring[0], ring[1]);
+      for (let at = 2; at < ring.length; at += 2) path.lineTo(ring[at], ring[at + 1]);
+      path.closePath();
+    }
+    return path;
+  }
+
+  choose(outline) {
+    this.chosen = outline && Outlines.path([outline]);
+    this.draw();
+  }
+
+  draw() {
+    const { viewer, canvas } = this, ratio = window.devicePixelRatio || 1;
+    const image = viewer.world.getItemAt(0);
+    if (!image) return;
+    const size = viewer.viewport.getContainerSize();
+    const width = Math.round(size.x * ratio), height = Math.round(size.y * ratio);
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
+    }
+    const point = (x, y) => image.imageToViewerElementCoordinates(new OpenSeadragon.Point(x, y));
+    const origin = point(0, 0), scale = (point(1000, 0).x - origin.x) / 1000 * ratio;
+    const context = canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.setTransform(scale, 0, 0, scale, origin.x * ratio, origin.y * ratio);
+    const stroke = (path, colour, thick) => {
+      context.strokeStyle = colour;
+      context.lineWidth = thick * ratio / scale;
+      context.stroke(path);
+    };
+    context.lineJoin = "round";
+    for (const region of this.shown ? this.regions : []) {
+      stroke(region.path, "rgb(255 255 255 / .6)", 2.6);
+      stroke(region.path, "rgb(30 30 34 / .75)", 1);
+    }
+    if (this.chosen) {
+      stroke(this.chosen, "#fff", 6);
+      stroke(this.chosen, "#111", 2.5);
+    }
+  }
+}
