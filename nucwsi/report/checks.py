@@ -54,7 +54,7 @@ def checks(assessment: dict[str, Any]) -> list[Check]:
         _focus(quality["blur"]),
         _reading(facts),
         _seams(seams),
-        _locality(facts),
+        _locality(seams),
         *_remarks(facts, quality),
     ]
 
@@ -123,8 +123,8 @@ def _seams(seams: dict[str, Any]) -> Check:
     return Check("Tile seams", value, "look" if seams["visible"] else "fine", text)
 
 
-def _locality(facts: dict[str, Any]) -> Check:
-    if facts["exact"]:
+def _locality(seams: dict[str, Any]) -> Check:
+    if seams["exact"]:
         text = "All members are local: the result does not depend on the tiles."
         return Check("Model", "exact at seams", "fine", text)
     text = "A member is not local: nuclei are merged by overlap, and depend on the tile size."

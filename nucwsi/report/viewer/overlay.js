@@ -116,6 +116,7 @@ function overlaySource(facts, store, density, visible, version) {
     minLevel: facts.image.min, maxLevel,
   });
   const painted = density.then((picture) => work.add(() => picture.paint(visible)));
+  source.version = version;
   source.getTileUrl = (level, x, y) => `overlay:${version}/${level}/${x}/${y}`;
   source.hasTransparency = () => true;
   source.downloadTileStart = async (job) => {

@@ -1,0 +1,178 @@
+"""The results of a phantom slide without a network, a browser to look at them, and its faults."""
+
+import json
+import shutil
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import shapely
+
+from nucwsi.config import AssessSettings, ComposeSettings
+from nucwsi.grid import Frame
+from nucwsi.io.geojson import write_tissue
+from nucwsi.io.store import file_checksum
+from nucwsi.io.tables import NucleusTable, write_nuclei
+from nucwsi.phantom import Phantom
+from nucwsi.phantom.nuclei import CLASSES
+from nucwsi.steps.assess import assess
+from nucwsi.steps.compose import compose
+from nucwsi.stitch import LineCounts, hilbert_key, seam_audit
+
+#: Of the phantom of `small_slide`.
+SHAPE, SEED = (1600, 2100), 5
+
+#: Names that would run, break out of their place, or break a line.
+HOSTILE = (
+    "<script>window.hacked = 1</script>",
+    "<img src=x onerror='window.hacked = 1'>",
+    "\"'></title></svg></style> & ]]>",
+    "Tumour 🔬 ß \u202e right to left",
+    "'); window.hacked = 1; ('",
+    "{{ 7 * 7 }} {% raw %}",
+)
+
+
+def painted(keep=None, only=None):
+    """The phantom's own nuclei as a table; `keep` says how many, `only` of which class."""
+    phantom = Phantom(SHAPE, seed=SEED)
+    nuclei = [n for n in phantom.nuclei() if only is None or n.class_name == CLASSES[only]][:keep]
+    outlines = np.array([phantom.polygon(nucleus) for nucleus in nuclei], object)
+    n = len(outlines)
+    code = np.array([CLASSES.index(nucleus.class_name) for nucleus in nuclei], np.uint8)
+    rng = np.random.default_rng(1)
+    share = rng.dirichlet(np.ones(len(CLASSES)), n).reshape(n, len(CLASSES)) * 0.4
+    share[np.arange(n), code] += 0.6
+    middle = shapely.get_coordinates(shapely.centroid(outlines)).reshape(n, 2)
+    area = shapely.area(outlines) * 0.0625
+    some = np.full(n, 0.9, np.float32)
+    table = NucleusTable(
+        id=np.arange(n) * 1_000_003 + (1 << 33),  # larger than 32 bits
+        row=middle[:, 1],
+        column=middle[:, 0],
+        class_code=code,
+        class_probabilities=share.astype(np.float32),
+        area_um2=area.astype(np.float32),
+        perimeter_um=some,
+        major_axis_um=some,
+        minor_axis_um=some,
+        circularity=some,
+        solidity=some,
+        np_mean=some,
+        at_edge=np.zeros(n, bool),
+        escalated=np.zeros(n, bool),
+        geometry=np.asarray(shapely.to_wkb(outlines), object).reshape(n),
+        bounds=shapely.bounds(outlines).reshape(n, 4),
+    )
+    return table.take(np.argsort(hilbert_key(middle[:, 1], middle[:, 0], 2100.0)))
+
+
+def write_results(slide, folder, table, names=(), **changed):
+    """Write what the steps before `assess` leave of a slide; `names` are those of its regions."""
+    folder.mkdir(parents=True)
+    frame = Frame((800, 1050), 0.5, (0.25, 0.25), (0.0, 0.0), SHAPE)
+    facts = {
+        "frame": frame.to_dict(),
+        "core_px": 512,
+        "slide": "small",
+        "slide_checksum": file_checksum(slide),
+        "mpp_source": "vendor",
+        "vendor": "tiff",
+        "status": "ok",
+        "bad_tiles": [],
+        "tissue_um2": 1e5,
+        "result_version": 1,
+        "kind": "nuclei",
+        "classes": list(CLASSES),
+        "members": [{"name": "none", "checksum": "1" * 64}],
+        "views": 1,
+        "exact": True,
+        "n_dropped": dict.fromkeys(CLASSES, 2),
+        **changed,
+    }
+    groups = [table.take(np.arange(k, min(k + 100, len(table)))) for k in range(0, len(table), 100)]
+    write_nuclei(folder / "nuclei.parquet", groups, facts, row_group=100)
+    pieces = [shapely.box(100, 100, 1900, 1500)]
+    write_tissue(folder / "tissue.geojson", pieces, {**facts, "kind": "tissue"})
+    audit = {"exact": facts["exact"], **seam_audit(LineCounts(n_seam=50, n_control=100))}
+    (folder / "seams.json").write_text(json.dumps(audit))
+    compose(
+        folder / "nuclei.parquet",
+        folder / "tissue.geojson",
+        folder / "composition.csv",
+        ComposeSettings(),
+        regions=[_regions(folder, names)] if names else [],
+        geojson=folder / "small.regions.geojson",
+        morphometry=folder / "morphometry.csv",
+    )
+    return folder
+
+
+def _regions(folder, names):
+    features = [
+        {
+            "type": "Feature",
+            "geometry": shapely.geometry.mapping(
+                shapely.box(20 * (at % 50), 200, 20 * (at % 50) + 400, 900)
+            ),
+            "properties": {"name": name, "classification": {"name": "Tumor"}},
+        }
+        for at, name in enumerate(names)
+    ]
+    path = folder / "drawn.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+def assessed(slide, folder, **settings):
+    """Assess a slide; return the file."""
+    output = folder / "assessment.json"
+    assess(slide, folder / "nuclei.parquet", output, AssessSettings(**settings))
+    return output
+
+
+@contextmanager
+def chromium(width=1200, height=800, scheme="light"):
+    """Lend a headless browser; skip where there is none."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("no browser: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    page = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    try:
+        resize(page, width, height)
+        colours(page, scheme)
+        yield page
+    finally:
+        page.quit()
+
+
+def resize(page, width, height=800):
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def colours(page, scheme):
+    wish = {"name": "prefers-color-scheme", "value": scheme}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wish]})
+
+
+def complaints(page):
+    """What the page wrote to the console."""
+    return [entry["message"] for entry in page.get_log("browser")]
+
+
+def asked_for(page):
+    """All addresses that the page asked for since the last call."""
+    events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    return [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]

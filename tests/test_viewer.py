@@ -1,0 +1,466 @@
+"""The viewer as a person uses it, in a headless browser, and the server that shows it."""
+
+import base64
+import http.client
+import json
+import re
+import threading
+import zlib
+from contextlib import closing, contextmanager
+from io import BytesIO
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import shapely
+import simplejpeg
+from commands import refused, run
+from PIL import Image
+from shown import (
+    HOSTILE,
+    asked_for,
+    chromium,
+    complaints,
+    painted,
+    resize,
+    write_results,
+)
+
+from nucwsi.config import RenderSettings
+from nucwsi.errors import ConfigError, StoreError
+from nucwsi.grid import Frame, Window
+from nucwsi.io.slide import open_slide
+from nucwsi.phantom.nuclei import CLASSES
+from nucwsi.report.packed import TILE_PX, UNITS, packed_nuclei
+from nucwsi.steps.pyramid import write_pyramid
+from nucwsi.steps.render import render
+from nucwsi.steps.source import Source
+from nucwsi.steps.view import view
+
+#: Until all that is to be seen is drawn.
+SETTLED = """
+return nucwsi.viewer && work.waiting.length === 0 && layers.length === 1
+    && [0, 1].every((at) => nucwsi.viewer.world.getItemAt(at)?.getFullyLoaded())
+    && !nucwsi.viewer.isAnimating?.() && layers[0].source.version === version;
+"""
+
+
+#: The middle of the slide, from afar: x, y, and screen pixels per canvas pixel.
+FAR = (525, 400, 0.12)
+
+
+@pytest.fixture(scope="module")
+def nuclei():
+    return painted()
+
+
+@pytest.fixture(scope="module")
+def results(small_slide, nuclei, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shown") / "results" / "small"
+    write_results(small_slide, folder, nuclei, HOSTILE)
+    page = folder / "viewer" / "index.html"
+    render(small_slide, folder / "nuclei.parquet", page, RenderSettings())
+    return folder.parent
+
+
+@contextmanager
+def served(folder):
+    """Serve a folder as `nucwsi view` does; lend the address."""
+    found, listening = [], threading.Event()
+
+    def ready(address):
+        found.append(address)
+        listening.set()
+
+    threading.Thread(target=view, args=(folder,), kwargs={"ready": ready}, daemon=True).start()
+    assert listening.wait(10)
+    yield found[0]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as page:
+        yield page
+
+
+def wait(page, condition=SETTLED):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(page, 30, 0.1).until(lambda p: p.execute_script(condition))
+
+
+@pytest.fixture
+def page(browser, results):
+    """The viewer of the phantom, over the network, seen whole."""
+    resize(browser, 1200)
+    with served(results) as address:
+        browser.get("about:blank")
+        complaints(browser), asked_for(browser)
+        browser.get(address)
+        wait(browser)
+        yield browser
+    assert complaints(browser) == []
+    hosts = {urlsplit(address).hostname for address in asked_for(browser)}
+    assert hosts <= {"127.0.0.1", None}, "None: data the page holds itself"
+
+
+def picture(page):
+    png = base64.b64decode(page.get_screenshot_as_base64())
+    return np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(int)
+
+
+def go(page, x, y, scale):
+    """Show a place of the canvas, `scale` screen pixels to its pixel; return where it is seen."""
+    page.execute_script(
+        """
+        const [x, y, scale] = arguments, image = nucwsi.viewer.world.getItemAt(0);
+        const { viewport } = nucwsi.viewer;
+        viewport.zoomTo(image.imageToViewportZoom(scale), null, true);
+        viewport.panTo(image.imageToViewportCoordinates(x, y), true);
+        """,
+        x,
+        y,
+        scale,
+    )
+    wait(page)
+    return page.execute_script(
+        """
+        const image = nucwsi.viewer.world.getItemAt(0);
+        const { x, y } = image.imageToViewerElementCoordinates(
+            new OpenSeadragon.Point(arguments[0], arguments[1]));
+        return [Math.round(x), Math.round(y)];
+        """,
+        x,
+        y,
+    )
+
+
+def outline(nuclei, at):
+    """The outline of a nucleus in canvas pixels."""
+    return shapely.transform(shapely.from_wkb(nuclei.geometry[at]), lambda xy: xy / 2)
+
+
+def lonely(nuclei, code):
+    """A large nucleus of a class in the middle of the slide, no other one within its box."""
+    boxes = shapely.box(*nuclei.bounds.T)
+    tree = shapely.STRtree(boxes)
+    inside = (np.abs(nuclei.row - 800) < 500) & (np.abs(nuclei.column - 1050) < 500)
+    for at in np.argsort(-nuclei.area_um2 * (inside & (nuclei.class_code == code))):
+        if len(tree.query(boxes[at])) == 1:
+            return int(at)
+    raise LookupError(code)
+
+
+def click(page, x, y):
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+
+    actions = ActionBuilder(page)
+    actions.pointer_action.move_to_location(x, y).click()
+    actions.perform()
+    # A second click at once would be a double click, which zooms.
+    wait(page, "return new Promise((done) => setTimeout(() => done(true), 400))")
+
+
+def press(page, *keys):
+    page.find_element("css selector", ".openseadragon-canvas").send_keys(*keys)
+
+
+def test_every_nucleus_arrives_in_the_browser(page, nuclei):
+    """Ids, classes, areas and probabilities as they are, outlines to a sixteenth of a pixel."""
+    found = page.execute_async_script(
+        """
+        const done = arguments[0];
+        store.window(0, 0, facts.width, facts.height).then((tiles) => done(tiles.flatMap((tile) =>
+            Array.from({ length: tile.n }, (_, at) => store.described(tile, at)))));
+        """
+    )
+    assert len(found) == len(nuclei)
+    place = {int(ident): at for at, ident in enumerate(nuclei.id)}
+    for one in found:
+        at = place.pop(one["id"])
+        assert one["code"] == nuclei.class_code[at]
+        assert one["area"] == pytest.approx(float(nuclei.area_um2[at]))
+        np.testing.assert_allclose(one["shares"], nuclei.class_probabilities[at], atol=0.5 / 255)
+        corners = shapely.get_coordinates(outline(nuclei, at))[:-1]
+        seen = np.reshape(one["outline"], (-1, 2))
+        np.testing.assert_allclose(seen, corners, atol=0.5 / UNITS + 1e-6)
+    assert not place
+
+
+def test_from_afar_density_from_near_outlines_in_the_colour_of_the_class(page, nuclei):
+    go(page, *FAR)
+    assert "Density" in page.find_element("id", "mode").text
+    code = CLASSES.index("epithelial")
+    at = lonely(nuclei, code)
+    ring = outline(nuclei, at)
+    middle = ring.centroid
+    x, y = go(page, middle.x, middle.y, 4)
+    assert "Outlines" in page.find_element("id", "mode").text
+    shown = picture(page)
+    corner = shapely.get_coordinates(ring)[0]
+    column, row = (round(x + 4 * (corner[0] - middle.x)), round(y + 4 * (corner[1] - middle.y)))
+    near = shown[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3)
+    assert np.abs(near - (0, 158, 115)).max(axis=1).min() < 40, "the colour of nucwsi/classes.py"
+
+    page.find_element("id", f"class-{code}").click()
+    wait(page)
+    without = picture(page)
+    near = without[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3)
+    assert np.abs(near - (0, 158, 115)).max(axis=1).min() > 60
+    assert page.find_element("id", f"class-{code}").get_attribute("checked") is None
+
+
+def test_the_legend_changes_the_density_too(page):
+    x, y = go(page, *FAR)
+    before = picture(page)
+    for code in range(len(CLASSES)):
+        page.find_element("id", f"class-{code}").click()
+    wait(page)
+    bare = picture(page)
+    slide = (slice(y - 30, y + 30), slice(x - 40, x + 40))
+    assert np.abs(before[slide] - bare[slide]).mean() > 5
+    page.find_element("id", "class-1").click()
+    wait(page)
+    one = picture(page)
+    assert np.abs(one[slide] - bare[slide]).mean() > 0.5
+    assert np.abs(one[slide] - before[slide]).mean() > 0.5
+
+
+def test_a_click_shows_the_nucleus_that_was_clicked(page, nuclei):
+    for code in range(len(CLASSES)):
+        at = lonely(nuclei, code)
+        middle = outline(nuclei, at).representative_point()
+        x, y = go(page, middle.x, middle.y, 3)
+        # Beside the panels.
+        click(page, x, y)
+        wait(page, "return !document.getElementById('nucleus').hidden")
+        assert page.find_element("id", "ident").text == str(nuclei.id[at])
+        assert page.find_element("css selector", "#nucleus h2").text.lower() == CLASSES[code]
+        area = page.find_element("id", "area").text
+        assert float(area.split()[0]) == pytest.approx(float(nuclei.area_um2[at]), abs=0.06)
+        shares = page.find_elements("css selector", "#nucleus tbody td:last-child")
+        percent = [int(cell.text.split()[0]) for cell in shares]
+        np.testing.assert_allclose(percent, 100 * nuclei.class_probabilities[at], atol=0.8)
+        where = re.fullmatch(r"x (\d+), y (\d+)", page.find_element("id", "centre").text)
+        box = nuclei.bounds[at]
+        assert box[0] <= int(where[1]) <= box[2]
+        assert box[1] <= int(where[2]) <= box[3]
+        page.find_element("id", "close").click()
+        assert page.find_element("id", "nucleus").get_attribute("hidden")
+
+
+def test_by_keyboard_alone(page, nuclei):
+    from selenium.webdriver.common.keys import Keys
+
+    at = lonely(nuclei, 0)
+    middle = outline(nuclei, at).representative_point()
+    go(page, middle.x, middle.y, 3)
+    press(page, Keys.ENTER)
+    wait(page, "return !document.getElementById('nucleus').hidden")
+    assert page.find_element("id", "ident").text == str(nuclei.id[at])
+    press(page, Keys.ESCAPE)
+    assert page.find_element("id", "nucleus").get_attribute("hidden")
+
+    for key, value in ((Keys.ARROW_RIGHT, "getCenter().x"), ("+", "getZoom()")):
+        before = page.execute_script(f"return nucwsi.viewer.viewport.{value}")
+        press(page, key)
+        wait(page, f"return nucwsi.viewer.viewport.{value} > {before}")
+
+    press(page, "2")
+    assert page.find_element("id", "class-1").get_attribute("checked") is None
+    press(page, "2")
+    wait(page)
+    assert page.find_element("id", "class-1").get_attribute("checked")
+    press(page, "?")
+    assert page.find_element("id", "help").get_attribute("open")
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    assert page.find_element("id", "help").get_attribute("open") is None
+
+    reached = set()
+    page.execute_script("document.activeElement.blur()")
+    for _ in range(40):
+        page.switch_to.active_element.send_keys(Keys.TAB)
+        reached.add(page.execute_script("return document.activeElement.id"))
+    assert {"class-0", "class-3", "strength", "outlined", "closer", "whole", "keys"} <= reached
+
+
+def test_names_are_shown_and_never_run(page):
+    page.find_element("css selector", "#regions summary").click()
+    shown = [item.text for item in page.find_elements("css selector", "#regions li")]
+    assert shown[: len(HOSTILE)] == [" ".join(name.split()) for name in HOSTILE]
+    assert page.execute_script("return window.hacked") is None
+    button = page.find_element("css selector", "#regions li button")
+    button.click()
+    wait(page)
+    middle = page.execute_script(
+        """
+        const image = nucwsi.viewer.world.getItemAt(0);
+        const { x, y } = image.viewportToImageCoordinates(nucwsi.viewer.viewport.getCenter());
+        return [x, y];
+        """
+    )
+    np.testing.assert_allclose(middle, (100, 275), atol=2)
+
+
+def test_an_address_leads_to_a_place(page):
+    page.execute_script("location.hash = '#at=800,600,100'")
+    wait(page)
+    left, top, width = page.execute_script(
+        """
+        const image = nucwsi.viewer.world.getItemAt(0);
+        const box = image.viewportToImageRectangle(nucwsi.viewer.viewport.getBounds());
+        return [box.x + box.width / 2, box.y + box.height / 2, box.width];
+        """
+    )
+    np.testing.assert_allclose((left, top, width), (400, 300, 200), atol=2)
+
+
+def test_tiles_that_the_viewer_asks_for_are_those_that_exist(page, results):
+    asked = page.execute_script(
+        """
+        const { source } = nucwsi.viewer.world.getItemAt(0), found = [];
+        for (let level = source.minLevel; level <= source.maxLevel; level++) {
+            const { x, y } = source.getNumTiles(level);
+            for (let column = 0; column < x; column++) for (let row = 0; row < y; row++)
+                if (source.tileExists(level, column, row))
+                    found.push(source.getTileUrl(level, column, row));
+        }
+        return found;
+        """
+    )
+    folder = results / "small" / "viewer"
+    made = [path.relative_to(folder).as_posix() for path in folder.glob("image/*/*.jpg")]
+    assert sorted(asked) == sorted(made)
+
+
+def test_it_opens_from_a_disk_too(browser, results):
+    browser.get("about:blank")
+    complaints(browser), asked_for(browser)
+    browser.get((results / "small" / "viewer" / "index.html").as_uri())
+    wait(browser)
+    go(browser, 500, 400, 2)
+    assert complaints(browser) == []
+    assert {urlsplit(address).scheme for address in asked_for(browser)} <= {"file", "data"}
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_with_hardly_a_nucleus(browser, small_slide, tmp_path, keep):
+    folder = write_results(small_slide, tmp_path / "small", painted(keep=keep))
+    output = folder / "viewer" / "index.html"
+    for _ in range(2):  # made anew over what is there
+        render(small_slide, folder / "nuclei.parquet", output, RenderSettings())
+    assert len(list((output.parent / "nuclei").iterdir())) == keep
+    browser.get("about:blank")
+    complaints(browser)
+    browser.get(output.as_uri())
+    wait(browser)
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("width", [390, 800, 1440])
+def test_panels_stay_in_the_window(page, width):
+    resize(page, width)
+    wait(page)
+    for name in ("legend", "tools", "scale"):
+        box = page.find_element("id", name).rect
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+
+
+def test_a_pyramid_shows_the_slide(small_slide, tmp_path):
+    """Full resolution where there is tissue, from afar the whole slide; levels are halves."""
+    frame = Frame((800, 1050), 0.5, (0.25, 0.25), (0.0, 0.0), (1600, 2100))
+    tissue = np.zeros((50, 66), bool)
+    tissue[40, 60] = True
+    with open_slide(small_slide) as slide:
+        made = write_pyramid(slide, frame, tissue, tmp_path, 95, 1)
+        whole = Source(slide, frame).read(Window(0, 0, 800, 1050))[0].astype(int)
+    assert made.max_level == 11
+    assert [path.name for path in (tmp_path / "11").iterdir()] == ["1_1.jpg"]
+    height = width = None
+    for level in range(made.min_level, 12):
+        factor = 2 ** (11 - level)
+        for path in (tmp_path / str(level)).iterdir():
+            column, row = map(int, path.stem.split("_"))
+            seen = simplejpeg.decode_jpeg(path.read_bytes()).astype(int)
+            height, width = seen.shape[:2]
+            assert height == min(512, -(-800 // factor) - 512 * row)
+            assert width == min(512, -(-1050 // factor) - 512 * column)
+            part = whole[row * 512 * factor :, column * 512 * factor :]
+            part = part[: height * factor // factor * factor, : width * factor]
+            rows, columns = part.shape[0] // factor, part.shape[1] // factor
+            mean = part[: rows * factor, : columns * factor].reshape(
+                rows, factor, columns, factor, 3
+            )
+            # JPEG, and far from the tissue a magnified overview.
+            limit = 4 if factor in (1, 16) else 12
+            assert np.abs(mean.mean(axis=(1, 3)) - seen[:rows, :columns]).mean() < limit
+
+
+def test_packed_nuclei_are_what_their_description_says():
+    ring = shapely.Polygon([(1030, 2050), (1040, 2050.3), (1035, 2061), (1030, 2050)])
+    text = packed_nuclei(
+        np.array([1 << 40]), np.array([1], np.uint8), np.array([[0.2, 0.8]]), np.array([9.5]),
+        np.array([ring]), (2, 1),
+    )  # fmt: skip
+    data = zlib.decompress(base64.b64decode(text))
+    np.testing.assert_array_equal(np.frombuffer(data, "<u4", 2), [1, 3])
+    assert np.frombuffer(data, "<f8", 1, 8) == 1 << 40
+    assert np.frombuffer(data, "<f4", 1, 16) == 9.5
+    assert np.frombuffer(data, "<u2", 1, 20) == 3
+    steps = np.frombuffer(data, "<i2", 6, 22).reshape(3, 2)
+    first = (np.array([1030, 2050]) - np.array([1, 2]) * TILE_PX) * UNITS
+    np.testing.assert_array_equal(steps, [first, (80, 2), (-40, 86)])
+    assert list(data[34:]) == [1, 51, 204]
+
+
+def test_a_viewer_of_another_slide_is_refused(small_slide, tmp_path):
+    folder = write_results(small_slide, tmp_path / "small", painted(keep=3), slide_checksum="0")
+    output = folder / "viewer" / "index.html"
+    with pytest.raises(StoreError, match=r"is not of the slide .*small.tiff"):
+        render(small_slide, folder / "nuclei.parquet", output, RenderSettings())
+    assert not output.parent.exists()
+
+
+def status(address, host=None):
+    parts = urlsplit(address)
+    server = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    with closing(server):
+        server.request("GET", parts.path, headers={"Host": host} if host else {})
+        return server.getresponse().status
+
+
+def test_the_server_is_for_this_computer_and_this_folder(results):
+    (results.parent / "secret.txt").write_text("x")
+    with served(results) as address:
+        assert address.endswith("/small/viewer/index.html")
+        base = address.removesuffix("small/viewer/index.html")
+        assert status(address) == 200
+        port = urlsplit(address).port
+        assert status(address, f"localhost:{port}") == 200
+        assert status(address, f"evil.example:{port}") == 403, "a name that was pointed at us"
+        assert status(f"{base}../secret.txt") == 404
+        assert status(f"{base}%2e%2e/secret.txt") == 404
+        with pytest.raises(ConfigError, match=f"port {port} cannot be used .* name another"):
+            view(results, port=port, ready=print)
+
+
+def test_the_report_comes_first(results, tmp_path):
+    (tmp_path / "report.html").write_text("<!doctype html>")
+    with served(tmp_path) as address:
+        assert address.endswith("/report.html")
+    with served(results / "small") as address:
+        assert address.endswith("/viewer/index.html")
+
+
+def test_nothing_to_view_is_told(tmp_path):
+    assert "holds neither report.html nor a viewer" in refused("view", tmp_path)
+    assert run("view", tmp_path / "none").exit_code == 2
+
+
+def test_what_is_shipped_has_its_licence(results):
+    folder = results / "small" / "viewer"
+    text = (folder / "openseadragon.LICENSE.txt").read_text()
+    assert "Redistributions in binary form must reproduce" in text
+    facts = (folder / "slide.js").read_text()
+    assert json.loads(facts[len("nucwsi.slide(") : -len(");\n")])["name"] == "small"
