@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nucwsi.grid import TileGrid, Window
-from nucwsi.instances import first_pixels
 
 #: A piece of a component: row and column of its core in the grid, and its label there.
 Piece = tuple[int, int, int]
@@ -194,18 +193,18 @@ def _plant(
         labels[:, -1] if core.column_stop < grid.shape[1] else labels[0, :0],
     ]
     outgoing = np.unique(np.concatenate(faces))
-    box, first = boxes(labels), first_pixels(labels, count)
+    found = ndimage.find_objects(labels)
     nodes = np.zeros(count + 1, np.int64)
     for label in outgoing[outgoing > 0].tolist():
-        row, column, row_stop, column_stop = (int(side) for side in box[label - 1])
-        r, c = divmod(int(first[label - 1]), core.width)
+        rows, columns = found[label - 1]
+        first = columns.start + int(np.argmax(labels[rows.start, columns] == label))
         nodes[label] = forest.add(
             _Growing(
-                core.row + row,
-                core.column + column,
-                core.row + row_stop,
-                core.column + column_stop,
-                (core.row + r, core.column + c),
+                core.row + rows.start,
+                core.column + columns.start,
+                core.row + rows.stop,
+                core.column + columns.stop,
+                (core.row + rows.start, core.column + first),
                 [(*position, label)],
             )
         )
