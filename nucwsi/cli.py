@@ -266,6 +266,18 @@ def view(results: Path, port: int, browser: bool) -> None:
     step(results, port=port, ready=ready)
 
 
+@main.command()
+@click.argument("nuclei", type=FILE)
+@output_option
+@click.option("--slide", type=FILE, help="the slide's file")
+@click.option("--benchmarks", type=FILE, help="folder of Snakemake's benchmark files")
+def provenance(nuclei: Path, output: Path, slide: Path | None, benchmarks: Path | None) -> None:
+    """Write down how NUCLEI (nuclei.parquet) and what lies beside it were made."""
+    from nucwsi.steps.provenance import provenance as step
+
+    step(nuclei, output, slide=slide, benchmarks=benchmarks)
+
+
 @main.group()
 def data() -> None:
     """Prepare labelled images for training and evaluation."""

@@ -107,6 +107,14 @@ class ComposeSettings(Section):
     )
 
 
+#: Setting of `ExportSettings` -> how the name of the file ends that it asks for.
+EXTRA_EXPORTS = {
+    "ome_zarr": "labels.ome.zarr.zip",
+    "flatgeobuf": "nuclei.fgb",
+    "csv": "nuclei.csv",
+}
+
+
 class ExportSettings(Section):
     """What the pathologist receives."""
 

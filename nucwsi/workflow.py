@@ -13,7 +13,7 @@ from typing import Any
 
 from nucwsi import RESULT_VERSION
 from nucwsi.classes import CONIC
-from nucwsi.config import Config, Section, validated
+from nucwsi.config import EXTRA_EXPORTS, Config, Section, validated
 from nucwsi.io.sheet import SlideEntry, read_sheet
 from nucwsi.models.checkpoint import read_cards
 
@@ -162,6 +162,20 @@ def flags(option: str, values: str | Iterable[object]) -> str:
     """
     every = [values] if isinstance(values, str) else values
     return " ".join(f"{option} {shlex.quote(str(value))}" for value in every)
+
+
+def extra_exports(config: Config) -> list[str]:
+    """Return how the names of the files end that `export` makes besides the zip for QuPath.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    list of str
+    """
+    return [end for setting, end in EXTRA_EXPORTS.items() if getattr(config.export, setting)]
 
 
 def tables(config: Config) -> list[str]:

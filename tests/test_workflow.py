@@ -32,7 +32,7 @@ def jobs(ran):
 ONE_SLIDE = {
     **dict.fromkeys(("tile", "predict", "segment", "stitch", "compose", "export"), 1),
     "summary": 3,
-    **dict.fromkeys(("assess", "render", "report", "all"), 1),
+    **dict.fromkeys(("assess", "render", "report", "provenance", "all"), 1),
 }
 
 
@@ -76,7 +76,8 @@ def test_one_name_a_step(snakemake):
     sections = {
         name for name, field in Config.model_fields.items() if isinstance(field.default, Section)
     }
-    assert sections == set(rules) - {"summary", "phantom"}, "these two have no settings"
+    bare = {"summary", "phantom", "provenance"}
+    assert sections == set(rules) - bare, "these have no settings"
     for name in set(rules) - {"phantom"}:
         assert callable(getattr(importlib.import_module(f"nucwsi.steps.{name}"), name))
 
@@ -162,11 +163,15 @@ def test_a_run_from_slide_to_results(finished):
 
     assert finished() == {}, "nothing changed, nothing to do"
     assert finished(predict="{batch_size: 3, device: cpu}") == {}, "speed is no reason"
-    shown = dict.fromkeys(("compose", "assess", "render", "report", "all"), 1)
+    shown = dict.fromkeys(("compose", "assess", "render", "report", "provenance", "all"), 1)
     later = shown | dict.fromkeys(("segment", "stitch", "export"), 1) | {"summary": 3}
     assert finished(segment="{np_threshold: 0.6}") == later, "the maps are kept"
     assert finished(compose="{grid_um: 100}") == shown | {"summary": 3}
     assert finished(compose="{neighbours_um: 0}") == shown | {"summary": 2}
+    assert finished(export="{csv: true}") == {"export": 1, "provenance": 1, "all": 1}
+    record = json.loads((results / "provenance.json").read_text())
+    assert record["counts"]["nuclei"] == record["counts"]["qupath_objects"] == len(table)
+    assert {"tile", "predict.1-of-1", "stitch", "compose", "export"} <= set(record["timings"])
     assert finished(render="{quality: 70}") == {"render": 1, "report": 1, "all": 1}
     assert finished(viewer="false") == {"report": 1, "all": 1}, "the slide is read as it is"
     assert finished(members="[default]")["predict"] == 1

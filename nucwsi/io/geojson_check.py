@@ -203,7 +203,33 @@ def check_geojson(path: Path, progress: Callable[[str], None] | None = None) -> 
             n_faults += 1
             if len(faults) < _LISTED:
                 faults.append(f"{where}: {fault}")
+    expected = zip_facts(path).get("n_objects", n_features)
+    if expected != n_features:
+        n_faults += 1
+        faults.append(f"{path.name}: holds {n_features} objects, but {expected} were written")
     return Verdict(n_features, faults, n_faults)
+
+
+def zip_facts(path: Path) -> dict[str, Any]:
+    """Return what a zip of nuclei says of itself, such as ``n_objects``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    dict
+        Empty if there is no such zip, or it says nothing.
+    """
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        try:
+            found = json.loads(archive.comment)
+        except ValueError:
+            return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _document_faults(name: str, data: bytes, seen: set[str]) -> Iterator[tuple[str | None, str]]:

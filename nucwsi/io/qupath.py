@@ -144,6 +144,7 @@ def write_nuclei_zip(
     classes: tuple[str, ...],
     origin: tuple[float, float],
     nuclei_per_file: int,
+    facts: dict[str, Any] | None = None,
 ) -> Written:
     """Write nuclei as QuPath detections.
 
@@ -159,6 +160,8 @@ def write_nuclei_zip(
     origin : (float, float)
         Row and column on level 0 of QuPath's origin.
     nuclei_per_file : int
+    facts : dict, optional
+        Plain JSON types for the comment of the zip, where the number of objects stands.
 
     Returns
     -------
@@ -187,6 +190,9 @@ def write_nuclei_zip(
             written += len(batch)
         if number == 0:
             _write_entry(archive, f"{slide}_0001.geojson", [])
+        # QuPath drops a part that it cannot read without a word: here is how many there must be.
+        counts = {"n_objects": written, "n_slivers_left_out": dropped}
+        archive.comment = orjson.dumps({**counts, **(facts or {})})
     return Written(written, dropped)
 
 

@@ -338,3 +338,39 @@ def iter_tables(path: Path) -> Iterator[NucleusTable]:
     with file:
         for group in range(file.num_row_groups):
             yield _from_arrow(file.read_row_group(group), tuple(facts["classes"]))
+
+
+def open_batches(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Open a table for other programs: without boxes, classes as plain text.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    schema : pyarrow.Schema
+        Of the batches, without metadata.
+    batches : iterator of pyarrow.RecordBatch
+        To be exhausted: then the file is closed.
+
+    Raises
+    ------
+    StoreError
+        As `read_facts`.
+    """
+    file, _ = _open(path)
+    stored = file.schema_arrow.remove_metadata()
+    schema = pa.schema(
+        pa.field(field.name, pa.string() if field.name == "class" else field.type)
+        for field in stored
+        if field.name != "bbox"
+    )
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=schema.names)
+                yield from table.cast(schema).combine_chunks().to_batches()
+
+    return schema, batches()

@@ -21,6 +21,7 @@ from nucwsi.grid import Frame
 from nucwsi.io.csv_table import write_csv
 from nucwsi.io.geojson import read_tissue, write_regions
 from nucwsi.io.region_files import read_regions
+from nucwsi.io.store import file_checksum
 from nucwsi.io.tables import FEATURES, iter_columns, read_facts
 from nucwsi.regions import (
     Region,
@@ -169,7 +170,9 @@ def compose(
     census, places = _counted(nuclei, classes, every, features)
     columns = census.composition(pieces, frame.level0_pixel_um2)
     if geojson is not None:
-        _write_geojson(geojson, every, columns, frame)
+        files = [{"path": str(path), "fingerprint": file_checksum(path)} for path in regions]
+        made = {"compose": settings.model_dump(), "region_files": files}
+        _write_geojson(geojson, every, columns, frame, made)
     if morphometry is not None:
         _write_table(morphometry, facts["slide"], census.morphometry())
     if neighbours is not None:
@@ -180,9 +183,11 @@ def compose(
     log.info("%d nuclei in %d regions", len(places), len(every))
 
 
-def _write_geojson(path: Path, regions: list[Region], columns: Columns, frame: Frame) -> None:
+def _write_geojson(
+    path: Path, regions: list[Region], columns: Columns, frame: Frame, facts: dict[str, Any]
+) -> None:
     # The squares of the grid would hide the slide in QuPath: they are for the table.
     shown = [index for index, region in enumerate(regions) if region.source != "grid"]
     numbers = {name: values for name, values in columns.items() if values.dtype != object}
     measured = [{name: float(values[index]) for name, values in numbers.items()} for index in shown]
-    write_regions(path, [regions[index] for index in shown], measured, frame.origin_px)
+    write_regions(path, [regions[index] for index in shown], measured, frame.origin_px, facts)

@@ -1,12 +1,13 @@
-"""`export`: the nuclei for QuPath."""
+"""`export`: the nuclei for QuPath, and for other programs on request."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 
-from nucwsi.config import ExportSettings
+from nucwsi.config import EXTRA_EXPORTS, ExportSettings
 from nucwsi.io.qupath import write_nuclei_zip
+from nucwsi.io.store import file_checksum
 from nucwsi.io.tables import iter_tables, read_facts
 
 log = logging.getLogger(__name__)
@@ -20,13 +21,14 @@ def export(nuclei: Path, output: Path, settings: ExportSettings) -> None:
     nuclei : pathlib.Path
         ``nuclei.parquet``.
     output : pathlib.Path
-        ``{slide}.nuclei.qupath.zip``.
+        ``{slide}.nuclei.qupath.zip``. What else the settings ask for is made beside it:
+        ``{slide}.labels.ome.zarr.zip``, ``{slide}.nuclei.fgb``, ``{slide}.nuclei.csv``.
     settings : ExportSettings
 
     Raises
     ------
     StoreError
-        If the table cannot be read, or the zip cannot be written.
+        If the table cannot be read, or an output cannot be written.
     """
     facts = read_facts(nuclei)
     top, left = facts["frame"]["origin_px"] if settings.qupath_origin == "auto" else (0.0, 0.0)
@@ -37,7 +39,27 @@ def export(nuclei: Path, output: Path, settings: ExportSettings) -> None:
         classes=tuple(facts["classes"]),
         origin=(top, left),
         nuclei_per_file=settings.nuclei_per_file,
+        facts={"export": settings.model_dump()},
     )
     log.info(
         "%d nuclei for QuPath; %d slivers below 1 px² left out", written.n_nuclei, written.n_dropped
     )
+    for setting, path in _extras(output, settings).items():
+        if setting == "ome_zarr":
+            from nucwsi.io.omezarr import write_labels
+
+            write_labels(path, iter_tables(nuclei), facts, {"nuclei": file_checksum(nuclei)})
+        else:
+            from nucwsi.io.exchange import write_csv, write_flatgeobuf
+
+            (write_csv if setting == "csv" else write_flatgeobuf)(path, nuclei)
+
+
+def _extras(output: Path, settings: ExportSettings) -> dict[str, Path]:
+    """Name the files that are made on request."""
+    name = output.name.removesuffix(".zip").removesuffix(".qupath").removesuffix(".nuclei")
+    return {
+        setting: output.with_name(f"{name}.{ending}")
+        for setting, ending in EXTRA_EXPORTS.items()
+        if getattr(settings, setting)
+    }

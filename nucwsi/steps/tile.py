@@ -258,6 +258,7 @@ def tile(
             "core_px": settings.core_px,
             "halo_px": halo_px,
             "tissue_px": CELL_PX,
+            "tile": settings.model_dump(),
             "slide": name,
             "slide_checksum": file_checksum(slide),
             "mpp_source": claim.source,
@@ -266,7 +267,7 @@ def tile(
         }
         # A slide that must not be analysed leaves nothing behind.
         tissue = _find(source, settings, threads)
-        with workspace(output, {**facts, "tile": settings.model_dump()}) as place:
+        with workspace(output, facts) as place:
             grid = TileGrid(source.frame.shape, settings.core_px)
             canvas = _Canvas(place.folder / "tiles", grid, facts)
             seen = grown(tissue.analysed | tissue.unreadable, -(-halo_px // CELL_PX))

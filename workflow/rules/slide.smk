@@ -141,7 +141,10 @@ rule export:
     input:
         OUTPUT / "{slide}" / "nuclei.parquet",
     output:
-        OUTPUT / "{slide}" / "{slide}.nuclei.qupath.zip",
+        qupath=OUTPUT / "{slide}" / "{slide}.nuclei.qupath.zip",
+        extras=collect(
+            OUTPUT / "{{slide}}" / "{{slide}}.{end}", end=nuc.extra_exports(CONFIG)
+        ),
     log:
         OUTPUT / "logs" / "{slide}" / "export.log",
     benchmark:
@@ -154,7 +157,7 @@ rule export:
     params:
         settings=nuc.result_flags(CONFIG.export),
     shell:
-        "nucwsi export {input:q} -o {output:q} {params.settings} 2> {log:q}"
+        "nucwsi export {input:q} -o {output.qupath:q} {params.settings} 2> {log:q}"
 
 
 rule assess:
@@ -209,3 +212,28 @@ rule render:
     shell:
         "nucwsi render {input.slide:q} {input.nuclei:q} -o {output:q} {params.settings}"
         " --threads {threads} 2> {log:q}"
+
+
+rule provenance:
+    input:
+        slide=lambda wildcards: ancient(slide_path(wildcards)),
+        nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
+        results=[
+            OUTPUT / "{slide}" / "seams.json",
+            OUTPUT / "{slide}" / "composition.csv",
+            OUTPUT / "{slide}" / "{slide}.nuclei.qupath.zip",
+        ],
+    output:
+        OUTPUT / "{slide}" / "provenance.json",
+    log:
+        OUTPUT / "logs" / "{slide}" / "provenance.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "provenance.tsv"
+    localrule: True
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    params:
+        benchmarks=lambda wildcards: OUTPUT / "benchmarks" / wildcards.slide,
+    shell:
+        "nucwsi provenance {input.nuclei:q} -o {output:q} --slide {input.slide:q}"
+        " --benchmarks {params.benchmarks:q} 2> {log:q}"

@@ -1,0 +1,171 @@
+"""`provenance`: all that is needed to repeat a slide's run, in one file."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nucwsi import __version__
+from nucwsi.errors import StoreError
+from nucwsi.io.geojson_check import zip_facts
+from nucwsi.io.store import file_checksum, published
+from nucwsi.io.tables import iter_columns, read_facts
+
+#: Libraries whose version may change a result.
+_LIBRARIES = (
+    *("numpy", "scipy", "scikit-image", "shapely", "rasterio", "torch", "safetensors", "zarr"),
+    *("numcodecs", "pyarrow", "openslide-python", "openslide-bin", "tifffile", "imagecodecs"),
+    *("simplejpeg", "pillow", "snakemake"),
+)
+
+_FINGERPRINT = (
+    "SHA-256 of the size, the first 4 MB and the last 4 MB (of all up to 8 MB), 32 digits"
+)
+
+
+def _outputs(folder: Path, slide: str) -> list[dict[str, Any]]:
+    """List the results of the slide; not the views of them that the report makes."""
+    patterns = ("*.parquet", "*.csv", "tissue.geojson", "seams.json", "maps/*", f"{slide}.*")
+    found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    return [
+        {
+            "path": path.relative_to(folder).as_posix(),
+            "bytes": path.stat().st_size,
+            "fingerprint": file_checksum(path),
+        }
+        for path in found
+        if path.is_file() and not path.name.startswith(".")
+    ]
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """Read a JSON file of the slide; nothing if the step that makes it was not run."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise StoreError(f"{path}: is no JSON ({error}); make it again") from None
+    return found
+
+
+def _timings(folder: Path | None) -> dict[str, dict[str, float]]:
+    """Read Snakemake's benchmark files: seconds on the clock and of processors, memory in MB."""
+    wanted = {"s": "wall_s", "cpu_time": "cpu_s", "max_rss": "max_rss_mb"}
+    found: dict[str, dict[str, float]] = {}
+    for path in sorted(folder.glob("*.tsv")) if folder is not None else []:
+        with path.open(encoding="utf-8", newline="") as stream:
+            row = next(csv.DictReader(stream, delimiter="\t"), {})
+        numbers = {name: row.get(column, "-") for column, name in wanted.items()}
+        found[path.stem] = {
+            name: float(text) for name, text in numbers.items() if text not in {"-", "NA", ""}
+        }
+    return found
+
+
+def _versions() -> dict[str, str]:
+    found = {"nucwsi": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _class_counts(nuclei: Path, classes: list[str]) -> dict[str, int]:
+    counts = np.zeros(len(classes), np.int64)
+    for group in iter_columns(nuclei, [f"p_{name}" for name in classes]):
+        code = np.column_stack(list(group.values())).argmax(axis=1)
+        counts += np.bincount(code, minlength=len(classes))
+    return dict(zip(classes, counts.tolist(), strict=True))
+
+
+def _region_counts(path: Path) -> dict[str, int]:
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        sources = [row["region_source"] for row in csv.DictReader(stream)]
+    return {source: sources.count(source) for source in dict.fromkeys(sources)}
+
+
+def provenance(
+    nuclei: Path, output: Path, *, slide: Path | None = None, benchmarks: Path | None = None
+) -> None:
+    """Write down what a slide's results were made from, with what, how, and how long it took.
+
+    Parameters
+    ----------
+    nuclei : pathlib.Path
+        ``nuclei.parquet``; the other results of the slide lie beside it. What is not there is left
+        out.
+    output : pathlib.Path
+        ``provenance.json``.
+    slide : pathlib.Path, optional
+        The slide's file.
+    benchmarks : pathlib.Path, optional
+        Folder of Snakemake's benchmark files of this slide.
+
+    Raises
+    ------
+    StoreError
+        If a result is damaged or of another slide, or the output cannot be written.
+    """
+    facts, folder = read_facts(nuclei), nuclei.parent
+    name, frame = facts["slide"], facts["frame"]
+    if slide is not None and file_checksum(slide) != facts["slide_checksum"]:
+        raise StoreError(
+            f"{slide}: is not the slide of {nuclei}, or was changed since; analyse it anew"
+        )
+    tissue = _document(folder / "tissue.geojson").get("nucwsi", {})
+    composed = _document(folder / f"{name}.regions.geojson").get("nucwsi", {})
+    exported = zip_facts(folder / f"{name}.nuclei.qupath.zip")
+    per_class = _class_counts(nuclei, facts["classes"])
+    document = {
+        "slide": {
+            "name": name,
+            "path": None if slide is None else str(slide),
+            "fingerprint": facts["slide_checksum"],
+            "vendor": facts["vendor"],
+            "mpp": {"x": frame["level0_mpp"][1], "y": frame["level0_mpp"][0]},
+            "mpp_source": facts["mpp_source"],
+            "level0_shape_px": frame["level0_shape"],
+            "bounds_origin_px": frame["origin_px"],
+            "status": facts["status"],
+        },
+        "regions": composed.get("region_files", []),
+        "models": facts["members"],
+        "parameters": {
+            "working_mpp": frame["mpp"],
+            "tile": tissue.get("tile", {}),
+            "predict": {"views": facts["views"]},
+            "segment": facts["segment"],
+            "compose": composed.get("compose", {}),
+            "export": exported.get("export", {}),
+        },
+        "counts": {
+            "canvas_px": frame["shape"],
+            "tissue_um2": facts["tissue_um2"],
+            "bad_tiles": len(facts["bad_tiles"]),
+            "too_small": facts["n_dropped"],
+            "nuclei": sum(per_class.values()),
+            "nuclei_by_class": per_class,
+            "regions_by_source": _region_counts(folder / "composition.csv"),
+            "qupath_objects": exported.get("n_objects"),
+            "qupath_slivers_left_out": exported.get("n_slivers_left_out"),
+        },
+        "seams": _document(folder / "seams.json"),
+        "timings": _timings(benchmarks),
+        "versions": _versions(),
+        "result_version": facts["result_version"],
+        "outputs": _outputs(folder, name),
+        "fingerprint": _FINGERPRINT,
+    }
+    with published(output) as aside:
+        aside.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
