@@ -215,12 +215,12 @@ def _drawn_regions(
     drawn = []
     for region in read_regions([path], frame.origin_px):
         wanted = (region.name, region.region_class)
-        found = [(n, r) for n, r in left if (r["region_name"], r["region_class"]) == wanted][:1]
-        for number, row in found:
-            if row["region_source"] != "slide":
-                shape = shapely.simplify(region.geometry, max(frame.scale))
-                d = path_data(np.array([shape]), scale, frame.origin_px[::-1])
-                drawn.append({"row": number, "source": row["region_source"], "d": d})
+        same = ((n, r) for n, r in left if (r["region_name"], r["region_class"]) == wanted)
+        number, row = next(same, (0, rows[0]))
+        if row["region_source"] != "slide":
+            shape = shapely.simplify(region.geometry, max(frame.scale))
+            d = path_data(np.array([shape]), scale, frame.origin_px[::-1])
+            drawn.append({"row": number, "source": row["region_source"], "d": d})
     return drawn
 
 
