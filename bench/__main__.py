@@ -1,0 +1,33 @@
+"""Measure, print, and write docs/performance.md: ``python -m bench [section ...]``."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from bench import bfloat16, growth, million, slide
+from bench.report import publish
+
+SECTIONS = {
+    "slide": slide.measure,
+    "bfloat16": bfloat16.measure,
+    "million": million.measure,
+    "growth": growth.measure,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
+    chosen = parser.parse_args().sections or list(SECTIONS)
+    for name in chosen:
+        if name not in SECTIONS:
+            parser.error(f"no section {name!r}; there are {', '.join(SECTIONS)}")
+    for name in chosen:
+        with tempfile.TemporaryDirectory(prefix="nucwsi-bench-") as folder:
+            publish(name, SECTIONS[name](Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

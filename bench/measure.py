@@ -1,0 +1,104 @@
+"""What a command costs, as the kernel counts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_NUCWSI = Path(sys.executable).with_name("nucwsi")
+
+#: Processor cores for the verbs that can use more than one.
+THREADS = 2
+
+
+class Cost(NamedTuple):
+    """Wall and processor time in seconds, peak of resident memory in MB."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def total(costs: list[Cost]) -> Cost:
+    """Add up the times of commands that ran one after the other; the largest peak counts."""
+    wall_s, cpu_s, peak_mb = zip(*costs, strict=True)
+    return Cost(sum(wall_s), sum(cpu_s), max(peak_mb))
+
+
+def least(costs: list[Cost]) -> Cost:
+    """Take the least of each of several runs: what disturbs a run only ever adds to it."""
+    return Cost(*(min(values) for values in zip(*costs, strict=True)))
+
+
+def _run(words: list[object]) -> tuple[Cost, str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        started = time.monotonic()
+        command = [str(word) for word in words]
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        # Of this child alone; and not what its parent weighs, which therefore imports little.
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            raise SystemExit(f"{' '.join(command)}:\n{err.read()}")
+        cost = Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+        return cost, out.read()
+
+
+def nucwsi(*words: object) -> Cost:
+    """Run the command line in a process of its own, interpreter and imports included."""
+    return _run([_NUCWSI, *words])[0]
+
+
+def n_nuclei(zipped: Path) -> int:
+    """Count the nuclei in a zip for QuPath, which must be valid."""
+    printed = _run([_NUCWSI, "check-geojson", zipped])[1]
+    return int(printed.rpartition(": ")[2].split()[0])
+
+
+def program(module: str, *words: object) -> tuple[Cost, dict[str, Any]]:
+    """Run a program of this package in a process of its own; it prints JSON."""
+    cost, printed = _run([sys.executable, "-m", f"bench.{module}", *words])
+    return cost, json.loads(printed)
+
+
+def last_verbs(parts: list[Path], folder: Path, *regions: object) -> dict[str, list[object]]:
+    """Return the words for what follows `segment`, with every table that the workflow asks for."""
+    nuclei = folder / "nuclei.parquet"
+    tables = {
+        "-o": "composition.csv",
+        "--morphometry": "morphometry.csv",
+        "--neighbours": "neighbours.csv",
+        "--geojson": "answer.geojson",
+    }
+    asked = [word for flag, name in tables.items() for word in (flag, folder / name)]
+    return {
+        "stitch": [*parts, "-o", nuclei, "--seams", folder / "seams.json"],
+        "compose": [nuclei, "--tissue", folder / "tissue.geojson", *regions, *asked],
+        "export": [nuclei, "-o", folder / "nuclei.qupath.zip"],
+    }
+
+
+def analyse(slide: Path, folder: Path) -> dict[str, Cost]:
+    """Take a slide through all verbs as the workflow does; return the cost of each."""
+    tiles, tissue = folder / "tiles.zarr.zip", folder / "tissue.geojson"
+    maps, part = folder / "1-of-1.zarr.zip", folder / "1-of-1.parquet"
+    threads = ("--threads", THREADS)
+    commands: dict[str, list[object]] = {
+        "tile": [slide, "-o", tiles, "--tissue-output", tissue, *threads],
+        "predict": [tiles, "-o", maps, "--device", "cpu", *threads],
+        "segment": [maps, "-o", part, *threads],
+        **last_verbs([part], folder),
+    }
+    return {verb: nucwsi(verb, *words) for verb, words in commands.items()}

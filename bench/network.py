@@ -1,0 +1,84 @@
+"""Programs: the network alone on the tiles of a slide, and its share of a run of ``predict``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.measure import THREADS
+from nucwsi.config import PredictSettings
+from nucwsi.grid import TileGrid
+from nucwsi.io.canvas import CoreReader, opened
+from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.predict import Ensemble, keep_freed_memory
+from nucwsi.steps import predict as step
+
+MEMBERS = ("default",)
+
+
+class Clock:
+    """Seconds spent in the network: from the bytes of a picture to its probabilities."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._asked = Ensemble.mean_maps
+
+        def timed(*arguments: Any) -> Any:
+            started = time.monotonic()
+            answer = self._asked(*arguments)
+            self.seconds += time.monotonic() - started
+            return answer
+
+        Ensemble.mean_maps = timed  # type: ignore[method-assign, assignment]
+
+
+def pictures(tiles: Path, every: int = 1) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """Yield the windows that ``predict`` shows to the network on a CPU, and their halo."""
+    halo_px = read_cards(MEMBERS)[0].halo_px
+    with opened(tiles, "tiles") as store:
+        grid = TileGrid(store.frame.shape, int(store.facts["core_px"]))
+        cores = CoreReader(grid, store.chunk)
+        for job in list(step._jobs(store, grid, range(grid.n_rows), whole=False))[::every]:
+            yield step._read(cores, job.window.grown(halo_px))[None], halo_px
+
+
+def ensemble(precision: torch.dtype | None = None) -> Ensemble:
+    """Load the default member as ``predict`` does."""
+    torch.set_num_threads(THREADS)
+    keep_freed_memory()
+    return Ensemble.load(read_cards(MEMBERS), torch.device("cpu"), 1, precision)
+
+
+def alone(tiles: Path) -> dict[str, Any]:
+    """Ask the network for all tiles and nothing else: for their cores, and for whole windows."""
+    asked = ensemble()
+    seconds, n_tiles = [0.0, 0.0], 0
+    for picture, halo_px in pictures(tiles):
+        for which, margin_px in enumerate((halo_px, 0)):
+            started = time.monotonic()
+            asked.mean_maps(picture, margin_px)
+            seconds[which] += time.monotonic() - started
+        n_tiles += 1
+    precision = str(asked.precision).removeprefix("torch.")
+    return {"core_s": seconds[0], "whole_s": seconds[1], "n_tiles": n_tiles, "precision": precision}
+
+
+def within(tiles: Path, maps: Path) -> dict[str, Any]:
+    """Run ``predict`` and see how long it is in the network."""
+    clock = Clock()
+    settings = PredictSettings(device="cpu")
+    step.predict(tiles, maps, settings, members=MEMBERS, threads=THREADS)
+    return {"network_s": clock.seconds}
+
+
+if __name__ == "__main__":
+    programs: dict[str, Callable[..., dict[str, Any]]] = {"alone": alone, "within": within}
+    print(json.dumps(programs[sys.argv[1]](*map(Path, sys.argv[2:]))))

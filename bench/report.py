@@ -1,0 +1,66 @@
+"""Tables in Markdown, and their places in docs/performance.md."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.measure import ROOT, Cost
+
+PAGE = ROOT / "docs" / "performance.md"
+
+
+class Finding(NamedTuple):
+    """One line of the verdict."""
+
+    what: str
+    goal: str
+    measured: str
+    met: bool | None = None  # None: nothing was asked
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Lay out a table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def verdict(findings: list[Finding]) -> str:
+    """Lay out findings."""
+    said = {True: "yes", False: "**no**", None: ""}
+    rows = [[f.what, f.goal, f.measured, said[f.met]] for f in findings]
+    return table(["what", "goal", "measured", "met"], rows)
+
+
+def costs(named: dict[str, Cost]) -> str:
+    """Lay out what each command cost."""
+    rows = [
+        [name, f"{cost.wall_s:.1f}", f"{cost.cpu_s:.1f}", f"{cost.peak_mb:.0f}"]
+        for name, cost in named.items()
+    ]
+    return table(["", "wall, s", "processor, s", "peak memory, MB"], rows)
+
+
+def machine() -> str:
+    """Say where and when this was measured."""
+    listed = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
+    found = re.search(r"^model name\s*: (.*)$", listed, re.MULTILINE)
+    model = found.group(1) if found else "unknown processor"
+    today = dt.datetime.now(tz=dt.UTC).date()
+    return f"{today}, {model}, {os.cpu_count()} cores, torch {version('torch')}"
+
+
+def publish(section: str, text: str) -> None:
+    """Print a section and put it between its marks on the page."""
+    print(f"\n## {section}\n\n{text}", flush=True)
+    first, last = f"<!-- bench {section} -->", f"<!-- end {section} -->"
+    page = PAGE.read_text("utf-8")
+    if first not in page or last not in page:
+        raise SystemExit(f"{PAGE}: lacks the marks {first} and {last}")
+    before, after = page.split(first)[0], page.split(last)[1]
+    command = f"`python -m bench {section}`, {machine()}"
+    PAGE.write_text(f"{before}{first}\n{command}\n\n{text}\n{last}{after}", "utf-8")

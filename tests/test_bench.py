@@ -1,0 +1,71 @@
+"""The benchmarks run, and say what they should; their figures are not judged here."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from bench import __main__ as program
+from bench import measure, report
+from nucwsi.io.geojson_check import check_geojson
+
+ROUND = """
+import sys
+from pathlib import Path
+from bench.synthetic import make
+from nucwsi.config import ComposeSettings, ExportSettings, StitchSettings
+from nucwsi.steps.compose import compose
+from nucwsi.steps.export import export
+from nucwsi.steps.stitch import stitch
+
+folder = Path(sys.argv[1])
+make(folder, 2500, 9)
+nuclei, tissue = folder / "nuclei.parquet", folder / "tissue.geojson"
+stitch(sorted(folder.glob("[0-9].parquet")), nuclei, folder / "seams.json", StitchSettings())
+regions = [folder / "regions.geojson"]
+compose(nuclei, tissue, folder / "composition.csv", ComposeSettings(), regions=regions)
+export(nuclei, folder / "nuclei.zip", ExportSettings())
+print(*({"pandas", "zarr", "torch"} & set(sys.modules)))
+"""
+
+
+def test_made_up_nuclei_go_through_the_verbs_and_load_nothing_heavy(tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-c", ROUND, tmp_path],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == []
+    verdict = check_geojson(tmp_path / "nuclei.zip")
+    assert (verdict.n_features, verdict.n_faults) == (2500, 0)
+    rows = (tmp_path / "composition.csv").read_text().splitlines()
+    header = rows[0].split(",")
+    assert rows[1].split(",")[header.index("n_nuclei")] == "2500"
+    assert sum(",user," in row for row in rows) == 9
+
+
+def test_a_cost_is_that_of_the_command():
+    cost, told = measure._run([sys.executable, "-c", "x = bytes(300_000_000); print(len(x))"])
+    assert told == "300000000\n"
+    assert 300 < cost.peak_mb < 400
+    assert 0 < cost.cpu_s < 10
+    with pytest.raises(SystemExit, match="no such thing"):
+        measure._run([sys.executable, "-c", "raise SystemExit('no such thing')"])
+
+
+def test_findings_go_between_their_marks(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "performance.md"
+    page.write_bytes(report.PAGE.read_bytes())
+    monkeypatch.setattr(report, "PAGE", page)
+    for section in program.SECTIONS:
+        report.publish(section, f"what {section} found")
+    first = page.read_text()
+    for section in program.SECTIONS:
+        report.publish(section, f"what {section} found")
+    assert page.read_text() == first
+    assert all(first.count(f"what {section} found") == 1 for section in program.SECTIONS)
+    capsys.readouterr()
