@@ -173,6 +173,13 @@ def test_r2_of_counts() -> None:
         metrics.count_r2(truth[:1], predicted[:1])
 
 
+def test_interval_coverage_counts_ends_as_inside():
+    truth = np.array([[3, 5], [4, 5], [9, 0]])
+    low, high = np.array([[3, 6], [0, 0], [0, 0]]), np.array([[9, 9], [4, 4], [8, 0]])
+    np.testing.assert_allclose(metrics.interval_coverage(truth, low, high), [2 / 3, 1 / 3])
+    assert np.isnan(metrics.interval_coverage(truth[:0], low[:0], high[:0])).all()
+
+
 def test_class_f1_weighs_a_wrong_class_twice_and_a_lone_nucleus_once() -> None:
     truth, predicted = np.array([0, 0, 1, 1, 2, -1]), np.array([0, 1, 1, 0, 2, 1])
     pairs = np.array([[0, 0], [1, 1], [2, 2], [4, 3], [5, 4]])

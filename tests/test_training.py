@@ -297,6 +297,9 @@ def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
         (row,) = csv.DictReader(stream)
     assert row["dataset"] == "phantom"
     assert 0 <= float(row["dice"]) <= 1
+    coverage = [float(value) for name, value in row.items() if name.startswith("coverage_")]
+    assert coverage
+    assert all(0 <= share <= 1 for share in coverage)
     assert (scores / "summary.md").read_text().startswith("| dataset | images |")
     assert len(list((scores / "pictures").glob("phantom.*.png"))) == 3
 

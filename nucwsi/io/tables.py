@@ -367,10 +367,10 @@ def open_batches(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         if field.name != "bbox"
     )
 
-    def batches() -> Iterator[pa.RecordBatch]:
+    def _batches() -> Iterator[pa.RecordBatch]:
         with file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=schema.names)
                 yield from table.cast(schema).combine_chunks().to_batches()
 
-    return schema, batches()
+    return schema, _batches()

@@ -7,7 +7,7 @@ it (`numpy.nanmean`).
 
 from __future__ import annotations
 
-from nucwsi.metrics.counts import central_counts, count_r2
+from nucwsi.metrics.counts import central_counts, count_r2, interval_coverage
 from nucwsi.metrics.instances import (
     Overlaps,
     Score,
@@ -31,6 +31,7 @@ __all__ = [
     "count_r2",
     "detection",
     "dice",
+    "interval_coverage",
     "match_centroids",
     "overlaps",
     "panoptic",

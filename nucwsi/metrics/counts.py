@@ -69,3 +69,23 @@ def count_r2(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDAr
     np.divide(total - residual, total, out=score, where=total > 0)
     score[(true == 0).all(0) & (guess == 0).all(0)] = math.nan
     return score
+
+
+def interval_coverage(
+    truth: NDArray[np.integer], low: NDArray[np.integer], high: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return in what share of pictures the intervals of counts hold the true ones.
+
+    Parameters
+    ----------
+    truth, low, high : (N, C) ndarray of int
+        Counts in N pictures of C classes, and both ends of their intervals, which belong to them.
+
+    Returns
+    -------
+    (C,) ndarray of float
+        nan where there is no picture.
+    """
+    if not len(truth):
+        return np.full(truth.shape[1], math.nan)
+    return ((low <= truth) & (truth <= high)).mean(axis=0)

@@ -19,6 +19,7 @@ from skimage.segmentation import find_boundaries
 from nucwsi import metrics
 from nucwsi.classes import colours
 from nucwsi.config import EvaluateSettings
+from nucwsi.intervals import count_interval
 from nucwsi.io.store import published
 from nucwsi.models.checkpoint import read_cards
 from nucwsi.models.predict import Ensemble, choose_device, keep_freed_memory
@@ -47,6 +48,8 @@ class _Scored:
     by_class: list[metrics.Score]
     truth_counts: NDArray[np.int64]
     counts: NDArray[np.int64]
+    interval: NDArray[np.int64]  # (2, C): both ends, from the class probabilities alone
+    labelled: bool  # every nucleus has one class
 
     @property
     def source(self) -> str:
@@ -91,7 +94,17 @@ def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Score
         by_class,
         np.bincount(truth[truth >= 0], minlength=n_classes),
         np.bincount(nuclei.class_code, minlength=n_classes),
+        _interval(nuclei.class_probabilities),
+        bool((truth >= 0).all()),
     )
+
+
+def _interval(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return both ends (2, C) of the intervals that `compose` gives for the counts of C classes."""
+    n, n_classes = probabilities.shape
+    group = np.tile(np.arange(n_classes), n)
+    _, low, high = count_interval(group, probabilities.ravel(), n_classes)
+    return np.stack([low, high])
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -120,6 +133,12 @@ def _summary(scored: list[_Scored], classes: tuple[str, ...]) -> dict[str, float
         counts = np.stack([one.counts for one in scored])
         r2 = metrics.count_r2(truth_counts, counts)
         row |= {f"r2_{classes[code]}": float(r2[code]) for code in known}
+    sure = [one for one in scored if one.labelled]
+    if sure:
+        low, high = np.stack([one.interval for one in sure], axis=1)
+        truth = np.stack([one.truth_counts for one in sure])
+        coverage = metrics.interval_coverage(truth, low, high)
+        row |= {f"coverage_{classes[code]}": float(coverage[code]) for code in known}
     return row
 
 
