@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -17,6 +18,7 @@ from nucwsi.phantom import Phantom
 from nucwsi.phantom.nuclei import CLASSES
 from nucwsi.steps.assess import assess
 from nucwsi.steps.compose import compose
+from nucwsi.steps.view import view
 from nucwsi.stitch import LineCounts, hilbert_key, seam_audit
 
 #: Of the phantom of `small_slide`.
@@ -176,3 +178,17 @@ def asked_for(page):
         for event in events
         if event["method"] == "Network.requestWillBeSent"
     ]
+
+
+@contextmanager
+def served(folder):
+    """Serve a folder as `nucwsi view` does; lend the address."""
+    found, listening = [], threading.Event()
+
+    def ready(address):
+        found.append(address)
+        listening.set()
+
+    threading.Thread(target=view, args=(folder,), kwargs={"ready": ready}, daemon=True).start()
+    assert listening.wait(10)
+    yield found[0]
