@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+import shapely.affinity
 from commands import refused, succeeded
 from tables_made import ORIGIN, write_result
 
 from nucwsi.classes import CONIC
 from nucwsi.io.geojson_check import check_geojson
 from nucwsi.io.region_files import read_regions
+from nucwsi.io.slide import open_slide
 
 TOP, LEFT = ORIGIN
 
@@ -197,6 +199,31 @@ def test_what_is_written_for_qupath_comes_back_the_same(made, tmp_path):
         # The first areas are those of outlines that were not rounded yet.
         assert after[name] == again[name]
     assert before["slide"]["geometry"] == after["slide"]["geometry"]
+
+
+def test_round_trip_on_a_slide_with_bounds(shared, tmp_path):
+    """The frame of a real slide: its bounds begin 900 rows down and 1500 columns to the right."""
+    with open_slide(shared / "slides" / "hard" / "two_regions_bounds.scn") as slide:
+        origin = (float(slide.bounds.row), float(slide.bounds.column))
+    assert origin == (900, 1500)
+    nuclei, _, _ = write_result(tmp_path, origin=origin)
+    ring = shapely.Point(3000, 3000).buffer(1500) - shapely.Point(3000, 3000).buffer(700)
+    feature = {"type": "Feature", "geometry": shapely.geometry.mapping(ring), "properties": {}}
+    sources = [tmp_path / f"{n}.geojson" for n in range(3)]
+    sources[0].write_text(json.dumps([feature]))
+    for source, target in itertools.pairwise(sources):
+        words = ("--no-pieces", "--grid-um", 0, "--geojson", target, "-o", tmp_path / "c.csv")
+        succeeded("compose", nuclei, "--regions", source, *words)
+    outlines = [json.loads(path.read_text())["features"][1]["geometry"] for path in sources[1:]]
+    rounded = np.round(shapely.get_coordinates(ring), 2)
+    np.testing.assert_array_equal(
+        shapely.get_coordinates(shapely.geometry.shape(outlines[0])), rounded
+    )
+    assert outlines[1] in [f["geometry"] for f in json.loads(sources[2].read_text())["features"]]
+    table = pd.read_csv(tmp_path / "c.csv").set_index("region_name")
+    middles = geopandas.read_parquet(nuclei).geometry.centroid
+    moved = shapely.affinity.translate(shapely.geometry.shape(outlines[0]), 1500, 900)
+    assert table.loc["region_001", "n_nuclei"] == middles.intersects(moved).sum() > 100
 
 
 def test_outputs_that_are_not_asked_for_are_absent(made, tmp_path):

@@ -1,0 +1,66 @@
+"""Every command and every line of Python in pages of the documentation does what it says."""
+
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from commands import succeeded
+from conftest import ROOT
+from tables_made import write_result
+
+#: Described as a recipe; nucwsi does not depend on it.
+_OPTIONAL = "spatialdata"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the results of a slide and a file of regions."""
+    write_result(tmp_path / "results" / "phantom", 500, origin=(0.0, 0.0))
+    square = [[100, 100], [6000, 100], [6000, 5000], [100, 5000], [100, 100]]
+    shape = {"type": "Polygon", "coordinates": [square]}
+    feature = {"type": "Feature", "geometry": shape, "properties": {"name": "mine"}}
+    (tmp_path / "new.geojson").write_text(json.dumps([feature]))
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", ["counting.md", "outputs.md"])
+def test_every_block_of_a_page_runs(folder, page, monkeypatch, capsys):
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(folder)
+    for language, block in blocks:
+        if _OPTIONAL in block and importlib.util.find_spec(_OPTIONAL) is None:
+            continue
+        if language == "python":
+            exec(compile(block, page, "exec"), {})  # noqa: S102 (as the reader does)
+            assert capsys.readouterr().out, block
+            continue
+        assert language == "sh"
+        for line in block.splitlines():
+            program, *words = shlex.split(line)
+            if program == "nucwsi":
+                succeeded(*words)
+            else:
+                assert program == "python"
+                subprocess.run([sys.executable, *words], check=True, capture_output=True)
+
+
+def test_the_tables_have_the_columns_that_are_documented(folder):
+    text = (ROOT / "docs" / "counting.md").read_text("utf-8")
+    part = text.partition("**`composition.csv`**")[2].partition("**`morphometry.csv`**")[0]
+    named = re.findall(r"`([\w<>]+)`", "\n".join(re.findall(r"^\| (.*?) \|", part, re.MULTILINE)))
+    output = folder / "composition.csv"
+    succeeded("compose", folder / "results" / "phantom" / "nuclei.parquet", "-o", output)
+    header = output.read_text("utf-8").partition("\n")[0].split(",")
+    classes = [name.removeprefix("frac_") for name in header if name.startswith("frac_")]
+    expected = [
+        column.replace("<class>", name)
+        for column in named
+        for name in (classes if "<class>" in column else [""])
+    ]
+    assert sorted(expected) == sorted(header)
