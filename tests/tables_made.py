@@ -79,8 +79,8 @@ def write_result(folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None
         "segment": {},
         "n_dropped": dict.fromkeys(classes, 2),
     }
-    parts = (table.take(np.arange(k, min(k + 512, n))) for k in range(0, n, 512))
-    write_nuclei(nuclei, parts, {**facts, **more}, row_group=512)
+    parts = (table.take(np.arange(k, min(k + 50, n))) for k in range(0, n, 50))
+    write_nuclei(nuclei, parts, {**facts, **more}, row_group=50)
     pieces = [shapely.box(left, top, left + 4800, top + 6000)]
     write_tissue(tissue, pieces, {**facts, "kind": "tissue"})
     return nuclei, tissue, table

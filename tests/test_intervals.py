@@ -53,13 +53,15 @@ def test_a_simple_count_is_exact_to_the_last_nucleus():
 
 def test_large_counts_agree_with_the_distribution_on_a_grid(monkeypatch):
     """The approximation above a variance of 64 against the computation below it."""
-    p = np.random.default_rng(3).beta(0.3, 4, 3000)
-    assert (p * (1 - p)).sum() > 64
-    approximate = one(p)
+    rng = np.random.default_rng(3)
+    every = [rng.beta(0.3, 9, rng.integers(4000, 6000)) for _ in range(40)]
+    assert all((p * (1 - p)).sum() > 64 for p in every)
+    approximate = np.array([one(p)[1:] for p in every])
     monkeypatch.setattr(intervals, "_WINDOWS", ((1e9, 1023),))
-    exact = one(p)
-    assert approximate[0] == exact[0]
-    assert np.abs(np.subtract(approximate[1:], exact[1:])).max() <= 1
+    error = approximate - [one(p)[1:] for p in every]
+    assert np.abs(error).max() <= 1
+    # Without the skewness both ends would lie too low by 0.4 nuclei.
+    assert np.abs(error.mean()) < 0.15
 
 
 @settings(max_examples=30, deadline=None)

@@ -177,6 +177,12 @@ def test_aperio_holes_islands_and_what_sticks_out(tmp_path):
         assert {r.region_class for r in found.values()} == {"Tumor"}
 
 
+def test_a_hole_belongs_to_the_smallest_outline_around_it(tmp_path):
+    regions = [region(SQUARE, Text="whole"), region(INNER, Text="part")]
+    found = read(tmp_path, aperio(*regions, region(ISLAND, NegativeROA="1")), "r.xml")
+    assert {r.name: r.geometry.area for r in found} == {"whole": 100**2, "part": 40**2 - 20**2}
+
+
 def test_a_hole_is_cut_out_of_its_own_layer_only(tmp_path):
     layer = '<Annotation Name="{}"><Regions>{}</Regions></Annotation>'
     text = layer.format("a", region(SQUARE)) + layer.format(
