@@ -358,6 +358,11 @@ def test_out_in_and_out_again_is_the_same_file(tmp_path):
     assert first.read_bytes() == second.read_bytes()
     assert check_geojson(first).n_faults == 0, check_geojson(first).faults
     assert check_geojson(first).n_features == 4
+    document = json.loads(first.read_text())
+    del document["features"][1]
+    (tmp_path / "lost.geojson").write_text(json.dumps(document))
+    [fault] = check_geojson(tmp_path / "lost.geojson").faults
+    assert fault == "lost.geojson: holds 3 objects, but 4 were written"
     for before, after in zip(regions, back, strict=True):
         assert (before.name, before.region_class) == (after.name, after.region_class)
         assert shapely.hausdorff_distance(before.geometry, after.geometry) <= 0.00708

@@ -4,6 +4,7 @@ import csv
 import importlib
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,28 @@ def test_a_slide_named_on_the_command_line(snakemake, small_slide):
 def test_parts_scatter_predict_and_segment(snakemake, small_slide):
     planned = jobs(snakemake("-n", slides=small_slide, parts=3))
     assert planned == {**ONE_SLIDE, "predict": 3, "segment": 3}
+
+
+def test_region_files_reach_compose(snakemake, small_slide):
+    """Those of the sheet, whatever their names, or those beside the slide."""
+    folder = snakemake.folder / "it's here"
+    folder.mkdir()
+    slide = folder / "a.tiff"
+    slide.symlink_to(small_slide)
+    for name in ("a.geojson", "drawn; no.xml", "two words.xml"):
+        (folder / name).write_text("{}")
+    sheet = snakemake.folder / "my.tsv"
+    sheet.write_text(
+        f"slide\tpath\tregions\nx\t{slide}\t{folder}/two words.xml;{folder}/a.geojson\n"
+    )
+    for slides, wanted in ((sheet, ["two words.xml", "a.geojson"]), (slide, ["a.geojson"])):
+        planned = snakemake("-n", "--printshellcmds", slides=f'"{slides}"').text
+        [command] = re.findall(r"nucwsi compose .*", planned)
+        words = shlex.split(command.partition(" 2> ")[0])
+        given = [after for word, after in pairwise(words) if word == "--regions"]
+        assert given == [str(folder / name) for name in wanted]
+    alone = snakemake("-n", "--printshellcmds", slides=f'"{slide}"', regions_beside="false").text
+    assert "--regions" not in alone
 
 
 def test_one_name_a_step(snakemake):

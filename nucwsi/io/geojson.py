@@ -121,7 +121,7 @@ def write_regions(
             while feature["id"] in features:
                 feature["id"] = str(uuid.uuid5(uuid.UUID(feature["id"]), "again"))
             features[feature["id"]] = feature
-    facts = {**(extra or {}), "origin_px": list(origin)}
+    facts = {**(extra or {}), "origin_px": list(origin), "n_objects": len(features)}
     document = {"type": "FeatureCollection", "nucwsi": facts, "features": list(features.values())}
     with published(path) as aside:
         aside.write_bytes(orjson.dumps(document) + b"\n")

@@ -249,7 +249,12 @@ def _document_faults(name: str, data: bytes, seen: set[str]) -> Iterator[tuple[s
     if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
         yield name, "is no FeatureCollection"
         return
-    for number, feature in enumerate(document.get("features") or [], start=1):
+    features = document.get("features") or []
+    said = document.get("nucwsi")
+    expected = said.get("n_objects") if isinstance(said, dict) else None
+    if expected not in {None, len(features)}:
+        yield name, f"holds {len(features)} objects, but {expected} were written"
+    for number, feature in enumerate(features, start=1):
         yield None, ""
         for fault in _feature_faults(feature, seen):
             yield f"{name}, feature {number}", fault
