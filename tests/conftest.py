@@ -13,6 +13,9 @@ from nucwsi.phantom import Phantom
 
 ROOT = Path(__file__).resolve().parent.parent
 
+#: Programs that tests start.
+collect_ignore = ["cluster"]
+
 
 @pytest.fixture(scope="session")
 def shared():
