@@ -75,6 +75,7 @@ def tile(
 ) -> None:
     """Bring the tissue of SLIDE to the resolution of the ensemble."""
     settings = settings_of(TileSettings, values)
+    from nucwsi.io.sheet import slide_name
     from nucwsi.models.checkpoint import read_cards
     from nucwsi.steps.tile import tile as step
 
@@ -84,7 +85,7 @@ def tile(
         output,
         tissue_output,
         settings,
-        name=name or slide.stem,
+        name=name or slide_name(slide),
         mpp=cards[0].mpp,
         halo_px=max(card.halo_px for card in cards),
         slide_mpp=slide_mpp,

@@ -48,7 +48,7 @@ def test_all_three_tables_equal_those_of_the_command_line(made):
         wanted["region_class"] = wanted["region_class"].fillna("")
         shared = wanted[[column for column in wanted if column in table]]
         assert set(wanted) - set(table) <= {
-            *("n_dropped", "mpp_x", "mpp_y", "pipeline_version", "model_id")
+            *("n_dropped", "status", "mpp_x", "mpp_y", "pipeline_version", "model_id")
         }
         pd.testing.assert_frame_equal(
             table[shared.columns], shared, check_dtype=False, rtol=1e-5, atol=1e-7

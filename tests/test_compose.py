@@ -133,7 +133,7 @@ def test_the_columns_are_those_that_are_documented(made):
         *("neutrophil_lymphocyte_ratio", "lymphocyte_epithelial_ratio", "immune_fraction"),
         *(f"{name}_area_um2_median" for name in CONIC),
         *(f"{c}" for n in CONIC for c in (f"expected_{n}", f"{n}_low", f"{n}_high")),
-        *("n_dropped", "mpp_x", "mpp_y", "pipeline_version", "model_id"),
+        *("n_dropped", "status", "mpp_x", "mpp_y", "pipeline_version", "model_id"),
     ]
     assert header[8:14] == [f"n_{name}" for name in CONIC]
 

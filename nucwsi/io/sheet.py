@@ -58,7 +58,18 @@ def _stem(path: Path) -> str:
     return Path(stem).stem if Path(stem).suffix.lower() in SLIDE_SUFFIXES else stem
 
 
-def _name_of(path: Path) -> str:
+def slide_name(path: Path) -> str:
+    """Make the name of a slide of that of its file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str
+        Of letters, digits, ``.``, ``_`` and ``-``.
+    """
     return re.sub(r"[^A-Za-z0-9._-]+", "_", _stem(path)).lstrip("._-") or "slide"
 
 
@@ -155,13 +166,13 @@ def read_sheet(
     """
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in SLIDE_SUFFIXES)
-        entries = [SlideEntry(_name_of(p), p) for p in found]
+        entries = [SlideEntry(slide_name(p), p) for p in found]
     elif path.suffix.lower() == ".tsv":
         if not path.exists():
             raise ConfigError(f"{path}: does not exist; name your slide sheet in `slides`")
         entries = _read_table(path)
     else:
-        entries = [SlideEntry(_name_of(path), path)]
+        entries = [SlideEntry(slide_name(path), path)]
     if not entries:
         raise ConfigError(f"{path}: names no slide")
     if beside:

@@ -106,6 +106,7 @@ def _with_origin(columns: Columns, facts: dict[str, Any], frame: Frame) -> Colum
     return {
         **columns,
         "n_dropped": dropped,
+        "status": np.full(len(region), facts["status"], object),
         "mpp_x": np.full(len(region), frame.level0_mpp[1]),
         "mpp_y": np.full(len(region), frame.level0_mpp[0]),
         "pipeline_version": np.full(len(region), __version__, object),
