@@ -25,6 +25,8 @@ from nucwsi.io.tables import NucleusTable
 #: Nuclei that become Python objects together; as text they take a tenth of the room.
 _AT_ONCE = 1024
 
+_HEAD, _TAIL = b'{"type":"FeatureCollection","features":[\n', b"\n]}\n"
+
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 
 #: QuPath turns what is smaller than this into an object without area, in px².
@@ -125,15 +127,20 @@ def _pieces(tables: Iterable[NucleusTable]) -> Iterator[NucleusTable]:
             yield table.take(np.arange(start, min(start + _AT_ONCE, len(table))))
 
 
-def _files(features: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
+def _files(features: Iterable[bytes], size: int) -> Iterator[tuple[bytearray, int]]:
+    """Put features together, a file's worth at a time but at least one file, and count them."""
+    text, count, n_files = bytearray(_HEAD), 0, 0
     for feature in features:
-        batch.append(feature)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        # One growing text: thousands of small pieces would leave holes of ten times their size.
+        text += b",\n" * (count > 0) + feature
+        count += 1
+        if count == size:
+            text += _TAIL
+            yield text, count
+            text, count, n_files = bytearray(_HEAD), 0, n_files + 1
+    if count or n_files == 0:
+        text += _TAIL
+        yield text, count
 
 
 def write_nuclei_zip(
@@ -184,20 +191,12 @@ def write_nuclei_zip(
                     yield orjson.dumps(feature, option=orjson.OPT_SERIALIZE_NUMPY)
 
     with published(path) as aside, zipfile.ZipFile(aside, "w") as archive:
-        number = 0
-        for number, batch in enumerate(_files(_encoded(), nuclei_per_file), start=1):
-            _write_entry(archive, f"{slide}_{number:04d}.geojson", batch)
-            written += len(batch)
-        if number == 0:
-            _write_entry(archive, f"{slide}_0001.geojson", [])
+        for number, (text, count) in enumerate(_files(_encoded(), nuclei_per_file), start=1):
+            entry = zipfile.ZipInfo(f"{slide}_{number:04d}.geojson", _ENTRY_TIME)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, text, zipfile.ZIP_DEFLATED, compresslevel=1)
+            written += count
         # QuPath drops a part that it cannot read without a word: here is how many there must be.
         counts = {"n_objects": written, "n_slivers_left_out": dropped}
         archive.comment = orjson.dumps({**counts, **(facts or {})})
     return Written(written, dropped)
-
-
-def _write_entry(archive: zipfile.ZipFile, name: str, features: list[bytes]) -> None:
-    entry = zipfile.ZipInfo(name, _ENTRY_TIME)
-    entry.external_attr = 0o644 << 16
-    data = b'{"type":"FeatureCollection","features":[\n' + b",\n".join(features) + b"\n]}\n"
-    archive.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=1)
