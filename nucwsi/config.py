@@ -6,7 +6,7 @@ from these models; nowhere else does a default exist.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -218,6 +218,18 @@ class TrainSettings(Section):
     start: str = _field("", "checkpoint to start from; empty: random weights")
 
 
+class EnsembleConfig(Section):
+    """The whole of ``config/ensemble.yaml``: which members to train, and on what."""
+
+    data: tuple[str, ...] = _field(
+        (), "folders of labelled images in the form of docs/data.md, or their manifest.csv"
+    )
+    output: str = _field("ensemble", "folder of the checkpoints")
+    members: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")], TrainSettings] = (
+        _field({}, "name -> settings; what is not named has its default")
+    )
+
+
 class EvaluateSettings(Section):
     """How an ensemble is scored on labelled images."""
 
@@ -300,7 +312,9 @@ def validated(model: type[S], values: dict[str, Any], where: str) -> S:
 def _section_at(model: type[Section], path: tuple[int | str, ...]) -> type[Section]:
     """Return the section that holds the last key of a path."""
     for key in path[:-1]:
-        inner = model.model_fields[str(key)].annotation
+        field = model.model_fields.get(str(key))
+        # A name that the user gave, such as a member's, leads no deeper.
+        inner = field and (get_args(field.annotation) or (field.annotation,))[-1]
         if isinstance(inner, type) and issubclass(inner, Section):
             model = inner
     return model

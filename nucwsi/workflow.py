@@ -13,7 +13,8 @@ from typing import Any
 
 from nucwsi import RESULT_VERSION
 from nucwsi.classes import CONIC
-from nucwsi.config import EXTRA_EXPORTS, Config, Section, validated
+from nucwsi.config import EXTRA_EXPORTS, Config, EnsembleConfig, Section, validated
+from nucwsi.errors import ConfigError
 from nucwsi.io.sheet import SlideEntry, read_sheet
 from nucwsi.models.checkpoint import read_cards
 
@@ -70,6 +71,57 @@ def load_slides(config: Config) -> dict[str, SlideEntry]:
     return {entry.name: entry for entry in entries}
 
 
+def load_ensemble(path: Path) -> EnsembleConfig:
+    """Read which members to train; without the file there are none.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``config/ensemble.yaml``.
+
+    Returns
+    -------
+    EnsembleConfig
+
+    Raises
+    ------
+    ConfigError
+        If it is no YAML, or a setting is wrong.
+    """
+    if not path.exists():
+        return EnsembleConfig()
+    # A dependency of Snakemake, which alone asks for this.
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text("utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not YAML: {error}") from None
+    return validated(EnsembleConfig, values, str(path))
+
+
+def manifests(ensemble: EnsembleConfig) -> list[str]:
+    """Return the files whose change means other labelled images.
+
+    Parameters
+    ----------
+    ensemble : EnsembleConfig
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ConfigError
+        If there are members to train, but no images.
+    """
+    if ensemble.members and not ensemble.data:
+        raise ConfigError("config/ensemble.yaml: `data` names no folder of labelled images")
+    paths = [Path(folder) for folder in ensemble.data]
+    return [str(p if p.suffix == ".csv" else p / "manifest.csv") for p in paths]
+
+
 def members_key(config: Config) -> str:
     """Return what changes whenever the ensemble, or the code that makes results, changes.
 
@@ -99,7 +151,9 @@ def _flags(section: Section, speed: bool) -> str:
         value, flag = getattr(section, name), name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
-        elif value is not None:
+        elif isinstance(value, tuple):
+            words += [f"--{flag} {shlex.quote(','.join(map(str, value)))}"] if value else []
+        elif value not in (None, ""):
             words.append(f"--{flag} {shlex.quote(str(value))}")
     return " ".join(words)
 

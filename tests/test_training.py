@@ -304,6 +304,29 @@ def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
     assert len(list((scores / "pictures").glob("phantom.*.png"))) == 3
 
 
+def test_the_workflow_trains_every_member(labelled, snakemake):
+    sheet = snakemake.folder / "config" / "ensemble.yaml"
+    tiny = "crop_px: 64, batch_size: 2, steps: 2"
+
+    def write(seed):
+        members = f"members:\n  a: {{widths: [4, 6], {tiny}}}\n  b: {{seed: {seed}, {tiny}}}\n"
+        sheet.write_text(f"data: [{labelled}]\n{members}")
+
+    write(1)
+    snakemake("ensemble")
+    cards = [read_card(str(snakemake.folder / "ensemble" / f"{name}.safetensors")) for name in "ab"]
+    assert [card.name for card in cards] == ["a", "b"]
+    assert cards[0].widths == (4, 6) != cards[1].widths
+    assert "Nothing to be done" in snakemake("ensemble", "-n").text
+    write(2)
+    planned = snakemake("ensemble", "-n").text
+    assert "member=b" in planned
+    assert "member=a" not in planned
+    sheet.write_text("members: {a: {step: 5}}")
+    ran = snakemake("ensemble", "-n", check=False)
+    assert "config/ensemble.yaml: unknown setting `members.a.step`" in ran.text
+
+
 def oracle_pq(instances):
     """Score what post-processing makes of maps without a fault, at 0.5 µm/px."""
     one = replace(sample(), instances=instances, hv_map=hv_targets(instances))
