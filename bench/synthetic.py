@@ -79,6 +79,7 @@ def make(folder: Path, n_nuclei: int, n_regions: int) -> dict[str, int]:
         "core_px": 512,
         "slide": "synthetic",
         "slide_checksum": "0" * 32,
+        "status": "ok",
         "classes": list(CLASSES),
         "members": [{"name": "synthetic", "checksum": "0" * 32}],
         "views": 1,
