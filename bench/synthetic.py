@@ -82,6 +82,7 @@ def make(folder: Path, n_nuclei: int, n_regions: int) -> dict[str, int]:
         "status": "ok",
         "classes": list(CLASSES),
         "members": [{"name": "synthetic", "checksum": "0" * 32}],
+        "count_error": dict.fromkeys(CLASSES, 0.1),
         "views": 1,
         "parts": PARTS,
         "n_dropped": dict.fromkeys(CLASSES, 0),

@@ -57,7 +57,8 @@ def compose(
         N nuclei: outlines in level-0 pixels, ``class`` (missing: unclassified), and where they are
         known ``p_<class>`` for each class (else every class is taken as certain) and features
         such as ``area_um2``. What ``geopandas.read_parquet("nuclei.parquet")`` returns, or a
-        part of it.
+        part of it. Its ``attrs["count_error"]`` (class -> share of nuclei) widens the intervals by
+        what nuclei get wrong in common.
     regions : geopandas.GeoDataFrame
         R polygons or multipolygons in the frame of the nuclei; its coordinate reference system is
         ignored. Maybe with ``name`` and ``region_class`` or QuPath's ``classification``; a class
@@ -189,7 +190,9 @@ def _census(
     features = {name: frame[name].to_numpy(np.float32) for name in FEATURES if name in frame}
     features.setdefault("area_um2", np.full(len(frame), np.nan, np.float32))
     population = Population(code.astype(np.uint8), share, features)
-    return Census(regions, owned(centroids, regions), population, classes), centroids
+    error = frame.attrs.get("count_error", {})
+    shared = np.array([error.get(name, 0.0) for name in classes])
+    return Census(regions, owned(centroids, regions), population, classes, shared), centroids
 
 
 def _px_um(

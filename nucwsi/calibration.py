@@ -1,4 +1,4 @@
-"""Are 80 of 100 nuclei called 80 % inflammatory really inflammatory? The temperature that helps."""
+"""How much the probabilities of classes are worth, and the counts that are made of them."""
 
 from __future__ import annotations
 
@@ -119,3 +119,40 @@ def reliability(
     size = np.where(count > 0, count, np.nan)
     said, true = (np.bincount(place, values, bins) / size for values in (confidence, hit))
     return Reliability(count, said, true)
+
+
+def count_error(
+    truth: NDArray[np.integer],
+    expected: NDArray[np.floating],
+    variance: NDArray[np.floating],
+    found: NDArray[np.integer],
+    known: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Measure how far counts are off beyond chance, as a share of the nuclei found.
+
+    Probabilities of single nuclei cannot say it: nuclei are missed, and what a network takes for
+    another class, it does so all over a picture.
+
+    Parameters
+    ----------
+    truth : (N, C) ndarray of int
+        Counts of C classes in N pictures.
+    expected : (N, C) ndarray of float
+        Sums of class probabilities p.
+    variance : (N, C) ndarray of float
+        Sums of p (1 - p): what independent nuclei would be off by.
+    found : (N,) ndarray of int
+        All nuclei found in each picture; pictures without any are left out.
+    known : (N, C) ndarray of bool
+        Whether the picture's labels know the class.
+
+    Returns
+    -------
+    (C,) ndarray of float64
+        Standard deviation over pictures; nan for a class that none of them knows.
+    """
+    usable = known & (found > 0)[:, None]
+    beyond = ((truth - expected) ** 2 - variance) / np.maximum(found, 1)[:, None] ** 2
+    pictures, undefined = usable.sum(axis=0), np.full(truth.shape[1], np.nan)
+    total = np.where(usable, beyond, 0).sum(axis=0)
+    return np.sqrt(np.maximum(0, np.divide(total, pictures, out=undefined, where=pictures > 0)))

@@ -26,12 +26,15 @@ class Census(NamedTuple):
         N of them.
     classes : tuple of str
         The C class names.
+    count_error : (C,) ndarray of float64
+        As in `composition`.
     """
 
     regions: list[Region]
     pairs: NDArray[np.int64]
     nuclei: Population
     classes: tuple[str, ...]
+    count_error: NDArray[np.float64]
 
     def composition(self, pieces: list[Polygon], px_um2: float) -> Columns:
         """Count the nuclei of each region.
@@ -54,7 +57,7 @@ class Census(NamedTuple):
             **_labels(self.regions),
             "area_mm2": areas(self.regions) * mm2,
             "tissue_area_mm2": tissue_mm2,
-            **composition(self.pairs, self.nuclei, self.classes, tissue_mm2),
+            **composition(self.pairs, self.nuclei, self.classes, tissue_mm2, self.count_error),
         }
 
     def morphometry(self) -> Columns:

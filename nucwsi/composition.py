@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.grouped import percentiles, spread
-from nucwsi.intervals import count_interval
+from nucwsi.intervals import count_interval, widened
 
 #: Column -> the two classes whose counts it divides.
 _RATIOS = {
@@ -50,6 +50,7 @@ def composition(
     nuclei: Population,
     classes: tuple[str, ...],
     tissue_mm2: NDArray[np.float64],
+    count_error: NDArray[np.float64],
 ) -> Columns:
     """Sum up the nuclei of each region.
 
@@ -62,6 +63,9 @@ def composition(
         The C class names.
     tissue_mm2 : (R,) ndarray of float64
         Tissue of each of the R regions in mm².
+    count_error : (C,) ndarray of float64
+        Standard deviation of what the count of each class is off for reasons that nuclei share, as
+        a share of a region's nuclei; see `calibration.count_error`.
 
     Returns
     -------
@@ -74,8 +78,8 @@ def composition(
     Notes
     -----
     Each nucleus is of a class with its own probability, so the number of them in a region is
-    Poisson-binomial (`intervals.count_interval`). The interval takes the probabilities as true and
-    independent, and says nothing of nuclei that were not found.
+    Poisson-binomial (`intervals.count_interval`) if the probabilities are true and independent.
+    What they are not, and what was not found, is in `count_error` (`intervals.widened`).
     """
     regions, members = pairs
     n_regions, n_classes = len(tissue_mm2), len(classes)
@@ -96,7 +100,8 @@ def composition(
     columns |= {f"{name}_area_um2_median": medians[:, code] for code, name in enumerate(classes)}
     for code, name in enumerate(classes):
         probability = nuclei.class_probabilities[members, code]
-        interval = count_interval(regions, probability, n_regions)
+        expected, low, high = count_interval(regions, probability, n_regions)
+        interval = (expected, *widened(expected, low, high, count_error[code] * total))
         names = (f"expected_{name}", f"{name}_low", f"{name}_high")
         columns |= dict(zip(names, interval, strict=True))
     return columns

@@ -1,6 +1,7 @@
 """Intervals for counts of nuclei that are each of a class with a probability of their own.
 
-The number of successes in independent trials of unequal probability is Poisson-binomial.
+The number of successes in independent trials of unequal probability is Poisson-binomial; what the
+trials get wrong in common comes on top.
 """
 
 from __future__ import annotations
@@ -77,6 +78,36 @@ def count_interval(
     certain = variance == 0
     low[certain] = high[certain] = np.rint(mean[certain]).astype(np.int64)
     return mean, np.clip(low, 0, size), np.clip(high, 0, size)
+
+
+def widened(
+    expected: NDArray[np.float64],
+    low: NDArray[np.int64],
+    high: NDArray[np.int64],
+    shared_sd: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Add an error that all nuclei of a group share to the intervals of `count_interval`.
+
+    It is independent of the others, so distances from the expected number add up as squares.
+
+    Parameters
+    ----------
+    expected : (n_groups,) ndarray of float64
+    low, high : (n_groups,) ndarray of int64
+    shared_sd : (n_groups,) ndarray of float64
+        Standard deviation of the shared error, in nuclei.
+
+    Returns
+    -------
+    low, high : (n_groups,) ndarray of int64
+        Not below 0; `high` may exceed the nuclei found, because some may have been missed.
+    """
+    below, above = (np.hypot(expected - end, _Z95 * shared_sd) for end in (low, high))
+    wider = shared_sd > 0
+    return (
+        np.where(wider, np.maximum(0, np.floor(expected - below)), low).astype(np.int64),
+        np.where(wider, np.ceil(expected + above), high).astype(np.int64),
+    )
 
 
 def _corrected_normal(

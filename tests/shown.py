@@ -87,6 +87,7 @@ def write_results(slide, folder, table, names=(), **changed):
         "kind": "nuclei",
         "classes": list(CLASSES),
         "members": [{"name": "none", "checksum": "1" * 64}],
+        "count_error": {},
         "views": 1,
         "exact": True,
         "n_dropped": dict.fromkeys(CLASSES, 2),

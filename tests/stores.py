@@ -75,6 +75,7 @@ def write_maps(
         "kind": "maps",
         "classes": list(CLASSES[: len(tp_map)]),
         "members": [{"name": "perfect", "checksum": "1" * 32}],
+        "count_error": {},
         "views": 1,
         "exact": seen_from is None,
         "overlap_px": 0 if seen_from is None else OVERLAP_PX,

@@ -75,6 +75,7 @@ def write_result(folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None
         "kind": "nuclei",
         "classes": list(classes),
         "members": [{"name": "none", "checksum": "1" * 64}],
+        "count_error": dict.fromkeys(classes[:2], 0.25),
         "views": 1,
         "segment": {},
         "n_dropped": dict.fromkeys(classes, 2),

@@ -37,7 +37,7 @@ def test_columns_equal_a_loop_over_regions(n_nuclei, n_regions, seed):
     nuclei = population(rng.integers(0, 7, n_nuclei), 6, seed=seed)
     membership = rng.random((n_regions, n_nuclei)) < rng.uniform(0, 1, (n_regions, 1))
     tissue = rng.choice([0.0, 0.5, 2.0], n_regions)
-    found = composition(pairs_of(membership), nuclei, CONIC, tissue)
+    found = composition(pairs_of(membership), nuclei, CONIC, tissue, np.zeros(6))
     for index, members in enumerate(membership):
         codes, total = nuclei.class_code[members], members.sum()
         every = [*CONIC, "unclassified"]
@@ -61,7 +61,7 @@ def test_columns_equal_a_loop_over_regions(n_nuclei, n_regions, seed):
 def test_known_medians_ratios_and_shares():
     codes = [0, 2, 2, 1, 1, 1]
     nuclei = population(codes, 6, areas=[7, 10, 20, 30, 1, 5])
-    found = composition(pairs_of(np.ones((1, 6))), nuclei, CONIC, np.array([0.5]))
+    found = composition(pairs_of(np.ones((1, 6))), nuclei, CONIC, np.array([0.5]), np.zeros(6))
     assert found["neutrophil_area_um2_median"] == 7
     assert found["lymphocyte_area_um2_median"] == 15
     assert found["epithelial_area_um2_median"] == 5
@@ -74,7 +74,9 @@ def test_known_medians_ratios_and_shares():
 
 def test_nothing_is_undefined_or_zero_never_infinite():
     nuclei = population([], 6)
-    found = composition(np.empty((2, 0), np.int64), nuclei, CONIC, np.array([0.0, 1.0]))
+    found = composition(
+        np.empty((2, 0), np.int64), nuclei, CONIC, np.array([0.0, 1.0]), np.zeros(6)
+    )
     for name, values in found.items():
         undefined = name.startswith("frac_") or "ratio" in name or "median" in name
         expected = [np.nan] * 2 if undefined or name == "immune_fraction" else [0, 0]
@@ -84,7 +86,9 @@ def test_nothing_is_undefined_or_zero_never_infinite():
 
 
 def test_columns_follow_the_classes_that_exist():
-    found = composition(pairs_of(np.ones((1, 2))), population([0, 2], 3), COARSE, np.ones(1))
+    found = composition(
+        pairs_of(np.ones((1, 2))), population([0, 2], 3), COARSE, np.ones(1), np.zeros(3)
+    )
     assert [name for name in found if name.startswith("n_")] == [
         "n_nuclei",
         "n_epithelial",
@@ -94,16 +98,31 @@ def test_columns_follow_the_classes_that_exist():
     ]
     assert not [name for name in found if "ratio" in name or "immune" in name]
     mixed = composition(
-        pairs_of(np.ones((1, 2))), population([0, 1], 2), ("inflammatory", "other"), np.ones(1)
+        pairs_of(np.ones((1, 2))),
+        population([0, 1], 2),
+        ("inflammatory", "other"),
+        np.ones(1),
+        np.zeros(2),
     )
     assert mixed["immune_fraction"] == 0.5
 
 
 def test_intervals_hold_what_is_expected():
     nuclei = population(np.random.default_rng(0).integers(0, 6, 300), 6)
-    found = composition(pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]))
+    found = composition(pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), np.zeros(6))
     for name in CONIC:
         assert found[f"{name}_low"] < found[f"expected_{name}"] < found[f"{name}_high"]
+    error = np.array([0.5, 0, 0.01, 0, 0, 0])
+    wide = composition(pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), error)
+    assert wide["neutrophil_high"] > wide["expected_neutrophil"] + 1.96 * 0.5 * 300
+    assert wide["neutrophil_low"] == 0
+    assert wide["lymphocyte_high"] >= found["lymphocyte_high"]
+    for name in (
+        set(found)
+        - {"neutrophil_low", "neutrophil_high"}
+        - {f"lymphocyte_{end}" for end in ("low", "high")}
+    ):
+        np.testing.assert_array_equal(wide[name], found[name])
 
 
 @settings(max_examples=50, deadline=None)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucwsi import intervals
-from nucwsi.intervals import count_interval
+from nucwsi.intervals import count_interval, widened
 
 
 def multiplied_out(probabilities):
@@ -96,3 +96,21 @@ def test_the_interval_covers_drawn_counts_at_least_19_times_in_20():
         _, low, high = one(p)
         drawn = (rng.random((4000, len(p))) < p).sum(axis=1)
         assert ((drawn >= low) & (drawn <= high)).mean() > 0.94
+
+
+def test_a_shared_error_adds_up_as_squares_and_may_exceed_what_was_found():
+    expected, low, high = np.array([10.0, 10.0, 10.0]), np.array([7, 7, 10]), np.array([14, 14, 10])
+    below, above = widened(expected, low, high, np.array([0, 4 / 1.959964, 20.0]))
+    assert below.tolist() == [7, 5, 0]
+    assert above.tolist() == [14, 16, 50]
+
+
+def test_the_widened_interval_covers_drawn_counts_at_least_19_times_in_20():
+    rng = np.random.default_rng(5)
+    p, shared_sd = rng.dirichlet(np.ones(2), 400)[:, 0], 30.0
+    expected, low, high = count_interval(np.zeros(len(p), np.int64), p, 1)
+    alone = (rng.random((4000, len(p))) < p).sum(axis=1)
+    drawn = alone + rng.normal(0, shared_sd, 4000)
+    assert ((drawn >= low) & (drawn <= high)).mean() < 0.6
+    low, high = widened(expected, low, high, np.array([shared_sd]))
+    assert 0.94 < ((drawn >= low) & (drawn <= high)).mean() < 0.97

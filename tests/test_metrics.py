@@ -176,8 +176,12 @@ def test_r2_of_counts() -> None:
 def test_interval_coverage_counts_ends_as_inside():
     truth = np.array([[3, 5], [4, 5], [9, 0]])
     low, high = np.array([[3, 6], [0, 0], [0, 0]]), np.array([[9, 9], [4, 4], [8, 0]])
-    np.testing.assert_allclose(metrics.interval_coverage(truth, low, high), [2 / 3, 1 / 3])
-    assert np.isnan(metrics.interval_coverage(truth[:0], low[:0], high[:0])).all()
+    known = np.ones((3, 2), bool)
+    np.testing.assert_allclose(metrics.interval_coverage(truth, low, high, known), [2 / 3, 1 / 3])
+    known[:, 1] = [True, False, False]
+    np.testing.assert_allclose(metrics.interval_coverage(truth, low, high, known), [2 / 3, 0])
+    nothing = metrics.interval_coverage(truth[:0], low[:0], high[:0], known[:0])
+    assert np.isnan(nothing).all()
 
 
 def test_class_f1_weighs_a_wrong_class_twice_and_a_lone_nucleus_once() -> None:

@@ -208,8 +208,8 @@ def write_nuclei(
     tables : iterable of NucleusTable
         Consumed one at a time.
     facts : dict
-        Plain JSON types for the file's ``nucwsi`` metadata, with ``classes``; it is read after the
-        last table, so a generator of tables may complete it.
+        Plain JSON types for the file's ``nucwsi`` metadata, with ``classes`` and ``count_error``;
+        it is read after the last table, so a generator of tables may complete it.
     row_group : int
         Nuclei per row group.
 
@@ -228,7 +228,15 @@ def write_nuclei(
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
             box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
             writer.write_table(_to_arrow(table, classes), row_group_size=row_group)
-        writer.add_key_value_metadata({"geo": _geo(box), "nucwsi": json.dumps(facts)})
+        # What geopandas hands on as `attrs`.
+        attributes = {"count_error": facts["count_error"]}
+        writer.add_key_value_metadata(
+            {
+                "geo": _geo(box),
+                "nucwsi": json.dumps(facts),
+                "PANDAS_ATTRS": json.dumps(attributes),
+            }
+        )
 
 
 def _open(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:

@@ -72,7 +72,10 @@ def count_r2(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDAr
 
 
 def interval_coverage(
-    truth: NDArray[np.integer], low: NDArray[np.integer], high: NDArray[np.integer]
+    truth: NDArray[np.integer],
+    low: NDArray[np.integer],
+    high: NDArray[np.integer],
+    known: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Return in what share of pictures the intervals of counts hold the true ones.
 
@@ -80,12 +83,14 @@ def interval_coverage(
     ----------
     truth, low, high : (N, C) ndarray of int
         Counts in N pictures of C classes, and both ends of their intervals, which belong to them.
+    known : (N, C) ndarray of bool
+        Whether the true count is known.
 
     Returns
     -------
     (C,) ndarray of float
-        nan where there is no picture.
+        nan where none is known.
     """
-    if not len(truth):
-        return np.full(truth.shape[1], math.nan)
-    return ((low <= truth) & (truth <= high)).mean(axis=0)
+    held = known & (low <= truth) & (truth <= high)
+    pictures, undefined = known.sum(axis=0), np.full(truth.shape[1], math.nan)
+    return np.divide(held.sum(axis=0), pictures, out=undefined, where=pictures > 0)

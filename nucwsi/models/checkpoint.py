@@ -79,6 +79,9 @@ class Card:
     halo_px : int
         Margin that a window needs around its core.
     post_processing : PostProcessing
+    count_error : dict
+        Class name -> how far its counts are off for reasons that nuclei share, as a share of the
+        nuclei found; see `calibration.count_error`. A class that was not measured is missing.
     about : dict
         Licence, training data, accuracy and date, as free text.
     """
@@ -92,6 +95,7 @@ class Card:
     mpp: float
     halo_px: int
     post_processing: PostProcessing
+    count_error: dict[str, float]
     about: dict[str, Any]
 
     @property
@@ -209,6 +213,7 @@ def read_card(name: str) -> Card:
             mpp=float(described["mpp"]),
             halo_px=int(described["halo_px"]),
             post_processing=constants,
+            count_error={str(k): float(v) for k, v in described.get("count_error", {}).items()},
             about=dict(described["about"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -223,6 +228,11 @@ def read_card(name: str) -> Card:
         raise CheckpointError(
             f"{path}: classes {classes} and the classes of `min_area_um2`"
             f" {tuple(constants.min_area_um2)} must be the same, each named once"
+        )
+    errors = card.count_error
+    if not set(errors) <= set(classes) or not all(0 <= value < 100 for value in errors.values()):
+        raise CheckpointError(
+            f"{path}: `count_error` {errors} must name classes of {classes} with shares from 0 on"
         )
     if not 0.05 <= card.mpp <= 5 or card.halo_px < 0:
         raise CheckpointError(f"{path}: mpp {card.mpp} or halo {card.halo_px} px is impossible")
@@ -254,6 +264,28 @@ def read_cards(names: tuple[str, ...]) -> tuple[Card, ...]:
                 f" {cards[0].classes} at {cards[0].mpp}; members of an ensemble must agree"
             )
     return cards
+
+
+def mean_count_error(cards: tuple[Card, ...]) -> dict[str, float]:
+    """Return the mean `count_error` of the members of an ensemble.
+
+    That of their averaged maps cannot be larger, but for post-processing: errors that members share
+    stay, others cancel.
+
+    Parameters
+    ----------
+    cards : tuple of Card
+
+    Returns
+    -------
+    dict
+        Of the classes that a member has measured.
+    """
+    measured = {
+        name: [card.count_error[name] for card in cards if name in card.count_error]
+        for name in cards[0].classes
+    }
+    return {name: sum(values) / len(values) for name, values in measured.items() if values}
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
@@ -344,8 +376,9 @@ def save_checkpoint(
     weights : dict of str to torch.Tensor
         The network's `state_dict` before folding.
     description : dict
-        `Card`'s fields but `path` and `checksum`; `post_processing` may be a `PostProcessing`.
-        Without `architecture` it is a U-Net; only that needs `widths`.
+        `Card`'s fields but `path` and `checksum`; `post_processing` may be a `PostProcessing`,
+        `count_error` may be missing. Without `architecture` it is a U-Net; only that needs
+        `widths`.
     """
     from safetensors.torch import save_file
 

@@ -160,7 +160,10 @@ def _region(row: dict[str, str], names: Sequence[str], number: int) -> dict[str,
     parts = []
     for name in names:
         count, low, high = (float(row[key]) for key in (f"n_{name}", f"{name}_low", f"{name}_high"))
-        percent = [100 * value / total if total else 0.0 for value in (count, low, high)]
+        # The true count may exceed the nuclei that were found; a share cannot.
+        percent = [
+            min(100 * value / total, 100.0) if total else 0.0 for value in (count, low, high)
+        ]
         density = row[f"{name}_per_mm2"]
         parts.append(
             {

@@ -70,12 +70,13 @@ def _regions(
 
 
 def _counted(
-    nuclei: Path, classes: tuple[str, ...], regions: list[Region], features: tuple[str, ...]
+    nuclei: Path, facts: dict[str, Any], regions: list[Region], features: tuple[str, ...]
 ) -> tuple[Census, NDArray[np.float64]]:
     """Read the nuclei and find their regions; also return their centroids, x and y.
 
     One row group at a time, for its nuclei lie close together.
     """
+    classes, error = tuple(facts["classes"]), facts["count_error"]
     shares = [f"p_{name}" for name in classes]
     groups = list(iter_columns(nuclei, ["row", "column", *features, *shares]))
     centroids = [np.column_stack([group["column"], group["row"]]) for group in groups]
@@ -94,7 +95,8 @@ def _counted(
     population = Population(code, share, {name: table[name] for name in features})
     ordered = pairs[:, np.argsort(pairs[0], kind="stable")]
     places = np.concatenate([np.empty((0, 2)), *centroids])
-    return Census(regions, ordered, population, classes), places
+    shared = np.array([error.get(name, 0.0) for name in classes])
+    return Census(regions, ordered, population, classes, shared), places
 
 
 def _with_origin(columns: Columns, facts: dict[str, Any], frame: Frame) -> Columns:
@@ -165,10 +167,10 @@ def compose(
     tissue_facts, pieces = read_tissue(tissue)
     if tissue_facts["slide_checksum"] != facts["slide_checksum"]:
         raise StoreError(f"{tissue}: is not the tissue of {nuclei}; make both from one slide")
-    frame, classes = Frame.from_dict(facts["frame"]), tuple(facts["classes"])
+    frame = Frame.from_dict(facts["frame"])
     every = _regions(frame, pieces, _user_regions(regions, frame), settings)
     features = FEATURES if morphometry is not None else FEATURES[:1]
-    census, places = _counted(nuclei, classes, every, features)
+    census, places = _counted(nuclei, facts, every, features)
     columns = census.composition(pieces, frame.level0_pixel_um2)
     if geojson is not None:
         files = [{"path": str(path), "fingerprint": file_checksum(path)} for path in regions]

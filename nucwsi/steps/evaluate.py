@@ -19,11 +19,11 @@ from skimage.segmentation import find_boundaries
 from nucwsi import metrics
 from nucwsi.classes import colours
 from nucwsi.config import EvaluateSettings
-from nucwsi.intervals import count_interval
 from nucwsi.io.store import published
-from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.checkpoint import mean_count_error, read_cards
 from nucwsi.models.predict import Ensemble, choose_device, keep_freed_memory
 from nucwsi.models.training.data import Sample
+from nucwsi.steps.counting import class_codes, counted
 from nucwsi.steps.pictures import Found, constants, found, predicted
 from nucwsi.steps.progress import progress
 from nucwsi.steps.samples import load_samples
@@ -48,22 +48,14 @@ class _Scored:
     by_class: list[metrics.Score]
     truth_counts: NDArray[np.int64]
     counts: NDArray[np.int64]
-    interval: NDArray[np.int64]  # (2, C): both ends, from the class probabilities alone
-    labelled: bool  # every nucleus has one class
 
     @property
     def source(self) -> str:
         return self.sample.name.split("/")[0]
 
 
-def _class_codes(allowed: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Turn sets of classes into classes; -1 where the set leaves a choice."""
-    single = np.isin(allowed, 1 << np.arange(8))
-    return np.where(single, np.log2(np.maximum(allowed, 1)).astype(int), -1)
-
-
 def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Scored:
-    truth = _class_codes(sample.allowed)
+    truth = class_codes(sample.allowed)
     radius_px = MATCH_UM / mpp * sample.scale
     pairs = metrics.match_centroids(sample.centroids, nuclei.centroids, radius_px)
     detected = metrics.Score(
@@ -94,17 +86,7 @@ def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Score
         by_class,
         np.bincount(truth[truth >= 0], minlength=n_classes),
         np.bincount(nuclei.class_code, minlength=n_classes),
-        _interval(nuclei.class_probabilities),
-        bool((truth >= 0).all()),
     )
-
-
-def _interval(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return both ends (2, C) of the intervals that `compose` gives for the counts of C classes."""
-    n, n_classes = probabilities.shape
-    group = np.tile(np.arange(n_classes), n)
-    _, low, high = count_interval(group, probabilities.ravel(), n_classes)
-    return np.stack([low, high])
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -112,8 +94,10 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _summary(scored: list[_Scored], classes: tuple[str, ...]) -> dict[str, float]:
-    """Pool the images of one data set."""
+def _summary(
+    scored: list[_Scored], classes: tuple[str, ...], error: NDArray[np.float64]
+) -> dict[str, float]:
+    """Pool the images of one data set; `error` is that which counts share."""
     names = dict.fromkeys(name for one in scored for name in one.values)
     row = {name: _mean(one.values.get(name, np.nan) for one in scored) for name in names}
     row["n_truth"] = sum(one.values["n_truth"] for one in scored)
@@ -133,13 +117,12 @@ def _summary(scored: list[_Scored], classes: tuple[str, ...]) -> dict[str, float
         counts = np.stack([one.counts for one in scored])
         r2 = metrics.count_r2(truth_counts, counts)
         row |= {f"r2_{classes[code]}": float(r2[code]) for code in known}
-    sure = [one for one in scored if one.labelled]
-    if sure:
-        low, high = np.stack([one.interval for one in sure], axis=1)
-        truth = np.stack([one.truth_counts for one in sure])
-        coverage = metrics.interval_coverage(truth, low, high)
-        row |= {f"coverage_{classes[code]}": float(coverage[code]) for code in known}
-    return row
+    every = counted([one.sample for one in scored], [one.nuclei for one in scored], len(classes))
+    coverage = every.coverage(error)
+    return row | {
+        f"coverage_{classes[code]}": float(coverage[code])
+        for code in np.flatnonzero(np.isfinite(coverage))
+    }
 
 
 def _picture(one: _Scored, classes: tuple[str, ...]) -> Image.Image:
@@ -216,6 +199,8 @@ def evaluate(
     margin_px = max(card.halo_px for card in cards)
     stride = max(member.stride for member in ensemble.members)
     fixed = constants(cards[0].post_processing, classes, mpp)
+    shared = mean_count_error(cards)
+    error = np.array([shared.get(name, 0.0) for name in classes])
     scored = []
     with progress("evaluate", len(samples), "images") as advance:
         for sample in samples:
@@ -225,7 +210,7 @@ def evaluate(
     sources = list(dict.fromkeys(one.source for one in scored))
     groups = {source: [one for one in scored if one.source == source] for source in sources}
     summary = [
-        {"dataset": source, "images": len(group), **_summary(group, classes)}
+        {"dataset": source, "images": len(group), **_summary(group, classes, error)}
         for source, group in groups.items()
     ]
     with published(output) as aside:

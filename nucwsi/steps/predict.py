@@ -28,7 +28,7 @@ from nucwsi.io.store import (
     workspace,
     write_chunk,
 )
-from nucwsi.models.checkpoint import Card, read_cards
+from nucwsi.models.checkpoint import Card, mean_count_error, read_cards
 from nucwsi.models.lease import leased
 from nucwsi.models.predict import (
     Ensemble,
@@ -241,6 +241,7 @@ def predict(
             "part": part,
             "parts": parts,
             "post_processing": asdict(cards[0].post_processing),
+            "count_error": mean_count_error(cards),
         }
         if not exact:
             log.warning(

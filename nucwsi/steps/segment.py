@@ -294,6 +294,7 @@ _KEPT_FACTS = (
     "tissue_um2",
     "classes",
     "members",
+    "count_error",
     "views",
     "exact",
 )

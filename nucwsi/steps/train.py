@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nucwsi import __version__
 from nucwsi.config import TrainSettings
@@ -20,7 +21,8 @@ from nucwsi.models.predict import Ensemble, choose_device, choose_precision, kee
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train as learn
 from nucwsi.models.unet import UNet
-from nucwsi.steps.pictures import predicted
+from nucwsi.steps.counting import counted
+from nucwsi.steps.pictures import constants, found, predicted
 from nucwsi.steps.progress import progress
 from nucwsi.steps.samples import load_samples
 from nucwsi.steps.tuning import (
@@ -141,6 +143,9 @@ def _publish(
     network.cool(divisor)
     fixed = tuned(held_back, maps, settings.classes, settings.mpp)
     scores = panoptic_by_source(held_back, maps, fixed, settings.mpp)
+    in_pixels = constants(fixed, settings.classes, settings.mpp)
+    nuclei = [found(seen, in_pixels, s) for seen, s in zip(maps, held_back, strict=True)]
+    counts = counted(held_back, nuclei, len(settings.classes))
     about = {
         "licence": "CC BY-NC-SA 4.0, for research use: so are some of the training images",
         "date": datetime.now(UTC).date().isoformat(),
@@ -149,6 +154,7 @@ def _publish(
         "validation": {
             **{f"PQ {source}": round(score, 4) for source, score in scores.items()},
             "class accuracy": round(class_accuracy(held_back, maps), 4),
+            **_by_class("coverage", settings, counts.coverage(counts.error_of_others())),
         },
         "settings": facts["settings"],
         "images": sorted({image.split("/")[0] for image in facts["images"]}),
@@ -164,12 +170,19 @@ def _publish(
             "mpp": settings.mpp,
             "halo_px": _halo_px(network),
             "post_processing": fixed,
+            "count_error": _by_class("", settings, counts.error()),
             "about": about,
         },
     )
     with published(output.with_suffix(".md")) as aside:
         aside.write_text(_card(name, network, fixed, about, file_checksum(output)), "utf-8")
     log.info("%s: %s", name, about["validation"])
+
+
+def _by_class(what: str, settings: TrainSettings, values: NDArray[np.float64]) -> dict[str, float]:
+    """Name the values (C,) that are known by their classes."""
+    named = zip(settings.classes, values.tolist(), strict=True)
+    return {f"{what} {name}".strip(): round(value, 4) for name, value in named if value == value}
 
 
 def _card(
