@@ -7,7 +7,7 @@ const nucwsi = {
   maps: null,
   slide(facts) { nucwsi.facts = facts; },
   density(maps) { nucwsi.maps = maps; },
-  nuclei(key, data) { arrived.get(key)?.push(data); },
+  nuclei(key, data) { arrived.get(key).push(data); },
 };
 
 const arrived = new Map(); // key of a tile -> its packed pieces, while its script is loading
@@ -22,144 +22,54 @@ function loadScript(address) {
   });
 }
 
-function bytesOf(base64) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
-  const letters = atob(base64), bytes = new Uint8Array(letters.length);
-  for (let at = 0; at < bytes.length; at++) bytes[at] = letters.charCodeAt(at);
-  return bytes;
-}
-
-async function unpacked(text) {
-  const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).arrayBuffer();
-}
-
-// The nuclei of one piece of a tile; `packed.py` says how they are written. Corners become canvas
-// pixels, counted from the tile's upper left.
-function nucleiOf(buffer, nClasses, units) {
-  const [n, corners] = new Uint32Array(buffer, 0, 2);
-  const id = new Float64Array(buffer, 8, n);
-  const area = new Float32Array(buffer, 8 + 8 * n, n);
-  const count = new Uint16Array(buffer, 8 + 12 * n, n);
-  const steps = new Int16Array(buffer, 8 + 14 * n, 2 * corners);
-  const code = new Uint8Array(buffer, 8 + 14 * n + 4 * corners, n);
-  const share = new Uint8Array(buffer, 8 + 15 * n + 4 * corners, n * nClasses);
-  const xy = new Float32Array(2 * corners);
-  const start = new Uint32Array(n + 1);
-  const box = new Float32Array(4 * n);
-  let at = 0;
-  for (let i = 0; i < n; i++) {
-    let x = 0, y = 0, left = Infinity, top = Infinity, right = -Infinity, bottom = -Infinity;
-    start[i] = at;
-    for (const end = at + 2 * count[i]; at < end; at += 2) {
-      x += steps[at];
-      y += steps[at + 1];
-      const px = x / units, py = y / units;
-      xy[at] = px;
-      xy[at + 1] = py;
-      if (px < left) left = px;
-      if (px > right) right = px;
-      if (py < top) top = py;
-      if (py > bottom) bottom = py;
-    }
-    box.set([left, top, right, bottom], 4 * i);
+// Asks the worker of `worker.js`, and brings it the tiles that it lacks.
+class Nuclei {
+  constructor({ classes, mpp, nuclei }) {
+    const text = new Blob([`(${besideThePage})()`], { type: "text/javascript" });
+    this.worker = new Worker(URL.createObjectURL(text));
+    this.asked = new Map(); // number of a question -> what to do with the answer
+    this.questions = 0;
+    this.loading = new Map(); // key of a tile -> promise that it is there
+    this.worker.onmessage = ({ data: { id, answer, error } }) => {
+      const { resolve, reject } = this.asked.get(id);
+      this.asked.delete(id);
+      if (error) reject(new Error(error));
+      else resolve(answer);
+    };
+    this.post("start", { facts: { classes, mpp, nuclei } });
+    this.maps = loadScript("density.js").then(() => this.post("maps", { maps: nucwsi.maps }));
   }
-  start[n] = at;
-  return { n, id, area, code, share, xy, start, box };
-}
 
-function holds(tile, i, x, y) {
-  const { xy, start } = tile;
-  let inside = false;
-  for (let a = start[i], b = start[i + 1] - 2; a < start[i + 1]; b = a, a += 2) {
-    if (xy[a + 1] > y !== xy[b + 1] > y &&
-        x < (xy[b] - xy[a]) * (y - xy[a + 1]) / (xy[b + 1] - xy[a + 1]) + xy[a]) {
-      inside = !inside;
+  post(kind, values) {
+    return new Promise((resolve, reject) => {
+      const id = ++this.questions;
+      this.asked.set(id, { resolve, reject });
+      this.worker.postMessage({ id, kind, values });
+    });
+  }
+
+  async ask(kind, values) {
+    if (kind === "density") await this.maps;
+    for (;;) {
+      const answer = await this.post(kind, values);
+      if (!answer.missing) return answer;
+      await Promise.all(answer.missing.map((key) => this.load(key)));
     }
   }
-  return inside;
-}
 
-// Tiles of nuclei, kept as long as there is room.
-class NucleusStore {
-  constructor(facts, room = 600000) {
-    this.side = facts.nuclei.tile;
-    this.units = facts.nuclei.units;
-    this.counts = facts.nuclei.tiles;
-    this.nClasses = facts.classes.length;
-    this.room = room;
-    this.held = new Map(); // key -> promise of pieces; in order of last use
+  load(key) {
+    if (!this.loading.has(key)) {
+      const there = this.bring(key).finally(() => this.loading.delete(key));
+      this.loading.set(key, there);
+    }
+    return this.loading.get(key);
   }
 
-  tile(column, row) {
-    const key = `${column}_${row}`;
-    if (!(key in this.counts)) return Promise.resolve([]);
-    const known = this.held.get(key);
-    this.held.delete(key);
-    const tile = known ?? this.load(key);
-    this.held.set(key, tile);
-    return tile;
-  }
-
-  async load(key) {
-    this.forget(this.counts[key]);
+  async bring(key) {
     arrived.set(key, []);
     await loadScript(`nuclei/${key}.js`);
     const pieces = arrived.get(key);
     arrived.delete(key);
-    const buffers = await Promise.all(pieces.map(unpacked));
-    return buffers.map((buffer) => nucleiOf(buffer, this.nClasses, this.units));
-  }
-
-  forget(coming) {
-    let held = coming;
-    for (const key of this.held.keys()) held += this.counts[key];
-    for (const key of [...this.held.keys()]) {
-      if (held <= this.room) return;
-      held -= this.counts[key];
-      this.held.delete(key);
-    }
-  }
-
-  // The tiles that nuclei of a window may belong to: one may reach over the edge of its tile.
-  async window(left, top, right, bottom, reach = 48) {
-    const from = (value) => Math.max(0, Math.floor((value - reach) / this.side));
-    const found = [];
-    for (let row = from(top); row * this.side < bottom + reach; row++) {
-      for (let column = from(left); column * this.side < right + reach; column++) {
-        found.push(this.tile(column, row).then((pieces) =>
-          pieces.map((piece) => ({ ...piece, x: column * this.side, y: row * this.side }))));
-      }
-    }
-    return (await Promise.all(found)).flat();
-  }
-
-  // The smallest visible nucleus at a place, else the nearest within reach.
-  async at(x, y, visible, reach = 0) {
-    let best = null;
-    for (const tile of await this.window(x, y, x, y, Math.max(48, reach))) {
-      const { box } = tile, px = x - tile.x, py = y - tile.y;
-      for (let i = 0; i < tile.n; i++) {
-        if (!visible[tile.code[i]]) continue;
-        const b = 4 * i;
-        let rank = tile.area[i];
-        if (!(px >= box[b] && px <= box[b + 2] && py >= box[b + 1] && py <= box[b + 3] &&
-              holds(tile, i, px, py))) {
-          const away = Math.hypot(px - (box[b] + box[b + 2]) / 2, py - (box[b + 1] + box[b + 3]) / 2);
-          if (away > reach) continue;
-          rank = 1e6 + away;
-        }
-        if (best === null || rank < best.rank) best = { tile, i, rank };
-      }
-    }
-    return best && this.described(best.tile, best.i);
-  }
-
-  described(tile, i) {
-    const { xy, start, share, code, area, id } = tile, c = this.nClasses;
-    const outline = Array.from(xy.subarray(start[i], start[i + 1]),
-      (value, k) => value + (k % 2 ? tile.y : tile.x));
-    const shares = Array.from(share.subarray(i * c, (i + 1) * c), (value) => value / 255);
-    return { id: id[i], code: code[i], area: area[i], shares, outline };
+    await this.post("tile", { key, pieces });
   }
 }

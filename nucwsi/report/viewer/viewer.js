@@ -3,8 +3,7 @@
 
 const facts = nucwsi.facts;
 const visible = facts.classes.map(() => true);
-const store = new NucleusStore(facts);
-const density = densityPicture(facts);
+const nuclei = new Nuclei(facts);
 const byId = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -47,9 +46,11 @@ let version = 0;
 function showClasses() {
   version += 1;
   viewer.addTiledImage({
-    tileSource: overlaySource(facts, store, density, [...visible], version),
+    tileSource: overlaySource(facts, nuclei, [...visible], version),
     opacity: strength(), index: 1 + layers.length,
     success: ({ item }) => {
+      // Moved to whole pixels, tiles would overlap by one now and then.
+      item.subPixelRoundingForTransparency = OpenSeadragon.SUBPIXEL_ROUNDING_OCCURRENCES.NEVER;
       layers.push(item);
       item.addHandler("fully-loaded-change", ({ fullyLoaded }) => {
         if (!fullyLoaded) return;
@@ -127,7 +128,7 @@ if (facts.regions.length > LISTED) {
 // --- The nucleus that was clicked
 
 async function choose(x, y, reach) {
-  const found = await store.at(x, y, visible, reach);
+  const { nucleus: found } = await nuclei.ask("at", { x, y, reach, visible });
   byId("nucleus").hidden = !found;
   outlines.choose(found?.outline);
   if (!found) return;
