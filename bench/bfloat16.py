@@ -15,11 +15,11 @@ def measure(folder: Path) -> str:
     nucwsi("tile", slide, "-o", tiles, "--tissue-output", folder / "tissue.geojson")
     told = program("precision", tiles)[1]
     rows = [
-        ["speed, float32 = 1", f"{told['ratio']:.2f}"],
+        ["speed of bfloat16, float32 = 1", f"{told['ratio']:.2f}"],
         ["pixels of `np` within 2 of 255", f"{told['within_2_of_255']:.3%}"],
         ["largest difference of `np`", f"{told['largest_of_255']} of 255"],
         ["pixels on the same side of the threshold", f"{told['same_mask']:.3%}"],
         ["pixels of nuclei with the same class", f"{told['same_class']:.3%}"],
     ]
-    known = "multiplies bfloat16 in hardware" if told["hardware"] else "does not know bfloat16"
-    return f"This processor {known}; {THREADS} threads.\n\n{table(['', ''], rows)}"
+    about = f"On this processor nucwsi takes {told['chosen']}; {THREADS} threads."
+    return f"{about}\n\n{table(['', ''], rows)}"

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from bench.network import ensemble, pictures
+from nucwsi.models.predict import choose_precision
 
 #: One tile in this many is looked at.
 _EVERY = 1
@@ -44,7 +45,7 @@ def compare(tiles: Path) -> dict[str, Any]:
         "largest_of_255": int(np.flatnonzero(counts)[-1]),
         "same_mask": float(np.mean(same_mask)),
         "same_class": float(np.mean(same_class)),
-        "hardware": any(torch.cpu.get_capabilities().get(k) for k in ("amx_bf16", "avx512_bf16")),
+        "chosen": str(choose_precision(torch.device("cpu"))).removeprefix("torch."),
     }
 
 

@@ -17,7 +17,13 @@ from nucwsi import __version__
 from nucwsi.config import TrainSettings
 from nucwsi.io.store import file_checksum, published, workspace
 from nucwsi.models.checkpoint import PostProcessing, load_trainable, read_cards, save_checkpoint
-from nucwsi.models.predict import Ensemble, choose_device, choose_precision, keep_freed_memory
+from nucwsi.models.predict import (
+    Ensemble,
+    Quantised,
+    choose_device,
+    choose_precision,
+    keep_freed_memory,
+)
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train as learn
 from nucwsi.models.unet import UNet
@@ -29,6 +35,7 @@ from nucwsi.steps.tuning import (
     class_accuracy,
     first_constants,
     panoptic_by_source,
+    said_and_true,
     temperature,
     tuned,
 )
@@ -39,17 +46,18 @@ log = logging.getLogger(__name__)
 _MARGIN_PX = 64
 
 
-def _ensemble(network: UNet, device: torch.device) -> Ensemble:
+def _seen(network: UNet, samples: list[Sample], device: torch.device) -> list[Quantised]:
+    """Predict the maps of images."""
     members = (network.eval().folded(),)
-    return Ensemble(members, device, choose_precision(device), views=1)
+    ensemble = Ensemble(members, device, choose_precision(device), views=1)
+    return [predicted(ensemble, sample, _MARGIN_PX, network.stride) for sample in samples]
 
 
 def _scores(
     network: UNet, samples: list[Sample], settings: TrainSettings, device: torch.device
 ) -> dict[str, float]:
     """Score a network in training, with constants that are not tuned yet."""
-    ensemble = _ensemble(network, device)
-    maps = [predicted(ensemble, s, _MARGIN_PX, network.stride) for s in samples]
+    maps = _seen(network, samples, device)
     scores = panoptic_by_source(samples, maps, first_constants(settings.classes), settings.mpp)
     return {
         "val_pq": float(np.mean(list(scores.values()))) if scores else 0.0,
@@ -138,9 +146,9 @@ def _publish(
     facts: dict[str, Any],
 ) -> None:
     """Calibrate and tune on validation images, and write the checkpoint with its card."""
-    maps = [predicted(_ensemble(network, device), s, _MARGIN_PX, network.stride) for s in held_back]
-    divisor = temperature(held_back, maps)
+    divisor = temperature(held_back, _seen(network, held_back, device))
     network.cool(divisor)
+    maps = _seen(network, held_back, device)
     fixed = tuned(held_back, maps, settings.classes, settings.mpp)
     scores = panoptic_by_source(held_back, maps, fixed, settings.mpp)
     in_pixels = constants(fixed, settings.classes, settings.mpp)
@@ -156,6 +164,7 @@ def _publish(
             "class accuracy": round(class_accuracy(held_back, maps), 4),
             **_by_class("coverage", settings, counts.coverage(counts.error_of_others())),
         },
+        "reliability": _reliability(held_back, maps),
         "settings": facts["settings"],
         "images": sorted({image.split("/")[0] for image in facts["images"]}),
     }
@@ -177,6 +186,16 @@ def _publish(
     with published(output.with_suffix(".md")) as aside:
         aside.write_text(_card(name, network, fixed, about, file_checksum(output)), "utf-8")
     log.info("%s: %s", name, about["validation"])
+
+
+def _reliability(held_back: list[Sample], maps: list[Quantised]) -> dict[str, Any]:
+    """Say how sure the network is of the classes of nuclei, and how often it is right."""
+    found = said_and_true(held_back, maps)
+    bins = zip(found.nuclei.tolist(), found.said.tolist(), found.true.tolist(), strict=True)
+    return {
+        "error": round(found.error, 4) if found.nuclei.any() else None,
+        "bins": [[n, round(said, 3), round(true, 3)] for n, said, true in bins if n],
+    }
 
 
 def _by_class(what: str, settings: TrainSettings, values: NDArray[np.float64]) -> dict[str, float]:
@@ -203,7 +222,14 @@ def _card(
         "|---|---|",
         *(f"| {key} | {value} |" for key, value in about["validation"].items()),
         "",
-        f"Temperature {about['temperature']:.3g}. Post-processing: `{json.dumps(asdict(fixed))}`.",
+        f"Temperature {about['temperature']:.3g}; expected calibration error of the classes"
+        f" {about['reliability']['error']}:",
+        "",
+        "| nuclei | sure of their class, mean | right |",
+        "|---|---|---|",
+        *(f"| {n} | {said:.1%} | {true:.1%} |" for n, said, true in about["reliability"]["bins"]),
+        "",
+        f"Post-processing: `{json.dumps(asdict(fixed))}`.",
         "",
         f"Settings: `{json.dumps(about['settings'])}`.",
         "",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.calibration import best_temperature, tempered
+from nucwsi.calibration import Reliability, best_temperature, reliability, tempered
 from nucwsi.metrics import panoptic
 from nucwsi.models.checkpoint import PostProcessing
 from nucwsi.models.predict import Quantised
@@ -163,6 +163,24 @@ def temperature(samples: list[Sample], maps: list[Quantised]) -> float:
     float
     """
     return best_temperature(*_typed(samples, maps))
+
+
+def said_and_true(samples: list[Sample], maps: list[Quantised]) -> Reliability:
+    """Compare how sure the maps are of the classes of true nuclei with how often they are right.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        For validation.
+    maps : list of Quantised
+        Of each sample.
+
+    Returns
+    -------
+    Reliability
+    """
+    pixels, nucleus, truth = _typed(samples, maps)
+    return reliability(tempered(pixels, nucleus, len(truth), 1.0), truth)
 
 
 def class_accuracy(samples: list[Sample], maps: list[Quantised]) -> float:
