@@ -190,10 +190,10 @@ def _publish(
 
 def _reliability(held_back: list[Sample], maps: list[Quantised]) -> dict[str, Any]:
     """Say how sure the network is of the classes of nuclei, and how often it is right."""
-    found = said_and_true(held_back, maps)
-    bins = zip(found.nuclei.tolist(), found.said.tolist(), found.true.tolist(), strict=True)
+    compared = said_and_true(held_back, maps)
+    bins = zip(*(values.tolist() for values in compared), strict=True)
     return {
-        "error": round(found.error, 4) if found.nuclei.any() else None,
+        "error": round(compared.error, 4) if compared.nuclei.any() else None,
         "bins": [[n, round(said, 3), round(true, 3)] for n, said, true in bins if n],
     }
 
