@@ -300,6 +300,11 @@ def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
     coverage = [float(value) for name, value in row.items() if name.startswith("coverage_")]
     assert coverage
     assert all(0 <= share <= 1 for share in coverage)
+    with (scores / "images.csv").open() as stream:
+        for image in csv.DictReader(stream):
+            for end, total in (("_truth", "n_truth"), ("", "n_found")):
+                counts = [int(image[f"n_{name}{end}"]) for name in CLASSES]
+                assert sum(counts) == float(image[total])
     assert (scores / "summary.md").read_text().startswith("| dataset | images |")
     assert len(list((scores / "pictures").glob("phantom.*.png"))) == 3
 

@@ -89,6 +89,16 @@ def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Score
     )
 
 
+def _counts(one: _Scored, classes: tuple[str, ...]) -> dict[str, int]:
+    """Return the true and the found number of each class, where true ones are known."""
+    counts: dict[str, int] = {}
+    if one.truth_counts.any():
+        both = zip(classes, one.truth_counts.tolist(), one.counts.tolist(), strict=True)
+        for name, truth, answer in both:
+            counts |= {f"n_{name}_truth": truth, f"n_{name}": answer}
+    return counts
+
+
 def _mean(values: Iterable[float]) -> float:
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
@@ -215,7 +225,9 @@ def evaluate(
     ]
     with published(output) as aside:
         (aside / "pictures").mkdir(parents=True)
-        images = [{"image": one.sample.name, **one.values} for one in scored]
+        images = [
+            {"image": one.sample.name, **one.values, **_counts(one, classes)} for one in scored
+        ]
         (aside / "images.csv").write_text(_table(images), "utf-8")
         (aside / "summary.csv").write_text(_table(summary), "utf-8")
         (aside / "summary.md").write_text(_markdown(summary), "utf-8")
