@@ -235,7 +235,7 @@ def train(
     validate: Validate,
     teachers: Ensemble | None = None,
     start: nn.Module | None = None,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Callable[..., None] = lambda _count, **_: None,
 ) -> UNet:
     """Train one member, or go on where a killed run stopped.
 
@@ -254,7 +254,7 @@ def train(
     start : torch.nn.Module, optional
         Network to begin with.
     advance : callable
-        Told the number of steps just done.
+        Told the number of steps just done; ``earlier=True``: by the run that was killed.
 
     Returns
     -------
@@ -276,7 +276,7 @@ def train(
     state_file = folder / "state.pt"
     if state_file.exists():
         trainee.resume(state_file, device)
-        advance(trainee.step)
+        advance(trainee.step, earlier=True)
     precision = choose_precision(device, training=True)
     started, running = time.monotonic(), []
     steps = range(trainee.step, how.steps)
