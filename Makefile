@@ -3,7 +3,7 @@
 #   make demo               the demo slide from picture to QuPath; SLIDE=path takes yours
 #   make test               all checks and tests
 #   make check              format, lint, types, import contracts, docstrings, workflow
-#   make bench              the speed figures of docs/performance.md
+#   make bench              the figures of docs/performance.md and docs/accuracy.md
 #
 #   GPU=1 make clean demo   with the CUDA build of torch; CORES=4 leaves the other cores alone
 
@@ -38,8 +38,9 @@ check: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench
 
+# Results stay.
 clean:
-	rm -rf $(VENV) .venv results demo .snakemake
+	rm -rf $(VENV) .venv .snakemake
 
 # The CPU build of torch spares gigabytes of CUDA; it lies on an index of its own. Where pip has
 # been told to look elsewhere, or that index cannot be reached, any build will do.

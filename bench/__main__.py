@@ -1,4 +1,4 @@
-"""Measure, print, and write docs/performance.md: ``python -m bench [section ...]``."""
+"""Measure, print, and write the pages of docs: ``python -m bench [section ...]``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import bfloat16, growth, million, slide
+from bench import accuracy, bfloat16, growth, million, slide
+from bench.measure import SkipError
 from bench.report import publish
 
 SECTIONS = {
@@ -14,6 +15,7 @@ SECTIONS = {
     "bfloat16": bfloat16.measure,
     "million": million.measure,
     "growth": growth.measure,
+    "accuracy": accuracy.measure,
 }
 
 
@@ -26,7 +28,10 @@ def main() -> None:
             parser.error(f"no section {name!r}; there are {', '.join(SECTIONS)}")
     for name in chosen:
         with tempfile.TemporaryDirectory(prefix="nucwsi-bench-") as folder:
-            publish(name, SECTIONS[name](Path(folder)))
+            try:
+                publish(name, SECTIONS[name](Path(folder)))
+            except SkipError as error:
+                print(f"{name} is skipped: {error}")
 
 
 if __name__ == "__main__":

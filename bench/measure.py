@@ -19,6 +19,25 @@ _NUCWSI = Path(sys.executable).with_name("nucwsi")
 THREADS = 2
 
 
+class SkipError(Exception):
+    """What is to be measured is not here."""
+
+
+def shared(*parts: str) -> Path:
+    """Return a file or folder that is not part of the repository.
+
+    Raises
+    ------
+    SkipError
+        If it is missing.
+    """
+    root = Path(os.environ.get("NUCWSI_SHARED", ROOT.parent / "shared"))
+    found = root.joinpath(*parts)
+    if not found.exists():
+        raise SkipError(f"{found} is not there; set NUCWSI_SHARED to the folder that holds it")
+    return found
+
+
 class Cost(NamedTuple):
     """Wall and processor time in seconds, peak of resident memory in MB."""
 

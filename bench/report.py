@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bench.measure import ROOT, Cost
 
-PAGE = ROOT / "docs" / "performance.md"
+PAGES = [ROOT / "docs" / name for name in ("performance.md", "accuracy.md")]
 
 
 class Finding(NamedTuple):
@@ -55,12 +55,14 @@ def machine() -> str:
 
 
 def publish(section: str, text: str) -> None:
-    """Print a section and put it between its marks on the page."""
+    """Print a section and put it between its marks on the page that has them."""
     print(f"\n## {section}\n\n{text}", flush=True)
     first, last = f"<!-- bench {section} -->", f"<!-- end {section} -->"
-    page = PAGE.read_text("utf-8")
-    if first not in page or last not in page:
-        raise SystemExit(f"{PAGE}: lacks the marks {first} and {last}")
-    before, after = page.split(first)[0], page.split(last)[1]
+    pages = {path: path.read_text("utf-8") for path in PAGES}
+    path = next((path for path, page in pages.items() if first in page and last in page), None)
+    if path is None:
+        names = ", ".join(str(path) for path in PAGES)
+        raise SystemExit(f"{names}: lack the marks {first} and {last}")
+    before, after = pages[path].split(first)[0], pages[path].split(last)[1]
     command = f"`python -m bench {section}`, {machine()}"
-    PAGE.write_text(f"{before}{first}\n{command}\n\n{text}\n{last}{after}", "utf-8")
+    path.write_text(f"{before}{first}\n{command}\n\n{text}\n{last}{after}", "utf-8")

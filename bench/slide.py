@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-from bench.measure import ROOT, THREADS, Cost, analyse, least, n_nuclei, program, total
+from bench.measure import THREADS, Cost, analyse, least, n_nuclei, program, shared, total
 from bench.report import Finding, costs, verdict
 
 _REPEATS = 3
 
 
-def find_slide() -> Path:
-    """Return the slide, which is not part of the repository."""
-    folder = Path(os.environ.get("NUCWSI_SHARED", ROOT.parent / "shared"))
-    return folder / "slides" / "lung-scc.svs"
-
-
 def measure(folder: Path) -> str:
     """Run all verbs and the network alone in turn, some times, and keep the least of each."""
-    slide = find_slide()
-    if not slide.exists():
-        return f"Skipped: {slide.name} is not there; set NUCWSI_SHARED to the folder that holds it."
+    slide = shared("slides", "lung-scc.svs")
     runs: list[dict[str, Cost]] = []
     alone: list[dict[str, Any]] = []
     shares: list[tuple[float, float]] = []

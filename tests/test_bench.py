@@ -69,14 +69,25 @@ print(json.dumps([*cost, told]))
 
 
 def test_findings_go_between_their_marks(tmp_path, monkeypatch, capsys):
-    page = tmp_path / "performance.md"
-    page.write_bytes(report.PAGE.read_bytes())
-    monkeypatch.setattr(report, "PAGE", page)
+    pages = [tmp_path / page.name for page in report.PAGES]
+    for page, original in zip(pages, report.PAGES, strict=True):
+        page.write_bytes(original.read_bytes())
+    monkeypatch.setattr(report, "PAGES", pages)
     for section in program.SECTIONS:
         report.publish(section, f"what {section} found")
-    first = page.read_text()
+    first = [page.read_text() for page in pages]
     for section in program.SECTIONS:
         report.publish(section, f"what {section} found")
-    assert page.read_text() == first
-    assert all(first.count(f"what {section} found") == 1 for section in program.SECTIONS)
+    assert [page.read_text() for page in pages] == first
+    every = "".join(first)
+    assert all(every.count(f"what {section} found") == 1 for section in program.SECTIONS)
     capsys.readouterr()
+
+
+def test_what_is_not_here_leaves_the_pages_as_they_are(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NUCWSI_SHARED", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["bench", "slide", "accuracy"])
+    before = [page.read_bytes() for page in report.PAGES]
+    program.main()
+    assert "slide is skipped" in capsys.readouterr().out
+    assert [page.read_bytes() for page in report.PAGES] == before

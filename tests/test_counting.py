@@ -64,6 +64,12 @@ def test_images_are_counted_if_all_their_labels_are_sure():
     assert np.isnan(found.coverage(found.error_of_others())[2])
 
 
+def test_without_images_nothing_is_known():
+    nothing = counted([], [], 3)
+    assert np.isnan(nothing.error()).all()
+    assert np.isnan(nothing.coverage(nothing.error_of_others())).all()
+
+
 def test_held_out_errors_cover_as_often_as_they_promise():
     rng = np.random.default_rng(1)
     samples, nuclei = [], []

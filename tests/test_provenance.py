@@ -85,6 +85,7 @@ def test_it_says_what_was_done_with_what(first):
     assert slide["level0_shape_px"] == [700, 900]
     assert parameters["tile"].items() >= TILE.items()
     assert parameters["predict"] == {"views": 2}
+    assert record["precision"] in {"float32", "bfloat16"}
     assert parameters["segment"].items() >= SEGMENT.items()
     assert parameters["compose"].items() >= COMPOSE.items()
     assert parameters["export"].items() >= EXPORT.items()

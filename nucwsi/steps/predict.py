@@ -249,6 +249,7 @@ def predict(
                 ", ".join(card.name for card in cards if not card.local),
             )
         ensemble = Ensemble.load(cards, device, settings.views)
+        facts["precision"] = str(ensemble.precision).removeprefix("torch.")
         log.info("%s, %s, %d members", device, ensemble.precision, len(cards))
         with workspace(output, decisive) as place:
             arrays = _map_arrays(place, store, cards, facts)

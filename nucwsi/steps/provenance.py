@@ -141,6 +141,7 @@ def provenance(
         },
         "regions": composed.get("region_files", []),
         "models": facts["members"],
+        "precision": facts.get("precision"),
         "parameters": {
             "working_mpp": frame["mpp"],
             "tile": tissue.get("tile", {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from nucwsi.errors import ConfigError, DataError
@@ -76,7 +77,8 @@ def load_samples(
         meant = sets[origin, entry.dataset]
         check_codes(f"{origin}: {name}", labelled.codes, tuple(meant))
         mpp = entry.mpp or UNKNOWN_MPP
-        samples.append(make_sample(name, labelled, meant, classes, mpp, target_mpp))
+        sample = make_sample(name, labelled, meant, classes, mpp, target_mpp)
+        samples.append(replace(sample, licence=entry.licence))
     listed = ", ".join(map(str, manifests))
     if left_out:
         log.warning(

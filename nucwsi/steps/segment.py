@@ -296,5 +296,6 @@ _KEPT_FACTS = (
     "members",
     "count_error",
     "views",
+    "precision",
     "exact",
 )

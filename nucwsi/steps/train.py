@@ -114,6 +114,7 @@ def train(
     facts = {
         "settings": settings.model_dump(mode="json"),
         "images": [sample.name for sample in (*samples, *held_back)],
+        "licences": "; ".join(sorted({sample.licence or "unknown" for sample in samples})),
         "teachers": [card.checksum for card in teachers],
     }
     with (
@@ -155,7 +156,7 @@ def _publish(
     nuclei = [found(seen, in_pixels, s) for seen, s in zip(maps, held_back, strict=True)]
     counts = counted(held_back, nuclei, len(settings.classes))
     about = {
-        "licence": "CC BY-NC-SA 4.0, for research use: so are some of the training images",
+        "licence": f"as the training images allow: {facts['licences']}",
         "date": datetime.now(UTC).date().isoformat(),
         "nucwsi": __version__,
         "temperature": divisor,

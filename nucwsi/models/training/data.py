@@ -44,6 +44,8 @@ class Sample:
         Row and column of each nucleus, ordered by its number.
     allowed : (N,) ndarray of uint8
         `class_set` of each nucleus.
+    licence : str
+        Of the image and its labels; empty if unknown.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Sample:
     owner: NDArray[np.int32]
     centroids: NDArray[np.float64]
     allowed: NDArray[np.uint8]
+    licence: str = ""
 
 
 def _discs(
