@@ -78,7 +78,7 @@ def compose(
     Raises
     ------
     ConfigError
-        If a column is missing, or `mpp` is neither given nor known from the nuclei.
+        If a column or an outline is missing, or `mpp` is neither given nor known from the nuclei.
     RegionError
         If a region is no valid area.
     """
@@ -165,11 +165,13 @@ def _regions(frame: geopandas.GeoDataFrame) -> list[Region]:
 
 def _classes(frame: geopandas.GeoDataFrame) -> tuple[str, ...]:
     shares = tuple(name.removeprefix("p_") for name in frame if name.startswith("p_"))
-    if shares:
+    named = tuple(sorted(frame["class"].dropna().unique())) if "class" in frame else ()
+    # Another program's `p_value` is no class.
+    if shares and set(named) <= set(shares):
         return shares
     if "class" not in frame:
         raise ConfigError("`nuclei` has no column `class`, nor `p_<class>`")
-    return tuple(sorted(frame["class"].dropna().unique()))
+    return named
 
 
 def _census(
@@ -186,7 +188,14 @@ def _census(
         share = frame[shares].to_numpy(np.float32)
     else:
         share = np.eye(len(classes) + 1, len(classes), dtype=np.float32)[code]
-    centroids = shapely.get_coordinates(shapely.centroid(frame.geometry.to_numpy()))
+    outlines = frame.geometry.to_numpy()
+    void = np.flatnonzero(shapely.is_missing(outlines) | shapely.is_empty(outlines))
+    if len(void):
+        raise ConfigError(
+            f"`nuclei` has {len(void)} rows without an outline, the first at"
+            f" {frame.index[void[0]]!r}; leave them out"
+        )
+    centroids = shapely.get_coordinates(shapely.centroid(outlines))
     features = {name: frame[name].to_numpy(np.float32) for name in FEATURES if name in frame}
     features.setdefault("area_um2", np.full(len(frame), np.nan, np.float32))
     population = Population(code.astype(np.uint8), share, features)

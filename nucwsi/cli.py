@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import gc
 import logging
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,9 @@ def main() -> None:
     # the time of most verbs, and to look through all of torch at the end half a second.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
+    # A cluster that ends a job says so first: what is half written is taken away.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )

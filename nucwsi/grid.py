@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nucwsi.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Window:
@@ -227,11 +229,11 @@ class TileGrid:
 
         Raises
         ------
-        ValueError
+        ConfigError
             If `part` is not in 1..`parts`.
         """
         if not 1 <= part <= parts:
-            raise ValueError(f"part {part} of {parts}: expected a part from 1 to {parts}")
+            raise ConfigError(f"part {part} of {parts}: expected a part from 1 to {parts}")
         return range((part - 1) * self.n_rows // parts, part * self.n_rows // parts)
 
 

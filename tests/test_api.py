@@ -121,6 +121,25 @@ def test_what_is_no_region(made, shape, message):
         nucwsi.compose(nuclei, regions_of({"bad": shape}))
 
 
+def test_an_outline_that_is_missing_moves_no_other(made):
+    shapes = [None, *(shapely.Point(x, 10).buffer(3) for x in (10, 20))]
+    nuclei = geopandas.GeoDataFrame({"class": ["a", "b", "a"]}, geometry=shapes)
+    regions = regions_of({"left": shapely.box(0, 0, 15, 50)})
+    with pytest.raises(ConfigError, match="1 rows without an outline, the first at 0"):
+        nucwsi.compose(nuclei, regions, mpp=0.5)
+    table = nucwsi.compose(nuclei.iloc[1:], regions, mpp=0.5).composition
+    assert table[["n_a", "n_b"]].iloc[0].tolist() == [0, 1]
+
+
+def test_a_p_value_is_no_class():
+    nuclei = geopandas.GeoDataFrame(
+        {"class": ["a", "b"], "p_value": [0.1, 0.2]},
+        geometry=[shapely.Point(x, 10).buffer(3) for x in (10, 20)],
+    )
+    table = nucwsi.compose(nuclei, regions_of({"all": shapely.box(0, 0, 50, 50)}), mpp=0.5)
+    assert table.composition[["n_a", "n_b", "n_unclassified"]].iloc[0].tolist() == [1, 1, 0]
+
+
 def test_a_column_that_is_missing():
     empty = geopandas.GeoDataFrame(geometry=[])
     with pytest.raises(ConfigError, match="has no column `class`"):

@@ -10,12 +10,13 @@ from scipy import ndimage
 from nucwsi.classes import COLOURS
 from nucwsi.density import density_maps, tissue_mask
 from nucwsi.fields import Choice, chosen_fields, field_sums
+from nucwsi.grid import Frame
 from nucwsi.quality import blur, dark_share, outliers, typical_diameter
 from nucwsi.report.checks import checks
 from nucwsi.report.page import scale_bar
 from nucwsi.report.ramps import density_png, ramp
 from nucwsi.steps.densities import packed_density, unpacked_density
-from nucwsi.steps.imagery import path_data
+from nucwsi.steps.imagery import field_window, path_data
 
 # --- Which fields are shown
 
@@ -210,3 +211,19 @@ def test_a_density_png_is_clear_where_nothing_is_known():
     assert (seen[..., 3].ravel()[1:] == 255).all()
     assert tuple(seen[1, 1, :3]) == tuple(ramp((0, 158, 115))[255])
     assert tuple(seen[0, 1, :3]) == tuple(ramp((0, 158, 115))[1])
+
+
+# --- Where a field lies
+
+
+@pytest.mark.parametrize("level0_mpp", [0.25, 0.2527, 0.499, 0.5034])
+def test_a_field_is_shown_where_its_nuclei_were_counted(level0_mpp):
+    """However far from the corner, whatever the slide's own resolution."""
+    side = round(80000 * 0.5 / level0_mpp)
+    frame = Frame((80000, 80000), 0.5, (level0_mpp, level0_mpp), (0.0, 0.0), (side, side))
+    for place in ((0, 0), (3, 200), (300, 7)):
+        view, window = field_window(frame, place, 128.0, level0_mpp)
+        shown = view.to_level0(np.array([[window.row, window.column]], float))
+        counted = frame.to_level0(np.array([place], float) * 256)
+        np.testing.assert_allclose(shown, counted, atol=0.51)
+        assert window.shape == (round(128 / level0_mpp),) * 2

@@ -226,6 +226,13 @@ def test_round_trip_on_a_slide_with_bounds(shared, tmp_path):
     assert table.loc["region_001", "n_nuclei"] == middles.intersects(moved).sum() > 100
 
 
+def test_a_grid_of_far_too_many_squares_is_refused(made, tmp_path):
+    line = refused(
+        *("compose", made / "nuclei.parquet", "-o", tmp_path / "o.csv", "--grid-um", 0.5), code=2
+    )
+    assert "`grid_um` 0.5 µm cuts the slide into" in line
+
+
 def test_outputs_that_are_not_asked_for_are_absent(made, tmp_path):
     succeeded("compose", made / "nuclei.parquet", "-o", tmp_path / "c.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["c.csv"]

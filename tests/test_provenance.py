@@ -147,7 +147,7 @@ def test_another_slide_is_refused(first, tmp_path):
     other.write_bytes(b"x")
     nuclei = folder / "results" / "nuclei.parquet"
     line = refused("provenance", nuclei, "-o", tmp_path / "p.json", "--slide", other)
-    assert f"{other}: is not the slide of {nuclei}, or was changed since" in line
+    assert f"{nuclei}: is not of the slide {other}, or that was changed since" in line
     assert not (tmp_path / "p.json").exists()
 
 

@@ -90,6 +90,29 @@ def test_a_viewer_of_another_slide_is_refused(small_slide, tmp_path):
     assert not output.parent.exists()
 
 
+def test_a_viewer_takes_no_folder_with_other_things(small_slide, tmp_path):
+    folder = write_results(small_slide, tmp_path / "small", painted(keep=3))
+    before = sorted(folder.iterdir())
+    for output in (folder / "viewer.html", folder / "index.html", tmp_path / "index.html"):
+        line = refused("render", small_slide, folder / "nuclei.parquet", "-o", output, code=2)
+        assert "folder of its own" in line
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    output = tmp_path / "mine" / "index.html"
+    line = refused("render", small_slide, folder / "nuclei.parquet", "-o", output, code=2)
+    assert "holds files that are no viewer" in line
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_slide_that_is_missing(small_slide, tmp_path):
+    folder = write_results(small_slide, tmp_path / "small", painted(keep=3))
+    gone, nuclei = tmp_path / "gone.svs", folder / "nuclei.parquet"
+    for verb, output in (("render", folder / "v" / "index.html"), ("assess", tmp_path / "a.json")):
+        assert "gone.svs: does not exist" in refused(verb, gone, nuclei, "-o", output)
+    line = refused("provenance", nuclei, "-o", tmp_path / "p.json", "--slide", gone)
+    assert "gone.svs: does not exist" in line
+
+
 def status(address, host=None):
     parts = urlsplit(address)
     server = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)

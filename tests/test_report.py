@@ -117,6 +117,14 @@ def test_a_slide_with_hardly_a_nucleus(small_slide, tmp_path, keep):
     assert "Drawn at random" in page.words
 
 
+def test_a_region_to_ignore_may_cover_everything(small_slide, tmp_path):
+    folder = write_results(small_slide, tmp_path / "small", painted(keep=5))
+    regions = folder / "small.regions.geojson"
+    document = json.loads(regions.read_text())
+    regions.write_text(json.dumps({**document, "features": []}))
+    written(tmp_path, assessed(small_slide, folder))
+
+
 def drawn(path):
     """Read the polygons of an SVG path, in pixels of its picture."""
     for x, y, steps in re.findall(r"M(-?\d+) (-?\d+)l([-\d ]+)z", path):

@@ -11,9 +11,14 @@ import sys
 import numpy as np
 import pytest
 from stores import cells_of, write_member, write_tiles
+from tables_made import write_result
 
+import nucwsi.steps.stitch as stitching
+from nucwsi.config import StitchSettings
+from nucwsi.errors import StoreError
 from nucwsi.io.phantom import write_phantom
-from nucwsi.io.store import workspace
+from nucwsi.io.store import published, workspace
+from nucwsi.io.tables import iter_tables, read_columns, read_facts, write_nuclei
 from nucwsi.phantom import Phantom
 
 #: ``nucwsi``, which sends itself a signal when tile N is written but not yet noted as done, or,
@@ -198,3 +203,41 @@ def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", flock)
     with workspace(tmp_path / "a.zip", {}) as place:
         place.mark("one")
+
+
+def test_stitch_takes_no_file_that_a_killed_run_left_half_written(tmp_path, monkeypatch):
+    part, _, _ = write_result(tmp_path / "made", 200)
+    facts = {"part": 1, "parts": 1, **read_facts(part)}
+    write_nuclei(tmp_path / "1.parquet", iter_tables(part), facts, 50)
+    outputs = tmp_path / "nuclei.parquet", tmp_path / "seams.json"
+    with monkeypatch.context() as killing:
+        killing.setattr(np, "lexsort", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            stitching.stitch([tmp_path / "1.parquet"], *outputs, StitchSettings(row_group=1024))
+    dealt = sorted((tmp_path / ".nuclei.parquet.work").rglob("*.parquet"))
+    shutil.copy(dealt[0], dealt[0].with_name(f".{dealt[0].name}.1.tmp"))
+    (dealt[0].parent / f".{dealt[0].name}.2.tmp").write_bytes(b"half")
+    stitching.stitch([tmp_path / "1.parquet"], *outputs, StitchSettings(row_group=1024))
+    assert len(read_columns(outputs[0], ["id"])["id"]) == 200
+
+
+def test_a_step_that_is_told_to_end_leaves_nothing_half_written(tmp_path):
+    (tmp_path / "a.csv").write_text("slide\n")
+    words = [str(int(signal.SIGTERM)), "-1", "summary", "a.csv", "-o", "out.csv"]
+    ran = subprocess.run([sys.executable, "-c", MORTAL, *words], cwd=tmp_path, check=False)
+    assert ran.returncode == 128 + signal.SIGTERM
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("/share/in.svs", r"^/share/in.svs: Permission denied$"),
+        ("out.csv", r"out.csv: cannot be written: Permission denied; "),
+        (".out.csv.1.tmp/x", r"out.csv: cannot be written: Permission denied; "),
+        (".", r"out.csv: cannot be written: Permission denied; "),
+    ],
+)
+def test_an_input_that_cannot_be_read_is_not_taken_for_the_output(tmp_path, name, message):
+    with pytest.raises(StoreError, match=message), published(tmp_path / "out.csv"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / name))

@@ -183,6 +183,6 @@ def read_tissue(path: Path) -> tuple[dict[str, Any], list[Polygon]]:
         ]
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi tile`") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: is no tissue of nucwsi ({error}); run `nucwsi tile`") from None
     return facts, pieces

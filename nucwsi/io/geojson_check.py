@@ -11,6 +11,7 @@ import json
 import math
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,7 +65,7 @@ def _documents(path: Path) -> Iterator[tuple[str, bytes]]:
             yield path.name, gzip.decompress(data) if path.suffix == ".gz" else data
     except FileNotFoundError:
         raise RegionError(f"{path}: does not exist") from None
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise RegionError(f"{path}: cannot be read ({error}); make it again") from None
 
 

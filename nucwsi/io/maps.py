@@ -14,6 +14,12 @@ from nucwsi.errors import StoreError
 from nucwsi.grid import Frame, TileGrid, Window
 from nucwsi.io.canvas import CoreReader, Store, opened
 
+#: What all parts of a slide have in common.
+_ALIKE = (
+    *("slide_checksum", "frame", "core_px", "tile", "bad_tiles", "members", "views", "parts"),
+    *("post_processing", "result_version"),
+)
+
 
 class SlideMaps(CoreReader):
     """Maps of all parts of a slide, the arrays ``np``, ``hv`` and ``tp``; see `open_maps`.
@@ -142,8 +148,8 @@ def open_maps(paths: list[Path]) -> Iterator[SlideMaps]:
                 f" {found}; run `predict` for the others"
             )
         for store in stores[1:]:
-            for key in ("slide_checksum", "frame", "core_px", "members", "views", "parts"):
-                if store.facts[key] != stores[0].facts[key]:
+            for key in _ALIKE:
+                if store.facts.get(key) != stores[0].facts.get(key):
                     raise StoreError(
                         f"{store.path}: differs from {stores[0].path} in {key}; predict both anew"
                     )

@@ -214,7 +214,7 @@ def _from_xml(path: Path) -> Iterator[_Shape]:
             yield _Shape(_one_line(drawn.name), _one_line(drawn.group), shape, None)
 
 
-def _shapes(path: Path, origin: Origin) -> list[_Shape]:
+def _shapes(path: Path, origin: Origin, needed: bool) -> list[_Shape]:
     suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
     if suffix in {".geojson", ".json"}:
         found = list(_from_geojson(path, origin))
@@ -224,12 +224,12 @@ def _shapes(path: Path, origin: Origin) -> list[_Shape]:
         raise RegionError(
             f"{path}: is no region file by its name; expected .geojson, .json, .xml or .annotations"
         )
-    if not found:
+    if needed and not found:
         raise RegionError(f"{path}: holds no region; draw annotations in QuPath and export them")
     return found
 
 
-def read_regions(paths: Sequence[Path], origin: Origin) -> list[Region]:
+def read_regions(paths: Sequence[Path], origin: Origin, needed: bool = True) -> list[Region]:
     """Read a pathologist's regions.
 
     Parameters
@@ -239,6 +239,8 @@ def read_regions(paths: Sequence[Path], origin: Origin) -> list[Region]:
         skipped); XML of Aperio ImageScope or ASAP; ``.annotations`` of HALO.
     origin : (float, float)
         Row and column of QuPath's origin on level 0.
+    needed : bool
+        Whether each file must hold a region.
 
     Returns
     -------
@@ -251,7 +253,7 @@ def read_regions(paths: Sequence[Path], origin: Origin) -> list[Region]:
         If a file cannot be read, holds no area, or one that is a point, a line or invalid.
     """
     regions: list[Region] = []
-    for shape in (shape for path in paths for shape in _shapes(path, origin)):
+    for shape in (shape for path in paths for shape in _shapes(path, origin, needed)):
         ident = f"region_{len(regions) + 1:03d}"
         name = shape.name or shape.label or ident
         regions.append(Region(ident, name, shape.label, "user", shape.geometry, shape.colour))

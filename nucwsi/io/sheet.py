@@ -166,6 +166,11 @@ def read_sheet(
     """
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in SLIDE_SUFFIXES)
+        if sum(p.suffix.lower() == ".dcm" for p in found) > 1:
+            raise ConfigError(
+                f"{path}: holds DICOM files, and one slide has many of them; name one file of each"
+                " slide in a slide sheet"
+            )
         entries = [SlideEntry(slide_name(p), p) for p in found]
     elif path.suffix.lower() == ".tsv":
         if not path.exists():

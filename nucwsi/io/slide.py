@@ -20,9 +20,10 @@ import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
-from nucwsi.errors import SlideError
+from nucwsi.errors import SlideError, StoreError
 from nucwsi.grid import Window
 from nucwsi.io.mpp import MppClaim, number
+from nucwsi.io.store import file_checksum
 from nucwsi.io.tiff import Page, TiffPages
 
 #: OpenSlide is asked for about this many pixels along each side, whole tiles of the file.
@@ -311,6 +312,33 @@ def _refuse_what_is_no_slide(path: Path) -> None:
     for mark, meaning in _NOT_SLIDES.items():
         if text.startswith(mark):
             raise SlideError(f"{path}: is {meaning}")
+
+
+def check_slide(path: Path, checksum: str, nuclei: Path) -> None:
+    """Make sure that a file is the slide of a table of nuclei.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of the slide.
+    checksum : str
+        `store.file_checksum` of the slide that was analysed.
+    nuclei : pathlib.Path
+        The table, for the error.
+
+    Raises
+    ------
+    SlideError
+        If it is missing or no slide.
+    StoreError
+        If it is another slide.
+    """
+    _refuse_what_is_no_slide(path)
+    if file_checksum(path) != checksum:
+        raise StoreError(
+            f"{nuclei}: is not of the slide {path}, or that was changed since; name the one it was"
+            " made from, or analyse it anew"
+        )
 
 
 @contextmanager

@@ -90,9 +90,18 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
+        if error.filename is not None and not _of(path, Path(os.fsdecode(error.filename))):
+            raise StoreError(f"{os.fsdecode(error.filename)}: {error.strerror}") from error
         raise StoreError(
             f"{path}: cannot be written: {error.strerror}; make room or choose another place"
         ) from error
+
+
+def _of(path: Path, named: Path) -> bool:
+    """Tell whether a file is `path`, a folder above it, or lies in its temporary places."""
+    path, named = path.absolute(), named.absolute()
+    aside = any(part.startswith(f".{path.name}.") for part in named.parts)
+    return aside or named == path or named in path.parents or path in named.parents
 
 
 @contextmanager

@@ -21,12 +21,12 @@ from nucwsi.fields import Choice, FieldSums, chosen_fields, field_sums, n_fields
 from nucwsi.grid import Frame
 from nucwsi.io.geojson import read_tissue
 from nucwsi.io.region_files import read_regions
-from nucwsi.io.slide import Slide, open_slide
-from nucwsi.io.store import file_checksum, published
+from nucwsi.io.slide import Slide, check_slide, open_slide
+from nucwsi.io.store import published
 from nucwsi.io.tables import iter_tables, read_columns, read_facts
 from nucwsi.quality import BLUR_MPP, blur, dark_share, typical_diameter
 from nucwsi.steps.densities import packed_density, slide_density
-from nucwsi.steps.imagery import data_uri, field, jpeg, path_data, thumbnail
+from nucwsi.steps.imagery import data_uri, field, field_window, jpeg, path_data, thumbnail
 from nucwsi.steps.source import Source
 from nucwsi.tissue import find_ink
 
@@ -139,10 +139,7 @@ def _crops(
 ) -> list[dict[str, Any]]:
     """Show fields with the outlines of their nuclei."""
     mpp = max(*frame.level0_mpp, FIELD_UM / _MAX_CROP_PX)
-    side_px = round(FIELD_UM / frame.mpp)
-    corners = np.array([(c.row, c.column) for c in choices], np.float64).reshape(-1, 2) * side_px
-    low, high = frame.to_level0(corners)[:, ::-1], frame.to_level0(corners + side_px)[:, ::-1]
-    boxes = np.column_stack([low, high])
+    boxes = np.array([_box(frame, (c.row, c.column), mpp) for c in choices]).reshape(-1, 4)
     inside = _nuclei_in(nuclei, boxes)
     found = []
     for choice, box, (outlines, code) in zip(choices, boxes, inside, strict=True):
@@ -168,6 +165,14 @@ def _crops(
             }
         )
     return found
+
+
+def _box(frame: Frame, place: tuple[int, int], mpp: float) -> tuple[float, float, float, float]:
+    """Return xmin, ymin, xmax, ymax of a field as it is shown, in level-0 pixels."""
+    view, window = field_window(frame, place, FIELD_UM, mpp)
+    corners = [(window.row, window.column), (window.row_stop, window.column_stop)]
+    (ymin, xmin), (ymax, xmax) = view.to_level0(np.array(corners, np.float64)).tolist()
+    return xmin, ymin, xmax, ymax
 
 
 def _nuclei_in(path: Path, boxes: NDArray[np.float64]) -> list[tuple[Any, NDArray[np.uint8]]]:
@@ -213,7 +218,7 @@ def _drawn_regions(
     left = iter(enumerate(rows))
     scale = (frame.level0_mpp[1] / mpp, frame.level0_mpp[0] / mpp)
     drawn = []
-    for region in read_regions([path], frame.origin_px):
+    for region in read_regions([path], frame.origin_px, needed=False):
         wanted = (region.name, region.region_class)
         same = ((n, r) for n, r in left if (r["region_name"], r["region_class"]) == wanted)
         number, row = next(same, (0, rows[0]))
@@ -250,8 +255,7 @@ def assess(
         If an input is missing or of another slide, or the output cannot be written.
     """
     facts = read_facts(nuclei)
-    if file_checksum(slide) != facts["slide_checksum"]:
-        raise StoreError(f"{nuclei}: is not of the slide {slide}; name the one it was made from")
+    check_slide(slide, facts["slide_checksum"], nuclei)
     frame, classes = Frame.from_dict(facts["frame"]), list(facts["classes"])
     _, level0_pieces = read_tissue(nuclei.with_name("tissue.geojson"))
     outlines = np.array(level0_pieces, dtype=object)

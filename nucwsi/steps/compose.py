@@ -34,6 +34,9 @@ from nucwsi.regions import (
 
 log = logging.getLogger(__name__)
 
+#: Of the grid; 100 µm make 40,000 on 400 mm².
+_MAX_SQUARES = 1_000_000
+
 
 def _user_regions(files: Sequence[Path], frame: Frame) -> list[Region]:
     """Read the user's regions, and refuse those of another slide."""
@@ -65,6 +68,13 @@ def _regions(
         every += tissue_regions(pieces)
     if settings.grid_um:
         side_px = (settings.grid_um / frame.level0_mpp[1], settings.grid_um / frame.level0_mpp[0])
+        xmin, ymin, xmax, ymax = bounds
+        squares = (xmax - xmin) / side_px[0] * (ymax - ymin) / side_px[1]
+        if squares > _MAX_SQUARES:
+            raise ConfigError(
+                f"`grid_um` {settings.grid_um:g} µm cuts the slide into {squares:,.0f} squares,"
+                f" expected {_MAX_SQUARES:,} at most; take larger ones"
+            )
         every += grid_regions(bounds, side_px, pieces)
     return without_ignored(every)
 

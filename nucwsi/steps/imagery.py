@@ -60,6 +60,33 @@ def thumbnail(slide: Slide, frame: Frame, threads: int) -> tuple[NDArray[np.uint
     return picture, mpp
 
 
+def field_window(
+    frame: Frame, place: tuple[int, int], side_um: float, mpp: float
+) -> tuple[Frame, Window]:
+    """Find a square field, on a canvas of another resolution.
+
+    Parameters
+    ----------
+    frame : Frame
+        Of the canvas whose fields are counted; each has whole pixels of it.
+    place : (int, int)
+        Row and column of the field, counted from the upper left one.
+    side_um : float
+    mpp : float
+        µm per pixel.
+
+    Returns
+    -------
+    view : Frame
+        The canvas of that resolution.
+    window : Window
+        The field on it; may reach beyond its end.
+    """
+    view, side = frame_at(frame, mpp), round(side_um / mpp)
+    pitch = round(side_um / frame.mpp) * frame.mpp / mpp
+    return view, Window(round(place[0] * pitch), round(place[1] * pitch), side, side)
+
+
 def field(slide: Slide, frame: Frame, place: tuple[int, int], side_um: float, mpp: float) -> Any:
     """Read a square field.
 
@@ -67,6 +94,7 @@ def field(slide: Slide, frame: Frame, place: tuple[int, int], side_um: float, mp
     ----------
     slide : Slide
     frame : Frame
+        As for `field_window`.
     place : (int, int)
         Row and column of the field, counted from the upper left one.
     side_um : float
@@ -78,9 +106,7 @@ def field(slide: Slide, frame: Frame, place: tuple[int, int], side_um: float, mp
     (H, W, 3) ndarray of uint8
         Cut at the end of the canvas.
     """
-    view = frame_at(frame, mpp)
-    side = round(side_um / mpp)
-    whole = Window(place[0] * side, place[1] * side, side, side)
+    view, whole = field_window(frame, place, side_um, mpp)
     inside = whole.intersection(Window(0, 0, *view.shape)) or whole
     return Source(slide, view).read(inside)[0]
 

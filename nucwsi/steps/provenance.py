@@ -14,6 +14,7 @@ import numpy as np
 from nucwsi import __version__
 from nucwsi.errors import StoreError
 from nucwsi.io.geojson_check import zip_facts
+from nucwsi.io.slide import check_slide
 from nucwsi.io.store import file_checksum, published
 from nucwsi.io.tables import iter_columns, read_facts
 
@@ -114,15 +115,15 @@ def provenance(
 
     Raises
     ------
+    SlideError
+        If the slide cannot be read.
     StoreError
         If a result is damaged or of another slide, or the output cannot be written.
     """
     facts, folder = read_facts(nuclei), nuclei.parent
     name, frame = facts["slide"], facts["frame"]
-    if slide is not None and file_checksum(slide) != facts["slide_checksum"]:
-        raise StoreError(
-            f"{slide}: is not the slide of {nuclei}, or was changed since; analyse it anew"
-        )
+    if slide is not None:
+        check_slide(slide, facts["slide_checksum"], nuclei)
     tissue = _document(folder / "tissue.geojson").get("nucwsi", {})
     composed = _document(folder / f"{name}.regions.geojson").get("nucwsi", {})
     exported = zip_facts(folder / f"{name}.nuclei.qupath.zip")

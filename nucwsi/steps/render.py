@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from nucwsi.classes import colours, display_name
 from nucwsi.config import RenderSettings
 from nucwsi.density import tissue_mask
-from nucwsi.errors import StoreError
+from nucwsi.errors import ConfigError
 from nucwsi.grid import Frame
 from nucwsi.io.geojson import read_tissue
 from nucwsi.io.region_files import read_regions
-from nucwsi.io.slide import open_slide
-from nucwsi.io.store import file_checksum, published
+from nucwsi.io.slide import check_slide, open_slide
+from nucwsi.io.store import published
 from nucwsi.io.tables import NucleusTable, iter_tables, read_columns, read_facts
 from nucwsi.report import packed
 from nucwsi.steps.densities import packed_density, slide_density
@@ -90,7 +90,7 @@ def _regions(path: Path, frame: Frame) -> list[dict[str, Any]]:
             "class": region.region_class,
             "rings": _rings(_on_canvas(region.geometry, frame)),
         }
-        for region in read_regions([path], frame.origin_px)
+        for region in read_regions([path], frame.origin_px, needed=False)
         if region.region_class != "Slide"
     ]
 
@@ -127,6 +127,23 @@ def _copy_page(folder: Path) -> None:
         (folder / item.name).write_bytes(item.read_bytes())
 
 
+def _own_folder(output: Path, *inputs: Path) -> Path:
+    """Return the folder of the viewer, which must hold nothing that could be lost."""
+    if output.name != "index.html":
+        raise ConfigError(
+            f"{output}: expected a file index.html in a folder of its own, for example"
+            f" {output.parent / 'viewer' / 'index.html'}"
+        )
+    folder = output.absolute().parent
+    foreign = folder.is_dir() and any(folder.iterdir()) and not (folder / "slide.js").exists()
+    if foreign or any(folder in path.absolute().parents for path in inputs):
+        raise ConfigError(
+            f"{folder}: is to be made anew, but holds files that are no viewer; name a folder of"
+            f" its own, for example {output.parent / 'viewer' / 'index.html'}"
+        )
+    return folder
+
+
 def render(
     slide: Path, nuclei: Path, output: Path, settings: RenderSettings, *, threads: int = 1
 ) -> None:
@@ -140,21 +157,23 @@ def render(
         ``nuclei.parquet`` of it; beside it lie ``tissue.geojson`` and
         ``{slide}.regions.geojson``.
     output : pathlib.Path
-        ``viewer/index.html``; its whole folder is made anew.
+        ``viewer/index.html``; its whole folder, which holds nothing else, is made anew.
     settings : RenderSettings
     threads : int
         Tiles that are made at once.
 
     Raises
     ------
+    ConfigError
+        If `output` is not called ``index.html``, or its folder holds anything but a viewer.
     SlideError
         If the slide cannot be read.
     StoreError
         If an input is missing or of another slide, or the folder cannot be written.
     """
+    home = _own_folder(output, slide, nuclei)
     facts = read_facts(nuclei)
-    if file_checksum(slide) != facts["slide_checksum"]:
-        raise StoreError(f"{nuclei}: is not of the slide {slide}; name the one it was made from")
+    check_slide(slide, facts["slide_checksum"], nuclei)
     frame, classes = Frame.from_dict(facts["frame"]), tuple(facts["classes"])
     pieces = _on_canvas(
         np.array(read_tissue(nuclei.with_name("tissue.geojson"))[1], dtype=object), frame
@@ -165,7 +184,7 @@ def render(
         (columns[name] - origin) / scale
         for name, origin, scale in zip(("row", "column"), frame.origin_px, frame.scale, strict=True)
     )
-    with published(output.parent) as folder:
+    with published(home) as folder:
         folder.mkdir()
         shown = tissue_mask(pieces, _cells(frame), CELL_PX)
         with open_slide(slide) as opened:
@@ -181,7 +200,7 @@ def render(
         packed_maps = packed_density(*maps)
         (folder / "density.js").write_text(_script("nucwsi.density", packed_maps), "ascii")
         _copy_page(folder)
-        shutil.rmtree(output.parent, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
     log.info("%d nuclei in %d tiles", len(code), len(document["nuclei"]["tiles"]))
 
 

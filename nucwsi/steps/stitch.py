@@ -127,7 +127,9 @@ def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSetting
 
         def ordered() -> Iterator[NucleusTable]:
             for bucket in sorted(path for path in place.folder.iterdir() if path.is_dir()):
-                pieces = [piece for path in sorted(bucket.iterdir()) for piece in iter_tables(path)]
+                # What a killed run left half written has a name that begins with a dot.
+                dealt = sorted(bucket.glob("[0-9]*"))
+                pieces = [piece for path in dealt for piece in iter_tables(path)]
                 table = NucleusTable.concatenated(pieces)
                 yield table.take(np.lexsort([table.id, _keys(frame, table.row, table.column)]))
 

@@ -42,6 +42,8 @@ def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
                 first, _, rest = path.read_bytes().decode("utf-8").partition("\n")
             except FileNotFoundError:
                 raise StoreError(f"{path}: does not exist; run `nucwsi compose`") from None
+            except (OSError, UnicodeDecodeError) as error:
+                raise StoreError(f"{path}: is no table of nucwsi ({error})") from None
             if header is None:
                 header = first
                 sink.write(f"{header}\n")
