@@ -20,7 +20,7 @@ from nucwsi.errors import ConfigError
 from nucwsi.grid import Window
 from nucwsi.metrics import panoptic
 from nucwsi.models.checkpoint import PostProcessing, load_network, read_card
-from nucwsi.models.predict import Quantised
+from nucwsi.models.predict import Ensemble, Quantised
 from nucwsi.models.training.augment import crop, sampled, whole
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import class_weights, sample_weights, taught, train
@@ -246,6 +246,13 @@ def test_a_start_of_another_shape_is_refused(tmp_path):
     assert run(tmp_path / "b", start=first) is not None
     with pytest.raises(ConfigError, match="`start` is a network of another shape"):
         run(tmp_path / "c", TINY.model_copy(update={"widths": (4, 8)}), start=first)
+
+
+def test_a_teacher_is_learnt_from(tmp_path):
+    teacher = Ensemble((run(tmp_path / "a").folded(),), torch.device("cpu"), torch.float32, 2)
+    taught_run = weights_of(run(tmp_path / "b", teachers=teacher))
+    assert not torch.equal(taught_run, weights_of(run(tmp_path / "c")))
+    assert torch.equal(taught_run, weights_of(run(tmp_path / "d", teachers=teacher)))
 
 
 @pytest.fixture

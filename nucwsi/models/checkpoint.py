@@ -380,7 +380,7 @@ def save_checkpoint(
         `count_error` may be missing. Without `architecture` it is a U-Net; only that needs
         `widths`.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     constants = description["post_processing"]
     if isinstance(constants, PostProcessing):
@@ -391,5 +391,6 @@ def save_checkpoint(
         for name, value in weights.items()
     }
     aside = path.with_suffix(".tmp")
-    save_file(tensors, aside, metadata={"nucwsi": json.dumps(header)})
+    # `save_file` would let nobody but the owner read it.
+    aside.write_bytes(save(tensors, metadata={"nucwsi": json.dumps(header)}))
     aside.replace(path)

@@ -288,7 +288,9 @@ def train(
         loss = total_loss(raw, batch, weights, how)
         if teachers is not None:
             rgb = (crops.image * 255).round().to(torch.uint8).numpy()
-            loss = (loss + teacher_loss(raw, teachers.mean_maps(rgb), how)) / 2
+            # Made without a graph, they can take part in one as copies only.
+            taught_maps = Maps(*(value.clone() for value in teachers.mean_maps(rgb)))
+            loss = (loss + teacher_loss(raw, taught_maps, how)) / 2
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"the loss at step {trainee.step} is {loss.item()}, on crops of"
