@@ -205,8 +205,10 @@ class UNet(nn.Module):
             features = functional.interpolate(narrow(features), scale_factor=2.0, mode="nearest")
             skip, margin = skips.pop(), margins.pop()
             cut = (skip.shape[-1] - features.shape[-1]) // 2
-            features = block(torch.cat([features, inner(skip, cut)], dim=1))
-            features = inner(features, margin - cut)
+            features = torch.cat([features, inner(skip, cut)], dim=1)
+            # The largest tensors of all: what is no longer needed must not wait for the block.
+            del skip
+            features = inner(block(features), margin - cut)
         # As planes: on channels that lie side by side `activate` takes three times as long.
         out = self.heads(features).contiguous()
         return Maps(out[:, :1], out[:, 1:3], out[:, 3:])

@@ -36,6 +36,7 @@ from nucwsi.models.predict import (
     choose_device,
     keep_freed_memory,
     largest_batch,
+    return_freed_memory,
 )
 from nucwsi.steps.ahead import ahead
 from nucwsi.steps.progress import progress
@@ -51,6 +52,10 @@ OVERLAP_PX = 64
 
 #: Smallest core of such tiles: what lies between two overlaps must be higher than any nucleus.
 SMALLEST_CORE_PX = 512
+
+
+#: Tiles between two returns of memory on a processor, where their windows have many sizes.
+_TILES_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -296,6 +301,7 @@ def _run(
         progress("predict", len(jobs), "tiles") as advance,
     ):
         saving: list[Future[None]] = []
+        shown = 0
         for batch, pictures in ahead(load, _batches(jobs, size if batched else 1), reader, 1):
             answers = ensemble.quantised(pictures, halo_px - arrays.overlap_px)
             for earlier in saving:
@@ -304,5 +310,8 @@ def _run(
                 writer.submit(save, job, maps) for job, maps in zip(batch, answers, strict=True)
             ]
             advance(len(batch))
+            shown += 1
+            if not batched and shown % _TILES_KEPT == 0:
+                return_freed_memory()
         for last in saving:
             last.result()
