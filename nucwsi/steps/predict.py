@@ -301,8 +301,8 @@ def _run(
         progress("predict", len(jobs), "tiles") as advance,
     ):
         saving: list[Future[None]] = []
-        shown = 0
-        for batch, pictures in ahead(load, _batches(jobs, size if batched else 1), reader, 1):
+        batches = ahead(load, _batches(jobs, size if batched else 1), reader, 1)
+        for shown, (batch, pictures) in enumerate(batches, start=1):
             answers = ensemble.quantised(pictures, halo_px - arrays.overlap_px)
             for earlier in saving:
                 earlier.result()
@@ -310,7 +310,6 @@ def _run(
                 writer.submit(save, job, maps) for job, maps in zip(batch, answers, strict=True)
             ]
             advance(len(batch))
-            shown += 1
             if not batched and shown % _TILES_KEPT == 0:
                 return_freed_memory()
         for last in saving:
