@@ -229,6 +229,14 @@ function recall() {
   if (numbers) place(numbers[0] / facts.scale[0], numbers[1] / facts.scale[1], numbers[2]);
 }
 
+// Seams of enlarged tiles are smoothed at rest only: it copies the whole picture in every frame.
+function smoothFrom(zoom) {
+  viewer.world.getItemAt(0).smoothTileEdgesMinZoom = zoom;
+  viewer.forceRedraw();
+}
+
+viewer.addHandler("animation-start", () => smoothFrom(Infinity));
+viewer.addHandler("animation-finish", () => smoothFrom(1.1));
 viewer.addHandler("update-viewport", tidy);
 viewer.addHandler("animation-finish", remember);
 window.addEventListener("hashchange", recall);
