@@ -200,8 +200,7 @@ def _census(
     features.setdefault("area_um2", np.full(len(frame), np.nan, np.float32))
     population = Population(code.astype(np.uint8), share, features)
     error = frame.attrs.get("count_error", {})
-    shared = np.array([error.get(name, 0.0) for name in classes])
-    return Census(regions, owned(centroids, regions), population, classes, shared), centroids
+    return Census(regions, owned(centroids, regions), population, classes, error), centroids
 
 
 def _px_um(

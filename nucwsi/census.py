@@ -26,15 +26,15 @@ class Census(NamedTuple):
         N of them.
     classes : tuple of str
         The C class names.
-    count_error : (C,) ndarray of float64
-        As in `composition`.
+    count_error : dict of str to float
+        Class name -> as in `composition`; a class that is missing has none.
     """
 
     regions: list[Region]
     pairs: NDArray[np.int64]
     nuclei: Population
     classes: tuple[str, ...]
-    count_error: NDArray[np.float64]
+    count_error: dict[str, float]
 
     def composition(self, pieces: list[Polygon], px_um2: float) -> Columns:
         """Count the nuclei of each region.
@@ -52,12 +52,13 @@ class Census(NamedTuple):
             A row a region.
         """
         mm2 = px_um2 / 1e6
+        error = np.array([self.count_error.get(name, 0.0) for name in self.classes])
         tissue_mm2 = tissue_area(geometries(self.regions), pieces) * mm2
         return {
             **_labels(self.regions),
             "area_mm2": areas(self.regions) * mm2,
             "tissue_area_mm2": tissue_mm2,
-            **composition(self.pairs, self.nuclei, self.classes, tissue_mm2, self.count_error),
+            **composition(self.pairs, self.nuclei, self.classes, tissue_mm2, error),
         }
 
     def morphometry(self) -> Columns:

@@ -226,6 +226,16 @@ def test_round_trip_on_a_slide_with_bounds(shared, tmp_path):
     assert table.loc["region_001", "n_nuclei"] == middles.intersects(moved).sum() > 100
 
 
+def test_the_checkpoints_error_of_counts_reaches_the_table(made):
+    """The first two classes of `tables_made` have one, of a quarter of all nuclei."""
+    with (made / "composition.csv").open(newline="") as stream:
+        row = next(csv.DictReader(stream))
+    names = [key.removeprefix("frac_") for key in row if key.startswith("frac_")]
+    wide = 1.96 * 0.25 * int(row["n_nuclei"])
+    above = [float(row[f"{name}_high"]) - float(row[f"expected_{name}"]) for name in names]
+    assert min(above[:2]) >= wide > max(above[2:])
+
+
 def test_a_grid_of_far_too_many_squares_is_refused(made, tmp_path):
     line = refused(
         *("compose", made / "nuclei.parquet", "-o", tmp_path / "o.csv", "--grid-um", 0.5), code=2

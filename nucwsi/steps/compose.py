@@ -86,7 +86,7 @@ def _counted(
 
     One row group at a time, for its nuclei lie close together.
     """
-    classes, error = tuple(facts["classes"]), facts["count_error"]
+    classes = tuple(facts["classes"])
     shares = [f"p_{name}" for name in classes]
     groups = list(iter_columns(nuclei, ["row", "column", *features, *shares]))
     centroids = [np.column_stack([group["column"], group["row"]]) for group in groups]
@@ -105,8 +105,7 @@ def _counted(
     population = Population(code, share, {name: table[name] for name in features})
     ordered = pairs[:, np.argsort(pairs[0], kind="stable")]
     places = np.concatenate([np.empty((0, 2)), *centroids])
-    shared = np.array([error.get(name, 0.0) for name in classes])
-    return Census(regions, ordered, population, classes, shared), places
+    return Census(regions, ordered, population, classes, facts["count_error"]), places
 
 
 def _with_origin(columns: Columns, facts: dict[str, Any], frame: Frame) -> Columns:
