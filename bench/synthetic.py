@@ -56,6 +56,7 @@ def _nuclei(frame: Frame, rows: range, per_row: int, seed: int) -> NucleusTable:
         column=centroid[:, 0],
         class_code=shares.argmax(axis=1).astype(np.uint8),
         class_probabilities=shares,
+        contrasts=np.empty((len(shares), 0), np.float32),
         area_um2=area,
         perimeter_um=length * np.float32(3.6),
         major_axis_um=length * np.float32(1.3),

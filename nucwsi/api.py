@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nucwsi.census import Census
 from nucwsi.composition import Population
+from nucwsi.contrasts import contrast_names
 from nucwsi.drawn import mended
 from nucwsi.errors import ConfigError, RegionError
 from nucwsi.grid import Frame
@@ -58,7 +59,8 @@ def compose(
         known ``p_<class>`` for each class (else every class is taken as certain) and features
         such as ``area_um2``. What ``geopandas.read_parquet("nuclei.parquet")`` returns, or a
         part of it. Its ``attrs["count_error"]`` (class -> share of nuclei) widens the intervals by
-        what nuclei get wrong in common.
+        what nuclei get wrong in common, and its columns ``contrast<k>_<class>`` by how far the
+        answers of an ensemble lie apart.
     regions : geopandas.GeoDataFrame
         R polygons or multipolygons in the frame of the nuclei; its coordinate reference system is
         ignored. Maybe with ``name`` and ``region_class`` or QuPath's ``classification``; a class
@@ -198,9 +200,17 @@ def _census(
     centroids = shapely.get_coordinates(shapely.centroid(outlines))
     features = {name: frame[name].to_numpy(np.float32) for name in FEATURES if name in frame}
     features.setdefault("area_um2", np.full(len(frame), np.nan, np.float32))
-    population = Population(code.astype(np.uint8), share, features)
+    population = Population(code.astype(np.uint8), share, features, _contrasts(frame, classes))
     error = frame.attrs.get("count_error", {})
     return Census(regions, owned(centroids, regions), population, classes, error), centroids
+
+
+def _contrasts(frame: geopandas.GeoDataFrame, classes: tuple[str, ...]) -> NDArray[np.float32]:
+    """Return the contrasts (N, Q · C) that the nuclei have, by contrast, then class."""
+    n_contrasts = 0
+    while set(contrast_names(classes, n_contrasts + 1)) <= set(frame):
+        n_contrasts += 1
+    return frame[contrast_names(classes, n_contrasts)].to_numpy(np.float32)
 
 
 def _px_um(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nucwsi.contrasts import disagreement_of_counts
 from nucwsi.grouped import percentiles, spread
 from nucwsi.intervals import count_interval, widened
 
@@ -38,11 +39,14 @@ class Population(NamedTuple):
     features : dict of str to (N,) ndarray of float32
         What is measured of a nucleus, with its unit in the name; ``area_um2`` at least. Not
         negative; NaN where it is not known.
+    contrasts : (N, Q · C) ndarray of float32
+        Contrasts between the answers of an ensemble, by contrast, then class.
     """
 
     class_code: NDArray[np.uint8]
     class_probabilities: NDArray[np.float32]
     features: dict[str, NDArray[np.float32]]
+    contrasts: NDArray[np.float32]
 
 
 def composition(
@@ -79,7 +83,8 @@ def composition(
     -----
     Each nucleus is of a class with its own probability, so the number of them in a region is
     Poisson-binomial (`intervals.count_interval`) if the probabilities are true and independent.
-    What they are not, and what was not found, is in `count_error` (`intervals.widened`).
+    What they are not, and what was not found, is in `count_error` and, of an ensemble, in how far
+    its answers lie apart (`intervals.widened`).
     """
     regions, members = pairs
     n_regions, n_classes = len(tissue_mm2), len(classes)
@@ -98,10 +103,12 @@ def composition(
     }
     columns |= _ratios(counts, classes)
     columns |= {f"{name}_area_um2_median": medians[:, code] for code, name in enumerate(classes)}
+    apart = disagreement_of_counts(regions, nuclei.contrasts[members], n_classes, n_regions)
+    shared_sd = np.hypot(total[:, None] * count_error, apart)
     for code, name in enumerate(classes):
         probability = nuclei.class_probabilities[members, code]
         expected, low, high = count_interval(regions, probability, n_regions)
-        interval = (expected, *widened(expected, low, high, count_error[code] * total))
+        interval = (expected, *widened(expected, low, high, shared_sd[:, code]))
         names = (f"expected_{name}", f"{name}_low", f"{name}_high")
         columns |= dict(zip(names, interval, strict=True))
     return columns

@@ -19,6 +19,8 @@ class PixelSums(NamedTuple):
         Mean probability of nucleus, in [0, 1].
     class_probabilities : (N, C) ndarray of float32
         Sums to one; each pixel's class probabilities count by its probability of nucleus.
+    contrasts : (N, K) ndarray of float32
+        Contrasts between answers, in shares of the nucleus.
     major_axis_px, minor_axis_px : (N,) ndarray of float32
         Axes of the ellipse with the same second moments.
     """
@@ -26,6 +28,7 @@ class PixelSums(NamedTuple):
     area_px: NDArray[np.int64]
     np_mean: NDArray[np.float32]
     class_probabilities: NDArray[np.float32]
+    contrasts: NDArray[np.float32]
     major_axis_px: NDArray[np.float32]
     minor_axis_px: NDArray[np.float32]
 
@@ -58,6 +61,7 @@ def pixel_sums(
     count: int,
     np_map: NDArray[np.uint8],
     tp_map: NDArray[np.uint8],
+    contrast_map: NDArray[np.int8],
 ) -> PixelSums:
     """Sum the maps over each nucleus.
 
@@ -68,6 +72,7 @@ def pixel_sums(
     count : int
     np_map : (H, W) ndarray of uint8
     tp_map : (C, H, W) ndarray of uint8
+    contrast_map : (K, H, W) ndarray of int8
 
     Returns
     -------
@@ -83,12 +88,17 @@ def pixel_sums(
     ).astype(np.float64)  # whole numbers where there is no pixel
     total = classes.sum(axis=1, keepdims=True)
     shares = np.divide(classes, total, out=np.full_like(classes, 1 / len(tp_map)), where=total > 0)
+    apart = np.empty((count, len(contrast_map)), np.float32)
+    for number, layer in enumerate(contrast_map):
+        found = np.bincount(index, layer.ravel()[where], count) / 127
+        apart[:, number] = found / np.maximum(np_sum / 255, 1e-6)
     row, column = np.divmod(where, labels.shape[1])
     major, minor = _axes(index, row, column, area)
     return PixelSums(
         area,
         (np_sum / (255 * area)).astype(np.float32),
         shares.astype(np.float32),
+        apart,
         major,
         minor,
     )

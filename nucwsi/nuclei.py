@@ -44,17 +44,20 @@ class Maps(NamedTuple):
 
     Attributes
     ----------
+    tissue : (H + 2, W + 2) ndarray of bool
+        Where the network was asked, one pixel farther on each side; False beyond the canvas.
     np_map : (H, W) ndarray of uint8
     hv_map : (2, H, W) ndarray of int8
     tp_map : (C, H, W) ndarray of uint8
-    tissue : (H + 2, W + 2) ndarray of bool
-        Where the network was asked, one pixel farther on each side; False beyond the canvas.
+    contrast_map : (K, H, W) ndarray of int8
+        K is 0 where the ensemble gave a single answer.
     """
 
+    tissue: NDArray[np.bool_]
     np_map: NDArray[np.uint8]
     hv_map: NDArray[np.int8]
     tp_map: NDArray[np.uint8]
-    tissue: NDArray[np.bool_]
+    contrast_map: NDArray[np.int8] = np.empty((0, 0, 0), np.int8)
 
 
 class Nuclei(NamedTuple):
@@ -68,6 +71,7 @@ class Nuclei(NamedTuple):
         Flat index of the owner pixel in the window.
     class_code : (N,) ndarray of uint8
     class_probabilities : (N, C) ndarray of float32
+    contrasts : (N, K) ndarray of float32
     np_mean : (N,) ndarray of float32
     major_axis_px, minor_axis_px : (N,) ndarray of float32
     at_edge : (N,) ndarray of bool
@@ -82,6 +86,7 @@ class Nuclei(NamedTuple):
     first_px: NDArray[np.int64]
     class_code: NDArray[np.uint8]
     class_probabilities: NDArray[np.float32]
+    contrasts: NDArray[np.float32]
     np_mean: NDArray[np.float32]
     major_axis_px: NDArray[np.float32]
     minor_axis_px: NDArray[np.float32]
@@ -155,7 +160,7 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
     Nuclei
     """
     labels, first_px = instances
-    sums = pixel_sums(labels, len(first_px), maps.np_map, maps.tp_map)
+    sums = pixel_sums(labels, len(first_px), maps.np_map, maps.tp_map, maps.contrast_map)
     code = sums.class_probabilities.argmax(axis=1).astype(np.uint8)
     large = sums.area_px >= constants.min_area_px[code]
     kept = np.flatnonzero(large)
@@ -172,6 +177,7 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
         first_px[kept],
         code[kept],
         sums.class_probabilities[kept],
+        sums.contrasts[kept],
         sums.np_mean[kept],
         sums.major_axis_px[kept],
         sums.minor_axis_px[kept],

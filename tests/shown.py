@@ -54,6 +54,7 @@ def painted(keep=None, only=None):
         column=middle[:, 0],
         class_code=code,
         class_probabilities=share.astype(np.float32),
+        contrasts=np.empty((len(share), 0), np.float32),
         area_um2=area.astype(np.float32),
         perimeter_um=some,
         major_axis_um=some,

@@ -15,7 +15,12 @@ ORIGIN = (4000.0, 700.0)  # row, column
 def nuclei_at(centres, classes, probabilities, seed=0):
     """Make round nuclei of random size; `centres` are x and y in level-0 pixels."""
     rng = np.random.default_rng(seed)
-    n = len(centres)
+    n, n_classes = probabilities.shape
+    # Two contrasts. Of the last class the first is the same for all nuclei, as if a member found
+    # more of it everywhere; all else is noise. Of what is certain there is none.
+    contrasts = rng.normal(0, 0.02, (n, 2 * n_classes))
+    contrasts[:, n_classes - 1] = 0.05
+    contrasts[probabilities.max(axis=1) == 1] = 0
     radius = rng.uniform(6, 14, n)
     angle = np.linspace(0, 2 * np.pi, 17)
     ring = np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -33,6 +38,7 @@ def nuclei_at(centres, classes, probabilities, seed=0):
         column=middle[:, 0],
         class_code=probabilities.argmax(axis=1).astype(np.uint8),
         class_probabilities=probabilities.astype(np.float32),
+        contrasts=contrasts.astype(np.float32),
         **dict(zip((*names, "solidity", "np_mean"), measures, strict=True)),
         at_edge=np.zeros(n, bool),
         escalated=np.zeros(n, bool),
@@ -76,7 +82,8 @@ def write_result(folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None
         "classes": list(classes),
         "members": [{"name": "none", "checksum": "1" * 64}],
         "count_error": dict.fromkeys(classes[:2], 0.25),
-        "views": 1,
+        "views": 2,
+        "contrasts": 2,
         "segment": {},
         "n_dropped": dict.fromkeys(classes, 2),
     }

@@ -236,6 +236,16 @@ def test_the_checkpoints_error_of_counts_reaches_the_table(made):
     assert min(above[:2]) >= wide > max(above[2:])
 
 
+def test_members_that_disagree_widen_the_interval(made):
+    """The last class of `tables_made` has a contrast of 0.05 a nucleus, the others noise."""
+    with (made / "composition.csv").open(newline="") as stream:
+        row = next(csv.DictReader(stream))
+    names = [key.removeprefix("frac_") for key in row if key.startswith("frac_")]
+    wide = 1.96 * 0.05 * int(row["n_nuclei"])
+    above = [float(row[f"{name}_high"]) - float(row[f"expected_{name}"]) for name in names[2:]]
+    assert above[-1] >= wide > 2 * max(above[:-1])
+
+
 def test_a_grid_of_far_too_many_squares_is_refused(made, tmp_path):
     line = refused(
         *("compose", made / "nuclei.parquet", "-o", tmp_path / "o.csv", "--grid-um", 0.5), code=2

@@ -22,6 +22,7 @@ def population(codes, n_classes, areas=None, seed=0):
             "area_um2": np.float32(rng.uniform(5, 90, len(codes)) if areas is None else areas),
             "solidity": rng.random(len(codes)).astype(np.float32),
         },
+        np.empty((len(codes), 0), np.float32),
     )
 
 

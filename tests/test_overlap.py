@@ -175,22 +175,24 @@ def canvas():
     return rgb, cells_of(np.ones((600, 730), bool))
 
 
-def predicted(folder, canvas, core_px=CORE_PX):
+def predicted(folder, canvas, core_px=CORE_PX, views=1):
     member = str(write_member(folder / "m.safetensors", halo_px=112))
+    settings = PredictSettings(device="cpu", views=views)
     tiles = write_tiles(folder / "tiles.zarr.zip", *canvas, core_px)
-    predict(tiles, folder / "maps.zarr.zip", PredictSettings(device="cpu"), members=(member,))
+    predict(tiles, folder / "maps.zarr.zip", settings, members=(member,))
     return folder / "maps.zarr.zip"
 
 
 @pytest.mark.usefixtures("nearsighted")
 def test_each_tile_keeps_its_own_answer(tmp_path, canvas, caplog):
-    with open_maps([predicted(tmp_path, canvas)]) as maps:
+    path = predicted(tmp_path, canvas, views=2)
+    with open_maps([path]) as maps:
         assert maps.facts["exact"] is False
         grid = TileGrid(canvas[0].shape[1:], CORE_PX)
         for at in grid.positions():
             core = grid.core(*at)
             window = core.grown(OVERLAP_PX).intersection(grid.canvas)
-            for name in ("np", "hv", "tp"):
+            for name in ("np", "hv", "tp", "contrasts"):
                 mine = maps.around(name, *at)
                 assert mine.shape[-2:] == window.shape
                 inner = mine[(..., *core.within(window).slices)]
@@ -199,6 +201,9 @@ def test_each_tile_keeps_its_own_answer(tmp_path, canvas, caplog):
     shared = left[:, -2 * OVERLAP_PX :], right[:, : 2 * OVERLAP_PX]
     assert np.abs(np.subtract(*shared, dtype=int)).max() > 5, "the network is not local"
     assert "m: not local, so results depend on core_px" in caplog.text
+    segment([path], tmp_path / "nuclei.parquet", SegmentSettings(min_area_um2=1))
+    tables = list(iter_tables(tmp_path / "nuclei.parquet"))
+    assert all(len(table) and table.contrasts.any() for table in tables)
 
 
 @pytest.mark.usefixtures("nearsighted")

@@ -37,7 +37,7 @@ def members(tmp_path_factory):
 
 def whole(paths):
     with open_maps(list(paths)) as maps:
-        return tuple(maps.read(name, maps.grid.canvas) for name in ("np", "hv", "tp"))
+        return tuple(maps.read(name, maps.grid.canvas) for name in maps.names)
 
 
 def run(tmp_path, canvas, members, core_px, part=1, parts=1, name="tiles"):
@@ -63,7 +63,7 @@ def test_maps_do_not_depend_on_the_core(tmp_path, canvas, members, reference, co
 def test_zarr_reads_the_same_maps(tmp_path, canvas, members, reference):
     with ZipStore(run(tmp_path, canvas, members, 256), mode="r") as store:
         group = zarr.open_group(store, mode="r")
-        for name, expected in zip(("np", "hv", "tp"), reference, strict=True):
+        for name, expected in zip(("np", "hv", "tp", "contrasts"), reference, strict=True):
             np.testing.assert_array_equal(group[name][:], expected)
 
 

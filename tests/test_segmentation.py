@@ -271,16 +271,21 @@ def test_classes_are_weighed_by_np_and_sum_to_one():
     tp_map = np.zeros((2, 2, 3), np.uint8)
     tp_map[0, 0] = [255, 0, 9]
     tp_map[1, 0] = [0, 255, 9]
-    sums = pixel_sums(labels, 2, np_map, tp_map)
+    contrast_map = np.zeros((2, 2, 3), np.int8)
+    contrast_map[1, 0] = [127, -63, 99]
+    sums = pixel_sums(labels, 2, np_map, tp_map, contrast_map)
     assert sums.area_px.tolist() == [2, 1]
     np.testing.assert_allclose(sums.class_probabilities[0], [2 / 3, 1 / 3])
     np.testing.assert_allclose(sums.class_probabilities[1], [0.5, 0.5])  # no class was named
     np.testing.assert_allclose(sums.np_mean, [150 / 255, 50 / 255], rtol=1e-6)
+    # Contrasts are weighed by `np` already; they are shares of the nucleus.
+    np.testing.assert_allclose(sums.contrasts, [[0, 64 / 127 / (300 / 255)], [0, 0]], rtol=1e-6)
 
 
 def test_measures_of_a_disc():
     labels = discs((101, 101), [(50, 50)], 30)
-    sums = pixel_sums(labels, 1, np.full((101, 101), 255, np.uint8), np.full((1, 101, 101), 255))
+    np_map, tp_map = np.full((101, 101), 255, np.uint8), np.full((1, 101, 101), 255)
+    sums = pixel_sums(labels, 1, np_map, tp_map, np.empty((0, 101, 101), np.int8))
     assert sums.major_axis_px[0] == pytest.approx(60, rel=0.02)
     assert sums.minor_axis_px[0] == pytest.approx(60, rel=0.02)
     outlines = trace(labels, 1)
@@ -294,7 +299,7 @@ def test_small_nuclei_are_dropped_by_class_and_counted():
     labels = discs((40, 80), [(20, 20), (20, 60)], 6)
     np_map = ((labels > 0) * 255).astype(np.uint8)
     tp_map = np.stack([(labels == 1) * 255, (labels == 2) * 255]).astype(np.uint8)
-    maps = Maps(np_map, perfect_hv(labels), tp_map, np.ones((42, 82), bool))
+    maps = Maps(np.ones((42, 82), bool), np_map, perfect_hv(labels), tp_map)
     area = int((labels == 1).sum())
     components, count = label_mask(labels > 0)
     kept = nuclei_of(
@@ -311,10 +316,10 @@ def test_a_nucleus_at_the_end_of_the_tissue_is_marked(column, touches):
     tissue = np.zeros((42, 42), bool)
     tissue[1:-1, 7:-1] = True  # one pixel more on each side: analysed from column 6 on
     maps = Maps(
+        tissue,
         ((labels > 0) * 255).astype(np.uint8),
         perfect_hv(labels),
         np.zeros((1, 40, 40), np.uint8),
-        tissue,
     )
     found = nuclei_of(
         maps, (labels > 0).astype(np.int32), 1, Constants(128, LIMIT, 4, np.array([1]), False, 0)

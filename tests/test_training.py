@@ -346,6 +346,7 @@ def oracle_pq(instances):
         np.where(instances > 0, 255, 0).astype(np.uint8),
         (one.hv_map * 127).round().astype(np.int8),
         np.full((4, *instances.shape), 64, np.uint8),
+        np.empty((0, *instances.shape), np.int8),
     )
     fixed = constants(PostProcessing(0.5, 0.08, 1.0, dict.fromkeys(CLASSES, 1.0)), CLASSES, 0.5)
     return panoptic(instances, found(maps, fixed, one).labels).pq

@@ -22,7 +22,7 @@ _ALIKE = (
 
 
 class SlideMaps(CoreReader):
-    """Maps of all parts of a slide, the arrays ``np``, ``hv`` and ``tp``; see `open_maps`.
+    """Maps of all parts of a slide; see `open_maps`.
 
     Parameters
     ----------
@@ -50,6 +50,11 @@ class SlideMaps(CoreReader):
         super().__init__(grid, lambda name, row, column: owner[row].chunk(name, row, column))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The arrays: ``np``, ``hv``, ``tp``, and ``contrasts`` if there were several answers."""
+        return ("np", "hv", "tp", *(["contrasts"] if self.facts.get("contrasts") else []))
+
+    @property
     def overlap_px(self) -> int:
         """How far the network's own answer around each core is kept; 0 where all agree."""
         return int(self.facts.get("overlap_px", 0))
@@ -60,7 +65,7 @@ class SlideMaps(CoreReader):
         Parameters
         ----------
         name : str
-            ``np``, ``hv`` or ``tp``.
+            One of `names`.
         row, column : int
             Position in the grid.
 

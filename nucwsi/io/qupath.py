@@ -19,6 +19,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nucwsi.classes import colours, display_name
+from nucwsi.contrasts import disagreement
 from nucwsi.io.store import published
 from nucwsi.io.tables import NucleusTable
 
@@ -87,6 +88,8 @@ def _measurements(table: NucleusTable, classes: tuple[str, ...]) -> Iterator[dic
     }
     for number, name in enumerate(classes):
         columns[f"Probability: {display_name(name)}"] = table.class_probabilities[:, number]
+    if table.contrasts.shape[1]:
+        columns["Disagreement"] = disagreement(table.contrasts, table.class_code, len(classes))
     names = list(columns)
     values = np.round(np.column_stack(list(columns.values())).astype(np.float64), 4)
     for row in np.nan_to_num(values).tolist():

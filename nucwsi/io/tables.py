@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from nucwsi.contrasts import contrast_names, disagreement
 from nucwsi.errors import StoreError
 from nucwsi.io.arrow import from_bytes, from_numpy, to_bytes, to_numpy
 from nucwsi.io.store import published
@@ -55,6 +56,8 @@ class NucleusTable:
     class_code : (N,) ndarray of uint8
         Index into the classes of the checkpoint.
     class_probabilities : (N, C) ndarray of float32
+    contrasts : (N, Q · C) ndarray of float32
+        Contrasts between the answers of an ensemble, by contrast, then class.
     area_um2, perimeter_um, major_axis_um, minor_axis_um : (N,) ndarray of float32
     circularity, solidity, np_mean : (N,) ndarray of float32
     at_edge : (N,) ndarray of bool
@@ -72,6 +75,7 @@ class NucleusTable:
     column: NDArray[np.float64]
     class_code: NDArray[np.uint8]
     class_probabilities: NDArray[np.float32]
+    contrasts: NDArray[np.float32]
     area_um2: NDArray[np.float32]
     perimeter_um: NDArray[np.float32]
     major_axis_um: NDArray[np.float32]
@@ -117,7 +121,7 @@ class NucleusTable:
         )
 
 
-def _schema(classes: tuple[str, ...]) -> pa.Schema:
+def _schema(classes: tuple[str, ...], n_contrasts: int) -> pa.Schema:
     f4 = pa.float32()
     columns: list[tuple[str, pa.DataType]] = [
         ("id", pa.int64()),
@@ -126,6 +130,8 @@ def _schema(classes: tuple[str, ...]) -> pa.Schema:
         ("class", pa.dictionary(pa.int8(), pa.string())),
         ("probability", f4),
         *((f"p_{name}", f4) for name in classes),
+        *((name, f4) for name in (["disagreement"] if n_contrasts else [])),
+        *((name, f4) for name in contrast_names(classes, n_contrasts)),
         *((name, f4) for name in _MEASURES),
         *((name, pa.bool_()) for name in _FLAGS),
         ("geometry", pa.binary()),
@@ -136,6 +142,10 @@ def _schema(classes: tuple[str, ...]) -> pa.Schema:
 
 def _to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.Table:
     probabilities = np.asarray(table.class_probabilities, np.float32)
+    n_contrasts, apart = table.contrasts.shape[1] // len(classes), []
+    if n_contrasts:
+        each = disagreement(table.contrasts, table.class_code, len(classes))
+        apart = [each.astype(np.float32), *table.contrasts.T]
     names = from_bytes([name.encode() for name in classes], pa.string())
     sides = [from_numpy(side) for side in table.bounds.T]
     columns = [
@@ -144,18 +154,19 @@ def _to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.Table:
         from_numpy(table.column),
         pa.DictionaryArray.from_arrays(from_numpy(table.class_code.astype(np.int8)), names),
         from_numpy(probabilities[np.arange(len(table)), table.class_code]),
-        *(from_numpy(layer) for layer in probabilities.T),
+        *(from_numpy(layer) for layer in (*probabilities.T, *apart)),
         *(from_numpy(getattr(table, name)) for name in (*_MEASURES, *_FLAGS)),
         from_bytes(table.geometry.tolist(), pa.binary()),
         pa.StructArray.from_arrays(sides, list(_SIDES)),
     ]
-    return pa.table(columns, schema=_schema(classes))
+    return pa.table(columns, schema=_schema(classes, n_contrasts))
 
 
 def _from_arrow(batch: pa.Table, classes: tuple[str, ...]) -> NucleusTable:
     def column(name: str) -> NDArray[Any]:
         return to_numpy(batch.column(name).combine_chunks())
 
+    apart = [column(name) for name in batch.column_names if name.startswith("contrast")]
     boxes = batch.column("bbox").combine_chunks()
     named = batch.column("class").combine_chunks()
     code = np.array([classes.index(name) for name in named.dictionary.to_pylist()], np.uint8)
@@ -165,6 +176,7 @@ def _from_arrow(batch: pa.Table, classes: tuple[str, ...]) -> NucleusTable:
         column=column("column"),
         class_code=code[to_numpy(named.indices)],
         class_probabilities=np.column_stack([column(f"p_{name}") for name in classes]),
+        contrasts=np.reshape(apart, (len(apart), len(batch))).T,
         geometry=to_bytes(batch.column("geometry").combine_chunks()),
         bounds=np.column_stack([to_numpy(boxes.field(side)) for side in _SIDES]),
         **{name: column(name) for name in (*_MEASURES, *_FLAGS)},
@@ -208,7 +220,8 @@ def write_nuclei(
     tables : iterable of NucleusTable
         Consumed one at a time.
     facts : dict
-        Plain JSON types for the file's ``nucwsi`` metadata, with ``classes`` and ``count_error``;
+        Plain JSON types for the file's ``nucwsi`` metadata, with ``classes``, ``contrasts`` and
+        ``count_error``;
         it is read after the last table, so a generator of tables may complete it.
     row_group : int
         Nuclei per row group.
@@ -219,10 +232,11 @@ def write_nuclei(
         If the disk is full or the folder cannot be written.
     """
     classes = tuple(facts["classes"])
+    schema = _schema(classes, facts.get("contrasts", 0))
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
     with (
         published(path) as aside,
-        pq.ParquetWriter(aside, _schema(classes), compression="zstd") as writer,
+        pq.ParquetWriter(aside, schema, compression="zstd") as writer,
     ):
         for table in _grouped(tables, row_group):
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))

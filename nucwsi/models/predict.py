@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nucwsi.contrasts import contrast_weights
 from nucwsi.errors import ConfigError
 from nucwsi.models.checkpoint import Card, load_network
 from nucwsi.models.seresnext import SEResNeXt
@@ -30,11 +31,15 @@ class Quantised(NamedTuple):
         Position times 127.
     tp_map : (C, H, W) ndarray of uint8
         Probability times 255.
+    contrast_map : (Q · C, H, W) ndarray of int8
+        Contrasts between answers of `np` times `tp`, by contrast, then class; times 127. Q is 0 for
+        a single answer; see `contrasts.contrast_weights`.
     """
 
     np_map: NDArray[np.uint8]
     hv_map: NDArray[np.int8]
     tp_map: NDArray[np.uint8]
+    contrast_map: NDArray[np.int8]
 
 
 def choose_device(name: str) -> torch.device:
@@ -165,7 +170,6 @@ class Ensemble:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(networks, device, precision or choose_precision(device), views)
 
-    @torch.inference_mode()
     def mean_maps(self, rgb: NDArray[np.uint8], margin_px: int = 0) -> Maps:
         """Average all members' answers to all views.
 
@@ -182,20 +186,34 @@ class Ensemble:
             float32 on the device: probabilities and positions in the frame of `rgb`, without the
             margin.
         """
+        return self._heard(rgb, margin_px, contrasts=False)[0]
+
+    @torch.inference_mode()
+    def _heard(
+        self, rgb: NDArray[np.uint8], margin_px: int, contrasts: bool
+    ) -> tuple[Maps, torch.Tensor]:
+        """Ask all members about all views; return mean and contrasts (N, Q, C, H, W)."""
         tensor = torch.from_numpy(rgb)
         if self.device.type == "cuda":
             tensor = tensor.pin_memory().to(self.device, non_blocking=True)
         image = tensor.to(torch.float32).div_(255)
+        weights = contrast_weights(self.views, len(self.members))[:, :, :, None, None, None]
+        if not contrasts:
+            weights = weights[:0]
         total: Maps | None = None
-        for view in choose_views(self.views):
+        apart = torch.zeros(1, device=self.device)
+        for number, view in enumerate(choose_views(self.views)):
             seen = apply_view(image, view).contiguous(memory_format=torch.channels_last)
-            for member in self.members:
+            for place, member in enumerate(self.members):
                 answer = undo_maps(self._answer(member, seen, margin_px), view)
                 total = answer if total is None else Maps(*map(torch.add, total, answer))
+                weight = torch.from_numpy(weights[:, number, place]).to(self.device)
+                apart = apart + weight * (answer.np_map * answer.tp_map)[:, None]
         count = self.views * len(self.members)
         if total is None:
             raise ConfigError("an ensemble needs at least one member")
-        return total if count == 1 else Maps(*(value / count for value in total))
+        mean = total if count == 1 else Maps(*(value / count for value in total))
+        return mean, apart
 
     def _answer(self, member: Network, image: torch.Tensor, margin_px: int) -> Maps:
         enabled = self.precision != torch.float32
@@ -218,11 +236,15 @@ class Ensemble:
         list of Quantised
             One for each window, of H - 2 halo by W - 2 halo pixels.
         """
-        maps = self.mean_maps(rgb, halo_px)
+        maps, apart = self._heard(rgb, halo_px, contrasts=True)
         np_map = _stored(maps.np_map, 255, torch.uint8)
         hv_map = _stored(maps.hv_map, 127, torch.int8)
         tp_map = _stored(maps.tp_map, 255, torch.uint8)
-        return [Quantised(np_map[i, 0], hv_map[i], tp_map[i]) for i in range(rgb.shape[0])]
+        contrast_map = _stored(apart.flatten(1, 2).clamp(-1, 1), 127, torch.int8)
+        return [
+            Quantised(np_map[i, 0], hv_map[i], tp_map[i], contrast_map[i])
+            for i in range(rgb.shape[0])
+        ]
 
 
 def _stored(values: torch.Tensor, scale: int, dtype: torch.dtype) -> NDArray[Any]:

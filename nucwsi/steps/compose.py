@@ -16,6 +16,7 @@ from nucwsi import __version__
 from nucwsi.census import Census
 from nucwsi.composition import Columns, Population
 from nucwsi.config import ComposeSettings
+from nucwsi.contrasts import contrast_names
 from nucwsi.errors import ConfigError, RegionError, StoreError
 from nucwsi.grid import Frame
 from nucwsi.io.csv_table import write_csv
@@ -88,7 +89,8 @@ def _counted(
     """
     classes = tuple(facts["classes"])
     shares = [f"p_{name}" for name in classes]
-    groups = list(iter_columns(nuclei, ["row", "column", *features, *shares]))
+    apart = contrast_names(classes, facts.get("contrasts", 0))
+    groups = list(iter_columns(nuclei, ["row", "column", *features, *shares, *apart]))
     centroids = [np.column_stack([group["column"], group["row"]]) for group in groups]
     first, found = 0, [np.empty((2, 0), np.int64)]
     for points in centroids:
@@ -97,12 +99,13 @@ def _counted(
     pairs = np.concatenate(found, axis=1)
     table = {
         name: np.concatenate([np.empty(0, np.float32), *(group[name] for group in groups)])
-        for name in (*features, *shares)
+        for name in (*features, *shares, *apart)
     }
     share = np.column_stack([table[name] for name in shares])
     # The class of a nucleus is its most probable one: no need to read the names.
     code = share.argmax(axis=1).astype(np.uint8)
-    population = Population(code, share, {name: table[name] for name in features})
+    contrasts = np.reshape([table[name] for name in apart], (len(apart), len(code))).T
+    population = Population(code, share, {name: table[name] for name in features}, contrasts)
     ordered = pairs[:, np.argsort(pairs[0], kind="stable")]
     places = np.concatenate([np.empty((0, 2)), *centroids])
     return Census(regions, ordered, population, classes, facts["count_error"]), places

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nucwsi import metrics
 from nucwsi.calibration import count_error
+from nucwsi.contrasts import disagreement_of_counts
 from nucwsi.intervals import count_interval, widened
 from nucwsi.models.training.data import Sample
 from nucwsi.steps.pictures import Found
@@ -47,6 +48,8 @@ class Counted(NamedTuple):
         Sums of p (1 - p).
     low, high : (N, C) ndarray of int64
         Intervals from the class probabilities alone.
+    apart : (N, C) ndarray of float64
+        How far the answers of the ensemble lie apart, in nuclei.
     """
 
     truth: NDArray[np.int64]
@@ -56,6 +59,7 @@ class Counted(NamedTuple):
     variance: NDArray[np.float64]
     low: NDArray[np.int64]
     high: NDArray[np.int64]
+    apart: NDArray[np.float64]
 
     def coverage(self, error: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return in what share of images the intervals hold the true counts.
@@ -70,7 +74,8 @@ class Counted(NamedTuple):
         (C,) ndarray of float64
             nan for a class that no image knows, or whose error is not known.
         """
-        low, high = widened(self.expected, self.low, self.high, error * self.found[:, None])
+        shared_sd = np.hypot(error * self.found[:, None], self.apart)
+        low, high = widened(self.expected, self.low, self.high, shared_sd)
         return metrics.interval_coverage(self.truth, low, high, self.known & np.isfinite(error))
 
     def error(self) -> NDArray[np.float64]:
@@ -115,7 +120,10 @@ def counted(samples: list[Sample], nuclei: list[Found], n_classes: int) -> Count
     share = np.concatenate(
         [np.empty((0, n_classes)), *(nuclei[n].class_probabilities for n in sure)]
     )
-    group = np.repeat(np.arange(len(sure)), found)[:, None] * n_classes + np.arange(n_classes)
+    image = np.repeat(np.arange(len(sure)), found)
+    contrasts = np.concatenate([nuclei[n].contrasts for n in sure]) if sure else np.empty((0, 0))
+    apart = disagreement_of_counts(image, contrasts, *shape[::-1])
+    group = image[:, None] * n_classes + np.arange(n_classes)
     group, share = group.ravel(), share.ravel()
     expected, low, high = count_interval(group, share, truth.size)
     variance = np.bincount(group, share * (1 - share), truth.size).astype(np.float64)
@@ -127,4 +135,5 @@ def counted(samples: list[Sample], nuclei: list[Found], n_classes: int) -> Count
         variance.reshape(shape),
         low.reshape(shape),
         high.reshape(shape),
+        apart,
     )

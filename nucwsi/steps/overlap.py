@@ -119,9 +119,9 @@ class OverlapSegmenter:
         grid, reach = self.maps.grid, self.maps.overlap_px
         core = grid.core(row, column)
         window = core.grown(reach).intersection(grid.canvas) or core
-        np_map, hv_map, tp_map = (self.maps.around(n, row, column) for n in ("np", "hv", "tp"))
+        np_map, *others = (self.maps.around(name, row, column) for name in self.maps.names)
         tissue = self.maps.tissue(window.grown(1))
-        seen = Maps(np_map * tissue[1:-1, 1:-1], hv_map, tp_map, tissue)
+        seen = Maps(tissue, np_map * tissue[1:-1, 1:-1], *others)
         components, count = label_mask(seen.np_map >= self._constants.np_level)
         nuclei = nuclei_of(seen, components, count, self._constants)
         table = on_slide(nuclei, window, self.maps.frame, escalated=False)
@@ -139,9 +139,8 @@ class OverlapSegmenter:
         return np.where(giant[labels], 0, labels)
 
     def _core_maps(self, window: Window) -> Maps:
-        hv_map, tp_map = self.maps.read("hv", window), self.maps.read("tp", window)
         tissue = self.maps.tissue(window.grown(1))
-        return Maps(self.maps.read("np", window), hv_map, tp_map, tissue)
+        return Maps(tissue, *(self.maps.read(name, window) for name in self.maps.names))
 
     def _redo(self, window: Window) -> NDArray[np.int32]:
         seen = self._core_maps(window)

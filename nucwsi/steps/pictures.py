@@ -30,12 +30,14 @@ class Found:
         Row and column.
     class_code : (N,) ndarray of uint8
     class_probabilities : (N, C) ndarray of float32
+    contrasts : (N, Q · C) ndarray of float32
     """
 
     labels: NDArray[np.int32]
     centroids: NDArray[np.float64]
     class_code: NDArray[np.uint8]
     class_probabilities: NDArray[np.float32]
+    contrasts: NDArray[np.float32]
 
 
 def constants(fixed: PostProcessing, classes: tuple[str, ...], mpp: float) -> Constants:
@@ -89,11 +91,7 @@ def predicted(ensemble: Ensemble, sample: Sample, margin_px: int, stride: int) -
     rgb = np.ascontiguousarray(np.rint(image * 255).astype(np.uint8).transpose(2, 0, 1))[None]
     maps = ensemble.quantised(rgb, margin_px)[0]
     height, width = shape
-    return Quantised(
-        maps.np_map[:height, :width],
-        maps.hv_map[:, :height, :width],
-        maps.tp_map[:, :height, :width],
-    )
+    return Quantised._make(values[..., :height, :width] for values in maps)
 
 
 def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:
@@ -113,11 +111,12 @@ def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:
     height, width = maps.np_map.shape
     everywhere = np.ones((height + 2, width + 2), bool)
     components, count = label_mask(maps.np_map >= fixed.np_level)
-    nuclei = nuclei_of(Maps(*maps, everywhere), components, count, fixed)
+    nuclei = nuclei_of(Maps(everywhere, *maps), components, count, fixed)
     outlines = shapely.transform(nuclei.outlines.polygons, lambda xy: xy * sample.scale)
     labels = np.zeros(sample.instances.shape, np.int32)
     if len(outlines):
         numbered = ((outline, number) for number, outline in enumerate(outlines, start=1))
         labels = rasterize(numbered, out_shape=labels.shape, dtype="int32")
     centroids = shapely.get_coordinates(shapely.centroid(outlines))[:, ::-1]
-    return Found(labels, centroids, nuclei.class_code, nuclei.class_probabilities)
+    classes = (nuclei.class_code, nuclei.class_probabilities, nuclei.contrasts)
+    return Found(labels, centroids, *classes)

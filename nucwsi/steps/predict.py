@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
 from nucwsi.config import PredictSettings
+from nucwsi.contrasts import contrast_weights
 from nucwsi.errors import StoreError
 from nucwsi.grid import TileGrid, Window
 from nucwsi.io.canvas import CoreReader, Store, opened
@@ -107,7 +108,7 @@ def _read(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
 
 
 class _Arrays(NamedTuple):
-    """The arrays of the store that is being made."""
+    """The arrays of the store that is being made; none for contrasts where there are none."""
 
     cores: tuple[zarr.Array[Any], ...]
     around: tuple[zarr.Array[Any], ...]  # a chunk for each core, overlaps and all; or none
@@ -116,11 +117,11 @@ class _Arrays(NamedTuple):
 
 def _write_around(arrays: _Arrays, job: _Job, maps: Quantised) -> Quantised:
     """Keep a tile's answer with its overlap, and return it without."""
-    for array, values in zip(arrays.around, maps, strict=True):
+    for array, values in zip(arrays.around, maps, strict=False):
         write_chunk(array, *job.position, values)
     inner = slice(arrays.overlap_px, -arrays.overlap_px)
     kept = (..., inner, inner)
-    return Quantised(maps.np_map[kept], maps.hv_map[kept], maps.tp_map[kept])
+    return Quantised._make(values[kept] for values in maps)
 
 
 def _write(arrays: tuple[zarr.Array[Any], ...], job: _Job, maps: Quantised, cell: int) -> None:
@@ -129,7 +130,7 @@ def _write(arrays: tuple[zarr.Array[Any], ...], job: _Job, maps: Quantised, cell
         return
     mask = job.tissue.repeat(cell, 0).repeat(cell, 1)[: core.height, : core.width]
     source, target = inside.within(job.window).slices, inside.within(core).slices
-    for array, values in zip(arrays, maps, strict=True):
+    for array, values in zip(arrays, maps, strict=False):
         # Beyond the tissue the network is not asked, whatever the size of the core.
         block = np.zeros((*values.shape[:-2], *core.shape), values.dtype)
         block[(..., *target)] = values[(..., *source)] * mask[target]
@@ -167,7 +168,7 @@ def _map_arrays(
 ) -> _Arrays:
     group = create_group(place.folder / "maps", {"nucwsi": facts})
     grid = TileGrid(store.frame.shape, int(store.facts["core_px"]))
-    tissue = store.chunk("tissue", 0, 0)
+    tissue, n_classes = store.chunk("tissue", 0, 0), len(cards[0].classes)
     create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
 
     def made(prefix: str, shape: tuple[int, int], side: int) -> tuple[zarr.Array[Any], ...]:
@@ -176,8 +177,10 @@ def _map_arrays(
             for name, lead, dtype in (
                 ("np", (), "u1"),
                 ("hv", (2,), "i1"),
-                ("tp", (len(cards[0].classes),), "u1"),
+                ("tp", (n_classes,), "u1"),
+                ("contrasts", (int(facts["contrasts"]) * n_classes,), "i1"),
             )
+            if 0 not in lead
         )
 
     overlap_px = int(facts["overlap_px"])
@@ -243,6 +246,7 @@ def predict(
             "classes": list(cards[0].classes),
             "members": [{"name": card.name, "checksum": card.checksum} for card in cards],
             "views": settings.views,
+            "contrasts": len(contrast_weights(settings.views, len(cards))),
             "part": part,
             "parts": parts,
             "post_processing": asdict(cards[0].post_processing),

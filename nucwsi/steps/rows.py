@@ -41,6 +41,7 @@ def on_slide(nuclei: Nuclei, window: Window, frame: Frame, escalated: bool) -> N
         column=centroids[:, 0],
         class_code=nuclei.class_code,
         class_probabilities=nuclei.class_probabilities,
+        contrasts=nuclei.contrasts,
         area_um2=(measured.area * frame.mpp**2).astype(np.float32),
         perimeter_um=(perimeter_px * frame.mpp).astype(np.float32),
         major_axis_um=nuclei.major_axis_px * np.float32(frame.mpp),

@@ -115,9 +115,8 @@ def _find_work(maps: SlideMaps, level: int) -> _Work:
 
 
 def _maps(maps: SlideMaps, window: Window, np_map: NDArray[np.uint8]) -> Maps:
-    return Maps(
-        np_map, maps.read("hv", window), maps.read("tp", window), maps.tissue(window.grown(1))
-    )
+    others = (maps.read(name, window) for name in maps.names[1:])
+    return Maps(maps.tissue(window.grown(1)), np_map, *others)
 
 
 class _Segmenter:
@@ -296,6 +295,7 @@ _KEPT_FACTS = (
     "members",
     "count_error",
     "views",
+    "contrasts",
     "precision",
     "exact",
 )
