@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench import accuracy, bfloat16, growth, million, slide
+from bench import ablation, accuracy, bfloat16, growth, million, slide
 from bench.measure import SkipError
 from bench.report import publish
 
@@ -16,13 +16,17 @@ SECTIONS = {
     "million": million.measure,
     "growth": growth.measure,
     "accuracy": accuracy.measure,
+    "ablation": ablation.measure,
 }
+
+#: Takes hours, and runs only when it is asked for by name.
+_ON_REQUEST = {"ablation"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
-    chosen = parser.parse_args().sections or list(SECTIONS)
+    chosen = parser.parse_args().sections or [name for name in SECTIONS if name not in _ON_REQUEST]
     for name in chosen:
         if name not in SECTIONS:
             parser.error(f"no section {name!r}; there are {', '.join(SECTIONS)}")

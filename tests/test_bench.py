@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from bench import __main__ as program
-from bench import measure, report
+from bench import ablation, measure, report
 from nucwsi.io.geojson_check import check_geojson
 
 ROUND = """
@@ -91,3 +91,52 @@ def test_what_is_not_here_leaves_the_pages_as_they_are(tmp_path, monkeypatch, ca
     program.main()
     assert "slide is skipped" in capsys.readouterr().out
     assert [page.read_bytes() for page in report.PAGES] == before
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """The ablation without its training; returns the settings that it asked for."""
+    (tmp_path / "nuclei").mkdir()
+    monkeypatch.setenv("NUCWSI_SHARED", str(tmp_path))
+    monkeypatch.setattr(ablation, "DONE", tmp_path / "ablation.csv")
+    asked = []
+
+    def score(_module, _images, settings):
+        asked.append(json.loads(settings))
+        value = asked[-1]["seed"] / 10 + (0.05 if asked[-1]["views"] else 0)
+        return measure.Cost(1, 1, 1), dict.fromkeys(ablation.SCORES, value)
+
+    monkeypatch.setattr(ablation, "program", score)
+    return asked
+
+
+def test_the_ablation_trains_what_is_missing(trained, tmp_path):
+    text = ablation.measure(tmp_path)
+    assert len(trained) == len(ablation.ARMS) * len(ablation.SEEDS)
+    assert "| reference | 2 | 0.200 ± 0.050 |" in text
+    assert "| without flips and turns (D4) | -0.050 ± 0.000 |" in text
+    lines = ablation.DONE.read_text().splitlines(keepends=True)
+    ablation.DONE.write_text("".join(lines[:2] + lines[3:]))
+    trained.clear()
+    assert ablation.measure(tmp_path) == text
+    assert [(how["seed"], how["views"]) for how in trained] == [(1, False)]
+
+
+def test_the_ablation_mixes_no_budgets(trained, tmp_path, monkeypatch):
+    ablation.measure(tmp_path)
+    monkeypatch.setitem(ablation.BUDGET, "steps", 7)
+    with pytest.raises(SystemExit, match="remove the file"):
+        ablation.measure(tmp_path)
+
+
+def test_what_takes_hours_is_made_on_request(monkeypatch):
+    made = []
+    monkeypatch.setattr(program, "publish", lambda name, _text: made.append(name))
+    monkeypatch.setattr(program, "SECTIONS", dict.fromkeys(program.SECTIONS, str))
+    monkeypatch.setattr("sys.argv", ["bench"])
+    program.main()
+    assert "ablation" not in made
+    assert made
+    monkeypatch.setattr("sys.argv", ["bench", "ablation"])
+    program.main()
+    assert made[-1] == "ablation"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from layouts import write_csv
 from PIL import Image
 
+from bench import trained
 from nucwsi.calibration import best_temperature, reliability, tempered
 from nucwsi.cli import main
 from nucwsi.config import TrainSettings
@@ -314,6 +315,13 @@ def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
                 assert sum(counts) == float(image[total])
     assert (scores / "summary.md").read_text().startswith("| dataset | images |")
     assert len(list((scores / "pictures").glob("phantom.*.png"))) == 3
+
+
+def test_a_run_of_the_ablation_has_scores(labelled, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    found = trained.scores(labelled, TINY)
+    assert set(found) == {"pq_phantom", "class_accuracy", "pq", "aji", "dice"}
+    assert all(0 <= value <= 1 for value in found.values())
 
 
 def test_the_workflow_trains_every_member(labelled, snakemake):

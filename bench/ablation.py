@@ -1,0 +1,142 @@
+"""What each trick of training is worth, all else equal: docs/accuracy.md."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from pathlib import Path
+from typing import Any
+
+from bench.measure import ROOT, program, shared
+from bench.report import table
+from nucwsi.config import TrainSettings
+
+#: Runs that are done, one row each; without it all of them are made anew.
+DONE = ROOT / "docs" / "ablation.csv"
+
+SEEDS = (1, 2)
+
+BUDGET: dict[str, Any] = {
+    "widths": (8, 16, 32, 64, 128),
+    "steps": 300,
+    "warmup_steps": 50,
+    "batch_size": 4,
+    "crop_px": 192,
+    "validate_every": 300,
+}
+
+REFERENCE = "reference"
+
+#: What is changed of the settings' defaults.
+ARMS: dict[str, dict[str, Any]] = {
+    REFERENCE: {},
+    "without flips and turns (D4)": {"views": False},
+    "without colour": {"colour": 0},
+    "without averaged weights (EMA)": {"ema_decay": 0},
+    "without oversampling": {"oversampling": False},
+    "published targets": {"published_targets": True},
+    "published gradient axis": {"published_gradient": True},
+    "without label sets": {"label_sets": False},
+    "with distillation": {"teachers": ("default",)},
+}
+
+SCORES = {
+    "pq_consep": "PQ consep (val)",
+    "pq_monuseg": "PQ monuseg (val)",
+    "class_accuracy": "class accuracy (val)",
+    "pq": "PQ tnbc",
+    "aji": "AJI tnbc",
+    "dice": "Dice tnbc",
+}
+
+#: Scores by arm and seed.
+Runs = dict[tuple[str, int], dict[str, float]]
+
+
+def _budget() -> str:
+    return "; ".join(f"{key} {value}" for key, value in BUDGET.items())
+
+
+def done() -> Runs:
+    """Read the runs that are done.
+
+    Raises
+    ------
+    SystemExit
+        If some had another budget: they cannot be compared.
+    """
+    if not DONE.exists():
+        return {}
+    with DONE.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        if row["budget"] != _budget():
+            raise SystemExit(
+                f"{DONE}: has a run of the budget {row['budget']!r}, expected {_budget()!r};"
+                " remove the file to make all runs anew"
+            )
+    return {
+        (row["arm"], int(row["seed"])): {name: float(row[name]) for name in SCORES} for row in rows
+    }
+
+
+def _keep(arm: str, seed: int, scores: dict[str, float]) -> None:
+    new = not DONE.exists()
+    with DONE.open("a", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        if new:
+            writer.writerow(["budget", "arm", "seed", *SCORES])
+        writer.writerow([_budget(), arm, seed, *(f"{scores[name]:.4f}" for name in SCORES)])
+
+
+def _spread(values: list[float], sign: str = "") -> str:
+    """Write the mean, and half the range where there is one."""
+    mean = f"{statistics.fmean(values):{sign}.3f}"
+    return f"{mean} ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else mean
+
+
+def tables(runs: Runs) -> str:
+    """Lay out the scores of every arm, and how far it is from the reference of the same seed."""
+    scores, differences = [], []
+    for arm in ARMS:
+        seeds = [seed for seed in SEEDS if (arm, seed) in runs]
+        if not seeds:
+            continue
+        own = {name: [runs[arm, seed][name] for seed in seeds] for name in SCORES}
+        scores.append([arm, str(len(seeds)), *map(_spread, own.values())])
+        if arm == REFERENCE:
+            continue
+        gaps = {
+            name: [runs[arm, seed][name] - runs[REFERENCE, seed][name] for seed in seeds]
+            for name in SCORES
+        }
+        differences.append([arm, *(_spread(values, "+") for values in gaps.values())])
+    names = list(SCORES.values())
+    return (
+        f"{_about()}\n\n{table(['', 'runs', *names], scores)}"
+        f"\n\n{table(['less the reference', *names], differences)}"
+    )
+
+
+def _about() -> str:
+    widths = ", ".join(map(str, BUDGET["widths"]))
+    crops = BUDGET["steps"] * BUDGET["batch_size"]
+    return (
+        f"Every run: a U-Net of widths {widths} from random weights, {BUDGET['steps']} steps of"
+        f" {BUDGET['batch_size']} crops of {BUDGET['crop_px']} px, {crops} crops in all. Mean over"
+        " seeds ± half their range."
+    )
+
+
+def measure(_folder: Path) -> str:
+    """Train what is missing, one seed of all arms after the other."""
+    images, runs = shared("nuclei"), done()
+    for seed in SEEDS:
+        for arm, changed in ARMS.items():
+            if (arm, seed) in runs:
+                continue
+            how = TrainSettings(seed=seed, **BUDGET, **changed)
+            cost, runs[arm, seed] = program("trained", images, how.model_dump_json())
+            _keep(arm, seed, runs[arm, seed])
+            print(f"{arm}, seed {seed}: {cost.wall_s:.0f} s, {runs[arm, seed]}", flush=True)
+    return tables(runs)

@@ -1,0 +1,69 @@
+"""Program: a network trained as ``train`` does it, and its scores."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nucwsi import metrics
+from nucwsi.config import TrainSettings
+from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.predict import Ensemble, choose_device, choose_precision, keep_freed_memory
+from nucwsi.models.training.data import Sample
+from nucwsi.models.training.loop import train
+from nucwsi.models.unet import UNet
+from nucwsi.steps.pictures import constants, found, predicted
+from nucwsi.steps.samples import load_samples
+from nucwsi.steps.tuning import class_accuracy, first_constants, panoptic_by_source
+
+#: Where cores are shared with others, threads wait for each other more than they compute.
+_THREADS = 1
+
+#: Mirrored pixels around images, as in validation.
+_MARGIN_PX = 64
+
+
+def _learnt(samples: list[Sample], how: TrainSettings, device: torch.device) -> UNet:
+    cards = read_cards(how.teachers) if how.teachers else ()
+    teachers = Ensemble.load(cards, device, how.teacher_views) if cards else None
+    with tempfile.TemporaryDirectory(prefix="nucwsi-bench-") as folder:
+        return train(samples, how, Path(folder), device, lambda _: {}, teachers)
+
+
+def scores(images: Path, how: TrainSettings) -> dict[str, float]:
+    """Train, and score with constants of post-processing that are the same for all networks."""
+    torch.set_num_threads(_THREADS)
+    keep_freed_memory()
+    device = choose_device("auto")
+    learnt_from, val, test = (
+        load_samples([images], split, how.classes, how.mpp) for split in ("train", "val", "test")
+    )
+    network = _learnt(learnt_from, how, device)
+    ensemble = Ensemble((network.folded(),), device, choose_precision(device), views=1)
+    val_maps, test_maps = (
+        [predicted(ensemble, sample, _MARGIN_PX, network.stride) for sample in samples]
+        for samples in (val, test)
+    )
+    fixed = first_constants(how.classes)
+    in_pixels = constants(fixed, how.classes, how.mpp)
+    pairs = [
+        (sample.instances, found(maps, in_pixels, sample).labels)
+        for sample, maps in zip(test, test_maps, strict=True)
+    ]
+    by_source = panoptic_by_source(val, val_maps, fixed, how.mpp)
+    return {
+        **{f"pq_{source}": score for source, score in by_source.items()},
+        "class_accuracy": class_accuracy(val, val_maps),
+        "pq": float(np.nanmean([metrics.panoptic(*pair).pq for pair in pairs])),
+        "aji": float(np.nanmean([metrics.aji(*pair) for pair in pairs])),
+        "dice": float(np.nanmean([metrics.dice(*pair) for pair in pairs])),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(scores(Path(sys.argv[1]), TrainSettings.model_validate_json(sys.argv[2]))))
