@@ -19,7 +19,7 @@ SECTIONS = {
     "ablation": ablation.measure,
 }
 
-#: Takes hours, and runs only when it is asked for by name.
+#: Takes an hour or more, and runs only when it is asked for by name.
 _ON_REQUEST = {"ablation"}
 
 

@@ -21,7 +21,7 @@ from nucwsi.steps.pictures import constants, found, predicted
 from nucwsi.steps.samples import load_samples
 from nucwsi.steps.tuning import class_accuracy, first_constants, panoptic_by_source
 
-#: Where cores are shared with others, threads wait for each other more than they compute.
+#: Small layers: threads would wait for each other more than they compute.
 _THREADS = 1
 
 #: Mirrored pixels around images, as in validation.

@@ -129,7 +129,7 @@ def test_the_ablation_mixes_no_budgets(trained, tmp_path, monkeypatch):
         ablation.measure(tmp_path)
 
 
-def test_what_takes_hours_is_made_on_request(monkeypatch):
+def test_what_takes_long_is_made_on_request(monkeypatch):
     made = []
     monkeypatch.setattr(program, "publish", lambda name, _text: made.append(name))
     monkeypatch.setattr(program, "SECTIONS", dict.fromkeys(program.SECTIONS, str))
