@@ -19,11 +19,11 @@ SEEDS = (1, 2)
 
 BUDGET: dict[str, Any] = {
     "widths": (8, 16, 32, 64, 128),
-    "steps": 800,
+    "steps": 600,
     "warmup_steps": 50,
     "batch_size": 4,
     "crop_px": 192,
-    "validate_every": 800,
+    "validate_every": 600,
 }
 
 REFERENCE = "reference"
