@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
+import imagecodecs
 import numpy as np
-from numcodecs import blosc
 from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
@@ -87,7 +87,7 @@ class Store:
         lead = (0,) * (len(chunks) - len(position))
         key = "/".join(str(number) for number in (name, *lead, *position))
         try:
-            data = blosc.decompress(self.archive.read(key))
+            data = imagecodecs.blosc_decode(self.archive.read(key))
         except KeyError:
             return np.full(chunks, fill_value, dtype)
         except (zipfile.BadZipFile, RuntimeError) as error:
