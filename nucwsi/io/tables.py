@@ -17,6 +17,9 @@ from nucwsi.errors import StoreError
 from nucwsi.io.arrow import from_bytes, from_numpy, to_bytes, to_numpy
 from nucwsi.io.store import published
 
+#: Nuclei that are in memory together, however many a row group holds.
+AT_ONCE = 8192
+
 _MEASURES = (
     "area_um2",
     "perimeter_um",
@@ -38,6 +41,8 @@ FEATURES = (
     "solidity",
     "probability",
 )
+
+_SINGLE = ("id", "row", "column", *_MEASURES, *_FLAGS)
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -134,7 +139,18 @@ def _schema(classes: tuple[str, ...]) -> pa.Schema:
     return pa.schema(columns)
 
 
-def _to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.Table:
+def to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.RecordBatch:
+    """Turn nuclei into the columns of the file.
+
+    Parameters
+    ----------
+    table : NucleusTable
+    classes : tuple of str
+
+    Returns
+    -------
+    pyarrow.RecordBatch
+    """
     probabilities = np.asarray(table.class_probabilities, np.float32)
     names = from_bytes([name.encode() for name in classes], pa.string())
     sides = [from_numpy(side) for side in table.bounds.T]
@@ -149,25 +165,31 @@ def _to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.Table:
         from_bytes(table.geometry.tolist(), pa.binary()),
         pa.StructArray.from_arrays(sides, list(_SIDES)),
     ]
-    return pa.table(columns, schema=_schema(classes))
+    return pa.record_batch(columns, schema=_schema(classes))
 
 
-def _from_arrow(batch: pa.Table, classes: tuple[str, ...]) -> NucleusTable:
-    def column(name: str) -> NDArray[Any]:
-        return to_numpy(batch.column(name).combine_chunks())
+def from_arrow(batch: pa.RecordBatch, classes: tuple[str, ...]) -> NucleusTable:
+    """Undo `to_arrow`.
 
-    boxes = batch.column("bbox").combine_chunks()
-    named = batch.column("class").combine_chunks()
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+    classes : tuple of str
+
+    Returns
+    -------
+    NucleusTable
+    """
+    boxes, named = batch.column("bbox"), batch.column("class")
     code = np.array([classes.index(name) for name in named.dictionary.to_pylist()], np.uint8)
     return NucleusTable(
-        id=column("id"),
-        row=column("row"),
-        column=column("column"),
         class_code=code[to_numpy(named.indices)],
-        class_probabilities=np.column_stack([column(f"p_{name}") for name in classes]),
-        geometry=to_bytes(batch.column("geometry").combine_chunks()),
+        class_probabilities=np.column_stack(
+            [to_numpy(batch.column(f"p_{name}")) for name in classes]
+        ),
+        geometry=to_bytes(batch.column("geometry")),
         bounds=np.column_stack([to_numpy(boxes.field(side)) for side in _SIDES]),
-        **{name: column(name) for name in (*_MEASURES, *_FLAGS)},
+        **{name: to_numpy(batch.column(name)) for name in _SINGLE},
     )
 
 
@@ -185,14 +207,13 @@ def _geo(box: NDArray[np.float64]) -> str:
 
 
 def _grouped(tables: Iterable[NucleusTable], size: int) -> Iterator[NucleusTable]:
-    """Regroup tables so that all but the last hold `size` nuclei."""
+    """Put small tables together until they hold `size` nuclei."""
     waiting: list[NucleusTable] = []
     for table in tables:
         waiting.append(table)
-        while sum(len(t) for t in waiting) >= size:
-            joined = NucleusTable.concatenated(waiting)
-            yield joined.take(np.arange(size))
-            waiting = [joined.take(np.arange(size, len(joined)))]
+        if sum(len(t) for t in waiting) >= size:
+            yield NucleusTable.concatenated(waiting)
+            waiting = []
     if sum(len(t) for t in waiting):
         yield NucleusTable.concatenated(waiting)
 
@@ -224,10 +245,10 @@ def write_nuclei(
         published(path) as aside,
         pq.ParquetWriter(aside, _schema(classes), compression="zstd") as writer,
     ):
-        for table in _grouped(tables, row_group):
+        for table in _grouped(tables, min(row_group, AT_ONCE)):
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
             box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
-            writer.write_table(_to_arrow(table, classes), row_group_size=row_group)
+            writer.write_batch(to_arrow(table, classes), row_group_size=row_group)
         # What geopandas hands on as `attrs`.
         attributes = {"count_error": facts["count_error"]}
         writer.add_key_value_metadata(
@@ -239,7 +260,25 @@ def write_nuclei(
         )
 
 
-def _open(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
+def open_table(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
+    """Open a table for reading.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    file : pyarrow.parquet.ParquetFile
+        To be closed.
+    facts : dict
+        What the table says of its slide and its making.
+
+    Raises
+    ------
+    StoreError
+        If it is missing, damaged or no table of nuclei.
+    """
     try:
         file = pq.ParquetFile(path)
         facts: dict[str, Any] = json.loads(file.metadata.metadata[b"nucwsi"])
@@ -271,7 +310,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     StoreError
         If it is missing, damaged or no table of nuclei.
     """
-    file, facts = _open(path)
+    file, facts = open_table(path)
     file.close()
     return facts
 
@@ -294,7 +333,7 @@ def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, NDArray[A
     StoreError
         As `read_facts`.
     """
-    file, _ = _open(path)
+    file, _ = open_table(path)
     with file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns)
@@ -327,7 +366,7 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
 
 
 def iter_tables(path: Path) -> Iterator[NucleusTable]:
-    """Read a table row group by row group.
+    """Read a table, at most `AT_ONCE` nuclei at a time.
 
     Parameters
     ----------
@@ -342,43 +381,7 @@ def iter_tables(path: Path) -> Iterator[NucleusTable]:
     StoreError
         As `read_facts`.
     """
-    file, facts = _open(path)
+    file, facts = open_table(path)
     with file:
-        for group in range(file.num_row_groups):
-            yield _from_arrow(file.read_row_group(group), tuple(facts["classes"]))
-
-
-def open_batches(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Open a table for other programs: without boxes, classes as plain text.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Returns
-    -------
-    schema : pyarrow.Schema
-        Of the batches, without metadata.
-    batches : iterator of pyarrow.RecordBatch
-        To be exhausted: then the file is closed.
-
-    Raises
-    ------
-    StoreError
-        As `read_facts`.
-    """
-    file, _ = _open(path)
-    stored = file.schema_arrow.remove_metadata()
-    schema = pa.schema(
-        pa.field(field.name, pa.string() if field.name == "class" else field.type)
-        for field in stored
-        if field.name != "bbox"
-    )
-
-    def _batches() -> Iterator[pa.RecordBatch]:
-        with file:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=schema.names)
-                yield from table.cast(schema).combine_chunks().to_batches()
-
-    return schema, _batches()
+        for batch in file.iter_batches(AT_ONCE):
+            yield from_arrow(batch, tuple(facts["classes"]))
