@@ -160,7 +160,7 @@ def _plant(
     ]
     outgoing = np.unique(np.concatenate(faces))
     outgoing = outgoing[outgoing > 0]
-    number = np.zeros(count + 1, np.int32)
+    number = np.zeros(count + 1, np.int64)
     number[outgoing] = np.arange(1, len(outgoing) + 1)
     found = pixels.renumbered(number)
     row, column = np.divmod(found.first(len(outgoing)), core.width)

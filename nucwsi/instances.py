@@ -129,7 +129,7 @@ def split_components(
     """
     shape, where, component = components
     calm = np.flatnonzero(edges.ravel()[where] < edge_limit)
-    marker = np.zeros(len(where), np.int32)
+    marker = np.zeros(len(where), np.int64)
     marker[calm], n_markers = connected_places(where[calm], shape[1])
     first = first_places(marker, n_markers)
     component_first = first_places(component, n_components)
@@ -140,14 +140,14 @@ def split_components(
     alone = np.flatnonzero(~crowded[1:]) + 1
     seeds = large[crowded[host]]
 
-    number = np.zeros(n_components + 1, np.int32)
+    number = np.zeros(n_components + 1, np.int64)
     number[alone] = np.arange(1, len(alone) + 1)
     label = number[component]
     if len(seeds):
-        seed_number = np.zeros(n_markers + 1, np.int32)
+        seed_number = np.zeros(n_markers + 1, np.int64)
         seed_number[seeds] = np.arange(1, len(seeds) + 1) + len(alone)
         wet = np.flatnonzero(crowded[component])
-        lake = np.cumsum(crowded, dtype=np.int32)
+        lake = np.cumsum(crowded, dtype=np.int64)
         pixels = Pixels(shape, where[wet], lake[component[wet]])
         label[wet] = _flooded(pixels, int(lake[-1]), edges, seed_number[marker[wet]])
     kept = np.flatnonzero(label)
@@ -156,7 +156,7 @@ def split_components(
 
 
 def _flooded(
-    pixels: Pixels, count: int, edges: NDArray[np.int16], seeds: NDArray[np.int32]
+    pixels: Pixels, count: int, edges: NDArray[np.int16], seeds: NDArray[np.int64]
 ) -> NDArray[np.int32]:
     """Flood from the seeds; where pixels are equally steep, the one reached first goes first."""
     place, shape = _side_by_side(pixels, count)

@@ -76,7 +76,7 @@ def pixel_sums(
     PixelSums
     """
     shape, where, label = pixels
-    index = label.astype(np.intp) - 1
+    index = label - 1
     area = np.bincount(index, minlength=count)
     weight = np_map.ravel()[where].astype(np.float64)
     np_sum = np.bincount(index, weight, count)

@@ -24,7 +24,7 @@ def first_places(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     """
     first = np.full(count + 1, -1, np.int64)
     # The last assignment wins: in reversed order, that of the first place.
-    first[labels[::-1]] = np.arange(len(labels))[::-1]
+    first[labels[::-1]] = np.arange(len(labels) - 1, -1, -1)
     return first
 
 
@@ -37,13 +37,13 @@ class Pixels(NamedTuple):
         Height and width of the window.
     place : (P,) ndarray of int64
         Flat index of each pixel in the window, ascending.
-    label : (P,) ndarray of int32
-        From 1 on.
+    label : (P,) ndarray of int64
+        From 1 on; of the type that NumPy takes for an index without a copy.
     """
 
     shape: tuple[int, ...]
     place: NDArray[np.int64]
-    label: NDArray[np.int32]
+    label: NDArray[np.int64]
 
     @classmethod
     def of(cls, labels: NDArray[np.integer]) -> Pixels:
@@ -59,7 +59,7 @@ class Pixels(NamedTuple):
         Pixels
         """
         place = np.flatnonzero(labels)
-        return cls(labels.shape, place, labels.ravel()[place].astype(np.int32, copy=False))
+        return cls(labels.shape, place, labels.ravel()[place].astype(np.int64))
 
     def image(self) -> NDArray[np.int32]:
         """Return the labels as an image, 0 is background.
@@ -107,12 +107,12 @@ class Pixels(NamedTuple):
             np.maximum.at(high[axis], self.label, at + 1)
         return np.concatenate([low, high]).T[1:]
 
-    def renumbered(self, number: NDArray[np.int32]) -> Pixels:
+    def renumbered(self, number: NDArray[np.int64]) -> Pixels:
         """Give every label its new number.
 
         Parameters
         ----------
-        number : (count + 1,) ndarray of int32
+        number : (count + 1,) ndarray of int64
             For each label its new one; 0 takes it away.
 
         Returns
@@ -141,7 +141,7 @@ def connected(mask: NDArray[np.bool_]) -> tuple[Pixels, int]:
     return Pixels(mask.shape, place, label), count
 
 
-def connected_places(place: NDArray[np.int64], width: int) -> tuple[NDArray[np.int32], int]:
+def connected_places(place: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
     """Do the same for a list of pixels.
 
     Parameters
@@ -153,7 +153,7 @@ def connected_places(place: NDArray[np.int64], width: int) -> tuple[NDArray[np.i
 
     Returns
     -------
-    label : (P,) ndarray of int32
+    label : (P,) ndarray of int64
         From 1 on.
     count : int
 
@@ -163,7 +163,7 @@ def connected_places(place: NDArray[np.int64], width: int) -> tuple[NDArray[np.i
     Pointer jumping: Shiloach and Vishkin, Journal of Algorithms 3 (1982).
     """
     if len(place) == 0:
-        return np.empty(0, np.int32), 0
+        return np.empty(0, np.int64), 0
     begins = np.ones(len(place), bool)
     np.not_equal(place[1:], place[:-1] + 1, out=begins[1:])
     rows = np.searchsorted(place, np.arange(0, place[-1] + 1, width))
@@ -188,7 +188,7 @@ def connected_places(place: NDArray[np.int64], width: int) -> tuple[NDArray[np.i
         np.minimum.at(root, high[apart], low[apart])
         root = _flattened(root)
     is_root = root == np.arange(len(root))
-    number = np.cumsum(is_root, dtype=np.int32)
+    number = np.cumsum(is_root)
     return np.repeat(number[root], length), int(number[-1])
 
 

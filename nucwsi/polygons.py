@@ -27,13 +27,13 @@ def _boundary(flat: NDArray[np.int32], width: int) -> tuple[NDArray[np.int64], N
 
 def _successors(
     flat: NDArray[np.int32], pixel: NDArray[np.int64], direction: NDArray[np.int8], width: int
-) -> NDArray[np.int32]:
+) -> NDArray[np.int64]:
     """Give for each side the index of the one that follows it around the same instance."""
-    sides = np.arange(len(pixel), dtype=np.int32)
+    sides = np.arange(len(pixel))
     # Any number of its own for each pixel; of a whole window only these pages are ever touched.
-    number = np.empty(len(flat), np.int32)
+    number = np.empty(len(flat), np.int64)
     number[pixel] = sides
-    index = np.empty((4, len(pixel)), np.int32)
+    index = np.empty((4, len(pixel)), np.int64)
     index[direction, number[pixel]] = sides
     step = np.array([1, width, -1, -width])
     label = flat[pixel]
@@ -46,11 +46,11 @@ def _successors(
     return index[(direction + turn) % 4, number[next_pixel]]
 
 
-def _places(following: NDArray[np.int32], start: NDArray[np.int64]) -> NDArray[np.int32]:
+def _places(following: NDArray[np.int64], start: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the steps from each side to its ring's start; -1 on rings without a start (holes)."""
     jump = following.copy()
     jump[start] = start
-    distance = np.ones(len(jump), np.int32)
+    distance = np.ones(len(jump), np.int64)
     distance[start] = 0
     is_start = np.zeros(len(jump), bool)
     is_start[start] = True

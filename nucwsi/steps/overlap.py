@@ -136,7 +136,7 @@ class OverlapSegmenter:
                 giant.sum(),
                 self._highest_px,
             )
-        number = np.arange(len(giant) + 1, dtype=np.int32)
+        number = np.arange(len(giant) + 1)
         number[1:][giant] = 0
         return nuclei.pixels.renumbered(number).image()
 

@@ -29,7 +29,7 @@ from nucwsi.config import SegmentSettings
 from nucwsi.grid import Frame, TileGrid, Window
 from nucwsi.instances import EDGE_RADIUS_PX, slope_limit
 from nucwsi.io.maps import SlideMaps, open_maps
-from nucwsi.io.tables import NucleusTable, write_nuclei
+from nucwsi.io.tables import AT_ONCE, NucleusTable, write_nuclei
 from nucwsi.models.checkpoint import PostProcessing
 from nucwsi.nuclei import Constants, Maps, nuclei_of
 from nucwsi.pixels import Pixels, connected
@@ -84,9 +84,14 @@ def _owner(grid: TileGrid, row: int, column: int) -> tuple[int, int]:
 
 
 def _reach(grid: TileGrid, position: tuple[int, int]) -> Window:
-    """Return the part of the canvas that is read together with a core."""
-    window = grid.core(*position).grown(MARGIN_PX).intersection(grid.canvas)
-    return window or grid.canvas
+    """Return the part of the canvas that is read together with a core.
+
+    Nothing of a component lies above its first pixel, which is in the core.
+    """
+    core = grid.core(*position)
+    height, width = core.height + _GAP_PX + MARGIN_PX, core.width + 2 * MARGIN_PX
+    window = Window(core.row - _GAP_PX, core.column - MARGIN_PX, height, width)
+    return window.intersection(grid.canvas) or grid.canvas
 
 
 def _fits(grid: TileGrid, box: Window, reach: Window) -> bool:
@@ -145,7 +150,7 @@ class _Segmenter:
 
     def jobs(self, rows: range) -> list[Job]:
         """List what there is to do in rows of cores: cores, then blocks."""
-        cores = [at for at in self.maps.grid.positions(rows) if self.maps.has_tissue(*at)]
+        cores = [at for at in self.maps.grid.strips(rows) if self.maps.has_tissue(*at)]
         blocks = [partial(self.block, block) for block in self.blocks(rows)]
         return [*(partial(self.core, at) for at in cores), *blocks]
 
@@ -164,7 +169,7 @@ class _Segmenter:
             if max(window.shape) > GIANT_PX:
                 box = components.boxes(count)
                 chosen &= (box[:, 2:] - box[:, :2]).max(axis=1) <= GIANT_PX
-            number = np.zeros(count + 1, np.int32)
+            number = np.zeros(count + 1, np.int64)
             number[1:][chosen] = np.arange(1, chosen.sum() + 1)
             yield from self._table(window, np_map, components.renumbered(number), chosen.sum())
         for component in self.work.large[position]:
@@ -177,7 +182,7 @@ class _Segmenter:
         components, count = connected(np_map >= self.constants.np_level)
         row, column = component.first
         first = (row - window.row) * window.width + column - window.column
-        number = np.zeros(count + 1, np.int32)
+        number = np.zeros(count + 1, np.int64)
         number[components.label[np.searchsorted(components.place, first)]] = 1
         yield from self._table(window, np_map, components.renumbered(number), 1)
 
@@ -199,7 +204,7 @@ class _Segmenter:
             if shared is not None:
                 seen = self.maps.core("np", *position) >= self.constants.np_level
                 components, count = connected(seen)
-                chosen = np.zeros(count + 1, np.int32)
+                chosen = np.zeros(count + 1, np.int64)
                 chosen[pieces] = 1
                 here = components.renumbered(chosen).image()[shared.within(core).slices]
                 mask[shared.within(window).slices] = here > 0
@@ -301,7 +306,7 @@ def segment(
             classes = facts["classes"]
             facts["n_dropped"] = dict(zip(classes, segmenter.dropped.tolist(), strict=True))
 
-        write_nuclei(output, tables(), facts, row_group=65536)
+        write_nuclei(output, tables(), facts, row_group=AT_ONCE)
     log.info(
         "%d nuclei; %d smaller than their class allows were dropped",
         n_nuclei,
