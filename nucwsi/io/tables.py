@@ -207,13 +207,14 @@ def _geo(box: NDArray[np.float64]) -> str:
 
 
 def _grouped(tables: Iterable[NucleusTable], size: int) -> Iterator[NucleusTable]:
-    """Put small tables together until they hold `size` nuclei."""
+    """Regroup tables so that all but the last hold `size` nuclei."""
     waiting: list[NucleusTable] = []
     for table in tables:
         waiting.append(table)
-        if sum(len(t) for t in waiting) >= size:
-            yield NucleusTable.concatenated(waiting)
-            waiting = []
+        while sum(len(t) for t in waiting) >= size:
+            joined = NucleusTable.concatenated(waiting)
+            yield joined.take(np.arange(size))
+            waiting = [joined.take(np.arange(size, len(joined)))]
     if sum(len(t) for t in waiting):
         yield NucleusTable.concatenated(waiting)
 
@@ -245,7 +246,7 @@ def write_nuclei(
         published(path) as aside,
         pq.ParquetWriter(aside, _schema(classes), compression="zstd") as writer,
     ):
-        for table in _grouped(tables, min(row_group, AT_ONCE)):
+        for table in _grouped(tables, row_group):
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
             box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
             writer.write_batch(to_arrow(table, classes), row_group_size=row_group)
