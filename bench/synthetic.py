@@ -11,7 +11,7 @@ import shapely
 
 from nucwsi.grid import Frame
 from nucwsi.io.geojson import write_regions, write_tissue
-from nucwsi.io.tables import NucleusTable, write_nuclei
+from nucwsi.io.tables import AT_ONCE, NucleusTable, write_nuclei
 from nucwsi.regions import Region
 
 CLASSES = ("epithelial", "inflammatory", "spindle", "other")
@@ -95,7 +95,7 @@ def make(folder: Path, n_nuclei: int, n_regions: int) -> dict[str, int]:
             _nuclei(frame, range(row, min(row + 20, stop)), per_row, seed=row)
             for row in range(first, stop, 20)
         )
-        write_nuclei(folder / f"{part}.parquet", tables, {**facts, "part": part}, 65536)
+        write_nuclei(folder / f"{part}.parquet", tables, {**facts, "part": part}, AT_ONCE)
     rng = np.random.default_rng(0)
     side = frame.level0_shape[0]
     piece = _rings(np.array([[side / 2, side / 2]]), side * rng.uniform(0.42, 0.5, (1, 4000)), 4000)

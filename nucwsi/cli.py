@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import logging
+import os
 import signal
 import sys
 import threading
@@ -51,6 +52,8 @@ def main() -> None:
     # the time of most verbs, and to look through all of torch at the end half a second.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
+    # Arrow's own allocator keeps what was freed; said before Arrow is loaded.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # A cluster that ends a job says so first: what is half written is taken away.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

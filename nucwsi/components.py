@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from nucwsi.grid import TileGrid, Window
+from nucwsi.pixels import connected
 
 #: A piece of a component: row and column of its core in the grid, and its label there.
 Piece = tuple[int, int, int]
@@ -37,41 +37,6 @@ class Component:
     box: Window
     first: tuple[int, int]
     pieces: tuple[Piece, ...]
-
-
-def label_mask(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Label the 4-connected components of a mask, in raster order of their first pixels.
-
-    Parameters
-    ----------
-    mask : (H, W) ndarray of bool
-
-    Returns
-    -------
-    labels : (H, W) ndarray of int32
-    count : int
-    """
-    labels, count = ndimage.label(mask)
-    return labels, count
-
-
-def boxes(labels: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Give the bounding box of each label.
-
-    Parameters
-    ----------
-    labels : (H, W) ndarray of int32
-        Labels 1 to N all occur.
-
-    Returns
-    -------
-    (N, 4) ndarray of int64
-        First row, first column, row stop, column stop, in pixels of the window.
-    """
-    found = ndimage.find_objects(labels)
-    return np.array([(r.start, c.start, r.stop, c.stop) for r, c in found], dtype=np.int64).reshape(
-        -1, 4
-    )
 
 
 @dataclass
@@ -185,7 +150,8 @@ def _plant(
     grid: TileGrid,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Add the pieces of a core that touch another core; return label -> node, and the labels."""
-    labels, count = label_mask(mask)
+    pixels, count = connected(mask)
+    labels = pixels.image()
     faces = [
         labels[0] if core.row > 0 else labels[0, :0],
         labels[-1] if core.row_stop < grid.shape[0] else labels[0, :0],
@@ -193,21 +159,18 @@ def _plant(
         labels[:, -1] if core.column_stop < grid.shape[1] else labels[0, :0],
     ]
     outgoing = np.unique(np.concatenate(faces))
-    found = ndimage.find_objects(labels)
+    outgoing = outgoing[outgoing > 0]
+    number = np.zeros(count + 1, np.int64)
+    number[outgoing] = np.arange(1, len(outgoing) + 1)
+    found = pixels.renumbered(number)
+    row, column = np.divmod(found.first(len(outgoing)), core.width)
+    first = zip((row + core.row).tolist(), (column + core.column).tolist(), strict=True)
+    box = found.boxes(len(outgoing)) + np.array([core.row, core.column] * 2)
     nodes = np.zeros(count + 1, np.int64)
-    for label in outgoing[outgoing > 0].tolist():
-        rows, columns = found[label - 1]
-        first = columns.start + int(np.argmax(labels[rows.start, columns] == label))
-        nodes[label] = forest.add(
-            _Growing(
-                core.row + rows.start,
-                core.column + columns.start,
-                core.row + rows.stop,
-                core.column + columns.stop,
-                (core.row + rows.start, core.column + first),
-                [(*position, label)],
-            )
-        )
+    for label, (top, left, low, right), at in zip(
+        outgoing.tolist(), box.tolist(), first, strict=True
+    ):
+        nodes[label] = forest.add(_Growing(top, left, low, right, at, [(*position, label)]))
     return nodes, labels
 
 

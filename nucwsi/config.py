@@ -88,7 +88,7 @@ class StitchSettings(Section):
     """How the parts become one table."""
 
     row_group: int = _field(
-        65536, "nuclei per row group of the table", speed=True, ge=1024, le=1048576
+        8192, "nuclei per row group of the table", speed=True, ge=1024, le=1048576
     )
 
 

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import ConfigError
 
+#: Width of the strips in which cores are visited. Wider ones take more memory, and narrower ones
+#: more time, for what borders on two strips is decoded twice.
+STRIP_PX = 3072
+
 
 @dataclass(frozen=True)
 class Window:
@@ -212,6 +216,30 @@ class TileGrid:
         for row in range(self.n_rows) if rows is None else rows:
             for column in range(self.n_columns):
                 yield row, column
+
+    @property
+    def strip_columns(self) -> int:
+        """Columns of cores that `strips` visits together."""
+        return max(1, STRIP_PX // self.core_px)
+
+    def strips(self, rows: range) -> Iterator[tuple[int, int]]:
+        """Yield grid positions in strips from top to bottom, each in raster order.
+
+        Who reads a margin around each core comes back to it soon, however wide the canvas is.
+
+        Parameters
+        ----------
+        rows : range
+            Rows of cores to visit.
+
+        Yields
+        ------
+        (int, int)
+        """
+        for left in range(0, self.n_columns, self.strip_columns):
+            for row in rows:
+                for column in range(left, min(left + self.strip_columns, self.n_columns)):
+                    yield row, column
 
     def band(self, part: int, parts: int) -> range:
         """Return the rows of cores of one part; the bands of all parts cover the grid once.

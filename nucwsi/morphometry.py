@@ -8,6 +8,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from nucwsi.pixels import Pixels
+
 
 class PixelSums(NamedTuple):
     """Sums over the pixels of each nucleus.
@@ -57,7 +59,7 @@ def _axes(
 
 
 def pixel_sums(
-    labels: NDArray[np.int32],
+    pixels: Pixels,
     count: int,
     np_map: NDArray[np.uint8],
     tp_map: NDArray[np.uint8],
@@ -67,8 +69,8 @@ def pixel_sums(
 
     Parameters
     ----------
-    labels : (H, W) ndarray of int32
-        0 is background; labels 1 to `count` all occur.
+    pixels : Pixels
+        Labels 1 to `count` all occur.
     count : int
     np_map : (H, W) ndarray of uint8
     tp_map : (C, H, W) ndarray of uint8
@@ -78,8 +80,8 @@ def pixel_sums(
     -------
     PixelSums
     """
-    where = np.flatnonzero(labels > 0)
-    index = labels.ravel()[where].astype(np.intp) - 1
+    shape, where, label = pixels
+    index = label - 1
     area = np.bincount(index, minlength=count)
     weight = np_map.ravel()[where].astype(np.float64)
     np_sum = np.bincount(index, weight, count)
@@ -92,7 +94,7 @@ def pixel_sums(
     for number, layer in enumerate(contrast_map):
         found = np.bincount(index, layer.ravel()[where], count) / 127
         apart[:, number] = found / np.maximum(np_sum / 255, 1e-6)
-    row, column = np.divmod(where, labels.shape[1])
+    row, column = np.divmod(where, shape[1])
     major, minor = _axes(index, row, column, area)
     return PixelSums(
         area,

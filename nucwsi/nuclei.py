@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.instances import Instances, edge_strength, renumbered, split_components
+from nucwsi.instances import Instances, edge_strength, split_components
 from nucwsi.morphometry import pixel_sums
+from nucwsi.pixels import Pixels
 from nucwsi.polygons import Outlines, simplified, trace, trace_smooth
 
 
@@ -65,8 +66,8 @@ class Nuclei(NamedTuple):
 
     Attributes
     ----------
-    labels : (H, W) ndarray of int32
-        0 is background, k the k-th nucleus.
+    pixels : Pixels
+        Label k is the k-th nucleus.
     first_px : (N,) ndarray of int64
         Flat index of the owner pixel in the window.
     class_code : (N,) ndarray of uint8
@@ -82,7 +83,7 @@ class Nuclei(NamedTuple):
         Nuclei of each class that were too small to keep.
     """
 
-    labels: NDArray[np.int32]
+    pixels: Pixels
     first_px: NDArray[np.int64]
     class_code: NDArray[np.uint8]
     class_probabilities: NDArray[np.float32]
@@ -95,18 +96,17 @@ class Nuclei(NamedTuple):
     dropped: NDArray[np.int64]
 
 
-def _at_edge(labels: NDArray[np.int32], count: int, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _at_edge(pixels: Pixels, count: int, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
     touching = np.zeros(count + 1, bool)
     if not tissue.all():
         around = tissue[:-2, 1:-1] & tissue[2:, 1:-1] & tissue[1:-1, :-2] & tissue[1:-1, 2:]
-        where = np.flatnonzero(labels > 0)
-        touching[labels.ravel()[where[~around.ravel()[where]]]] = True
+        touching[pixels.label[~around.ravel()[pixels.place]]] = True
     return touching[1:]
 
 
 def nuclei_of(
     maps: Maps,
-    components: NDArray[np.int32],
+    components: Pixels,
     count: int,
     constants: Constants,
     block: tuple[slice, slice] | None = None,
@@ -118,8 +118,8 @@ def nuclei_of(
     maps : Maps
         Of a window that reaches `instances.EDGE_RADIUS_PX` beyond every component, or to the
         canvas' edge.
-    components : (H, W) ndarray of int32
-        The components to work on, 0 elsewhere.
+    components : Pixels
+        Of the window: the components to work on.
     count : int
         Largest number in `components`; all from 1 on occur.
     constants : Constants
@@ -159,21 +159,22 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
     -------
     Nuclei
     """
-    labels, first_px = instances
-    sums = pixel_sums(labels, len(first_px), maps.np_map, maps.tp_map, maps.contrast_map)
+    pixels, first_px = instances
+    sums = pixel_sums(pixels, len(first_px), maps.np_map, maps.tp_map, maps.contrast_map)
     code = sums.class_probabilities.argmax(axis=1).astype(np.uint8)
     large = sums.area_px >= constants.min_area_px[code]
     kept = np.flatnonzero(large)
-    number = np.zeros(len(first_px) + 1, np.int32)
+    number = np.zeros(len(first_px) + 1, np.int64)
     number[kept + 1] = np.arange(1, len(kept) + 1)
-    labels = renumbered(labels, number)
+    pixels = pixels.renumbered(number)
+    labels = pixels.image()
     if constants.smooth:
         outlines = trace_smooth(labels, len(kept), maps.np_map, constants.np_level)
     else:
         outlines = trace(labels, len(kept))
     simple = simplified(outlines.polygons, constants.simplify_px)
     return Nuclei(
-        labels,
+        pixels,
         first_px[kept],
         code[kept],
         sums.class_probabilities[kept],
@@ -181,17 +182,17 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
         sums.np_mean[kept],
         sums.major_axis_px[kept],
         sums.minor_axis_px[kept],
-        _at_edge(labels, len(kept), maps.tissue),
+        _at_edge(pixels, len(kept), maps.tissue),
         outlines._replace(polygons=simple),
         np.bincount(code[~large], minlength=len(constants.min_area_px)),
     )
 
 
 def _begun_in(instances: Instances, block: tuple[slice, slice]) -> Instances:
-    row, column = np.divmod(instances.first_px, instances.labels.shape[1])
+    row, column = np.divmod(instances.first_px, instances.pixels.shape[1])
     rows, columns = block
     begun = (row >= rows.start) & (row < rows.stop)
     begun &= (column >= columns.start) & (column < columns.stop)
-    number = np.zeros(len(begun) + 1, np.int32)
+    number = np.zeros(len(begun) + 1, np.int64)
     number[1:][begun] = np.arange(1, begun.sum() + 1)
-    return Instances(renumbered(instances.labels, number), instances.first_px[begun])
+    return Instances(instances.pixels.renumbered(number), instances.first_px[begun])

@@ -11,35 +11,31 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nucwsi.instances import first_pixels
+from nucwsi.pixels import first_places
 
 Geometries = NDArray[np.object_]
 
 
-def _boundary(
-    flat: NDArray[np.int32], inside: NDArray[np.int64], steps: tuple[int, int, int, int]
-) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+def _boundary(flat: NDArray[np.int32], width: int) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
     """List the pixel sides where a label ends: the pixel, and the side's direction of travel."""
-    pixels, directions = [], []
-    for direction in range(4):
-        # Walking clockwise, what lies outside is to the left: the direction before this one.
-        beyond = inside + steps[direction - 1]
-        found = inside[flat[beyond] != flat[inside]]
-        pixels.append(found)
-        directions.append(np.full(len(found), direction, np.int8))
-    return np.concatenate(pixels), np.concatenate(directions)
+    left = np.flatnonzero(flat[1:] != flat[:-1])
+    upper = np.flatnonzero(flat[width:] != flat[:-width])
+    # Walking clockwise, what lies outside is to the left.
+    pixels = [found[flat[found] > 0] for found in (upper + width, left, upper, left + 1)]
+    return np.concatenate(pixels), np.repeat(np.arange(4, dtype=np.int8), [len(p) for p in pixels])
 
 
 def _successors(
-    flat: NDArray[np.int32],
-    pixel: NDArray[np.int64],
-    direction: NDArray[np.int8],
-    steps: tuple[int, int, int, int],
-) -> NDArray[np.int32]:
+    flat: NDArray[np.int32], pixel: NDArray[np.int64], direction: NDArray[np.int8], width: int
+) -> NDArray[np.int64]:
     """Give for each side the index of the one that follows it around the same instance."""
-    index = np.zeros((4, len(flat)), np.int32)
-    index[direction, pixel] = np.arange(len(pixel), dtype=np.int32)
-    step = np.array(steps)
+    sides = np.arange(len(pixel))
+    # Any number of its own for each pixel; of a whole window only these pages are ever touched.
+    number = np.empty(len(flat), np.int64)
+    number[pixel] = sides
+    index = np.empty((4, len(pixel)), np.int64)
+    index[direction, number[pixel]] = sides
+    step = np.array([1, width, -1, -width])
     label = flat[pixel]
     ahead = pixel + step[direction]
     open_ahead = flat[ahead] != label
@@ -47,14 +43,14 @@ def _successors(
     turn_left = ~open_ahead & (flat[corner] == label)
     next_pixel = np.where(open_ahead, pixel, np.where(turn_left, corner, ahead))
     turn = open_ahead.astype(np.int8) - turn_left.astype(np.int8)
-    return index[(direction + turn) % 4, next_pixel]
+    return index[(direction + turn) % 4, number[next_pixel]]
 
 
-def _places(following: NDArray[np.int32], start: NDArray[np.int32]) -> NDArray[np.int32]:
+def _places(following: NDArray[np.int64], start: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the steps from each side to its ring's start; -1 on rings without a start (holes)."""
     jump = following.copy()
     jump[start] = start
-    distance = np.ones(len(jump), np.int32)
+    distance = np.ones(len(jump), np.int64)
     distance[start] = 0
     is_start = np.zeros(len(jump), bool)
     is_start[start] = True
@@ -108,12 +104,11 @@ def _sides(labels: NDArray[np.int32], count: int) -> _Sides:
     padded = np.pad(labels, 1)
     width = padded.shape[1]
     flat = padded.ravel()
-    steps = (1, width, -1, -width)
-    pixel, direction = _boundary(flat, np.flatnonzero(flat > 0), steps)
-    following = _successors(flat, pixel, direction, steps)
+    pixel, direction = _boundary(flat, width)
+    following = _successors(flat, pixel, direction, width)
     # The upper side of the first pixel lies on the outer ring, never on a hole's.
-    upper = np.flatnonzero(direction == 0).astype(np.int32)
-    start = upper[np.searchsorted(pixel[upper], first_pixels(padded, count))]
+    upper = pixel[: np.count_nonzero(direction == 0)]
+    start = first_places(flat[upper], count)[1:]
     distance = _places(following, start)
 
     kept = np.flatnonzero(distance >= 0)

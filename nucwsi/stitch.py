@@ -123,11 +123,15 @@ def line_counts(
     LineCounts
     """
     near, cut = _along_seams(centroids, boxes, shape, core_px, 0)
-    counts = LineCounts(n_seam=int(near.sum()), area_seam_um2=float(area_um2[near].sum()))
+    counts = LineCounts(
+        n_seam=int(near.sum()), area_seam_um2=float(area_um2[near].sum(dtype=np.float64))
+    )
     counts = counts._replace(cut_seam=int(cut.sum()))
     for shift in (-CONTROL_PX, CONTROL_PX):
         near, cut = _along_seams(centroids, boxes, shape, core_px, shift)
-        control = LineCounts(0, int(near.sum()), 0, float(area_um2[near].sum()), 0, int(cut.sum()))
+        control = LineCounts(
+            0, int(near.sum()), 0, float(area_um2[near].sum(dtype=np.float64)), 0, int(cut.sum())
+        )
         counts = counts.plus(control)
     return counts
 

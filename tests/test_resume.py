@@ -214,9 +214,9 @@ def test_stitch_takes_no_file_that_a_killed_run_left_half_written(tmp_path, monk
         killing.setattr(np, "lexsort", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             stitching.stitch([tmp_path / "1.parquet"], *outputs, StitchSettings(row_group=1024))
-    dealt = sorted((tmp_path / ".nuclei.parquet.work").rglob("*.parquet"))
-    shutil.copy(dealt[0], dealt[0].with_name(f".{dealt[0].name}.1.tmp"))
-    (dealt[0].parent / f".{dealt[0].name}.2.tmp").write_bytes(b"half")
+    dealt = sorted((tmp_path / ".nuclei.parquet.work").rglob("*.arrow"))
+    shutil.copy(dealt[0], dealt[0].with_name(f"1{dealt[0].name}"))
+    (dealt[0].parent / f"2{dealt[0].name}").write_bytes(b"half")
     stitching.stitch([tmp_path / "1.parquet"], *outputs, StitchSettings(row_group=1024))
     assert len(read_columns(outputs[0], ["id"])["id"]) == 200
 

@@ -7,12 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import shapes as rasterio_shapes
 from scipy import ndimage
+from skimage.segmentation import watershed
 
-from nucwsi.components import boxes, crossing_components, label_mask
+from nucwsi.components import crossing_components
 from nucwsi.grid import TileGrid
-from nucwsi.instances import edge_strength, first_pixels, slope_limit, split_components
+from nucwsi.instances import edge_strength, slope_limit, split_components
 from nucwsi.morphometry import pixel_sums, shapes
 from nucwsi.nuclei import Constants, Maps, nuclei_of
+from nucwsi.pixels import Pixels, connected
 from nucwsi.polygons import moved, repaired, simplified, trace, trace_smooth
 from nucwsi.targets import hv_targets
 
@@ -34,6 +36,11 @@ def perfect_hv(labels):
 masks = st.tuples(st.integers(5, 50), st.integers(5, 50), st.integers(3, 17), st.integers(0, 10**6))
 
 
+def label_mask(mask):
+    components, count = connected(mask)
+    return components.image(), count
+
+
 @settings(max_examples=60, deadline=None)
 @given(masks)
 def test_crossing_components_are_found_whole_and_once(case):
@@ -44,8 +51,9 @@ def test_crossing_components_are_found_whole_and_once(case):
     cores = ((at, mask[grid.core(*at).slices]) for at in grid.positions())
     found = list(crossing_components(grid, cores))
 
-    labels, count = label_mask(mask)
-    box, first = boxes(labels), first_pixels(labels, count)
+    pixels, count = connected(mask)
+    labels = pixels.image()
+    box, first = pixels.boxes(count), pixels.first(count)
     expected = {}
     for number in range(1, count + 1):
         rows, columns = np.nonzero(labels == number)
@@ -62,6 +70,23 @@ def test_crossing_components_are_found_whole_and_once(case):
     assert all(truth[at] == b for at, b in seen.items())
 
 
+@settings(max_examples=100, deadline=None)
+@given(masks)
+def test_components_are_numbered_by_their_first_pixels(case):
+    height, width, _, seed = case
+    rng = np.random.default_rng(seed)
+    mask = rng.random((height, width)) < rng.uniform(0, 1)
+    components, count = connected(mask)
+    expected, expected_count = ndimage.label(mask)
+    assert count == expected_count
+    np.testing.assert_array_equal(components.image(), expected)
+    found = [
+        (rows.start, columns.start, rows.stop, columns.stop)
+        for rows, columns in ndimage.find_objects(expected)
+    ]
+    assert components.boxes(count).tolist() == [list(box) for box in found]
+
+
 def test_a_blank_row_of_cores_parts_what_lies_above_and_below():
     grid = TileGrid((9, 3), 3)
     mask = np.ones((3, 3), bool)
@@ -74,13 +99,15 @@ def test_touching_nuclei_are_parted_and_owned_by_their_markers():
     labels = discs((60, 200), [(30, 20 + 22 * k) for k in range(7)], 12)
     components, count = label_mask(labels > 0)
     assert count == 1
-    found = split_components(components, count, edge_strength(perfect_hv(labels)), LIMIT, 4)
+    found = split_components(
+        Pixels.of(components), count, edge_strength(perfect_hv(labels)), LIMIT, 4
+    )
     assert len(found.first_px) == 7
     for number in range(1, 8):
-        mine = found.labels == found.labels[30, 20 + 22 * (number - 1)]
+        mine = found.pixels.image() == found.pixels.image()[30, 20 + 22 * (number - 1)]
         truth = labels == number
         assert (mine & truth).sum() / (mine | truth).sum() > 0.9
-    owners = found.labels.ravel()[found.first_px]
+    owners = found.pixels.image().ravel()[found.first_px]
     np.testing.assert_array_equal(owners, np.arange(1, 8))
 
 
@@ -88,10 +115,10 @@ def test_a_component_without_a_marker_is_still_a_nucleus():
     components = np.zeros((9, 9), np.int32)
     components[4, 3:6] = 1
     edges = np.full((9, 9), 30000, np.int16)
-    found = split_components(components, 1, edges, LIMIT, 4)
+    found = split_components(Pixels.of(components), 1, edges, LIMIT, 4)
     assert found.first_px.tolist() == [4 * 9 + 3]
-    assert (found.labels == components).all()
-    by_marker = split_components(components, 1, edges, LIMIT, 4, by_marker=True)
+    assert (found.pixels.image() == components).all()
+    by_marker = split_components(Pixels.of(components), 1, edges, LIMIT, 4, by_marker=True)
     assert len(by_marker.first_px) == 0
 
 
@@ -108,13 +135,27 @@ def crowd(seed, side=40):
 
 
 @settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_flooding_is_the_watershed_of_scikit_image(seed):
+    components, hv = crowd(seed)
+    edges, limit = edge_strength(hv), slope_limit(0.02)
+    pixels = Pixels.of(components)
+    found = split_components(pixels, int(components.max()), edges, limit, 1, by_marker=True)
+    markers, _ = ndimage.label((components > 0) & (edges < limit))
+    raster = np.arange(components.size).reshape(components.shape) - components.size
+    height = np.where(markers > 0, raster, edges)
+    expected = watershed(height, markers, mask=components > 0)
+    np.testing.assert_array_equal(found.pixels.image(), expected)
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 9), st.integers(0, 9))
 def test_instances_do_not_depend_on_the_window(seed, neighbour, down, right):
     """Seen from a larger window with strangers, a component gives the same nuclei and owners."""
     components, hv = crowd(seed)
     count = int(components.max())
     limit = slope_limit(0.02)
-    here = split_components(components, count, edge_strength(hv), limit, 2)
+    here = split_components(Pixels.of(components), count, edge_strength(hv), limit, 2)
 
     strange, strange_hv = crowd(neighbour)
     beside = [np.where(strange > 0, strange + shift, 0) for shift in (count, count + strange.max())]
@@ -129,12 +170,12 @@ def test_instances_do_not_depend_on_the_window(seed, neighbour, down, right):
     pads = (((0, 0), (0, down), (3, 0)), ((0, 0), *room), ((0, 0), (0, down), (0, 3)))
     layers = zip((strange_hv, hv, strange_hv), pads, strict=True)
     wide_hv = np.concatenate([np.pad(layer, pad) for layer, pad in layers], axis=2)
-    there = split_components(wide, int(wide.max()), edge_strength(wide_hv), limit, 2)
+    there = split_components(Pixels.of(wide), int(wide.max()), edge_strength(wide_hv), limit, 2)
 
     left = strange.shape[1] + 3 + right
-    cut = there.labels[down : down + 40, left : left + 40]
+    cut = there.pixels.image()[down : down + 40, left : left + 40]
     assert ((cut > 0) == (components > 0)).all()
-    pairs = set(zip(here.labels[cut > 0].tolist(), cut[cut > 0].tolist(), strict=True))
+    pairs = set(zip(here.pixels.image()[cut > 0].tolist(), cut[cut > 0].tolist(), strict=True))
     assert len(pairs) == len(here.first_px)
     row, column = np.divmod(there.first_px, wide.shape[1])
     owners = {(r - down, c - left) for r, c in zip(row.tolist(), column.tolist(), strict=True)}
@@ -273,7 +314,7 @@ def test_classes_are_weighed_by_np_and_sum_to_one():
     tp_map[1, 0] = [0, 255, 9]
     contrast_map = np.zeros((2, 2, 3), np.int8)
     contrast_map[1, 0] = [127, -63, 99]
-    sums = pixel_sums(labels, 2, np_map, tp_map, contrast_map)
+    sums = pixel_sums(Pixels.of(labels), 2, np_map, tp_map, contrast_map)
     assert sums.area_px.tolist() == [2, 1]
     np.testing.assert_allclose(sums.class_probabilities[0], [2 / 3, 1 / 3])
     np.testing.assert_allclose(sums.class_probabilities[1], [0.5, 0.5])  # no class was named
@@ -285,7 +326,7 @@ def test_classes_are_weighed_by_np_and_sum_to_one():
 def test_measures_of_a_disc():
     labels = discs((101, 101), [(50, 50)], 30)
     np_map, tp_map = np.full((101, 101), 255, np.uint8), np.full((1, 101, 101), 255)
-    sums = pixel_sums(labels, 1, np_map, tp_map, np.empty((0, 101, 101), np.int8))
+    sums = pixel_sums(Pixels.of(labels), 1, np_map, tp_map, np.empty((0, 101, 101), np.int8))
     assert sums.major_axis_px[0] == pytest.approx(60, rel=0.02)
     assert sums.minor_axis_px[0] == pytest.approx(60, rel=0.02)
     outlines = trace(labels, 1)
@@ -303,7 +344,10 @@ def test_small_nuclei_are_dropped_by_class_and_counted():
     area = int((labels == 1).sum())
     components, count = label_mask(labels > 0)
     kept = nuclei_of(
-        maps, components, count, Constants(128, LIMIT, 4, np.array([area, area + 1]), False, 0)
+        maps,
+        Pixels.of(components),
+        count,
+        Constants(128, LIMIT, 4, np.array([area, area + 1]), False, 0),
     )
     assert kept.class_code.tolist() == [0]
     assert kept.dropped.tolist() == [0, 1]
@@ -322,6 +366,6 @@ def test_a_nucleus_at_the_end_of_the_tissue_is_marked(column, touches):
         np.zeros((1, 40, 40), np.uint8),
     )
     found = nuclei_of(
-        maps, (labels > 0).astype(np.int32), 1, Constants(128, LIMIT, 4, np.array([1]), False, 0)
+        maps, Pixels.of(labels > 0), 1, Constants(128, LIMIT, 4, np.array([1]), False, 0)
     )
     assert found.at_edge.tolist() == [touches]

@@ -16,15 +16,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
+import imagecodecs
 import numpy as np
-from numcodecs import blosc
 from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
 from nucwsi.grid import Frame, TileGrid, Window
-
-#: Decoded chunks kept, in bytes: some rows of cores, which windows in raster order share.
-_CACHED_BYTES = 128 << 20
 
 
 class _Header(NamedTuple):
@@ -87,7 +84,7 @@ class Store:
         lead = (0,) * (len(chunks) - len(position))
         key = "/".join(str(number) for number in (name, *lead, *position))
         try:
-            data = blosc.decompress(self.archive.read(key))
+            data = imagecodecs.blosc_decode(self.archive.read(key))
         except KeyError:
             return np.full(chunks, fill_value, dtype)
         except (zipfile.BadZipFile, RuntimeError) as error:
@@ -132,9 +129,10 @@ def opened(path: Path, kind: str) -> Iterator[Store]:
 
 
 class CoreReader:
-    """Reads windows of a canvas whose chunks are its cores, each core once if memory allows.
+    """Reads windows of a canvas whose chunks are its cores, and keeps the cores read last.
 
-    Several threads may read at once.
+    These are as many as windows share that come in the order of `TileGrid.strips`. Several threads
+    may read at once.
 
     Parameters
     ----------
@@ -150,8 +148,9 @@ class CoreReader:
     def __init__(self, grid: TileGrid, load: Callable[[str, int, int], NDArray[Any]]) -> None:
         self.grid = grid
         self._load = load
-        self._cache: OrderedDict[tuple[str, int, int], NDArray[Any]] = OrderedDict()
-        self._cached = 0
+        # Three rows of a strip, and the columns beside it.
+        self._n_kept = 3 * (grid.strip_columns + 2)
+        self._kept: dict[str, OrderedDict[tuple[int, int], NDArray[Any]]] = {}
         self._lock = Lock()
 
     def core(self, name: str, row: int, column: int) -> NDArray[Any]:
@@ -168,17 +167,17 @@ class CoreReader:
         ndarray
             (..., H, W); do not change it.
         """
-        key = (name, row, column)
+        position = (row, column)
         with self._lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
+            kept = self._kept.setdefault(name, OrderedDict())
+            if position in kept:
+                kept.move_to_end(position)
+                return kept[position]
             height, width = self.grid.core(row, column).shape
             block = self._load(name, row, column)[..., :height, :width]
-            self._cache[key] = block
-            self._cached += block.nbytes
-            while self._cached > _CACHED_BYTES:
-                self._cached -= self._cache.popitem(last=False)[1].nbytes
+            kept[position] = block
+            if len(kept) > self._n_kept:
+                kept.popitem(last=False)
         return block
 
     def read(self, name: str, window: Window) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,25 @@ import pyarrow.csv
 import pyogrio
 
 from nucwsi.io.store import published
-from nucwsi.io.tables import open_batches
+from nucwsi.io.tables import AT_ONCE, open_table
+
+
+def _opened(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Open a table without boxes, classes as plain text; to be read to its end."""
+    file, _ = open_table(path)
+    stored = file.schema_arrow.remove_metadata()
+    schema = pa.schema(
+        pa.field(field.name, pa.string() if field.name == "class" else field.type)
+        for field in stored
+        if field.name != "bbox"
+    )
+
+    def _batches() -> Iterator[pa.RecordBatch]:
+        with file:
+            for batch in file.iter_batches(AT_ONCE, columns=schema.names):
+                yield batch.cast(schema)
+
+    return schema, _batches()
 
 
 def write_flatgeobuf(path: Path, nuclei: Path) -> None:
@@ -28,7 +47,7 @@ def write_flatgeobuf(path: Path, nuclei: Path) -> None:
     StoreError
         If the table cannot be read, or the file cannot be written.
     """
-    schema, batches = open_batches(nuclei)
+    schema, batches = _opened(nuclei)
     with published(path) as aside, warnings.catch_warnings():
         # GDAL takes a name that ends in anything else for a folder.
         named = aside.with_name(f"{aside.name}.fgb")
@@ -62,7 +81,7 @@ def write_csv(path: Path, nuclei: Path) -> None:
     StoreError
         If the table cannot be read, or the file cannot be written.
     """
-    schema, batches = open_batches(nuclei)
+    schema, batches = _opened(nuclei)
     place = schema.get_field_index("geometry")
     with published(path) as aside, pyarrow.csv.CSVWriter(aside, schema.remove(place)) as writer:
         for batch in batches:

@@ -7,6 +7,7 @@ construction; `geojson_check` looks at the same rules from outside.
 
 from __future__ import annotations
 
+import itertools
 import uuid
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -28,7 +29,11 @@ _AT_ONCE = 1024
 
 _HEAD, _TAIL = b'{"type":"FeatureCollection","features":[\n', b"\n]}\n"
 
-_ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
+#: Text that is compressed together, in bytes.
+_TEXT_BYTES = 1 << 20
+
+#: More nuclei than that may take more than 2 GB as text, for which a zip needs longer fields.
+_NUCLEI_2GB = 200_000
 
 #: QuPath turns what is smaller than this into an object without area, in px².
 _MIN_AREA_PX = 1.0
@@ -130,20 +135,18 @@ def _pieces(tables: Iterable[NucleusTable]) -> Iterator[NucleusTable]:
             yield table.take(np.arange(start, min(start + _AT_ONCE, len(table))))
 
 
-def _files(features: Iterable[bytes], size: int) -> Iterator[tuple[bytearray, int]]:
-    """Put features together, a file's worth at a time but at least one file, and count them."""
-    text, count, n_files = bytearray(_HEAD), 0, 0
-    for feature in features:
-        # One growing text: thousands of small pieces would leave holes of ten times their size.
-        text += b",\n" * (count > 0) + feature
-        count += 1
-        if count == size:
-            text += _TAIL
-            yield text, count
-            text, count, n_files = bytearray(_HEAD), 0, n_files + 1
-    if count or n_files == 0:
-        text += _TAIL
-        yield text, count
+def _write_file(archive: zipfile.ZipFile, name: str, features: Iterable[bytes], large: bool) -> int:
+    """Write features as one file of the zip, and count them."""
+    count, text = 0, bytearray(_HEAD)
+    with archive.open(name, "w", force_zip64=large) as sink:
+        for count, feature in enumerate(features, start=1):
+            text += b",\n" * (count > 1) + feature
+            if len(text) > _TEXT_BYTES:
+                sink.write(text)
+                text.clear()
+        sink.write(text + _TAIL)
+    archive.getinfo(name).external_attr = 0o644 << 16
+    return count
 
 
 def write_nuclei_zip(
@@ -193,12 +196,19 @@ def write_nuclei_zip(
                 else:
                     yield orjson.dumps(feature, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    with published(path) as aside, zipfile.ZipFile(aside, "w") as archive:
-        for number, (text, count) in enumerate(_files(_encoded(), nuclei_per_file), start=1):
-            entry = zipfile.ZipInfo(f"{slide}_{number:04d}.geojson", _ENTRY_TIME)
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, text, zipfile.ZIP_DEFLATED, compresslevel=1)
-            written += count
+    features = _encoded()
+    large = nuclei_per_file > _NUCLEI_2GB
+    with (
+        published(path) as aside,
+        zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        for number in itertools.count(1):
+            coming = list(itertools.islice(features, 1))
+            # An empty slide is an empty file, for QuPath refuses an empty zip.
+            if number > 1 and not coming:
+                break
+            several = itertools.chain(coming, itertools.islice(features, nuclei_per_file - 1))
+            written += _write_file(archive, f"{slide}_{number:04d}.geojson", several, large)
         # QuPath drops a part that it cannot read without a word: here is how many there must be.
         counts = {"n_objects": written, "n_slivers_left_out": dropped}
         archive.comment = orjson.dumps({**counts, **(facts or {})})

@@ -18,6 +18,9 @@ from nucwsi.errors import StoreError
 from nucwsi.io.arrow import from_bytes, from_numpy, to_bytes, to_numpy
 from nucwsi.io.store import published
 
+#: Nuclei that are in memory together, however many a row group holds.
+AT_ONCE = 8192
+
 _MEASURES = (
     "area_um2",
     "perimeter_um",
@@ -30,15 +33,9 @@ _MEASURES = (
 _FLAGS = ("at_edge", "escalated")
 
 #: Columns whose distribution tells of the nuclei.
-FEATURES = (
-    "area_um2",
-    "perimeter_um",
-    "major_axis_um",
-    "minor_axis_um",
-    "circularity",
-    "solidity",
-    "probability",
-)
+FEATURES = (*_MEASURES[:-1], "probability")
+
+_SINGLE = ("id", "row", "column", *_MEASURES, *_FLAGS)
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -123,6 +120,7 @@ class NucleusTable:
 
 def _schema(classes: tuple[str, ...], n_contrasts: int) -> pa.Schema:
     f4 = pa.float32()
+    apart = ["disagreement", *contrast_names(classes, n_contrasts)] if n_contrasts else []
     columns: list[tuple[str, pa.DataType]] = [
         ("id", pa.int64()),
         ("row", pa.float64()),
@@ -130,9 +128,7 @@ def _schema(classes: tuple[str, ...], n_contrasts: int) -> pa.Schema:
         ("class", pa.dictionary(pa.int8(), pa.string())),
         ("probability", f4),
         *((f"p_{name}", f4) for name in classes),
-        *((name, f4) for name in (["disagreement"] if n_contrasts else [])),
-        *((name, f4) for name in contrast_names(classes, n_contrasts)),
-        *((name, f4) for name in _MEASURES),
+        *((name, f4) for name in (*apart, *_MEASURES)),
         *((name, pa.bool_()) for name in _FLAGS),
         ("geometry", pa.binary()),
         ("bbox", pa.struct([(side, pa.float64()) for side in _SIDES])),
@@ -140,7 +136,18 @@ def _schema(classes: tuple[str, ...], n_contrasts: int) -> pa.Schema:
     return pa.schema(columns)
 
 
-def _to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.Table:
+def to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.RecordBatch:
+    """Turn nuclei into the columns of the file.
+
+    Parameters
+    ----------
+    table : NucleusTable
+    classes : tuple of str
+
+    Returns
+    -------
+    pyarrow.RecordBatch
+    """
     probabilities = np.asarray(table.class_probabilities, np.float32)
     n_contrasts, apart = table.contrasts.shape[1] // len(classes), []
     if n_contrasts:
@@ -159,27 +166,34 @@ def _to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.Table:
         from_bytes(table.geometry.tolist(), pa.binary()),
         pa.StructArray.from_arrays(sides, list(_SIDES)),
     ]
-    return pa.table(columns, schema=_schema(classes, n_contrasts))
+    return pa.record_batch(columns, schema=_schema(classes, n_contrasts))
 
 
-def _from_arrow(batch: pa.Table, classes: tuple[str, ...]) -> NucleusTable:
-    def column(name: str) -> NDArray[Any]:
-        return to_numpy(batch.column(name).combine_chunks())
+def from_arrow(batch: pa.RecordBatch, classes: tuple[str, ...]) -> NucleusTable:
+    """Undo `to_arrow`.
 
-    apart = [column(name) for name in batch.column_names if name.startswith("contrast")]
-    boxes = batch.column("bbox").combine_chunks()
-    named = batch.column("class").combine_chunks()
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+    classes : tuple of str
+
+    Returns
+    -------
+    NucleusTable
+    """
+    names = [name for name in batch.schema.names if name.startswith("contrast")]
+    apart = [to_numpy(batch.column(name)) for name in names]
+    boxes, named = batch.column("bbox"), batch.column("class")
     code = np.array([classes.index(name) for name in named.dictionary.to_pylist()], np.uint8)
     return NucleusTable(
-        id=column("id"),
-        row=column("row"),
-        column=column("column"),
         class_code=code[to_numpy(named.indices)],
-        class_probabilities=np.column_stack([column(f"p_{name}") for name in classes]),
+        class_probabilities=np.column_stack(
+            [to_numpy(batch.column(f"p_{name}")) for name in classes]
+        ),
         contrasts=np.reshape(apart, (len(apart), len(batch))).T,
-        geometry=to_bytes(batch.column("geometry").combine_chunks()),
+        geometry=to_bytes(batch.column("geometry")),
         bounds=np.column_stack([to_numpy(boxes.field(side)) for side in _SIDES]),
-        **{name: column(name) for name in (*_MEASURES, *_FLAGS)},
+        **{name: to_numpy(batch.column(name)) for name in _SINGLE},
     )
 
 
@@ -241,7 +255,7 @@ def write_nuclei(
         for table in _grouped(tables, row_group):
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
             box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
-            writer.write_table(_to_arrow(table, classes), row_group_size=row_group)
+            writer.write_batch(to_arrow(table, classes), row_group_size=row_group)
         # What geopandas hands on as `attrs`.
         attributes = {"count_error": facts["count_error"]}
         writer.add_key_value_metadata(
@@ -253,7 +267,25 @@ def write_nuclei(
         )
 
 
-def _open(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
+def open_table(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
+    """Open a table for reading.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    file : pyarrow.parquet.ParquetFile
+        To be closed.
+    facts : dict
+        What the table says of its slide and its making.
+
+    Raises
+    ------
+    StoreError
+        If it is missing, damaged or no table of nuclei.
+    """
     try:
         file = pq.ParquetFile(path)
         facts: dict[str, Any] = json.loads(file.metadata.metadata[b"nucwsi"])
@@ -285,7 +317,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     StoreError
         If it is missing, damaged or no table of nuclei.
     """
-    file, facts = _open(path)
+    file, facts = open_table(path)
     file.close()
     return facts
 
@@ -308,7 +340,7 @@ def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, NDArray[A
     StoreError
         As `read_facts`.
     """
-    file, _ = _open(path)
+    file, _ = open_table(path)
     with file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns)
@@ -341,7 +373,7 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
 
 
 def iter_tables(path: Path) -> Iterator[NucleusTable]:
-    """Read a table row group by row group.
+    """Read a table, at most `AT_ONCE` nuclei at a time.
 
     Parameters
     ----------
@@ -356,43 +388,7 @@ def iter_tables(path: Path) -> Iterator[NucleusTable]:
     StoreError
         As `read_facts`.
     """
-    file, facts = _open(path)
+    file, facts = open_table(path)
     with file:
-        for group in range(file.num_row_groups):
-            yield _from_arrow(file.read_row_group(group), tuple(facts["classes"]))
-
-
-def open_batches(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Open a table for other programs: without boxes, classes as plain text.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Returns
-    -------
-    schema : pyarrow.Schema
-        Of the batches, without metadata.
-    batches : iterator of pyarrow.RecordBatch
-        To be exhausted: then the file is closed.
-
-    Raises
-    ------
-    StoreError
-        As `read_facts`.
-    """
-    file, _ = _open(path)
-    stored = file.schema_arrow.remove_metadata()
-    schema = pa.schema(
-        pa.field(field.name, pa.string() if field.name == "class" else field.type)
-        for field in stored
-        if field.name != "bbox"
-    )
-
-    def _batches() -> Iterator[pa.RecordBatch]:
-        with file:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=schema.names)
-                yield from table.cast(schema).combine_chunks().to_batches()
-
-    return schema, _batches()
+        for batch in file.iter_batches(AT_ONCE):
+            yield from_arrow(batch, tuple(facts["classes"]))

@@ -21,13 +21,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.components import boxes, label_mask
 from nucwsi.grid import Window
 from nucwsi.instances import EDGE_RADIUS_PX, Instances
 from nucwsi.io.maps import SlideMaps
 from nucwsi.io.tables import NucleusTable
 from nucwsi.merge import LabelledTile, Piece, merge
-from nucwsi.nuclei import Constants, Maps, measured, nuclei_of
+from nucwsi.nuclei import Constants, Maps, Nuclei, measured, nuclei_of
+from nucwsi.pixels import Pixels, connected
 from nucwsi.steps.rows import on_slide
 
 log = logging.getLogger(__name__)
@@ -122,21 +122,23 @@ class OverlapSegmenter:
         np_map, *others = (self.maps.around(name, row, column) for name in self.maps.names)
         tissue = self.maps.tissue(window.grown(1))
         seen = Maps(tissue, np_map * tissue[1:-1, 1:-1], *others)
-        components, count = label_mask(seen.np_map >= self._constants.np_level)
+        components, count = connected(seen.np_map >= self._constants.np_level)
         nuclei = nuclei_of(seen, components, count, self._constants)
         table = on_slide(nuclei, window, self.maps.frame, escalated=False)
-        return LabelledTile(window, core, self._without_giants(nuclei.labels)), table
+        return LabelledTile(window, core, self._without_giants(nuclei)), table
 
-    def _without_giants(self, labels: NDArray[np.int32]) -> NDArray[np.int32]:
-        box = boxes(labels)
-        giant = np.concatenate([[False], box[:, 2] - box[:, 0] > self._highest_px])
+    def _without_giants(self, nuclei: Nuclei) -> NDArray[np.int32]:
+        box = nuclei.pixels.boxes(len(nuclei.first_px))
+        giant = box[:, 2] - box[:, 0] > self._highest_px
         if giant.any():
             log.warning(
                 "%d instances higher than %d px are left out: no nucleus is",
                 giant.sum(),
                 self._highest_px,
             )
-        return np.where(giant[labels], 0, labels)
+        number = np.arange(len(giant) + 1)
+        number[1:][giant] = 0
+        return nuclei.pixels.renumbered(number).image()
 
     def _core_maps(self, window: Window) -> Maps:
         tissue = self.maps.tissue(window.grown(1))
@@ -144,14 +146,15 @@ class OverlapSegmenter:
 
     def _redo(self, window: Window) -> NDArray[np.int32]:
         seen = self._core_maps(window)
-        components, count = label_mask(seen.np_map >= self._constants.np_level)
-        return self._without_giants(nuclei_of(seen, components, count, self._constants).labels)
+        components, count = connected(seen.np_map >= self._constants.np_level)
+        return self._without_giants(nuclei_of(seen, components, count, self._constants))
 
     def _anew(self, piece: Piece) -> NucleusTable:
         canvas = self.maps.grid.canvas
         window = piece.window.grown(EDGE_RADIUS_PX).intersection(canvas) or piece.window
         labels = np.zeros(window.shape, np.int32)
         labels[piece.window.within(window).slices] = piece.mask
-        instances = Instances(labels, np.flatnonzero(labels)[:1])
+        pixels = Pixels.of(labels)
+        instances = Instances(pixels, pixels.first(1))
         nuclei = measured(self._core_maps(window), instances, self._constants)
         return on_slide(nuclei, window, self.maps.frame, escalated=True)

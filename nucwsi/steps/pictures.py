@@ -9,13 +9,13 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from nucwsi.components import label_mask
 from nucwsi.instances import slope_limit
 from nucwsi.models.checkpoint import PostProcessing
 from nucwsi.models.predict import Ensemble, Quantised
 from nucwsi.models.training.augment import sampled
 from nucwsi.models.training.data import Sample
 from nucwsi.nuclei import Constants, Maps, nuclei_of
+from nucwsi.pixels import connected
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:
     """
     height, width = maps.np_map.shape
     everywhere = np.ones((height + 2, width + 2), bool)
-    components, count = label_mask(maps.np_map >= fixed.np_level)
+    components, count = connected(maps.np_map >= fixed.np_level)
     nuclei = nuclei_of(Maps(everywhere, *maps), components, count, fixed)
     outlines = shapely.transform(nuclei.outlines.polygons, lambda xy: xy * sample.scale)
     labels = np.zeros(sample.instances.shape, np.int32)

@@ -76,7 +76,7 @@ class _Job:
 def _jobs(store: Store, grid: TileGrid, rows: range, whole: bool) -> Iterator[_Job]:
     cell = int(store.facts["tissue_px"])
     mask = store.chunk("tissue", 0, 0) > 0
-    for row, column in grid.positions(rows):
+    for row, column in grid.strips(rows):
         core = grid.core(row, column)
         cells = Window(
             core.row // cell, core.column // cell, -(-core.height // cell), -(-core.width // cell)

@@ -18,29 +18,35 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
-from nucwsi.components import Component, boxes, crossing_components, label_mask
+from nucwsi.components import Component, crossing_components
 from nucwsi.config import SegmentSettings
 from nucwsi.grid import Frame, TileGrid, Window
-from nucwsi.instances import EDGE_RADIUS_PX, first_pixels, renumbered, slope_limit
+from nucwsi.instances import EDGE_RADIUS_PX, slope_limit
 from nucwsi.io.maps import SlideMaps, open_maps
-from nucwsi.io.tables import NucleusTable, write_nuclei
+from nucwsi.io.tables import AT_ONCE, NucleusTable, write_nuclei
 from nucwsi.models.checkpoint import PostProcessing
 from nucwsi.nuclei import Constants, Maps, nuclei_of
+from nucwsi.pixels import Pixels, connected
 from nucwsi.steps.ahead import ahead
-from nucwsi.steps.overlap import Job, OverlapSegmenter
 from nucwsi.steps.progress import progress
 from nucwsi.steps.rows import on_slide
+
+if TYPE_CHECKING:
+    from nucwsi.steps.overlap import Job, OverlapSegmenter
 
 log = logging.getLogger(__name__)
 
 #: Margin around a core in which components end that need no care of their own; only speed.
 MARGIN_PX = 64
+
+#: What must be seen around a component.
+_GAP_PX = EDGE_RADIUS_PX + 1
 
 #: Components wider or higher than this are cut into blocks. Part of the result.
 GIANT_PX = 2048
@@ -78,20 +84,36 @@ def _owner(grid: TileGrid, row: int, column: int) -> tuple[int, int]:
 
 
 def _reach(grid: TileGrid, position: tuple[int, int]) -> Window:
-    """Return the part of the canvas that is read together with a core."""
-    window = grid.core(*position).grown(MARGIN_PX).intersection(grid.canvas)
-    return window or grid.canvas
+    """Return the part of the canvas that is read together with a core.
+
+    Nothing of a component lies above its first pixel, which is in the core.
+    """
+    core = grid.core(*position)
+    height, width = core.height + _GAP_PX + MARGIN_PX, core.width + 2 * MARGIN_PX
+    window = Window(core.row - _GAP_PX, core.column - MARGIN_PX, height, width)
+    return window.intersection(grid.canvas) or grid.canvas
 
 
-def _fits(grid: TileGrid, box: NDArray[np.int64], reach: Window) -> NDArray[np.bool_]:
-    """Tell which boxes on the canvas end within reach, with the pixels that their edges need."""
-    gap = EDGE_RADIUS_PX + 1
+def _fits(grid: TileGrid, box: Window, reach: Window) -> bool:
+    """Tell whether a box ends within reach, with the pixels that its edges need."""
+    needed = box.grown(_GAP_PX).intersection(grid.canvas)
+    return needed is not None and needed == needed.intersection(reach)
+
+
+def _fitting(grid: TileGrid, components: Pixels, count: int, reach: Window) -> NDArray[np.bool_]:
+    """Tell the same of each component of a window."""
+    labels = components.image()
+    fits = np.ones(count + 1, bool)
     height, width = grid.shape
-    fits = (box[:, 0] - gap >= reach.row) | (reach.row == 0)
-    fits &= (box[:, 1] - gap >= reach.column) | (reach.column == 0)
-    fits &= (box[:, 2] + gap <= reach.row_stop) | (reach.row_stop == height)
-    fits &= (box[:, 3] + gap <= reach.column_stop) | (reach.column_stop == width)
-    return fits
+    for cut, rim in (
+        (reach.row > 0, labels[:_GAP_PX]),
+        (reach.row_stop < height, labels[-_GAP_PX:]),
+        (reach.column > 0, labels[:, :_GAP_PX]),
+        (reach.column_stop < width, labels[:, -_GAP_PX:]),
+    ):
+        if cut:
+            fits[rim] = False
+    return fits[1:]
 
 
 def _find_work(maps: SlideMaps, level: int) -> _Work:
@@ -105,11 +127,10 @@ def _find_work(maps: SlideMaps, level: int) -> _Work:
     for component in crossing_components(grid, masks):
         box = component.box
         owner = _owner(grid, *component.first)
-        sides = np.array([[box.row, box.column, box.row_stop, box.column_stop]])
         if max(box.shape) > GIANT_PX:
             for row, column, label in component.pieces:
                 work.giant[row, column].append(label)
-        elif not _fits(grid, sides, _reach(grid, owner))[0]:
+        elif not _fits(grid, box, _reach(grid, owner)):
             work.large[owner].append(component)
     return work
 
@@ -128,7 +149,7 @@ class _Segmenter:
 
     def jobs(self, rows: range) -> list[Job]:
         """List what there is to do in rows of cores: cores, then blocks."""
-        cores = [at for at in self.maps.grid.positions(rows) if self.maps.has_tissue(*at)]
+        cores = [at for at in self.maps.grid.strips(rows) if self.maps.has_tissue(*at)]
         blocks = [partial(self.block, block) for block in self.blocks(rows)]
         return [*(partial(self.core, at) for at in cores), *blocks]
 
@@ -137,18 +158,19 @@ class _Segmenter:
         grid = self.maps.grid
         core, window = grid.core(*position), _reach(grid, position)
         np_map = self.maps.read("np", window)
-        labels, count = label_mask(np_map >= self.constants.np_level)
+        components, count = connected(np_map >= self.constants.np_level)
         if count:
-            row, column = np.divmod(first_pixels(labels, count), window.width)
+            row, column = np.divmod(components.first(count), window.width)
             inner = core.within(window)
-            box = boxes(labels) + np.array([window.row, window.column] * 2)
-            chosen = _fits(grid, box, window)
-            chosen &= (box[:, 2:] - box[:, :2]).max(axis=1) <= GIANT_PX
+            chosen = _fitting(grid, components, count, window)
             chosen &= (row >= inner.row) & (row < inner.row_stop)
             chosen &= (column >= inner.column) & (column < inner.column_stop)
-            number = np.zeros(count + 1, np.int32)
+            if max(window.shape) > GIANT_PX:
+                box = components.boxes(count)
+                chosen &= (box[:, 2:] - box[:, :2]).max(axis=1) <= GIANT_PX
+            number = np.zeros(count + 1, np.int64)
             number[1:][chosen] = np.arange(1, chosen.sum() + 1)
-            yield from self._table(window, np_map, renumbered(labels, number), int(chosen.sum()))
+            yield from self._table(window, np_map, components.renumbered(number), chosen.sum())
         for component in self.work.large[position]:
             yield from self._large(component)
 
@@ -156,19 +178,21 @@ class _Segmenter:
         canvas = self.maps.grid.canvas
         window = component.box.grown(EDGE_RADIUS_PX + 1).intersection(canvas) or canvas
         np_map = self.maps.read("np", window)
-        labels, _ = label_mask(np_map >= self.constants.np_level)
+        components, count = connected(np_map >= self.constants.np_level)
         row, column = component.first
-        wanted = labels == labels[row - window.row, column - window.column]
-        yield from self._table(window, np_map, wanted.astype(np.int32), 1)
+        first = (row - window.row) * window.width + column - window.column
+        number = np.zeros(count + 1, np.int64)
+        number[components.label[np.searchsorted(components.place, first)]] = 1
+        yield from self._table(window, np_map, components.renumbered(number), 1)
 
     def block(self, block: Window) -> Iterator[NucleusTable]:
         """Yield the nuclei of giant components that begin in a block."""
         canvas = self.maps.grid.canvas
         margin = BLOCK_MARGIN_PX + EDGE_RADIUS_PX
         window = block.grown(margin).intersection(canvas) or canvas
-        labels, count = label_mask(self._giant_mask(window))
-        np_map = self.maps.read("np", window)
-        yield from self._table(window, np_map, labels, count, block.within(window).slices)
+        components, count = connected(self._giant_mask(window))
+        np_map, inner = self.maps.read("np", window), block.within(window)
+        yield from self._table(window, np_map, components, count, inner.slices)
 
     def _giant_mask(self, window: Window) -> NDArray[np.bool_]:
         grid = self.maps.grid
@@ -178,11 +202,11 @@ class _Segmenter:
             shared = core.intersection(window)
             if shared is not None:
                 seen = self.maps.core("np", *position) >= self.constants.np_level
-                labels, count = label_mask(seen)
-                chosen = np.zeros(count + 1, bool)
-                chosen[pieces] = True
-                here = labels[shared.within(core).slices]
-                mask[shared.within(window).slices] = chosen[here]
+                components, count = connected(seen)
+                chosen = np.zeros(count + 1, np.int64)
+                chosen[pieces] = 1
+                here = components.renumbered(chosen).image()[shared.within(core).slices]
+                mask[shared.within(window).slices] = here > 0
         return mask
 
     def blocks(self, rows: range) -> list[Window]:
@@ -201,7 +225,7 @@ class _Segmenter:
         self,
         window: Window,
         np_map: NDArray[np.uint8],
-        components: NDArray[np.int32],
+        components: Pixels,
         count: int,
         block: tuple[slice, slice] | None = None,
     ) -> Iterator[NucleusTable]:
@@ -212,6 +236,15 @@ class _Segmenter:
                 self.dropped += nuclei.dropped
             if len(nuclei.first_px):
                 yield on_slide(nuclei, window, self.maps.frame, escalated=block is not None)
+
+
+def _segmenter(maps: SlideMaps, constants: Constants) -> _Segmenter | OverlapSegmenter:
+    if maps.overlap_px:
+        # Few slides need it, and what it imports takes longer than many a job.
+        from nucwsi.steps.overlap import OverlapSegmenter
+
+        return OverlapSegmenter(maps, constants)
+    return _Segmenter(maps, constants)
 
 
 def segment(
@@ -244,8 +277,7 @@ def segment(
     """
     with open_maps(maps) as opened:
         constants = _constants(opened.facts, opened.frame, settings)
-        kind = OverlapSegmenter if opened.overlap_px else _Segmenter
-        segmenter = kind(opened, constants)
+        segmenter = _segmenter(opened, constants)
         rows = opened.grid.band(part, parts)
         facts = {
             **{key: opened.facts[key] for key in _KEPT_FACTS if key in opened.facts},
@@ -273,7 +305,7 @@ def segment(
             classes = facts["classes"]
             facts["n_dropped"] = dict(zip(classes, segmenter.dropped.tolist(), strict=True))
 
-        write_nuclei(output, tables(), facts, row_group=65536)
+        write_nuclei(output, tables(), facts, row_group=AT_ONCE)
     log.info(
         "%d nuclei; %d smaller than their class allows were dropped",
         n_nuclei,

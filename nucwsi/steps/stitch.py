@@ -18,8 +18,16 @@ from numpy.typing import NDArray
 from nucwsi.config import StitchSettings
 from nucwsi.errors import StoreError
 from nucwsi.grid import Frame
+from nucwsi.io.dealt import Buckets
 from nucwsi.io.store import file_checksum, published, workspace
-from nucwsi.io.tables import NucleusTable, iter_tables, read_columns, read_facts, write_nuclei
+from nucwsi.io.tables import (
+    AT_ONCE,
+    NucleusTable,
+    iter_tables,
+    read_columns,
+    read_facts,
+    write_nuclei,
+)
 from nucwsi.stitch import LineCounts, hilbert_key, line_counts, seam_audit
 
 log = logging.getLogger(__name__)
@@ -71,15 +79,6 @@ def _bucket_bounds(keys: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.unique(ordered[size::size])
 
 
-def _deal(
-    table: NucleusTable, bucket: NDArray[np.int64], folder: Path, name: str, facts: dict[str, Any]
-) -> None:
-    """Write the nuclei of one table into the folders of their buckets."""
-    for index in np.unique(bucket).tolist():
-        chosen = table.take(np.flatnonzero(bucket == index))
-        write_nuclei(folder / f"{index:06d}" / f"{name}.parquet", [chosen], facts, len(chosen))
-
-
 def _line_counts(table: NucleusTable, frame: Frame, core_px: int) -> LineCounts:
     scale, origin = np.array(frame.scale), np.array(frame.origin_px)
     centroids = (np.column_stack([table.row, table.column]) - origin) / scale
@@ -113,24 +112,20 @@ def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSetting
     columns = [read_columns(path, ["id", "row", "column"]) for path in parts]
     _check_unique(parts, [found["id"] for found in columns])
     keys = np.concatenate([_keys(frame, found["row"], found["column"]) for found in columns])
-    bounds = _bucket_bounds(keys, settings.row_group)
+    bounds = _bucket_bounds(keys, AT_ONCE)
     total, counts = len(keys), LineCounts()
     del columns, keys
 
     decisive = {"parts": [file_checksum(path) for path in parts], "bounds": bounds.tolist()}
     with workspace(output, decisive) as place:
-        tables = (table for path in parts for table in iter_tables(path))
-        for number, table in enumerate(tables):
-            bucket = np.searchsorted(bounds, _keys(frame, table.row, table.column), side="right")
-            _deal(table, bucket, place.folder, f"{number:08d}", facts)
+        buckets = Buckets(place.folder / "buckets", tuple(facts["classes"]))
+        for table in (table for path in parts for table in iter_tables(path)):
+            keys = _keys(frame, table.row, table.column)
+            buckets.deal(table, np.searchsorted(bounds, keys, side="right"))
             counts = counts.plus(_line_counts(table, frame, core_px))
 
         def ordered() -> Iterator[NucleusTable]:
-            for bucket in sorted(path for path in place.folder.iterdir() if path.is_dir()):
-                # What a killed run left half written has a name that begins with a dot.
-                dealt = sorted(bucket.glob("[0-9]*"))
-                pieces = [piece for path in dealt for piece in iter_tables(path)]
-                table = NucleusTable.concatenated(pieces)
+            for table in buckets:
                 yield table.take(np.lexsort([table.id, _keys(frame, table.row, table.column)]))
 
         write_nuclei(output, ordered(), facts, settings.row_group)
