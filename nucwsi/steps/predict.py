@@ -283,6 +283,8 @@ def _run(
     batched = ensemble.device.type == "cuda"
     whole = batched or arrays.overlap_px > 0
     every = list(_jobs(store, grid, grid.band(part, parts), whole))
+    # The largest windows first: what follows finds room in the memory that they leave.
+    every.sort(key=lambda job: -job.window.height * job.window.width)
     jobs = [job for job in every if job.key not in place.done]
     if len(jobs) < len(every):
         log.info("resuming: %d of %d tiles are done", len(every) - len(jobs), len(every))
