@@ -29,15 +29,15 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._asked = Ensemble.mean_maps
+        self._asked = Ensemble.answered
 
-        def timed(*arguments: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
             started = time.monotonic()
-            answer = self._asked(*arguments)
+            answer = self._asked(*arguments, **named)
             self.seconds += time.monotonic() - started
             return answer
 
-        Ensemble.mean_maps = timed  # type: ignore[method-assign, assignment]
+        Ensemble.answered = timed  # type: ignore[method-assign, assignment]
 
 
 def pictures(tiles: Path, every: int = 1) -> Iterator[tuple[NDArray[np.uint8], int]]:

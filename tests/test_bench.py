@@ -4,12 +4,16 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 from conftest import ROOT
+from stores import write_member
 
 from bench import __main__ as program
-from bench import ablation, measure, report
+from bench import ablation, measure, network, report
 from nucwsi.io.geojson_check import check_geojson
+from nucwsi.models.checkpoint import read_cards
 
 ROUND = """
 import sys
@@ -127,6 +131,15 @@ def test_the_ablation_mixes_no_budgets(trained, tmp_path, monkeypatch):
     monkeypatch.setitem(ablation.BUDGET, "steps", 7)
     with pytest.raises(SystemExit, match="remove the file"):
         ablation.measure(tmp_path)
+
+
+def test_the_time_in_the_network_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(network.Ensemble, "answered", network.Ensemble.answered)
+    member = str(write_member(tmp_path / "m.safetensors"))
+    asked = network.Ensemble.load(read_cards((member,)), torch.device("cpu"), 1)
+    clock = network.Clock()
+    asked.quantised(np.zeros((1, 3, 64, 64), np.uint8), 0)
+    assert clock.seconds > 0
 
 
 def test_what_takes_long_is_made_on_request(monkeypatch):

@@ -186,13 +186,28 @@ class Ensemble:
             float32 on the device: probabilities and positions in the frame of `rgb`, without the
             margin.
         """
-        return self._heard(rgb, margin_px, contrasts=False)[0]
+        return self.answered(rgb, margin_px, contrasts=False)[0]
 
     @torch.inference_mode()
-    def _heard(
-        self, rgb: NDArray[np.uint8], margin_px: int, contrasts: bool
+    def answered(
+        self, rgb: NDArray[np.uint8], margin_px: int = 0, contrasts: bool = True
     ) -> tuple[Maps, torch.Tensor]:
-        """Ask all members about all views; return mean and contrasts (N, Q, C, H, W)."""
+        """Ask all members about all views.
+
+        Parameters
+        ----------
+        rgb, margin_px
+            As for `mean_maps`.
+        contrasts : bool
+            Whether these are wanted.
+
+        Returns
+        -------
+        mean : Maps
+            What `mean_maps` returns.
+        contrasts : (N, Q, C, H, W) Tensor
+            Of `np` times `tp`; see `contrasts.contrast_weights`.
+        """
         tensor = torch.from_numpy(rgb)
         if self.device.type == "cuda":
             tensor = tensor.pin_memory().to(self.device, non_blocking=True)
@@ -236,7 +251,7 @@ class Ensemble:
         list of Quantised
             One for each window, of H - 2 halo by W - 2 halo pixels.
         """
-        maps, apart = self._heard(rgb, halo_px, contrasts=True)
+        maps, apart = self.answered(rgb, halo_px)
         np_map = _stored(maps.np_map, 255, torch.uint8)
         hv_map = _stored(maps.hv_map, 127, torch.int8)
         tp_map = _stored(maps.tp_map, 255, torch.uint8)
