@@ -13,19 +13,16 @@ import torch
 from nucwsi import metrics
 from nucwsi.config import TrainSettings
 from nucwsi.models.checkpoint import read_cards
-from nucwsi.models.predict import Ensemble, choose_device, choose_precision, keep_freed_memory
+from nucwsi.models.predict import Ensemble, choose_device, keep_freed_memory
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train
 from nucwsi.models.unet import UNet
-from nucwsi.steps.pictures import constants, found, predicted
+from nucwsi.steps.pictures import constants, found, maps_of
 from nucwsi.steps.samples import load_samples
 from nucwsi.steps.tuning import class_accuracy, first_constants, panoptic_by_source
 
 #: Small layers: threads would wait for each other more than they compute.
 _THREADS = 1
-
-#: Mirrored pixels around images, as in validation.
-_MARGIN_PX = 64
 
 
 def _learnt(samples: list[Sample], how: TrainSettings, device: torch.device) -> UNet:
@@ -44,11 +41,7 @@ def scores(images: Path, how: TrainSettings) -> dict[str, float]:
         load_samples([images], split, how.classes, how.mpp) for split in ("train", "val", "test")
     )
     network = _learnt(learnt_from, how, device)
-    ensemble = Ensemble((network.folded(),), device, choose_precision(device), views=1)
-    val_maps, test_maps = (
-        [predicted(ensemble, sample, _MARGIN_PX, network.stride) for sample in samples]
-        for samples in (val, test)
-    )
+    val_maps, test_maps = (maps_of(network, samples, device) for samples in (val, test))
     fixed = first_constants(how.classes)
     in_pixels = constants(fixed, how.classes, how.mpp)
     pairs = [

@@ -160,9 +160,9 @@ def _plant(
     ]
     outgoing = np.unique(np.concatenate(faces))
     outgoing = outgoing[outgoing > 0]
-    number = np.zeros(count + 1, np.int64)
-    number[outgoing] = np.arange(1, len(outgoing) + 1)
-    found = pixels.renumbered(number)
+    chosen = np.zeros(count, bool)
+    chosen[outgoing - 1] = True
+    found = pixels.only(chosen)
     row, column = np.divmod(found.first(len(outgoing)), core.width)
     first = zip((row + core.row).tolist(), (column + core.column).tolist(), strict=True)
     box = found.boxes(len(outgoing)) + np.array([core.row, core.column] * 2)

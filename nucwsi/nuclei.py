@@ -164,9 +164,7 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
     code = sums.class_probabilities.argmax(axis=1).astype(np.uint8)
     large = sums.area_px >= constants.min_area_px[code]
     kept = np.flatnonzero(large)
-    number = np.zeros(len(first_px) + 1, np.int64)
-    number[kept + 1] = np.arange(1, len(kept) + 1)
-    pixels = pixels.renumbered(number)
+    pixels = pixels.only(large)
     labels = pixels.image()
     if constants.smooth:
         outlines = trace_smooth(labels, len(kept), maps.np_map, constants.np_level)
@@ -193,6 +191,4 @@ def _begun_in(instances: Instances, block: tuple[slice, slice]) -> Instances:
     rows, columns = block
     begun = (row >= rows.start) & (row < rows.stop)
     begun &= (column >= columns.start) & (column < columns.stop)
-    number = np.zeros(len(begun) + 1, np.int64)
-    number[1:][begun] = np.arange(1, begun.sum() + 1)
-    return Instances(instances.pixels.renumbered(number), instances.first_px[begun])
+    return Instances(instances.pixels.only(begun), instances.first_px[begun])

@@ -123,6 +123,20 @@ class Pixels(NamedTuple):
         kept = np.flatnonzero(label)
         return Pixels(self.shape, self.place[kept], label[kept])
 
+    def only(self, chosen: NDArray[np.bool_]) -> Pixels:
+        """Keep some labels, and number them anew without gaps.
+
+        Parameters
+        ----------
+        chosen : (count,) ndarray of bool
+            Whether label 1, 2, ... stays.
+
+        Returns
+        -------
+        Pixels
+        """
+        return self.renumbered(np.concatenate([[0], np.cumsum(chosen) * chosen]))
+
 
 def connected(mask: NDArray[np.bool_]) -> tuple[Pixels, int]:
     """Label the 4-connected components of a mask, in raster order of their first pixels.

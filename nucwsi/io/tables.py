@@ -235,8 +235,7 @@ def write_nuclei(
         Consumed one at a time.
     facts : dict
         Plain JSON types for the file's ``nucwsi`` metadata, with ``classes``, ``contrasts`` and
-        ``count_error``;
-        it is read after the last table, so a generator of tables may complete it.
+        ``count_error``; it is read after the last table, so a generator of tables may complete it.
     row_group : int
         Nuclei per row group.
 

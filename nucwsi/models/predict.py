@@ -216,19 +216,21 @@ class Ensemble:
         if not contrasts:
             weights = weights[:0]
         total: Maps | None = None
-        apart = torch.zeros(1, device=self.device)
+        apart: torch.Tensor | None = None
         for number, view in enumerate(choose_views(self.views)):
             seen = apply_view(image, view).contiguous(memory_format=torch.channels_last)
             for place, member in enumerate(self.members):
                 answer = undo_maps(self._answer(member, seen, margin_px), view)
                 total = answer if total is None else Maps(*map(torch.add, total, answer))
-                weight = torch.from_numpy(weights[:, number, place]).to(self.device)
-                apart = apart + weight * (answer.np_map * answer.tp_map)[:, None]
+                if len(weights):
+                    weight = torch.from_numpy(weights[:, number, place]).to(self.device)
+                    share = weight * (answer.np_map * answer.tp_map)[:, None]
+                    apart = share if apart is None else apart + share
         count = self.views * len(self.members)
         if total is None:
             raise ConfigError("an ensemble needs at least one member")
         mean = total if count == 1 else Maps(*(value / count for value in total))
-        return mean, apart
+        return mean, mean.tp_map[:, None][:, :0] if apart is None else apart
 
     def _answer(self, member: Network, image: torch.Tensor, margin_px: int) -> Maps:
         enabled = self.precision != torch.float32

@@ -6,16 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+import torch
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from nucwsi.instances import slope_limit
 from nucwsi.models.checkpoint import PostProcessing
-from nucwsi.models.predict import Ensemble, Quantised
+from nucwsi.models.predict import Ensemble, Quantised, choose_precision
 from nucwsi.models.training.augment import sampled
 from nucwsi.models.training.data import Sample
+from nucwsi.models.unet import UNet
 from nucwsi.nuclei import Constants, Maps, nuclei_of
 from nucwsi.pixels import connected
+
+#: Mirrored pixels around pictures of which a single network is asked.
+_MARGIN_PX = 64
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,26 @@ def predicted(ensemble: Ensemble, sample: Sample, margin_px: int, stride: int) -
     maps = ensemble.quantised(rgb, margin_px)[0]
     height, width = shape
     return Quantised._make(values[..., :height, :width] for values in maps)
+
+
+def maps_of(network: UNet, samples: list[Sample], device: torch.device) -> list[Quantised]:
+    """Predict the maps of pictures with one network in one view.
+
+    Parameters
+    ----------
+    network : UNet
+        On `device`.
+    samples : list of Sample
+    device : torch.device
+
+    Returns
+    -------
+    list of Quantised
+        At the model's mpp.
+    """
+    members = (network.eval().folded(),)
+    ensemble = Ensemble(members, device, choose_precision(device), views=1)
+    return [predicted(ensemble, sample, _MARGIN_PX, network.stride) for sample in samples]
 
 
 def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:

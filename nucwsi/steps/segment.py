@@ -168,9 +168,7 @@ class _Segmenter:
             if max(window.shape) > GIANT_PX:
                 box = components.boxes(count)
                 chosen &= (box[:, 2:] - box[:, :2]).max(axis=1) <= GIANT_PX
-            number = np.zeros(count + 1, np.int64)
-            number[1:][chosen] = np.arange(1, chosen.sum() + 1)
-            yield from self._table(window, np_map, components.renumbered(number), chosen.sum())
+            yield from self._table(window, np_map, components.only(chosen), chosen.sum())
         for component in self.work.large[position]:
             yield from self._large(component)
 

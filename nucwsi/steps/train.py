@@ -21,14 +21,13 @@ from nucwsi.models.predict import (
     Ensemble,
     Quantised,
     choose_device,
-    choose_precision,
     keep_freed_memory,
 )
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train as learn
 from nucwsi.models.unet import UNet
 from nucwsi.steps.counting import counted
-from nucwsi.steps.pictures import constants, found, predicted
+from nucwsi.steps.pictures import constants, found, maps_of
 from nucwsi.steps.progress import progress
 from nucwsi.steps.samples import load_samples
 from nucwsi.steps.tuning import (
@@ -42,22 +41,12 @@ from nucwsi.steps.tuning import (
 
 log = logging.getLogger(__name__)
 
-#: Mirrored pixels around validation images.
-_MARGIN_PX = 64
-
-
-def _seen(network: UNet, samples: list[Sample], device: torch.device) -> list[Quantised]:
-    """Predict the maps of images."""
-    members = (network.eval().folded(),)
-    ensemble = Ensemble(members, device, choose_precision(device), views=1)
-    return [predicted(ensemble, sample, _MARGIN_PX, network.stride) for sample in samples]
-
 
 def _scores(
     network: UNet, samples: list[Sample], settings: TrainSettings, device: torch.device
 ) -> dict[str, float]:
     """Score a network in training, with constants that are not tuned yet."""
-    maps = _seen(network, samples, device)
+    maps = maps_of(network, samples, device)
     scores = panoptic_by_source(samples, maps, first_constants(settings.classes), settings.mpp)
     return {
         "val_pq": float(np.mean(list(scores.values()))) if scores else 0.0,
@@ -147,9 +136,9 @@ def _publish(
     facts: dict[str, Any],
 ) -> None:
     """Calibrate and tune on validation images, and write the checkpoint with its card."""
-    divisor = temperature(held_back, _seen(network, held_back, device))
+    divisor = temperature(held_back, maps_of(network, held_back, device))
     network.cool(divisor)
-    maps = _seen(network, held_back, device)
+    maps = maps_of(network, held_back, device)
     fixed = tuned(held_back, maps, settings.classes, settings.mpp)
     scores = panoptic_by_source(held_back, maps, fixed, settings.mpp)
     in_pixels = constants(fixed, settings.classes, settings.mpp)
