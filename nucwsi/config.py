@@ -67,11 +67,15 @@ class PredictSettings(Section):
     )
 
 
+#: Smallest threshold of `np`: the other maps are kept only near pixels of at least this.
+LEAST_NP = 0.05
+
+
 class SegmentSettings(Section):
     """How nuclei are cut out of the maps; the fixed constants live in the checkpoint."""
 
     np_threshold: float | None = _field(
-        None, "nucleus where np is at least this; empty: the checkpoint's", gt=0, lt=1
+        None, "nucleus where np is at least this; empty: the checkpoint's", ge=LEAST_NP, lt=1
     )
     min_area_um2: float | None = _field(
         None, "smaller nuclei are dropped and counted, in µm²; empty: the checkpoint's", ge=0

@@ -108,9 +108,14 @@ def write_maps(
     return path
 
 
-def write_member(path: Path, seed=0, widths=(4, 6, 8), classes=CLASSES, mpp=0.5, halo_px=32):
-    """Write a small checkpoint with random weights."""
+def write_member(
+    path: Path, seed=0, widths=(4, 6, 8), classes=CLASSES, mpp=0.5, halo_px=32, sure=1
+):
+    """Write a small checkpoint with random weights, its answer to `np` so many times as sure."""
     torch.manual_seed(seed)
+    network = UNet(widths, len(classes))
+    with torch.no_grad():
+        network.heads.weight[0] *= sure
     description = {
         "name": path.stem,
         "widths": list(widths),
@@ -120,5 +125,5 @@ def write_member(path: Path, seed=0, widths=(4, 6, 8), classes=CLASSES, mpp=0.5,
         "post_processing": PostProcessing(0.5, 0.16, 1.0, dict.fromkeys(classes, 5.0)),
         "about": {"licence": "none: random weights"},
     }
-    save_checkpoint(path, UNet(widths, len(classes)).state_dict(), description)
+    save_checkpoint(path, network.state_dict(), description)
     return path

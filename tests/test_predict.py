@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from scipy import ndimage
 from stores import CLASSES, cells_of, write_member, write_tiles
 from zarr.storage import ZipStore
 
@@ -79,6 +80,26 @@ def test_the_network_is_asked_in_tissue_only(canvas, reference):
         assert not layer[..., ~tissue].any()
     assert reference[0][tissue].all(), "a random network is never quite sure"
     np.testing.assert_allclose(reference[2][:, tissue].astype(int).sum(0), 255, atol=len(CLASSES))
+
+
+def test_maps_are_kept_near_nuclei(tmp_path, canvas, monkeypatch):
+    """Up to the pixel beyond a nucleus, also across a seam; far from it they take no room."""
+    members = (str(write_member(tmp_path / "sure.safetensors", sure=300)),)
+    monkeypatch.setattr(step, "LEAST_NP", 0)
+    np_map, *full = whole([run(tmp_path, canvas, members, 1024)])
+    level = int(np.quantile(np_map[np_map > 0], 0.9))
+    monkeypatch.setattr(step, "LEAST_NP", level / 255)
+    kept = whole([run(tmp_path, canvas, members, 256)])
+    np.testing.assert_array_equal(kept[0], np_map)
+    near = ndimage.maximum_filter(np_map >= level, 3)
+    rows, columns = (np.arange(side) for side in np_map.shape)
+    seam = np.isin(rows % 256, (0, 255))[:, None] | np.isin(columns % 256, (0, 255))
+    seam[[0, -1]] = seam[:, [0, -1]] = True
+    assert 0.1 < near[seam & (np_map > 0)].mean() < 0.9
+    for here, there in zip(kept[1:], full, strict=True):
+        np.testing.assert_array_equal(here[..., near], there[..., near])
+        assert there[..., ~near & ~seam].any()
+        assert not here[..., ~near & ~seam].any()
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path, canvas, members, reference, monkeypatch):

@@ -231,6 +231,14 @@ def test_smooth_outlines_are_valid_apart_and_near_the_pixels(seed, sigma):
         assert filled[one].intersection(filled[other]).area < 1e-9
 
 
+@pytest.mark.parametrize("sigma", [0.4, 0.8])
+def test_smooth_outlines_never_meet_themselves(sigma):
+    """Even where they reach farthest: from 255 past a neighbour just below the threshold."""
+    labels, count = blobs(5, sigma, 96)
+    outlines, _ = trace_smooth(labels, count, np.where(labels, 255, 127).astype(np.uint8), 128)
+    assert shapely.is_valid(outlines).all()
+
+
 def label_each(labels):
     """Split every label into its 4-connected sets."""
     answer, total = np.zeros_like(labels), 0

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nucwsi.config import LEAST_NP
 from nucwsi.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -236,6 +237,8 @@ def read_card(name: str) -> Card:
         )
     if not 0.05 <= card.mpp <= 5 or card.halo_px < 0:
         raise CheckpointError(f"{path}: mpp {card.mpp} or halo {card.halo_px} px is impossible")
+    if not LEAST_NP <= (level := constants.np_threshold) < 1:
+        raise CheckpointError(f"{path}: np_threshold {level} is none of {LEAST_NP} to 1")
     return card
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
-from nucwsi.config import PredictSettings
+from nucwsi.config import LEAST_NP, PredictSettings
 from nucwsi.contrasts import contrast_weights
 from nucwsi.errors import StoreError
 from nucwsi.grid import TileGrid, Window
@@ -128,13 +128,26 @@ def _write(arrays: tuple[zarr.Array[Any], ...], job: _Job, maps: Quantised, cell
     core, inside = job.core, job.window.intersection(job.core)
     if inside is None:
         return
+    # Beyond the tissue the network is not asked, whatever the size of the core.
     mask = job.tissue.repeat(cell, 0).repeat(cell, 1)[: core.height, : core.width]
     source, target = inside.within(job.window).slices, inside.within(core).slices
-    for array, values in zip(arrays, maps, strict=False):
-        # Beyond the tissue the network is not asked, whatever the size of the core.
+    for number, (array, values) in enumerate(zip(arrays, maps, strict=False)):
         block = np.zeros((*values.shape[:-2], *core.shape), values.dtype)
         block[(..., *target)] = values[(..., *source)] * mask[target]
         write_chunk(array, *job.position, block)
+        if number == 0:
+            mask &= _near_nuclei(block)
+
+
+def _near_nuclei(np_map: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell where the other maps can matter; most of the room that they take is elsewhere.
+
+    Edges are as wide as `instances.EDGE_RADIUS_PX`. What lies beyond the core is not known here, so
+    its border always counts.
+    """
+    near = np.pad(np_map >= LEAST_NP * 255, 1, constant_values=True)
+    near = near[:-2] | near[1:-1] | near[2:]
+    return near[:, :-2] | near[:, 1:-1] | near[:, 2:]
 
 
 def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]:
@@ -173,7 +186,9 @@ def _map_arrays(
 
     def made(prefix: str, shape: tuple[int, int], side: int) -> tuple[zarr.Array[Any], ...]:
         return tuple(
-            create_array(group, prefix + name, (*lead, *shape), (*lead, side, side), dtype, 0)
+            create_array(
+                group, prefix + name, (*lead, *shape), (*lead, side, side), dtype, 0, codec="lz4"
+            )
             for name, lead, dtype in (
                 ("np", (), "u1"),
                 ("hv", (2,), "i1"),
