@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import yaml
 
-from bench.measure import ROOT, THREADS, nucwsi, shared
+from bench.measure import ROOT, THREADS, program, shared
 from bench.report import table
 
 _COLUMNS = ("dice", "aji", "pq", "f1")
@@ -22,30 +23,48 @@ def presets() -> dict[str, tuple[list[str], int]]:
     return found
 
 
-def _scores(
-    images: Path, folder: Path, split: str, members: list[str], views: int
-) -> dict[str, dict[str, str]]:
-    """Score an ensemble; return its row of each data set."""
-    output = folder / f"{split}-{'-'.join(members)}-{views}"
-    if not output.exists():
-        flags = [word for member in members for word in ("--member", member)]
-        words = (images, "-o", output, "--split", split, "--views", views, "--threads", THREADS)
-        nucwsi("evaluate", *words, *flags)
-    with (output / "summary.csv").open(encoding="utf-8") as stream:
+def _output(folder: Path, split: str, members: list[str], views: int) -> Path:
+    return folder / f"{split}-{'-'.join(members)}-{views}"
+
+
+def _scores(folder: Path, split: str, members: list[str], views: int) -> dict[str, dict[str, str]]:
+    """Return an ensemble's row of each data set."""
+    summary = _output(folder, split, members, views) / "summary.csv"
+    with summary.open(encoding="utf-8") as stream:
         return {row["dataset"]: row for row in csv.DictReader(stream)}
+
+
+def _evaluate(images: Path, folder: Path) -> None:
+    """Score whatever the tables need."""
+    for split, more in (("test", _growing()), ("val", [])):
+        wanted = {
+            str(_output(folder, split, members, views)): {
+                "split": split,
+                "members": members,
+                "views": views,
+            }
+            for members, views in (*presets().values(), *more)
+        }
+        program("scores", images, THREADS, json.dumps(wanted))
+
+
+def _growing() -> list[tuple[list[str], int]]:
+    """List the ensembles that the members and views of `accurate` make up, one by one."""
+    every = presets()["accurate"][0]
+    return [(every[:n], views) for n in range(1, len(every) + 1) for views in (1, 2, 4, 8)]
 
 
 def _cells(row: dict[str, str], columns: tuple[str, ...]) -> list[str]:
     return [f"{float(row[name]):.3f}" for name in columns]
 
 
-def _sets(images: Path, folder: Path) -> str:
+def _sets(folder: Path) -> str:
     """Lay out the scores of the configurations on every data set."""
     found = [
         ([f"{source} ({split}, {row['images']})", name], row)
         for split in ("test", "val")
         for name, (members, views) in presets().items()
-        for source, row in _scores(images, folder, split, members, views).items()
+        for source, row in _scores(folder, split, members, views).items()
     ]
     found.sort(key=lambda one: one[0][0])
     outlined = [[*where, *_cells(row, _COLUMNS)] for where, row in found if row.get("pq")]
@@ -63,19 +82,17 @@ def _sets(images: Path, folder: Path) -> str:
     )
 
 
-def _views_and_members(images: Path, folder: Path) -> str:
+def _views_and_members(folder: Path) -> str:
     """Lay out what views and members are worth."""
-    every: list[str] = presets()["accurate"][0]
     rows = [
-        [row["dataset"], str(count), str(views), *_cells(row, _COLUMNS)]
-        for count in range(1, len(every) + 1)
-        for views in (1, 2, 4, 8)
-        for row in _scores(images, folder, "test", every[:count], views).values()
+        [row["dataset"], str(len(members)), str(views), *_cells(row, _COLUMNS)]
+        for members, views in _growing()
+        for row in _scores(folder, "test", members, views).values()
     ]
     return table(["test images", "members", "views", "Dice", "AJI", "PQ", "F1 of detection"], rows)
 
 
 def measure(folder: Path) -> str:
     """Score the configurations, and all numbers of views and members."""
-    images = shared("nuclei")
-    return f"{_sets(images, folder)}\n\n{_views_and_members(images, folder)}"
+    _evaluate(shared("nuclei"), folder)
+    return f"{_sets(folder)}\n\n{_views_and_members(folder)}"

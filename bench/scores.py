@@ -1,0 +1,46 @@
+"""Program: ``evaluate`` for many ensembles of the same members, each member asked once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nucwsi.config import EvaluateSettings
+from nucwsi.models.predict import Ensemble, Network
+from nucwsi.models.unet import Maps
+from nucwsi.steps import evaluate
+
+_ANSWERS: dict[tuple[str, str, int], Maps] = {}
+
+
+def _digest(values: torch.Tensor) -> str:
+    return hashlib.sha256(values.detach().cpu().numpy().tobytes()).hexdigest()
+
+
+class _Remembering(Ensemble):
+    """An ensemble that knows what a member of the same weights has said of the same picture."""
+
+    def _answer(self, member: Network, image: torch.Tensor, margin_px: int) -> Maps:
+        key = (_digest(next(member.parameters())), _digest(image), margin_px)
+        if key not in _ANSWERS:
+            _ANSWERS[key] = super()._answer(member, image, margin_px)
+        return _ANSWERS[key]
+
+
+def main(images: Path, threads: int, wanted: dict[str, dict[str, Any]]) -> None:
+    """Score ensembles; `wanted` is output folder -> members, views and split."""
+    vars(evaluate)["Ensemble"] = _Remembering
+    for output, what in wanted.items():
+        members = tuple(what.pop("members"))
+        settings = EvaluateSettings(**what)
+        evaluate.evaluate([images], Path(output), settings, members=members, threads=threads)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))
+    print("{}")
