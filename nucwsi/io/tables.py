@@ -249,7 +249,8 @@ def write_nuclei(
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
     with (
         published(path) as aside,
-        pq.ParquetWriter(aside, schema, compression="zstd") as writer,
+        # Dictionaries of numbers that hardly repeat would make the file larger and slower.
+        pq.ParquetWriter(aside, schema, compression="zstd", use_dictionary=["class"]) as writer,
     ):
         for table in _grouped(tables, row_group):
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
