@@ -28,7 +28,7 @@ from nucwsi.steps.render import render
 #: Until all that is to be seen is drawn.
 SETTLED = """
 return nucwsi.viewer && nuclei.asked.size === 0 && layers.length === 1
-    && [0, 1].every((at) => nucwsi.viewer.world.getItemAt(at)?.getFullyLoaded())
+    && [nucwsi.viewer.world.getItemAt(0), layers[0]].every((image) => image?.getFullyLoaded())
     && !nucwsi.viewer.isAnimating?.() && layers[0].source.version === version;
 """
 

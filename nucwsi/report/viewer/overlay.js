@@ -4,7 +4,7 @@
 
 const NEAR = 0.25; // pixels of a tile per canvas pixel from which on nuclei are drawn
 const RATIO = 0.7; // a tile is shrunk to this at most, before that of a coarser level is taken
-const TILE = 256;
+const TILE = 512; // so that a pan asks for few of them
 const CLOSER = 3; // levels beyond the slide's own resolution, so that outlines stay sharp
 
 function css(colour, alpha) {
@@ -22,7 +22,8 @@ function overlaySource(facts, nuclei, visible, version) {
   });
   source.version = version;
   source.getTileUrl = (level, x, y) => `overlay:${version}/${level}/${x}/${y}`;
-  // It has, but OpenSeadragon would draw such a layer apart and copy it whole in every frame.
+  // It has, but OpenSeadragon would draw the second of two such layers apart and copy it whole in
+  // every frame.
   source.hasTransparency = () => false;
   source.downloadTileStart = async (job) => {
     const [level, x, y] = job.src.split("/").slice(1).map(Number);

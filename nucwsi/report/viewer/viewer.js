@@ -27,14 +27,38 @@ function imageSource() {
   return source;
 }
 
+const common = { drawer: "canvas", showNavigationControl: false, minPixelRatio: RATIO, blendTime: 0 };
 const viewer = OpenSeadragon({
-  id: "slide", tileSources: [imageSource()], drawer: "canvas",
-  showNavigationControl: false, showNavigator: true, navigatorPosition: "BOTTOM_RIGHT",
+  ...common, id: "slide", tileSources: [imageSource()],
+  showNavigator: true, navigatorPosition: "BOTTOM_RIGHT",
   navigatorSizeRatio: 0.16, navigatorAutoFade: false, navigatorOpacity: 1, maxZoomPixelRatio: 16, minZoomImageRatio: 0.7, visibilityRatio: 0.2,
-  animationTime: calm ? 0 : 0.5, springStiffness: 9, blendTime: 0,
-  minPixelRatio: RATIO, gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
-  imageLoaderLimit: 8, maxImageCacheCount: 600, subPixelRoundingForTransparency: { "*": 2 },
+  animationTime: calm ? 0 : 0.5, springStiffness: 9,
+  gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
+  imageLoaderLimit: 8, maxImageCacheCount: 300,
 });
+
+// Nuclei have a canvas of their own: when the tiles of one frame hold more than 32 MiB, Chromium
+// paints them at once, in the middle of the script.
+const overlay = OpenSeadragon({
+  ...common, element: overlayElement(), mouseNavEnabled: false, tabIndex: -1, autoResize: false,
+  preserveViewport: true, imageLoaderLimit: 8, maxImageCacheCount: 300,
+});
+
+function overlayElement() {
+  const made = document.createElement("div");
+  made.className = "overlay";
+  viewer.canvas.append(made);
+  return made;
+}
+
+function follow() {
+  overlay.viewport.zoomTo(viewer.viewport.getZoom(true), null, true);
+  overlay.viewport.panTo(viewer.viewport.getCenter(true), true);
+}
+
+viewer.addHandler("resize", ({ newContainerSize }) => overlay.viewport.resize(newContainerSize));
+viewer.addHandler("viewport-change", follow);
+
 const outlines = new Outlines(viewer, facts);
 nucwsi.viewer = viewer;
 
@@ -45,26 +69,24 @@ let version = 0;
 
 function showClasses() {
   version += 1;
-  viewer.addTiledImage({
+  overlay.addTiledImage({
     tileSource: overlaySource(facts, nuclei, [...visible], version),
-    opacity: strength(), index: 1 + layers.length,
     success: ({ item }) => {
-      // Moved to whole pixels, tiles would overlap by one now and then.
-      item.subPixelRoundingForTransparency = OpenSeadragon.SUBPIXEL_ROUNDING_OCCURRENCES.NEVER;
       layers.push(item);
       item.addHandler("fully-loaded-change", ({ fullyLoaded }) => {
         if (!fullyLoaded) return;
-        while (layers.length && layers[0] !== item) viewer.world.removeItem(layers.shift());
+        while (layers.length && layers[0] !== item) overlay.world.removeItem(layers.shift());
       });
     },
   });
 }
 
-function strength() {
-  return byId("strength").value / 100;
+function fade() {
+  overlay.element.style.opacity = byId("strength").value / 100;
 }
 
-byId("strength").addEventListener("input", () => layers.forEach((layer) => layer.setOpacity(strength())));
+byId("strength").addEventListener("input", fade);
+fade();
 byId("outlined").addEventListener("change", (event) => {
   outlines.shown = event.target.checked;
   outlines.draw();
@@ -242,6 +264,7 @@ viewer.addHandler("animation-finish", remember);
 window.addEventListener("hashchange", recall);
 viewer.addOnceHandler("open", () => {
   recall();
+  follow();
   showClasses();
 });
 viewer.addOnceHandler("tile-drawn", () => { nucwsi.firstPicture = performance.now(); });
