@@ -227,8 +227,12 @@ document.addEventListener("keydown", (event) => {
 
 // --- Scale bar, mode, address
 
+let tidied = null; // scale that is written; writing it anew in every frame costs a layout
+
 function tidy() {
   const scale = pixelsPerCanvasPixel(), um = facts.mpp / scale;
+  if (scale === tidied) return;
+  tidied = scale;
   const room = 160 * um, power = 10 ** Math.floor(Math.log10(room));
   const length = [5, 2, 1].find((step) => step * power <= room) * power;
   byId("bar").style.width = `${length / um}px`;
@@ -251,14 +255,17 @@ function recall() {
   if (numbers) place(numbers[0] / facts.scale[0], numbers[1] / facts.scale[1], numbers[2]);
 }
 
-// Seams of enlarged tiles are smoothed at rest only: it copies the whole picture in every frame.
-function smoothFrom(zoom) {
-  viewer.world.getItemAt(0).smoothTileEdgesMinZoom = zoom;
+// Seams of enlarged tiles are smoothed at rest only, when all have arrived: it copies the whole
+// picture in every frame.
+function smooth(atRest) {
+  const image = viewer.world.getItemAt(0);
+  image.smoothTileEdgesMinZoom = atRest && image.getFullyLoaded() ? 1.1 : Infinity;
   viewer.forceRedraw();
 }
 
-viewer.addHandler("animation-start", () => smoothFrom(Infinity));
-viewer.addHandler("animation-finish", () => smoothFrom(1.1));
+viewer.addHandler("animation-start", () => smooth(false));
+viewer.addHandler("animation-finish", () => smooth(true));
+viewer.addHandler("fully-loaded-change", () => smooth(!viewer.isAnimating()));
 viewer.addHandler("update-viewport", tidy);
 viewer.addHandler("animation-finish", remember);
 window.addEventListener("hashchange", recall);
