@@ -38,7 +38,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "published targets": {"published_targets": True},
     "published gradient axis": {"published_gradient": True},
     "without label sets": {"label_sets": False},
-    "with distillation": {"teachers": ("default",)},
+    "with distillation": {"teachers": ("mild",)},
 }
 
 SCORES = {
