@@ -37,7 +37,7 @@ class Clock:
             self.seconds += time.monotonic() - started
             return answer
 
-        Ensemble.answered = timed  # type: ignore[method-assign, assignment]
+        Ensemble.answered = timed  # type: ignore[method-assign]
 
 
 def pictures(tiles: Path, every: int = 1) -> Iterator[tuple[NDArray[np.uint8], int]]:

@@ -27,21 +27,23 @@ function imageSource() {
   return source;
 }
 
-const common = { drawer: "canvas", showNavigationControl: false, minPixelRatio: RATIO, blendTime: 0 };
+const common = {
+  drawer: "canvas", showNavigationControl: false, minPixelRatio: RATIO, blendTime: 0,
+  imageLoaderLimit: 8, maxImageCacheCount: 300,
+};
 const viewer = OpenSeadragon({
   ...common, id: "slide", tileSources: [imageSource()],
   showNavigator: true, navigatorPosition: "BOTTOM_RIGHT",
   navigatorSizeRatio: 0.16, navigatorAutoFade: false, navigatorOpacity: 1, maxZoomPixelRatio: 16, minZoomImageRatio: 0.7, visibilityRatio: 0.2,
   animationTime: calm ? 0 : 0.5, springStiffness: 9,
   gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
-  imageLoaderLimit: 8, maxImageCacheCount: 300,
 });
 
 // Nuclei have a canvas of their own: when the tiles of one frame hold more than 32 MiB, Chromium
 // paints them at once, in the middle of the script.
 const overlay = OpenSeadragon({
   ...common, element: overlayElement(), mouseNavEnabled: false, tabIndex: -1, autoResize: false,
-  preserveViewport: true, imageLoaderLimit: 8, maxImageCacheCount: 300,
+  preserveViewport: true,
 });
 
 function overlayElement() {
