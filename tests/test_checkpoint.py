@@ -80,7 +80,7 @@ def test_a_truncated_file_is_refused(member):
         (lambda d: d.update(classes=["epithelial"] * 4), "each named once"),
         (lambda d: d.update(mpp=0), "impossible"),
         (lambda d: d.pop("widths"), "lacks 'widths'"),
-        (lambda d: d.update(architecture="resnet"), "is a 'resnet', expected one of unet, sere"),
+        (lambda d: d.update(architecture="resnet"), "is a 'resnet', expected one of unet, lite"),
     ],
 )
 def test_a_description_that_makes_no_sense_is_refused(member, change, message):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucwsi.errors import CheckpointError, ConfigError
+from nucwsi.models import lite
 from nucwsi.models.predict import Ensemble, choose_device, largest_batch
 from nucwsi.models.unet import Maps, UNet, activate
 from nucwsi.models.views import VIEWS, apply_view, choose_views, turn_vectors, undo_maps, undo_view
@@ -17,10 +18,26 @@ from nucwsi.targets import hv_targets
 WIDTHS = (4, 6, 8)
 
 
+#: EfficientNet's pattern, as short as it can be: what holds for it holds for the real one.
+SHORT = (
+    lite.Stage(3, 1, 1, 4, 1),
+    lite.Stage(5, 2, 2, 6, 2),
+    lite.Stage(3, 1, 6, 6, 1),
+    lite.Stage(3, 2, 2, 8, 1),
+)
+
+
+@pytest.fixture(scope="module", params=["unet", "lite2"])
+def architecture(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lite, "LITE2", SHORT)
+        yield request.param
+
+
 @pytest.fixture(scope="module")
-def network():
+def network(architecture):
     torch.manual_seed(3)
-    network = UNet(WIDTHS, 3)
+    network = UNet(WIDTHS, 3, architecture)
     # Running statistics as after training: folding and locality must hold with any.
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -33,9 +50,9 @@ def ensemble(network, views=1):
     return Ensemble((network,), torch.device("cpu"), torch.float32, views)
 
 
-def test_nothing_beyond_the_receptive_radius_matters():
+def test_nothing_beyond_the_receptive_radius_matters(architecture):
     """With positive weights and no bias, a lit pixel lights exactly the pixels that see it."""
-    network = UNet(WIDTHS, 3).eval().double()
+    network = UNet(WIDTHS, 3, architecture).eval().double()
     for name, value in network.state_dict().items():
         if value.is_floating_point():
             value.fill_(0.0 if name.endswith(("bias", "running_mean")) else 1.0)

@@ -28,7 +28,7 @@ FORMAT = "nucwsi-checkpoint"
 VERSION = 1
 
 #: Architecture -> is it local? Only local networks see a pixel alike in every window.
-ARCHITECTURES: dict[str, bool] = {"unet": True, "seresnext50": False, "seresnext101": False}
+ARCHITECTURES = {"unet": True, "lite2": True, "seresnext50": False, "seresnext101": False}
 
 #: How files of `torch.save` begin: a zip, or the pickled number of its older format.
 _TORCH_STARTS = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF")
@@ -203,7 +203,7 @@ def read_card(name: str) -> Card:
         classes = tuple(str(label) for label in described["classes"])
         constants = PostProcessing(**described["post_processing"])
         architecture = str(described.get("architecture", "unet"))
-        unet = architecture == "unet"
+        unet = ARCHITECTURES.get(architecture, False)
         card = Card(
             name=str(described["name"]),
             path=path,
@@ -302,10 +302,10 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _built(card: Card) -> UNet | SEResNeXt:
-    if card.architecture == "unet":
+    if card.local:
         from nucwsi.models.unet import UNet
 
-        return UNet(card.widths, len(card.classes))
+        return UNet(card.widths, len(card.classes), card.architecture)
     from nucwsi.models.seresnext import BLOCKS, SEResNeXt
 
     return SEResNeXt(BLOCKS[card.architecture], len(card.classes))

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nucwsi.errors import CheckpointError
+from nucwsi.models.lite import LiteEncoder
 
 
 class Maps(NamedTuple):
@@ -83,8 +84,51 @@ def _block(channels_in: int, channels_out: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+class PlainEncoder(nn.ModuleList):
+    """The way down of a plain U-Net: two convolutions a level, max-pooling between them.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        As for `UNet`.
+
+    Attributes
+    ----------
+    channels : tuple of int
+        Of the features at strides 1, 2, 4 and so on.
+    radius_px : int
+        Farthest input pixel, before pooling cells are counted, that the last features depend on.
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__(_block(a, b) for a, b in itertools.pairwise((3, *widths)))
+        self.channels = tuple(widths)
+        self.radius_px = 2 * (2 ** len(widths) - 1)
+
+    def forward(self, image: Tensor, _unseen_px: int) -> list[Tensor]:
+        """Compute the features at each stride, the finest first.
+
+        Parameters
+        ----------
+        image : (N, 3, H, W) Tensor
+        _unseen_px : int
+            Without meaning here: all other features are made of those at stride 1.
+
+        Returns
+        -------
+        list of Tensor
+        """
+        features, levels = image, []
+        for level, block in enumerate(self):
+            if level:
+                features = functional.max_pool2d(features, 2)
+            features = block(features)
+            levels.append(features)
+        return levels
+
+
 class UNet(nn.Module):
-    """A plain U-Net: max-pooling down, nearest-neighbour up, concatenated skips, 1x1 heads.
+    """A U-Net: a way down, nearest-neighbour up, concatenated skips, 1x1 heads.
 
     Every operation is local, so a pixel's answer depends on the input within
     `receptive_radius_px` only. That is what makes tiling exact (no global pooling, no attention,
@@ -96,11 +140,15 @@ class UNet(nn.Module):
         Channels of each level, the finest first. Level i works at stride ``2**i``.
     n_classes : int
         Channels of the `tp` head.
+    architecture : str
+        ``unet``: the way down is a `PlainEncoder` of `widths`; ``lite2``: it is a `LiteEncoder`,
+        whose lowest level is given, and `widths` are of the four others.
 
     Raises
     ------
     CheckpointError
-        If `widths` has fewer than two levels or a number below one, or `n_classes` is below one.
+        If `widths` has fewer than two levels, a number below one or other than four levels for
+        ``lite2``, or `n_classes` is below one.
 
     References
     ----------
@@ -109,7 +157,7 @@ class UNet(nn.Module):
     Computational and Structural Biotechnology Journal 24 (2024).
     """
 
-    def __init__(self, widths: tuple[int, ...], n_classes: int) -> None:
+    def __init__(self, widths: tuple[int, ...], n_classes: int, architecture: str = "unet") -> None:
         super().__init__()
         if len(widths) < 2 or min(widths) < 1:
             raise CheckpointError(
@@ -119,11 +167,21 @@ class UNet(nn.Module):
             raise CheckpointError(f"`n_classes` must be at least 1, got {n_classes}")
         self.widths = tuple(widths)
         self.n_classes = n_classes
-        pairs = list(itertools.pairwise(widths))
-        self.encoder = nn.ModuleList([_block(3, widths[0]), *(_block(a, b) for a, b in pairs)])
+        self.architecture = architecture
+        self.encoder = LiteEncoder() if architecture == "lite2" else PlainEncoder(self.widths)
+        *skips, lowest = self.encoder.channels
+        if architecture == "lite2" and len(widths) != len(skips):
+            raise CheckpointError(
+                f"`widths` of lite2 are of {len(skips)} levels, got {widths}: for instance"
+                " [24, 48, 64, 96]"
+            )
+        up = list(reversed(widths[: len(skips)]))
         # Narrowing before the upsampling halves the widest tensor of the whole network.
-        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in reversed(pairs))
-        self.decoder = nn.ModuleList(_block(2 * a, a) for a, _ in reversed(pairs))
+        below = (lowest, *up[:-1])
+        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for b, a in zip(below, up, strict=True))
+        self.decoder = nn.ModuleList(
+            _block(skip + a, a) for skip, a in zip(reversed(skips), up, strict=True)
+        )
         self.heads = nn.Conv2d(widths[0], 3 + n_classes, 1)
 
     def folded(self) -> UNet:
@@ -135,10 +193,11 @@ class UNet(nn.Module):
             For inference only; the same answers with half the passes over memory.
         """
         network = copy.deepcopy(self)
-        for block in (*network.encoder, *network.decoder):
-            for first in (0, 3):
-                block[first] = fuse_conv_bn_eval(block[first], block[first + 1])
-                block[first + 1] = nn.Identity()
+        for row in [part for part in network.modules() if isinstance(part, nn.Sequential)]:
+            for place, (first, second) in enumerate(itertools.pairwise(row)):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    row[place] = fuse_conv_bn_eval(first, second)
+                    row[place + 1] = nn.Identity()
         return network
 
     @torch.no_grad()
@@ -157,20 +216,16 @@ class UNet(nn.Module):
     @property
     def stride(self) -> int:
         """Origins and sizes of its windows must be multiples of this many pixels."""
-        return int(2 ** (len(self.widths) - 1))
+        return int(2 ** len(self.narrow))
 
     @property
     def receptive_radius_px(self) -> int:
         """Farthest input pixel, in rows or columns, that can change an output pixel.
 
-        Two 3x3 convolutions a level reach two pixels of that level each way, down and up; a pixel
-        also shares its 2x2 pooling cell at each level with at most ``2**level - 1`` finer pixels.
+        On the way up two 3x3 convolutions a level reach two pixels of that level each way. A pixel
+        also shares its cell of the lowest level with `stride` - 1 others in a row.
         """
-        strides = [2**level for level in range(len(self.widths))]
-        down = 2 * sum(strides)
-        up = 2 * sum(strides[:-1])
-        shared_cell = strides[-1] - 1
-        return down + up + shared_cell
+        return self.encoder.radius_px + 2 * (self.stride - 1) + self.stride - 1
 
     def forward(self, image: Tensor, margin_px: int = 0) -> Maps:
         """Answer the three questions for every pixel but those of a margin.
@@ -188,27 +243,22 @@ class UNet(nn.Module):
         Maps
             Raw logits, of H - 2 `margin_px` by W - 2 `margin_px` pixels; see `activate`.
         """
-        skips: list[Tensor] = []
-        features = image
-        for level, block in enumerate(self.encoder):
-            if level:
-                features = functional.max_pool2d(features, 2)
-            features = block(features)
-            skips.append(features)
-        skips.pop()
         margins = [margin_px]
         for _ in self.narrow:
             # Two 3x3 convolutions spoil two pixels of the border at which a level is cut.
             margins.append(max(0, (margins[-1] - 2) // 2))
-        features = inner(features, margins.pop())
+        *skips, features = self.encoder(image, 2 * margins[1])
+        margin = margins.pop()
+        features = inner(features, margin)
         for narrow, block in zip(self.narrow, self.decoder, strict=True):
             features = functional.interpolate(narrow(features), scale_factor=2.0, mode="nearest")
-            skip, margin = skips.pop(), margins.pop()
-            cut = (skip.shape[-1] - features.shape[-1]) // 2
-            features = torch.cat([features, inner(skip, cut)], dim=1)
+            skip = skips.pop()
+            skip = inner(skip, (skip.shape[-1] - features.shape[-1]) // 2)
+            features = torch.cat([features, skip], dim=1)
             # The largest tensors of all: what is no longer needed must not wait for the block.
             del skip
-            features = inner(block(features), margin - cut)
+            spoilt, margin = 2 * margin, margins.pop()
+            features = inner(block(features), margin - spoilt)
         # As planes: on channels that lie side by side `activate` takes three times as long.
         out = self.heads(features).contiguous()
         return Maps(out[:, :1], out[:, 1:3], out[:, 3:])

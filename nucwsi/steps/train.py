@@ -164,6 +164,7 @@ def _publish(
         weights,
         {
             "name": name,
+            "architecture": settings.architecture,
             "widths": list(settings.widths),
             "classes": list(settings.classes),
             "mpp": settings.mpp,
@@ -201,9 +202,9 @@ def _card(
     lines = [
         f"# {name}",
         "",
-        f"U-Net of widths {', '.join(map(str, network.widths))}: {parameters / 1e6:.2f} million"
-        f" parameters, receptive radius {network.receptive_radius_px} px."
-        f" Checksum `{checksum}`.",
+        f"Architecture {network.architecture}, widths {', '.join(map(str, network.widths))}:"
+        f" {parameters / 1e6:.2f} million parameters, receptive radius"
+        f" {network.receptive_radius_px} px. Checksum `{checksum}`.",
         "",
         f"Licence: {about['licence']}. Trained {about['date']} with nucwsi {about['nucwsi']} on"
         f" {', '.join(about['images'])}.",

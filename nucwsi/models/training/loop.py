@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
+from nucwsi.models.lite import LiteEncoder
 from nucwsi.models.predict import Ensemble, choose_precision
 from nucwsi.models.training.augment import Batch, draw_batch
 from nucwsi.models.training.data import Sample
@@ -151,21 +152,32 @@ class _Trainee:
     def __init__(self, how: TrainSettings, device: torch.device, start: nn.Module | None) -> None:
         torch.manual_seed(how.seed)
         self.how = how
-        self.network = UNet(how.widths, len(how.classes))
+        self.network = UNet(how.widths, len(how.classes), how.architecture)
+        encoder = self.network.encoder
+        known: list[nn.Parameter] = []
+        if isinstance(encoder, LiteEncoder) and how.pretrained:
+            if start is None:
+                encoder.load_published()
+            known = [*encoder.stem.parameters(), *encoder.stages.parameters()]
         if start is not None:
             try:
                 self.network.load_state_dict(start.state_dict())
             except RuntimeError:
                 raise ConfigError(
-                    "`start` is a network of another shape; expected a U-Net of"
-                    f" `widths` {how.widths} and {len(how.classes)} classes"
+                    "`start` is a network of another shape; expected a"
+                    f" {how.architecture} of `widths` {how.widths} and {len(how.classes)} classes"
                 ) from None
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, avg_fn=partial(_averaged, how.ema_decay), use_buffers=True
         )
+        fresh = set(self.network.parameters()).difference(known)
+        groups = [
+            {"params": [p for p in self.network.parameters() if p in fresh], "share": 1.0},
+            {"params": known, "share": how.pretrained_rate},
+        ]
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), how.learning_rate, weight_decay=how.weight_decay
+            [group for group in groups if group["params"]], weight_decay=how.weight_decay
         )
         self.step, self.best = 0, -math.inf
         self.best_weights: dict[str, Tensor] = {}
@@ -180,7 +192,7 @@ class _Trainee:
 
     def learn(self, loss: Tensor) -> None:
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.how)
+            group["lr"] = group["share"] * learning_rate(self.step, self.how)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.how.clip_norm)
