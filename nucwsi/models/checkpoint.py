@@ -29,6 +29,7 @@ VERSION = 1
 
 #: Architecture -> is it local? Only local networks see a pixel alike in every window.
 ARCHITECTURES = {"unet": True, "lite2": True, "seresnext50": False, "seresnext101": False}
+_UNETS = ("unet", "lite2")
 
 #: How files of `torch.save` begin: a zip, or the pickled number of its older format.
 _TORCH_STARTS = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF")
@@ -203,7 +204,7 @@ def read_card(name: str) -> Card:
         classes = tuple(str(label) for label in described["classes"])
         constants = PostProcessing(**described["post_processing"])
         architecture = str(described.get("architecture", "unet"))
-        unet = ARCHITECTURES.get(architecture, False)
+        unet = architecture in _UNETS
         card = Card(
             name=str(described["name"]),
             path=path,
@@ -302,7 +303,7 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _built(card: Card) -> UNet | SEResNeXt:
-    if card.local:
+    if card.architecture in _UNETS:
         from nucwsi.models.unet import UNet
 
         return UNet(card.widths, len(card.classes), card.architecture)
