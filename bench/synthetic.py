@@ -75,7 +75,7 @@ def make(folder: Path, n_nuclei: int, n_regions: int) -> dict[str, int]:
     """Write parts of nuclei, the tissue they lie in, and regions as a pathologist would draw."""
     frame, per_row = _frame(n_nuclei), round(np.sqrt(n_nuclei))
     facts = {
-        "kind": "nuclei",
+        "kind": "part",
         "frame": frame.to_dict(),
         "core_px": 512,
         "slide": "synthetic",

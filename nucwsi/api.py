@@ -208,7 +208,7 @@ def _census(
 def _contrasts(frame: geopandas.GeoDataFrame, classes: tuple[str, ...]) -> NDArray[np.float32]:
     """Return the contrasts (N, Q · C) that the nuclei have, by contrast, then class."""
     n_contrasts = 0
-    while set(contrast_names(classes, n_contrasts + 1)) <= set(frame):
+    while classes and set(contrast_names(classes, n_contrasts + 1)) <= set(frame):
         n_contrasts += 1
     return frame[contrast_names(classes, n_contrasts)].to_numpy(np.float32)
 

@@ -163,6 +163,7 @@ def stitch(parts: tuple[Path, ...], output: Path, seams: Path, **values: Any) ->
     multiple=True,
     help="regions to count in: GeoJSON, ImageScope, ASAP or HALO; may be given several times",
 )
+@click.option("--beside", is_flag=True, help="the REGIONS were found, not named: may hold none")
 @click.option("--geojson", type=FILE, help="regions for QuPath to make")
 @click.option("--morphometry", type=FILE, help="table of features by region and class to make")
 @click.option("--neighbours", type=FILE, help="table of classes side by side to make")
@@ -172,6 +173,7 @@ def compose(
     output: Path,
     tissue: Path | None,
     regions: tuple[Path, ...],
+    beside: bool,
     geojson: Path | None,
     morphometry: Path | None,
     neighbours: Path | None,
@@ -187,6 +189,7 @@ def compose(
         output,
         settings,
         regions=regions,
+        beside=beside,
         geojson=geojson,
         morphometry=morphometry,
         neighbours=neighbours,

@@ -26,6 +26,17 @@ def _whole(value: Any) -> Any:
 _WHOLE = BeforeValidator(_whole)
 
 
+def _listed(value: Any) -> Any:
+    # The command line hands over `16,32,64`.
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+_LIST = BeforeValidator(_listed)
+
+#: Snakemake takes a folder that is named by a date for a number.
+_TEXT = BeforeValidator(lambda value: str(value) if type(value) is int else value)
+
+
 class Section(BaseModel):
     """Base of all settings: frozen, and a misspelt key is an error."""
 
@@ -158,14 +169,6 @@ class RenderSettings(Section):
     quality: int = _field(80, "of its JPEG tiles, 1 to 100", ge=1, le=100)
 
 
-def _listed(value: Any) -> Any:
-    # The command line hands over `16,32,64`.
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-_LIST = BeforeValidator(_listed)
-
-
 class ImportSettings(Section):
     """How labelled images are split where their publication does not say."""
 
@@ -262,7 +265,7 @@ Part = Annotated[int, Field(ge=1, le=256)]
 class Config(Section):
     """The whole of ``config/config.yaml``."""
 
-    slides: str = _field(
+    slides: Annotated[str, _TEXT] = _field(
         "config/slides.tsv",
         "slide sheet (tsv: slide, path, mpp, regions), a slide, or a folder of slides",
     )
@@ -271,8 +274,8 @@ class Config(Section):
         "count also in region files beside a slide that have its name and end in .geojson,"
         " .geojson.gz, .xml or .annotations, where the sheet names none",
     )
-    output: str = _field("results", "folder of all results")
-    members: tuple[str, ...] = _field(
+    output: Annotated[str, _TEXT] = _field("results", "folder of all results")
+    members: Annotated[tuple[str, ...], _LIST] = _field(
         ("default",),
         "checkpoints of the ensemble: names, files, or URLs with #sha256=",
         min_length=1,

@@ -105,5 +105,5 @@ def disagreement_of_counts(
         Standard deviation between answers, in nuclei; 0 where there was one answer.
     """
     sums = [np.bincount(group, column, n_groups) for column in contrasts.T]
-    each = np.reshape(sums, (len(sums) // n_classes, n_classes, n_groups))
+    each = np.reshape(sums, (len(sums) // max(1, n_classes), n_classes, n_groups))
     return np.sqrt(np.square(each, dtype=np.float64).sum(axis=0).T)

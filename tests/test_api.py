@@ -98,6 +98,12 @@ def test_nuclei_of_anywhere(made):
     assert nucwsi.compose(nuclei, regions, mpp=0.5, neighbours_um=0).neighbours.empty
 
 
+def test_nuclei_without_any_class():
+    nuclei = geopandas.GeoDataFrame({"class": [None, None]}, geometry=[SHAPES["ring"]] * 2)
+    table = nucwsi.compose(nuclei, regions_of({"a": shapely.box(-9e9, -9e9, 9e9, 9e9)}), mpp=0.25)
+    assert table.composition[["n_nuclei", "n_unclassified"]].to_numpy().tolist() == [[2, 2]]
+
+
 def test_nothing_at_all(made):
     folder, _ = made
     nuclei = geopandas.read_parquet(folder / "nuclei.parquet")

@@ -23,7 +23,7 @@ from slides_made import damage, picture, write_slide
 from stores import write_member
 
 from nucwsi.io.phantom import write_phantom
-from nucwsi.io.tables import read_facts
+from nucwsi.io.tables import iter_tables, read_facts, write_nuclei
 from nucwsi.phantom import Phantom
 
 IMAGE = picture(700, 800)
@@ -151,6 +151,32 @@ def test_regions_that_are_none(degraded, tmp_path, document, message):
     assert message in line
     assert str(regions) in line
     assert [path.name for path in tmp_path.iterdir()] == ["regions.geojson"]
+
+
+def test_a_file_that_nobody_named_may_hold_no_region(degraded, tmp_path, caplog):
+    regions = write(tmp_path / "a.geojson", json.dumps([feature(SQUARE, objectType="detection")]))
+    asked = (
+        *("compose", degraded / "nuclei.parquet", "--tissue", degraded / "tissue.geojson"),
+        *("-o", tmp_path / "composition.csv", "--beside", "--regions", regions),
+    )
+    succeeded(*asked)
+    assert "a.geojson: no region in it" in caplog.text
+    assert {row["region_source"] for row in composition(tmp_path)} == {"slide", "tissue", "grid"}
+    write(regions, json.dumps([feature({"type": "Point", "coordinates": [1, 2]})]))
+    line = refused(*asked)
+    assert "feature 1 is a Point" in line
+    assert "`regions_beside: false`" in line
+
+
+def test_a_part_is_not_taken_for_the_slide_nor_the_slide_for_a_part(degraded, tmp_path):
+    whole = degraded / "nuclei.parquet"
+    part = tmp_path / "1-of-2.parquet"
+    write_nuclei(part, iter_tables(whole), {**read_facts(whole), "kind": "part"}, 100)
+    tissue = degraded / "tissue.geojson"
+    line = refused("compose", part, "--tissue", tissue, "-o", tmp_path / "c.csv")
+    assert "holds 'part', expected 'nuclei' of `nucwsi stitch`" in line
+    outputs = ("-o", tmp_path / "n.parquet", "--seams", tmp_path / "s.json")
+    assert "holds 'nuclei', expected 'part' of" in refused("stitch", whole, *outputs)
 
 
 def test_sound_regions_of_every_form_are_counted(degraded, tmp_path):

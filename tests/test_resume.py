@@ -207,7 +207,7 @@ def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
 
 def test_stitch_takes_no_file_that_a_killed_run_left_half_written(tmp_path, monkeypatch):
     part, _, _ = write_result(tmp_path / "made", 200)
-    facts = {"part": 1, "parts": 1, **read_facts(part)}
+    facts = {**read_facts(part), "kind": "part", "part": 1, "parts": 1}
     write_nuclei(tmp_path / "1.parquet", iter_tables(part), facts, 50)
     outputs = tmp_path / "nuclei.parquet", tmp_path / "seams.json"
     with monkeypatch.context() as killing:

@@ -37,7 +37,7 @@ def test_a_sheet_names_slides(sheet):
 
 def test_regions_are_named_or_lie_beside_the_slide(sheet):
     for name in ("a.xml", "a.geojson", "b.geojson.gz", "b.annotations", "a.txt"):
-        Path(name).write_bytes(b"x")
+        Path(name).write_bytes(b"<?xml version='1.0'?>\n<Annotations>")
     text = "slide\tpath\tregions\nA\ta.svs\t r.geojson ; a.xml;\nC\ta.svs\nB\tb.ome.tif\t\n"
     named, beside, two = sheet(text)
     assert named.regions == (Path("r.geojson"), Path("a.xml"))
@@ -46,6 +46,20 @@ def test_regions_are_named_or_lie_beside_the_slide(sheet):
     assert [e.regions for e in read_sheet(Path("slides.tsv"), beside=False)][1:] == [(), ()]
     assert [e.regions for e in read_sheet(Path("a.svs"))] == [beside.regions]
     assert next(e.regions for e in read_sheet(Path())) == beside.regions
+    assert [named.beside, beside.beside] == [False, True]
+    Path("a.xml").write_bytes(b"<metadata>")
+    assert read_sheet(Path("a.svs"))[0].regions == (Path("a.geojson"),)
+
+
+def test_what_macos_leaves_is_no_slide(sheet):
+    Path("._a.svs").write_bytes(b"Mac OS X")
+    assert [entry.path.name for entry in read_sheet(Path())] == ["a.svs", "b.ome.tif"]
+
+
+def test_a_table_without_tabs_is_no_slide(sheet):
+    Path("slides.csv").write_text("slide,path\nA,a.svs\n")
+    with pytest.raises(ConfigError, match=r"slides.csv: is no slide; a slide sheet is a .tsv"):
+        read_sheet(Path("slides.csv"))
 
 
 def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):
@@ -59,12 +73,13 @@ def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):
         ("slide\tpath\tmppp\nA\ta.svs\t\n", "mppp; expected slide and path"),
         ("", "has the columns \\(none\\)"),
         ("slide\tpath\n", "names no slide"),
-        ("slide\tpath\nA\ta.svs\nA\tb.ome.tif\n", "'A' occurs twice"),
+        ("slide\tpath\nA\ta.svs\nA\tb.ome.tif\n", "'A' occurs twice, for a.svs and b.ome"),
         ("slide\tpath\nA\ta.svs\na\tb.ome.tif\n", "'a' occurs twice"),
         ("slide\tpath\nA B\ta.svs\n", "slide 1: slide name 'A B' may hold"),
         ("slide\tpath\n../x\ta.svs\n", "may hold letters"),
         ("slide\tpath\nok\ta.svs\n\ta.svs\n", "slide 2: slide name ''"),
         ("slide\tpath\nA\t\n", "has no path"),
+        ("slide\tpath\nA\ta{1}.svs\n", "has braces"),
         ("slide\tpath\nA\tgone.svs\n", "gone.svs is no file"),
         ("slide\tpath\tregions\nA\ta.svs\tgone.geojson\n", "gone.geojson is no file"),
         ("slide\tpath\tmpp\nA\ta.svs\t0,25\n", "mpp '0,25' is no number"),

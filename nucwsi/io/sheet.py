@@ -26,8 +26,14 @@ SLIDE_SUFFIXES = frozenset(
     }
 )
 
+#: What is no sheet, though a table.
+_OTHER_TABLES = frozenset({".csv", ".txt", ".xls", ".xlsx", ".ods"})
+
 #: What counts as regions where it lies beside a slide and is named like it.
 REGION_SUFFIXES = (".geojson", ".geojson.gz", ".xml", ".annotations")
+
+#: How XML of regions begins; scanners lay other XML beside their slides.
+_REGIONS_XML = re.compile(rb"<(ASAP_)?Annotations\b")
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,15 @@ class SlideEntry:
         The user's word on the size of a level-0 pixel, in µm.
     regions : tuple of pathlib.Path
         Files of regions to count in.
+    beside : bool
+        Whether these were found beside the slide, and nobody named them.
     """
 
     name: str
     path: Path
     mpp: float | None = None
     regions: tuple[Path, ...] = ()
+    beside: bool = False
 
 
 def _stem(path: Path) -> str:
@@ -75,7 +84,15 @@ def slide_name(path: Path) -> str:
 
 def _with_regions_beside(entry: SlideEntry) -> SlideEntry:
     named = (entry.path.with_name(_stem(entry.path) + suffix) for suffix in REGION_SUFFIXES)
-    return replace(entry, regions=tuple(path for path in named if path.is_file()))
+    regions = tuple(path for path in named if path.is_file() and _may_hold_regions(path))
+    return replace(entry, regions=regions, beside=bool(regions))
+
+
+def _may_hold_regions(path: Path) -> bool:
+    if path.suffix.lower() != ".xml":
+        return True
+    with path.open("rb") as stream:
+        return _REGIONS_XML.search(stream.read(4096)) is not None
 
 
 def _entry(row: dict[str, str], where: str) -> SlideEntry:
@@ -165,7 +182,9 @@ def read_sheet(
         If there are none, a name is illegal or occurs twice, or a file does not exist.
     """
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SLIDE_SUFFIXES)
+        # macOS lays `._a.svs` beside `a.svs` on the disks of others.
+        seen = (p for p in path.iterdir() if not p.name.startswith("."))
+        found = sorted(p for p in seen if p.suffix.lower() in SLIDE_SUFFIXES)
         if sum(p.suffix.lower() == ".dcm" for p in found) > 1:
             raise ConfigError(
                 f"{path}: holds DICOM files, and one slide has many of them; name one file of each"
@@ -176,17 +195,27 @@ def read_sheet(
         if not path.exists():
             raise ConfigError(f"{path}: does not exist; name your slide sheet in `slides`")
         entries = _read_table(path)
+    elif path.suffix.lower() in _OTHER_TABLES:
+        raise ConfigError(
+            f"{path}: is no slide; a slide sheet is a .tsv, its columns apart by tabs"
+        )
     else:
         entries = [SlideEntry(slide_name(path), path)]
     if not entries:
         raise ConfigError(f"{path}: names no slide")
     if beside:
         entries = [entry if entry.regions else _with_regions_beside(entry) for entry in entries]
-    seen: set[str] = set()
+    named: dict[str, Path] = {}
     for entry in entries:
-        if entry.name.lower() in seen:
-            raise ConfigError(f"{path}: the slide name {entry.name!r} occurs twice; rename one")
-        seen.add(entry.name.lower())
+        other = named.setdefault(entry.name.lower(), entry.path)
+        if other is not entry.path:
+            raise ConfigError(
+                f"{path}: the slide name {entry.name!r} occurs twice, for {other} and {entry.path};"
+                " rename one"
+            )
+        for used in (entry.path, *entry.regions):
+            if {"{", "}"} & set(str(used)):
+                raise ConfigError(f"{path}: {used} has braces, which Snakemake reads; rename it")
         if not entry.path.is_file() and entry.path not in made:
             raise ConfigError(f"{path}: slide {entry.name!r}: {entry.path} is no file")
         for regions in entry.regions:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -296,17 +296,19 @@ def open_table(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
         raise StoreError(
             f"{path}: is not a nucwsi table of nuclei ({error}); make it again"
         ) from None
-    if kind != "nuclei":
+    if kind not in {"nuclei", "part"}:
         raise StoreError(f"{path}: holds {kind!r}, expected 'nuclei'")
     return file, facts
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def read_facts(path: Path, kind: Literal["nuclei", "part"] = "nuclei") -> dict[str, Any]:
     """Read what a table says of its slide and its making.
 
     Parameters
     ----------
     path : pathlib.Path
+    kind : str
+        ``nuclei``: all of a slide; ``part``: those of one part, as `segment` makes them.
 
     Returns
     -------
@@ -315,10 +317,13 @@ def read_facts(path: Path) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If it is missing, damaged or no table of nuclei.
+        If it is missing, damaged, no table of nuclei or of the other kind.
     """
     file, facts = open_table(path)
     file.close()
+    if facts["kind"] != kind:
+        made = "stitch" if kind == "nuclei" else "segment"
+        raise StoreError(f"{path}: holds {facts['kind']!r}, expected {kind!r} of `nucwsi {made}`")
     return facts
 
 

@@ -39,9 +39,23 @@ log = logging.getLogger(__name__)
 _MAX_SQUARES = 1_000_000
 
 
-def _user_regions(files: Sequence[Path], frame: Frame) -> list[Region]:
+def _user_regions(files: Sequence[Path], frame: Frame, beside: bool) -> list[Region]:
     """Read the user's regions, and refuse those of another slide."""
-    user = read_regions(files, frame.origin_px)
+    if not beside:
+        return _read(files, frame, needed=True)
+    try:
+        user = _read(files, frame, needed=False)
+    except RegionError as error:
+        raise RegionError(
+            f"{error}; or, if the file beside the slide is not meant, set `regions_beside: false`"
+        ) from None
+    if files and not user:
+        log.warning("%s: no region in it; none is counted", ", ".join(map(str, files)))
+    return user
+
+
+def _read(files: Sequence[Path], frame: Frame, needed: bool) -> list[Region]:
+    user = read_regions(files, frame.origin_px, needed)
     slide = slide_region(_bounds(frame)).geometry
     for region in user:
         if not shapely.intersects(slide, region.geometry):
@@ -140,6 +154,7 @@ def compose(
     settings: ComposeSettings,
     *,
     regions: Sequence[Path] = (),
+    beside: bool = False,
     geojson: Path | None = None,
     morphometry: Path | None = None,
     neighbours: Path | None = None,
@@ -157,6 +172,8 @@ def compose(
     settings : ComposeSettings
     regions : sequence of pathlib.Path
         Files of the user's regions; see `io.region_files.read_regions`.
+    beside : bool
+        Whether they were found beside the slide, and may hold none.
     geojson : pathlib.Path, optional
         The same regions for QuPath, their numbers as measurements.
     morphometry : pathlib.Path, optional
@@ -180,7 +197,7 @@ def compose(
     if tissue_facts["slide_checksum"] != facts["slide_checksum"]:
         raise StoreError(f"{tissue}: is not the tissue of {nuclei}; make both from one slide")
     frame = Frame.from_dict(facts["frame"])
-    every = _regions(frame, pieces, _user_regions(regions, frame), settings)
+    every = _regions(frame, pieces, _user_regions(regions, frame, beside), settings)
     features = FEATURES if morphometry is not None else FEATURES[:1]
     census, places = _counted(nuclei, facts, every, features)
     columns = census.composition(pieces, frame.level0_pixel_um2)

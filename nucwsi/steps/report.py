@@ -33,7 +33,7 @@ def _assessment(path: Path) -> dict[str, Any]:
         kind = found["kind"]
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi assess`") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: is no assessment ({error}); run `nucwsi assess`") from None
     if kind != "assessment":
         raise StoreError(f"{path}: holds {kind!r}, expected 'assessment'")

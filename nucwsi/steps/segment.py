@@ -279,7 +279,7 @@ def segment(
         rows = opened.grid.band(part, parts)
         facts = {
             **{key: opened.facts[key] for key in _KEPT_FACTS if key in opened.facts},
-            "kind": "nuclei",
+            "kind": "part",
             "part": part,
             "parts": parts,
             "segment": {**settings.model_dump(), "np_level": constants.np_level},

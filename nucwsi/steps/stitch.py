@@ -38,7 +38,8 @@ _OF_A_PART = {"part", "n_dropped"}
 
 def _joint_facts(parts: list[Path]) -> dict[str, Any]:
     """Check that the parts are all of one slide, and add up what they count."""
-    every = sorted((read_facts(path) for path in parts), key=lambda facts: int(facts["part"]))
+    listed = (read_facts(path, "part") for path in parts)
+    every = sorted(listed, key=lambda facts: int(facts["part"]))
     found = [int(facts["part"]) for facts in every]
     if found != list(range(1, int(every[0]["parts"]) + 1)):
         raise StoreError(
@@ -55,7 +56,7 @@ def _joint_facts(parts: list[Path]) -> dict[str, Any]:
         name: sum(facts["n_dropped"][name] for facts in every) for name in every[0]["n_dropped"]
     }
     joint = {key: value for key, value in every[0].items() if key not in {"part", "parts"}}
-    return {**joint, "n_dropped": dropped}
+    return {**joint, "kind": "nuclei", "n_dropped": dropped}
 
 
 def _keys(frame: Frame, row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.int64]:

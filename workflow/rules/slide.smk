@@ -128,11 +128,13 @@ rule compose:
         regions=lambda wildcards: nuc.flags(
             "--regions", SLIDES[wildcards.slide].regions
         ),
+        beside=lambda wildcards: "--beside" if SLIDES[wildcards.slide].beside else "",
         neighbours=lambda wildcards, output: nuc.flags(
             "--neighbours", output.neighbours
         ),
     shell:
         "nucwsi compose {input.nuclei:q} --tissue {input.tissue:q} {params.regions}"
+        " {params.beside}"
         " -o {output.table:q} --geojson {output.geojson:q} --morphometry {output.morphometry:q}"
         " {params.neighbours} {params.settings} 2> {log:q}"
 
