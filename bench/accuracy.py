@@ -17,8 +17,8 @@ _COLUMNS = ("dice", "aji", "pq", "f1")
 def presets() -> dict[str, tuple[list[str], int]]:
     """Return the members and views of each configuration that comes with nucwsi."""
     found = {}
-    for name, file in (("fast", "fast"), ("default", "config"), ("accurate", "accurate")):
-        values = yaml.safe_load((ROOT / "config" / f"{file}.yaml").read_text("utf-8"))
+    for name in ("fast", "balanced", "accurate"):
+        values = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text("utf-8"))
         found[name] = (values["members"], values["predict"]["views"])
     return found
 

@@ -206,7 +206,6 @@ def evaluate(
     torch.set_num_threads(threads)
     keep_freed_memory()
     ensemble = Ensemble.load(cards, choose_device(settings.device), settings.views)
-    margin_px = max(card.halo_px for card in cards)
     stride = max(member.stride for member in ensemble.members)
     fixed = constants(cards[0].post_processing, classes, mpp)
     shared = mean_count_error(cards)
@@ -214,7 +213,7 @@ def evaluate(
     scored = []
     with progress("evaluate", len(samples), "images") as advance:
         for sample in samples:
-            nuclei = found(predicted(ensemble, sample, margin_px, stride), fixed, sample)
+            nuclei = found(predicted(ensemble, sample, stride), fixed, sample)
             scored.append(_scored(sample, nuclei, len(classes), mpp))
             advance(1)
     sources = list(dict.fromkeys(one.source for one in scored))

@@ -19,8 +19,9 @@ from nucwsi.models.unet import UNet
 from nucwsi.nuclei import Constants, Maps, nuclei_of
 from nucwsi.pixels import connected
 
-#: Mirrored pixels around pictures of which a single network is asked.
-_MARGIN_PX = 64
+#: Mirrored pixels around a picture. A network may see farther, but what it would see there is no
+#: tissue, and a small picture would cost ten times as much.
+MARGIN_PX = 64
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,15 @@ def constants(fixed: PostProcessing, classes: tuple[str, ...], mpp: float) -> Co
     )
 
 
-def predicted(ensemble: Ensemble, sample: Sample, margin_px: int, stride: int) -> Quantised:
+def predicted(ensemble: Ensemble, sample: Sample, stride: int) -> Quantised:
     """Predict the maps of a picture, mirrored at its edges.
 
     Parameters
     ----------
     ensemble : Ensemble
     sample : Sample
-    margin_px : int
-        Mirrored pixels around it, at the model's mpp; a multiple of `stride`.
     stride : int
-        Of the networks.
+        Of the networks; `MARGIN_PX` is a multiple of it.
 
     Returns
     -------
@@ -89,12 +88,12 @@ def predicted(ensemble: Ensemble, sample: Sample, margin_px: int, stride: int) -
     """
     shape = [int(np.ceil(side / sample.scale - 1e-6)) for side in sample.instances.shape]
     edges = [
-        np.arange(-margin_px, -(-side // stride) * stride + margin_px + 1.0) * sample.scale
+        np.arange(-MARGIN_PX, -(-side // stride) * stride + MARGIN_PX + 1.0) * sample.scale
         for side in shape
     ]
     image, _ = sampled(sample, edges[0], edges[1])
     rgb = np.ascontiguousarray(np.rint(image * 255).astype(np.uint8).transpose(2, 0, 1))[None]
-    maps = ensemble.quantised(rgb, margin_px)[0]
+    maps = ensemble.quantised(rgb, MARGIN_PX)[0]
     height, width = shape
     return Quantised._make(values[..., :height, :width] for values in maps)
 
@@ -116,7 +115,7 @@ def maps_of(network: UNet, samples: list[Sample], device: torch.device) -> list[
     """
     members = (network.eval().folded(),)
     ensemble = Ensemble(members, device, choose_precision(device), views=1)
-    return [predicted(ensemble, sample, _MARGIN_PX, network.stride) for sample in samples]
+    return [predicted(ensemble, sample, network.stride) for sample in samples]
 
 
 def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:
