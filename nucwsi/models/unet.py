@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nucwsi.errors import CheckpointError
+from nucwsi.models.layers import convolved, inner
 from nucwsi.models.lite import LiteEncoder
 
 
@@ -55,32 +56,10 @@ def activate(maps: Maps) -> Maps:
     )
 
 
-def inner(features: Tensor, margin_px: int) -> Tensor:
-    """Cut a margin off on each side.
-
-    Parameters
-    ----------
-    features : (..., H, W) Tensor
-    margin_px : int
-        Less than half of H and of W.
-
-    Returns
-    -------
-    (..., H - 2 `margin_px`, W - 2 `margin_px`) Tensor
-        A view.
-    """
-    height, width = features.shape[-2:]
-    return features[..., margin_px : height - margin_px, margin_px : width - margin_px]
-
-
 def _block(channels_in: int, channels_out: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for source in (channels_in, channels_out):
-        layers += [
-            nn.Conv2d(source, channels_out, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels_out),
-            nn.ReLU(inplace=True),
-        ]
+        layers += [*convolved(source, channels_out, 3), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 

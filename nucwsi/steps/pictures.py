@@ -21,7 +21,7 @@ from nucwsi.pixels import connected
 
 #: Mirrored pixels around a picture. A network may see farther, but what it would see there is no
 #: tissue, and a small picture would cost ten times as much.
-MARGIN_PX = 64
+_MARGIN_PX = 64
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def predicted(ensemble: Ensemble, sample: Sample, stride: int) -> Quantised:
     ensemble : Ensemble
     sample : Sample
     stride : int
-        Of the networks; `MARGIN_PX` is a multiple of it.
+        Of the networks; 64 is a multiple of it.
 
     Returns
     -------
@@ -88,12 +88,12 @@ def predicted(ensemble: Ensemble, sample: Sample, stride: int) -> Quantised:
     """
     shape = [int(np.ceil(side / sample.scale - 1e-6)) for side in sample.instances.shape]
     edges = [
-        np.arange(-MARGIN_PX, -(-side // stride) * stride + MARGIN_PX + 1.0) * sample.scale
+        np.arange(-_MARGIN_PX, -(-side // stride) * stride + _MARGIN_PX + 1.0) * sample.scale
         for side in shape
     ]
     image, _ = sampled(sample, edges[0], edges[1])
     rgb = np.ascontiguousarray(np.rint(image * 255).astype(np.uint8).transpose(2, 0, 1))[None]
-    maps = ensemble.quantised(rgb, MARGIN_PX)[0]
+    maps = ensemble.quantised(rgb, _MARGIN_PX)[0]
     height, width = shape
     return Quantised._make(values[..., :height, :width] for values in maps)
 

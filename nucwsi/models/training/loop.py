@@ -171,14 +171,13 @@ class _Trainee:
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, avg_fn=partial(_averaged, how.ema_decay), use_buffers=True
         )
-        fresh = set(self.network.parameters()).difference(known)
+        slower = set(known)
+        fresh = [weight for weight in self.network.parameters() if weight not in slower]
         groups = [
-            {"params": [p for p in self.network.parameters() if p in fresh], "share": 1.0},
+            {"params": fresh, "share": 1.0},
             {"params": known, "share": how.pretrained_rate},
         ]
-        self.optimiser = torch.optim.AdamW(
-            [group for group in groups if group["params"]], weight_decay=how.weight_decay
-        )
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=how.weight_decay)
         self.step, self.best = 0, -math.inf
         self.best_weights: dict[str, Tensor] = {}
 
