@@ -114,3 +114,8 @@ def test_speed_and_results_are_told_apart():
 def test_the_error_names_where_the_setting_stood():
     with pytest.raises(ConfigError, match=r"^my\.yaml: `core_px`"):
         validated(TileSettings, {"core_px": 1}, "my.yaml")
+
+
+def test_what_the_command_line_makes_of_names_is_understood():
+    config = load_config({"slides": 20240101, "output": 7, "members": "default,wide"})
+    assert (config.slides, config.output, config.members) == ("20240101", "7", ("default", "wide"))

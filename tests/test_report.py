@@ -274,6 +274,8 @@ def test_what_is_no_assessment_is_refused(small_slide, tmp_path):
         wrong.write_text(text)
         with pytest.raises(StoreError, match=r"wrong\.json: (is no assessment|holds 'seams')"):
             report([wrong], tmp_path / "report.html", ReportSettings())
+    with pytest.raises(StoreError, match=r"is no assessment \(.*Is a directory"):
+        report([tmp_path], tmp_path / "report.html", ReportSettings())
     with pytest.raises(StoreError, match=r"none\.json: does not exist; run `nucwsi assess`"):
         report([tmp_path / "none.json"], tmp_path / "report.html", ReportSettings())
 
