@@ -6,7 +6,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 #: Rises whenever the same input and settings give another result; a change reruns the workflow.
-RESULT_VERSION = 3
+RESULT_VERSION = 4
 
 __all__ = ["RESULT_VERSION", "__version__", "compose", "read_regions"]
 

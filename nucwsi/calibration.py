@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Temperatures that are tried: below 1 the network was too shy, above 1 too sure.
-_TEMPERATURES = np.geomspace(0.4, 4.0, 47)
+_TEMPERATURES = np.geomspace(0.2, 4.0, 61)
 
 
 class Reliability(NamedTuple):

@@ -91,6 +91,9 @@ class SegmentSettings(Section):
     min_area_um2: float | None = _field(
         None, "smaller nuclei are dropped and counted, in µm²; empty: the checkpoint's", ge=0
     )
+    min_mean_np: float | None = _field(
+        None, "nuclei whose mean np is less are dropped; empty: the checkpoint's", ge=0, lt=1
+    )
     outlines: Literal["smooth", "pixels"] = _field(
         "smooth", "smooth: where np passes the threshold, between pixels; pixels: along their edges"
     )
@@ -220,9 +223,12 @@ class TrainSettings(Section):
     warp: float = _field(0.12, "share by which the zoom swells along an axis", ge=0, lt=1)
     colour: float = _field(1.0, "strength of stain and colour jitter; 0: none", ge=0, le=3)
     degrade: float = _field(1.0, "strength of blur and JPEG; 0: none", ge=0, le=3)
-    oversampling: bool = _field(True, "show images with rare classes more often")
+    mosaic: bool = _field(True, "fill a crop with four images where they are small")
+    oversampling: bool = _field(True, "show images with many or rare nuclei more often")
     label_sets: bool = _field(True, "learn from labels that allow several classes")
+    point_cover: bool = _field(True, "learn from points what is nucleus, near and far from them")
     class_weights: bool = _field(True, "weigh classes by the root of their rarity")
+    equal_nuclei: bool = _field(True, "count nuclei alike in the class loss, not their pixels")
     focal_gamma: float = _field(2.0, "focus on uncertain classes; 0: none", ge=0, le=5)
     gradient_weight: float = _field(4.0, "weight of the gradient loss; 0: none", ge=0)
     published_gradient: bool = _field(False, "repeat the wrong axis of the published loss")

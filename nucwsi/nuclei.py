@@ -26,6 +26,8 @@ class Constants(NamedTuple):
         Smaller markers do not start a nucleus.
     min_area_px : (C,) ndarray of int64
         Smallest nucleus of each class.
+    min_mean_np : float
+        Least mean `np` of a nucleus, in [0, 1].
     smooth : bool
         Whether outlines pass between pixels rather than along their edges.
     simplify_px : float
@@ -36,6 +38,7 @@ class Constants(NamedTuple):
     edge_limit: int
     min_marker_px: int
     min_area_px: NDArray[np.int64]
+    min_mean_np: float
     smooth: bool
     simplify_px: float
 
@@ -80,7 +83,7 @@ class Nuclei(NamedTuple):
     outlines : Outlines
         Their polygons simplified.
     dropped : (C,) ndarray of int64
-        Nuclei of each class that were too small to keep.
+        Nuclei of each class that were too small or too unsure to keep.
     """
 
     pixels: Pixels
@@ -146,7 +149,7 @@ def nuclei_of(
 
 
 def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
-    """Measure instances and trace their outlines; those too small for their class are dropped.
+    """Measure instances and trace their outlines; what is too small or too unsure is dropped.
 
     Parameters
     ----------
@@ -162,9 +165,10 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
     pixels, first_px = instances
     sums = pixel_sums(pixels, len(first_px), maps.np_map, maps.tp_map, maps.contrast_map)
     code = sums.class_probabilities.argmax(axis=1).astype(np.uint8)
-    large = sums.area_px >= constants.min_area_px[code]
-    kept = np.flatnonzero(large)
-    pixels = pixels.only(large)
+    keep = sums.area_px >= constants.min_area_px[code]
+    keep &= sums.np_mean >= constants.min_mean_np
+    kept = np.flatnonzero(keep)
+    pixels = pixels.only(keep)
     labels = pixels.image()
     if constants.smooth:
         outlines = trace_smooth(labels, len(kept), maps.np_map, constants.np_level)
@@ -182,7 +186,7 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
         sums.minor_axis_px[kept],
         _at_edge(pixels, len(kept), maps.tissue),
         outlines._replace(polygons=simple),
-        np.bincount(code[~large], minlength=len(constants.min_area_px)),
+        np.bincount(code[~keep], minlength=len(constants.min_area_px)),
     )
 
 

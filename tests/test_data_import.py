@@ -249,6 +249,10 @@ def test_points_supervise_the_class_around_them_only(tmp_path):
     rows, columns = np.nonzero(sample.class_set)
     assert np.hypot(rows - 20, columns - 100).max() <= 3
     assert sample.class_set[20, 103] == 2
+    # Of the rim between the middle of a nucleus and what lies far from all nothing is known.
+    for column, nucleus, known in ((102, True, True), (103, False, False), (116, False, False)):
+        assert (sample.nucleus[20, column], sample.known[20, column]) == (nucleus, known)
+    assert sample.known[20, 117]
     np.savez(folder / "mine" / "a.npz", points=np.zeros((0, 2)), classes=np.zeros(0, int))
     (sample,) = load_samples([folder], "train", CLASSES, 0.5)
     assert not sample.class_set.any()

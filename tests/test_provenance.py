@@ -113,7 +113,7 @@ def test_its_counts_are_those_of_the_results(first):
         name: int(rows[0][f"n_{name}"]) for name in counts["nuclei_by_class"]
     }
     assert counts["qupath_objects"] + counts["qupath_slivers_left_out"] == counts["nuclei"]
-    assert sum(counts["too_small"].values()) == int(rows[0]["n_dropped"])
+    assert sum(counts["dropped"].values()) == int(rows[0]["n_dropped"])
     assert counts["regions_by_source"]["user"] == 1
     assert sum(counts["regions_by_source"].values()) == len(rows)
     assert counts["tissue_um2"] == pytest.approx(float(rows[0]["tissue_area_mm2"]) * 1e6, rel=1e-6)

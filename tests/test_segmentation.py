@@ -355,11 +355,28 @@ def test_small_nuclei_are_dropped_by_class_and_counted():
         maps,
         Pixels.of(components),
         count,
-        Constants(128, LIMIT, 4, np.array([area, area + 1]), False, 0),
+        Constants(128, LIMIT, 4, np.array([area, area + 1]), 0, False, 0),
     )
     assert kept.class_code.tolist() == [0]
     assert kept.dropped.tolist() == [0, 1]
     assert shapely.area(kept.outlines.polygons).tolist() == [area]
+
+
+@pytest.mark.parametrize(("least", "n_kept"), [(0.75, 2), (0.76, 1)])
+def test_a_nucleus_that_is_unsure_on_the_mean_is_dropped(least, n_kept):
+    labels = discs((40, 80), [(20, 20), (20, 60)], 10)
+    np_map = np.choose(labels, [0, 255, 192]).astype(np.uint8)
+    maps = Maps(
+        np.ones((42, 82), bool), np_map, perfect_hv(labels), np.full((1, 40, 80), 255, np.uint8)
+    )
+    kept = nuclei_of(
+        maps,
+        Pixels.of(labels),
+        2,
+        Constants(128, LIMIT, 4, np.array([1]), least, False, 0),
+    )
+    assert kept.np_mean.tolist() == pytest.approx([1, 192 / 255][:n_kept])
+    assert kept.dropped.tolist() == [2 - n_kept]
 
 
 @pytest.mark.parametrize(("column", "touches"), [(6, True), (7, False)])
@@ -374,6 +391,6 @@ def test_a_nucleus_at_the_end_of_the_tissue_is_marked(column, touches):
         np.zeros((1, 40, 40), np.uint8),
     )
     found = nuclei_of(
-        maps, Pixels.of(labels > 0), 1, Constants(128, LIMIT, 4, np.array([1]), False, 0)
+        maps, Pixels.of(labels > 0), 1, Constants(128, LIMIT, 4, np.array([1]), 0, False, 0)
     )
     assert found.at_edge.tolist() == [touches]

@@ -22,7 +22,8 @@ from nucwsi.grid import Window
 from nucwsi.metrics import panoptic
 from nucwsi.models.checkpoint import PostProcessing, load_network, read_card
 from nucwsi.models.predict import Ensemble, Quantised
-from nucwsi.models.training.augment import crop, sampled, whole
+from nucwsi.models.training import augment
+from nucwsi.models.training.augment import crop, draw_batch, sampled, whole
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import class_weights, sample_weights, taught, train
 from nucwsi.models.training.losses import gradient, hv_loss, np_loss, teacher_loss, tp_loss
@@ -67,9 +68,12 @@ def sample(seed=0, outlined=True, scale=1.0, side=96):
         scale,
         outlined,
         instances,
+        instances > 0,
+        np.full(labels.shape, outlined),
         hv_targets(instances),
         lookup[labels],
         labels,
+        np.bincount(labels.ravel()),
         middles,
         bits,
     )
@@ -114,13 +118,55 @@ def test_a_crop_sees_what_the_pipeline_averages():
 
 def test_beyond_the_image_nothing_is_known():
     one = sample(side=40)
-    batch = crop(one, TINY.model_copy(update={"zoom": 1.0}), np.random.default_rng(0))
+    batch = crop(one, TINY.model_copy(update={"zoom": 1.0}), np.random.default_rng(0), 64)
     known = batch.outlined[0].numpy()
     assert 0.25 < known.mean() < 0.55, "40 of 64 pixels each way"
     assert (batch.class_set[0].numpy()[~known] == 0).all()
-    points = crop(sample(outlined=False), TINY, np.random.default_rng(0))
+    points = crop(sample(outlined=False), TINY, np.random.default_rng(0), 64)
     assert not points.outlined.any()
     assert points.class_set.any()
+
+
+def test_a_mosaic_shows_four_small_images():
+    plain = {"zoom": 1.0, "stretch": 1.0, "warp": 0.0, "batch_size": 1}
+    small = [sample(seed, side=32) for seed in range(3)]
+    chances = np.array([1.0, 0.0, 0.0])
+    how = TINY.model_copy(update=plain)
+    batch, names = draw_batch(small, chances, how, np.random.default_rng(0))
+    assert batch.known.all(), "four of 32 px fill 64 px"
+    assert names[0] == "set/0"
+    assert len(names) == 4
+    assert len(set(names)) > 1
+    how = how.model_copy(update={"mosaic": False})
+    batch, names = draw_batch(small, chances, how, np.random.default_rng(0))
+    assert batch.known.float().mean() == 0.25
+    assert names == ["set/0"]
+    # An image of the other set is never beside it.
+    others = [small[0], *(replace(s, name=f"setting/{s.name}") for s in small[1:])]
+    how = TINY.model_copy(update=plain)
+    assert set(draw_batch(others, chances, how, np.random.default_rng(0))[1]) == {"set/0"}
+
+
+def test_the_shares_of_a_nucleus_sum_to_one_at_any_zoom():
+    one = sample(scale=2.0)
+    for scale in (1.0, 2.0, 3.2):
+        edges = np.arange(0, 96 + scale / 2, scale)
+        labels = sampled(one, edges, edges)[1]
+        whole_nuclei = one.owner_px[1:].sum() / one.owner_px[1:]
+        assert len(whole_nuclei)
+        there = labels.inside
+        n_nuclei = np.count_nonzero(one.owner_px[1:])
+        assert labels.share[there].sum() == pytest.approx(n_nuclei, rel=0.06)
+
+
+def test_a_stain_that_does_not_change_leaves_the_picture(monkeypatch):
+    rng = np.random.default_rng(0)
+    image = rng.uniform(0.01, 1, (8, 8, 3)).astype(np.float32)
+    for name in ("_HED_SCALE", "_HED_SHIFT", "_BRIGHTNESS", "_CONTRAST", "_SATURATION"):
+        monkeypatch.setattr(augment, name, 0.0)
+    seen = [augment._colour(image, 1.0, rng) for _ in range(8)]
+    for one in seen:
+        np.testing.assert_allclose(one, image, atol=1e-3)
 
 
 def test_without_tricks_a_crop_is_a_piece_of_the_image():
@@ -129,7 +175,7 @@ def test_without_tricks_a_crop_is_a_piece_of_the_image():
     )
     plain = plain.model_copy(update={"colour": 0.0})
     one = sample()
-    picture = crop(one, plain, np.random.default_rng(1)).cover[0].numpy()
+    picture = crop(one, plain, np.random.default_rng(1), 64).cover[0].numpy()
     full = whole(one, 1).cover[0].numpy()
     found = [
         (row, column)
@@ -149,11 +195,12 @@ def test_losses_are_least_at_the_truth_and_blind_where_nothing_is_known():
     assert hv_loss(-batch.hv_map, batch.hv_map, inside, 1 - inside, TINY) > 1
     assert np_loss(good, 1 - batch.cover, 0 * known) < 1e-3
     logits = torch.zeros(1, 4, *batch.cover.shape[1:])
-    assert tp_loss(logits, 0 * batch.class_set, torch.ones(4), 2.0) == 0
+    even = (batch.share, torch.ones(4), 2.0)
+    assert tp_loss(logits, 0 * batch.class_set, *even) == 0
     allowed = torch.stack([(batch.class_set >> c) & 1 for c in range(4)], 1).float()
     # Any class of the set will do.
-    sure = tp_loss(20 * allowed, batch.class_set, torch.ones(4), 2.0)
-    assert sure < 1e-3 < tp_loss(20 * (1 - allowed), batch.class_set, torch.ones(4), 2.0)
+    sure = tp_loss(20 * allowed, batch.class_set, *even)
+    assert sure < 1e-3 < tp_loss(20 * (1 - allowed), batch.class_set, *even)
 
 
 def test_a_student_that_says_the_same_loses_nothing_more():
@@ -178,13 +225,20 @@ def test_the_gradient_is_taken_along_the_axis_of_its_map():
 
 def test_rare_classes_weigh_more_and_are_shown_more_often():
     samples = [sample(seed) for seed in range(4)]
-    rare = replace(samples[0], class_set=np.where(samples[0].class_set > 0, 8, 0).astype(np.uint8))
-    common = [replace(s, class_set=np.minimum(s.class_set, 1)) for s in samples[1:]]
+    rare = replace(samples[0], allowed=np.full_like(samples[0].allowed, 8))
+    common = [replace(s, allowed=np.ones_like(s.allowed)) for s in samples[1:]]
     weights = class_weights([rare, *common], 4)
     assert weights[3] > weights[0]
     chances = sample_weights([rare, *common], weights)
     assert chances.sum() == pytest.approx(1)
     assert chances[0] > chances[1:].max()
+    dense = [*samples[1:], replace(samples[0], allowed=samples[0].allowed[:1])]
+    by_nuclei, by_area = sample_weights(dense, weights), sample_weights(dense, None)
+    assert by_nuclei[-1] < by_area[-1] == by_area[0]
+    points = [sample(0, outlined=False)]
+    points = [replace(s, known=np.ones_like(s.known)) for s in points]
+    assert taught(points, TINY)[0].known.all()
+    assert not taught(points, TINY.model_copy(update={"point_cover": False}))[0].known.any()
     single = taught(samples, TINY.model_copy(update={"label_sets": False}))
     assert set(np.unique(single[0].class_set)) <= {0, 1, 2, 4, 8}
     assert 0b110 in samples[0].class_set

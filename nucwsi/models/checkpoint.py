@@ -52,12 +52,15 @@ class PostProcessing:
         Smaller markers do not start a nucleus, in µm².
     min_area_um2 : dict
         Class name -> smallest nucleus of that class, in µm².
+    min_mean_np : float
+        Least mean `np` of a nucleus; 0: any.
     """
 
     np_threshold: float
     edge_slope: float
     min_marker_um2: float
     min_area_um2: dict[str, float]
+    min_mean_np: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -238,8 +241,12 @@ def read_card(name: str) -> Card:
         )
     if not 0.05 <= card.mpp <= 5 or card.halo_px < 0:
         raise CheckpointError(f"{path}: mpp {card.mpp} or halo {card.halo_px} px is impossible")
-    if not LEAST_NP <= (level := constants.np_threshold) < 1:
-        raise CheckpointError(f"{path}: np_threshold {level} is none of {LEAST_NP} to 1")
+    level, mean = constants.np_threshold, constants.min_mean_np
+    if not (LEAST_NP <= level < 1 and 0 <= mean < 1):
+        raise CheckpointError(
+            f"{path}: np_threshold {level} is none of {LEAST_NP} to 1, or min_mean_np {mean} none"
+            " of 0 to 1"
+        )
     return card
 
 

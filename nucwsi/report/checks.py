@@ -147,5 +147,5 @@ def _remarks(facts: dict[str, Any], quality: dict[str, Any]) -> Iterator[Check]:
     yield Check("At the edge", f"{quality['at_edge']:,}", "note", text)
     dropped = sum(facts["n_dropped"].values())
     yield Check(
-        "Too small", f"{dropped:,}", "note", "Objects below their class' least area, dropped."
+        "Dropped", f"{dropped:,}", "note", "Objects too small for their class, or too unsure."
     )

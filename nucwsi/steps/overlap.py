@@ -48,14 +48,15 @@ class OverlapSegmenter:
     Attributes
     ----------
     dropped : (C,) ndarray of int64
-        Nuclei of each class that were too small to keep.
+        Nuclei of each class that were too small or too unsure to keep.
     """
 
     def __init__(self, maps: SlideMaps, constants: Constants) -> None:
         self.maps = maps
-        # Small ones are dropped last: until then they are evidence like any other.
-        self._constants = constants._replace(min_area_px=np.ones_like(constants.min_area_px))
-        self._min_area_px = constants.min_area_px
+        # What is too small or unsure is dropped last: until then it is evidence like any other.
+        anything = np.ones_like(constants.min_area_px)
+        self._constants = constants._replace(min_area_px=anything, min_mean_np=0.0)
+        self._final = constants
         self._highest_px = maps.grid.core_px - 2 * maps.overlap_px - 1
         # Of each row its tiles; row k - 1 of a table is instance k of the tile.
         self._rows: dict[int, list[tuple[LabelledTile, NucleusTable]]] = {}
@@ -105,11 +106,12 @@ class OverlapSegmenter:
     def _kept(self, table: NucleusTable, pieces: list[Piece]) -> Iterator[NucleusTable]:
         first = np.array([piece.first_pixel for piece in pieces], np.int64)
         area_px = np.array([piece.mask.sum() for piece in pieces])
-        large = area_px >= self._min_area_px[table.class_code]
-        self.dropped += np.bincount(table.class_code[~large], minlength=len(self.dropped))
+        keep = area_px >= self._final.min_area_px[table.class_code]
+        keep &= table.np_mean >= self._final.min_mean_np
+        self.dropped += np.bincount(table.class_code[~keep], minlength=len(self.dropped))
         numbers = first[:, 0] * self.maps.frame.shape[1] + first[:, 1]
-        if large.any():
-            yield replace(table, id=numbers).take(np.flatnonzero(large))
+        if keep.any():
+            yield replace(table, id=numbers).take(np.flatnonzero(keep))
 
     def _segmented(self, row: int) -> list[tuple[LabelledTile, NucleusTable]]:
         columns = range(self.maps.grid.n_columns)

@@ -66,6 +66,7 @@ def constants(fixed: PostProcessing, classes: tuple[str, ...], mpp: float) -> Co
         slope_limit(fixed.edge_slope * mpp),
         max(1, round(fixed.min_marker_um2 / mpp**2)),
         np.maximum(1, np.ceil(areas - 1e-9)).astype(np.int64),
+        fixed.min_mean_np,
         True,
         0.25,
     )

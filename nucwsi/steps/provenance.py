@@ -155,7 +155,7 @@ def provenance(
             "canvas_px": frame["shape"],
             "tissue_um2": facts["tissue_um2"],
             "bad_tiles": len(facts["bad_tiles"]),
-            "too_small": facts["n_dropped"],
+            "dropped": facts["n_dropped"],
             "nuclei": sum(per_class.values()),
             "nuclei_by_class": per_class,
             "regions_by_source": _region_counts(folder / "composition.csv"),

@@ -74,6 +74,7 @@ def _constants(facts: dict[str, object], frame: Frame, settings: SegmentSettings
         slope_limit(fixed.edge_slope * frame.mpp),
         max(1, round(fixed.min_marker_um2 / frame.mpp**2)),
         np.array([max(1, frame.area_px(area)) for area in areas]),
+        fixed.min_mean_np if settings.min_mean_np is None else settings.min_mean_np,
         settings.outlines == "smooth",
         settings.simplify_px,
     )
@@ -305,7 +306,7 @@ def segment(
 
         write_nuclei(output, tables(), facts, row_group=AT_ONCE)
     log.info(
-        "%d nuclei; %d smaller than their class allows were dropped",
+        "%d nuclei; %d were dropped as smaller than their class allows or too unsure",
         n_nuclei,
         int(segmenter.dropped.sum()),
     )

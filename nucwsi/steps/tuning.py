@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -16,13 +17,19 @@ from nucwsi.models.predict import Quantised
 from nucwsi.models.training.data import Sample
 from nucwsi.steps.pictures import constants, found
 
+#: A class with fewer nuclei says nothing of a state of training.
+_FEWEST_NUCLEI = 50
+
 #: Values that are tried, one constant after the other.
 _TRIED: dict[str, tuple[Any, ...]] = {
     "edge_slope": (0.02, 0.04, 0.06, 0.08, 0.11, 0.15, 0.2),
-    "np_threshold": (0.35, 0.4, 0.45, 0.5, 0.55, 0.6),
     "min_marker_um2": (0.5, 1.0, 2.0, 4.0),
 }
 _TRIED_AREAS_UM2 = (2.0, 4.0, 6.0, 8.0, 11.0, 14.0, 18.0)
+
+#: These two are tried together: a low threshold pays only where unsure nuclei are dropped.
+_TRIED_THRESHOLDS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+_TRIED_MEANS = (0.0, 0.55, 0.6, 0.65, 0.7, 0.75)
 
 
 def first_constants(classes: tuple[str, ...]) -> PostProcessing:
@@ -100,6 +107,11 @@ def tuned(
         return float(np.mean(list(scores.values())))
 
     for _ in range(2):
+        candidates = [
+            replace(best, np_threshold=threshold, min_mean_np=mean)
+            for threshold, mean in itertools.product(_TRIED_THRESHOLDS, _TRIED_MEANS)
+        ]
+        best = max(candidates, key=_quality)
         for name, values in _TRIED.items():
             candidates = [replace(best, **{name: value}) for value in values]
             best = max(candidates, key=_quality)
@@ -186,6 +198,8 @@ def said_and_true(samples: list[Sample], maps: list[Quantised]) -> Reliability:
 def class_accuracy(samples: list[Sample], maps: list[Quantised]) -> float:
     """Return the mean over classes of the share of true nuclei that are called by their class.
 
+    Classes of fewer than 50 nuclei are left out, unless there is no other.
+
     Parameters
     ----------
     samples : list of Sample
@@ -201,4 +215,6 @@ def class_accuracy(samples: list[Sample], maps: list[Quantised]) -> float:
     if not len(truth):
         return 0.0
     called = tempered(pixels, nucleus, len(truth), 1.0).argmax(axis=1)
-    return float(np.mean([(called[truth == c] == c).mean() for c in np.unique(truth)]))
+    classes, count = np.unique(truth, return_counts=True)
+    enough = count >= min(_FEWEST_NUCLEI, count.max())
+    return float(np.mean([(called[truth == c] == c).mean() for c in classes[enough]]))

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from skimage.color import hed2rgb, rgb2hed
+from skimage.color import hed_from_rgb, rgb_from_hed
 from torch import Tensor
 
 from nucwsi.config import TrainSettings
@@ -20,9 +20,13 @@ from nucwsi.models.views import VIEWS, apply_view, turn_vectors
 from nucwsi.resample import area_average, edge_taps
 
 #: Half-ranges at strength 1: factor and offset of each stain's density, then factors of colour.
-_HED_SCALE, _HED_SHIFT = 0.25, 0.02
+_HED_SCALE, _HED_SHIFT = 0.25, 0.1
 _BRIGHTNESS, _CONTRAST, _SATURATION = 0.2, 0.25, 0.25
 _STAIN_CHANCE = 0.8
+_DARKEST = 1 / 255
+
+#: Four images fill a crop if none of their sides is longer than this share of it.
+_SMALL = 0.75
 
 #: Largest sigma of the blur, lowest quality of JPEG, and how often each is applied.
 _BLUR_PX, _JPEG_QUALITY, _DEGRADE_CHANCE = 1.2, 40, 0.25
@@ -34,16 +38,19 @@ class Labels(NamedTuple):
     Attributes
     ----------
     cover : (H, W) ndarray of float32
-    inside, outlined : (H, W) ndarray of bool
+    known, inside, outlined : (H, W) ndarray of bool
     hv_map : (2, H, W) ndarray of float32
     class_set : (H, W) ndarray of uint8
+    share : (H, W) ndarray of float32
     """
 
     cover: NDArray[np.float32]
+    known: NDArray[np.bool_]
     inside: NDArray[np.bool_]
     outlined: NDArray[np.bool_]
     hv_map: NDArray[np.float32]
     class_set: NDArray[np.uint8]
+    share: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,8 @@ class Batch:
         RGB in [0, 1].
     cover : (N, H, W) Tensor of float32
         Share of each pixel that nuclei cover.
+    known : (N, H, W) Tensor of bool
+        Where that is known: within the image, and not at the rim of nuclei known as points.
     inside : (N, H, W) Tensor of bool
         Whether the middle of each pixel is nucleus.
     outlined : (N, H, W) Tensor of bool
@@ -63,14 +72,18 @@ class Batch:
     hv_map : (N, 2, H, W) Tensor of float32
     class_set : (N, H, W) Tensor of uint8
         Bit c allows class c; 0 is unsupervised.
+    share : (N, H, W) Tensor of float32
+        Of the nucleus that `class_set` speaks of: sums to one over the whole nucleus.
     """
 
     image: Tensor
     cover: Tensor
+    known: Tensor
     inside: Tensor
     outlined: Tensor
     hv_map: Tensor
     class_set: Tensor
+    share: Tensor
 
     def on(self, device: torch.device) -> Batch:
         """Return the batch on a device, its image laid out as the network wants it.
@@ -94,10 +107,11 @@ def _colour(
         return 1 + strength * rng.uniform(-half_range, half_range)
 
     if strength and rng.random() < _STAIN_CHANCE:
-        stains = rgb2hed(image)
-        stains *= 1 + strength * rng.uniform(-_HED_SCALE, _HED_SCALE, 3)
-        stains += strength * rng.uniform(-_HED_SHIFT, _HED_SHIFT, 3)
-        image = hed2rgb(stains).astype(np.float32)
+        # Stains may come out negative, so that a picture that is not changed stays as it is.
+        stains = -np.log(np.maximum(image, _DARKEST)) @ hed_from_rgb.astype(np.float32)
+        stains *= 1 + strength * rng.uniform(-_HED_SCALE, _HED_SCALE, 3).astype(np.float32)
+        stains += strength * rng.uniform(-_HED_SHIFT, _HED_SHIFT, 3).astype(np.float32)
+        image = np.exp(-stains @ rgb_from_hed.astype(np.float32))
     grey = image.mean(axis=2, keepdims=True)
     image = grey + (image - grey) * factor(_SATURATION)
     mean = image.mean()
@@ -144,18 +158,22 @@ def sampled(
     taps = edge_taps(rows), edge_taps(columns)
     spans = [np.arange(t.first, t.stop) for t in taps]
     source = np.ix_(_mirror(spans[0], height), _mirror(spans[1], width))
-    nuclei = (sample.instances[source] > 0).astype(np.uint8) * 255
+    nuclei = sample.nucleus[source].astype(np.uint8) * 255
     seen = area_average(np.dstack([sample.image[source], nuclei]), *taps)
     averaged = seen.astype(np.float32) / np.float32(255)
     middles = [np.floor((edges[:-1] + edges[1:]) / 2).astype(int) for edges in (rows, columns)]
     at = np.ix_(_mirror(middles[0], height), _mirror(middles[1], width))
     there = np.outer(*(_within(m, n) for m, n in zip(middles, (height, width), strict=True)))
+    known = there & sample.known[at]
+    areas_px = np.outer(np.diff(rows), np.diff(columns))
     labels = Labels(
         averaged[..., 3],
-        sample.instances[at] > 0,
-        there & sample.outlined,
+        known,
+        sample.nucleus[at],
+        known & sample.outlined,
         sample.hv_map[:, at[0], at[1]],
         sample.class_set[at] * there,
+        (areas_px / sample.owner_px[sample.owner[at]]).astype(np.float32),
     )
     return averaged[..., :3], labels
 
@@ -181,7 +199,7 @@ def _edges(
     return edges + rng.uniform(min(0, room), max(0, room))
 
 
-def crop(sample: Sample, how: TrainSettings, rng: np.random.Generator) -> Batch:
+def crop(sample: Sample, how: TrainSettings, rng: np.random.Generator, side_px: int) -> Batch:
     """Cut one augmented crop.
 
     Parameters
@@ -189,6 +207,7 @@ def crop(sample: Sample, how: TrainSettings, rng: np.random.Generator) -> Batch:
     sample : Sample
     how : TrainSettings
     rng : numpy.random.Generator
+    side_px : int
 
     Returns
     -------
@@ -198,7 +217,7 @@ def crop(sample: Sample, how: TrainSettings, rng: np.random.Generator) -> Batch:
     zoom, stretch = (np.exp(rng.uniform(-1, 1) * np.log(f)) for f in (how.zoom, how.stretch))
     scales = sample.scale / zoom * np.sqrt([stretch, 1 / stretch])
     rows, columns = (
-        _edges(side, how.crop_px, scale, how.warp, rng)
+        _edges(side, side_px, scale, how.warp, rng)
         for side, scale in zip(sample.instances.shape, scales, strict=True)
     )
     image, labels = sampled(sample, rows, columns)
@@ -255,6 +274,22 @@ def draw_batch(
         Of the samples that the crops come from.
     """
     chosen = [samples[index] for index in rng.choice(len(samples), how.batch_size, p=chances)]
-    crops = [crop(sample, how, rng) for sample in chosen]
-    joined = (torch.cat([getattr(c, field.name) for c in crops]) for field in fields(Batch))
-    return Batch(*joined), [sample.name for sample in chosen]
+    crops, names = [], []
+    for sample in chosen:
+        small = how.mosaic and max(sample.instances.shape) / sample.scale < _SMALL * how.crop_px
+        if small:
+            source = sample.name.split("/")[0]
+            beside = [s for s in samples if s.name.startswith(f"{source}/")]
+            four = [sample, *(beside[index] for index in rng.integers(len(beside), size=3))]
+            quarters = [crop(one, how, rng, how.crop_px // 2) for one in four]
+            crops.append(_joined([_joined(quarters[:2], -1), _joined(quarters[2:], -1)], -2))
+        else:
+            four = [sample]
+            crops.append(crop(sample, how, rng, how.crop_px))
+        names += [one.name for one in four]
+    return _joined(crops, 0), names
+
+
+def _joined(batches: list[Batch], axis: int) -> Batch:
+    """Lay batches side by side, below each other, or behind each other."""
+    return Batch(*(torch.cat([getattr(b, f.name) for b in batches], axis) for f in fields(Batch)))

@@ -51,11 +51,13 @@ def taught(samples: list[Sample], how: TrainSettings) -> list[Sample]:
     if not how.label_sets:
         single = np.isin(np.arange(256), 1 << np.arange(8))
         samples = [replace(s, class_set=s.class_set * single[s.class_set]) for s in samples]
+    if not how.point_cover:
+        samples = [replace(s, known=s.known & s.outlined) for s in samples]
     return samples
 
 
 def class_weights(samples: list[Sample], n_classes: int) -> NDArray[np.float64]:
-    """Weigh classes by the root of their rarity, within [0.5, 4].
+    """Weigh classes by the root of their rarity, within [0.5, 2].
 
     Parameters
     ----------
@@ -66,23 +68,30 @@ def class_weights(samples: list[Sample], n_classes: int) -> NDArray[np.float64]:
     -------
     (C,) ndarray of float64
     """
-    pixels = np.array(
-        [sum((s.class_set == 1 << c).sum() / s.scale**2 for s in samples) for c in range(n_classes)]
-    )
-    present = pixels > 0
+    nuclei = np.sum([_of_one_class(s, n_classes) for s in samples], axis=0)
+    present = nuclei > 0
     weights = np.ones(n_classes)
-    weights[present] = np.sqrt(np.median(pixels[present]) / pixels[present])
-    return weights.clip(0.5, 4)
+    weights[present] = np.sqrt(np.median(nuclei[present]) / nuclei[present])
+    return weights.clip(0.5, 2)
 
 
-def sample_weights(samples: list[Sample], rarity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give every data set a share by the root of its labelled area, divided among its images.
+def _of_one_class(sample: Sample, n_classes: int) -> NDArray[np.int64]:
+    """Count the nuclei (C,) whose label allows a single class."""
+    return (sample.allowed[:, None] == 1 << np.arange(n_classes)).sum(axis=0)
+
+
+def sample_weights(
+    samples: list[Sample], rarity: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Give every data set a share by the root of its nuclei, divided among its images.
+
+    Half of the share goes by the area of the images, half by their nuclei.
 
     Parameters
     ----------
     samples : list of Sample
-    rarity : (C,) ndarray of float64
-        How much more often an image is shown whose nuclei are all of a class.
+    rarity : (C,) ndarray of float64, or None
+        How much a nucleus of each class counts; None: all of the share goes by area.
 
     Returns
     -------
@@ -90,21 +99,19 @@ def sample_weights(samples: list[Sample], rarity: NDArray[np.float64]) -> NDArra
         Sums to one.
     """
     sources = np.array([sample.name.split("/")[0] for sample in samples])
-    labelled = np.array(
-        [((s.instances > 0) | (s.class_set > 0)).sum() / s.scale**2 for s in samples]
-    )
-    wanted = np.array([s.instances.size / s.scale**2 * _rarity(s, rarity) for s in samples])
+    nuclei = np.array([len(s.allowed) for s in samples])
+    areas = np.array([s.instances.size / s.scale**2 for s in samples])
+    rare = np.zeros(len(samples))
+    if rarity is not None:
+        rare = np.array([_of_one_class(s, len(rarity)) @ rarity for s in samples])
     weights = np.zeros(len(samples))
     for source in np.unique(sources):
         chosen = sources == source
-        share = wanted[chosen] / wanted[chosen].sum()
-        weights[chosen] = share * math.sqrt(labelled[chosen].sum())
+        share = areas[chosen] / areas[chosen].sum()
+        if rare[chosen].any():
+            share = (share + rare[chosen] / rare[chosen].sum()) / 2
+        weights[chosen] = share * math.sqrt(nuclei[chosen].sum())
     return weights / weights.sum()
-
-
-def _rarity(sample: Sample, rarity: NDArray[np.float64]) -> float:
-    counts = np.array([(sample.class_set == 1 << c).sum() for c in range(len(rarity))])
-    return float(counts @ rarity / counts.sum()) if counts.any() else 1.0
 
 
 def learning_rate(step: int, how: TrainSettings) -> float:
@@ -180,6 +187,7 @@ class _Trainee:
         self.optimiser = torch.optim.AdamW(groups, weight_decay=how.weight_decay)
         self.step, self.best = 0, -math.inf
         self.best_weights: dict[str, Tensor] = {}
+        self.curves: list[dict[str, float]] = []
 
     @property
     def judged(self) -> UNet:
@@ -207,9 +215,7 @@ class _Trainee:
     def save(self, path: Path) -> None:
         state = {
             "settings": self.how.model_dump_json(),
-            "step": self.step,
-            "best": self.best,
-            "best_weights": self.best_weights,
+            **{name: getattr(self, name) for name in _VALUES},
             **{name: getattr(self, name).state_dict() for name in _PARTS},
         }
         aside = path.with_suffix(".tmp")
@@ -222,13 +228,13 @@ class _Trainee:
             raise ConfigError(f"{path}: belongs to other settings; remove it or train elsewhere")
         for name in _PARTS:
             getattr(self, name).load_state_dict(state[name])
-        self.step, self.best, self.best_weights = (
-            state[k] for k in ("step", "best", "best_weights")
-        )
+        for name in _VALUES:
+            setattr(self, name, state[name])
         log.info("resuming at step %d", self.step)
 
 
 _PARTS = ("network", "average", "optimiser")
+_VALUES = ("step", "best", "best_weights", "curves")
 
 
 def _drawn(
@@ -280,9 +286,9 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     samples = taught(samples, how)
     rarity = class_weights(samples, len(how.classes))
-    even = np.ones_like(rarity)
-    weights = torch.from_numpy(rarity if how.class_weights else even).float().to(device)
-    chances = sample_weights(samples, rarity if how.oversampling else even)
+    weights = torch.from_numpy(rarity if how.class_weights else np.ones_like(rarity))
+    weights = weights.float().to(device)
+    chances = sample_weights(samples, rarity if how.oversampling else None)
     trainee = _Trainee(how, device, start)
     state_file = folder / "state.pt"
     if state_file.exists():
@@ -320,17 +326,16 @@ def train(
                 "seconds_per_step": (time.monotonic() - started) / len(running),
             }
             started, running = time.monotonic(), []
-            _append(folder / "curves.csv", row)
+            trainee.curves.append(row)
             log.info("%s", " ".join(f"{key} {value:.4g}" for key, value in row.items()))
             trainee.save(state_file)
+            _write(folder / "curves.csv", trainee.curves)
     trainee.network.load_state_dict(trainee.best_weights)
     return trainee.network.eval()
 
 
-def _append(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+def _write(path: Path, rows: list[dict[str, float]]) -> None:
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)

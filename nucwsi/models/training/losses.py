@@ -89,7 +89,9 @@ def hv_loss(
     )
 
 
-def tp_loss(logits: Tensor, class_set: Tensor, class_weights: Tensor, gamma: float) -> Tensor:
+def tp_loss(
+    logits: Tensor, class_set: Tensor, share: Tensor, class_weights: Tensor, gamma: float
+) -> Tensor:
     """Focal set-marginal cross-entropy: the probability of all the classes a label allows.
 
     Parameters
@@ -97,6 +99,8 @@ def tp_loss(logits: Tensor, class_set: Tensor, class_weights: Tensor, gamma: flo
     logits : (N, C, H, W) Tensor
     class_set : (N, H, W) Tensor of uint8
         Bit c allows class c; 0 is unsupervised.
+    share : (N, H, W) Tensor of float32
+        Weight of each pixel.
     class_weights : (C,) Tensor
     gamma : float
         Focusing parameter (Lin et al., Focal Loss, ICCV 2017, equation 4).
@@ -115,7 +119,7 @@ def tp_loss(logits: Tensor, class_set: Tensor, class_weights: Tensor, gamma: flo
     log_p = functional.log_softmax(logits, dim=1)
     log_set = torch.logsumexp(log_p.masked_fill(~allowed, -1e4), dim=1)[supervised]
     mean_weight = (allowed * class_weights.view(1, -1, 1, 1)).sum(1) / allowed.sum(1).clamp(min=1)
-    weight = mean_weight[supervised]
+    weight = (mean_weight * share)[supervised]
     focal = (1 - log_set.exp()).clamp(min=0).pow(gamma)
     return (weight * (0.5 + focal) * -log_set).sum() / weight.sum()
 
@@ -138,10 +142,11 @@ def total_loss(raw: Maps, batch: Batch, class_weights: Tensor, how: TrainSetting
     """
     inside = (batch.outlined & batch.inside).float()
     outside = (batch.outlined & ~batch.inside).float()
+    share = batch.share if how.equal_nuclei else torch.ones_like(batch.share)
     return (
-        np_loss(raw.np_map, batch.cover, batch.outlined.float())
+        np_loss(raw.np_map, batch.cover, batch.known.float())
         + hv_loss(raw.hv_map.tanh(), batch.hv_map, inside, outside, how)
-        + tp_loss(raw.tp_map, batch.class_set, class_weights, how.focal_gamma)
+        + tp_loss(raw.tp_map, batch.class_set, share, class_weights, how.focal_gamma)
     )
 
 
