@@ -13,7 +13,9 @@ from nucwsi.errors import CheckpointError, ConfigError, StoreError
 from nucwsi.io import store as store_module
 from nucwsi.io.canvas import opened
 from nucwsi.io.maps import open_maps
+from nucwsi.models.checkpoint import read_cards
 from nucwsi.models.predict import Ensemble
+from nucwsi.models.unet import UNet
 from nucwsi.steps import predict as step
 from nucwsi.steps.predict import predict
 
@@ -59,6 +61,27 @@ def reference(tmp_path_factory, canvas, members):
 def test_maps_do_not_depend_on_the_core(tmp_path, canvas, members, reference, core_px):
     for one, other in zip(whole([run(tmp_path, canvas, members, core_px)]), reference, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_member_is_shown_no_more_than_it_can_see(canvas, members, monkeypatch):
+    ensemble = Ensemble.load(read_cards(members[:1]), torch.device("cpu"), 2)
+    (member,) = ensemble.members
+    rgb = canvas[0][None, :, :512, :512]
+    seen = []
+    forward = UNet.forward
+
+    def watched(self, image, margin_px=0):
+        seen.append((image.shape[-1], margin_px))
+        return forward(self, image, margin_px)
+
+    monkeypatch.setattr(UNet, "forward", watched)
+    near = ensemble.answered(rgb[..., 128:-128, 128:-128], 32)
+    far = ensemble.answered(rgb, 160)
+    for one, other in zip((*near[0], near[1]), (*far[0], far[1]), strict=True):
+        torch.testing.assert_close(one, other)
+    stride, radius = member.stride, member.receptive_radius_px
+    least = -(-radius // stride) * stride
+    assert set(seen) == {(192 + 2 * least, least)}
 
 
 def test_zarr_reads_the_same_maps(tmp_path, canvas, members, reference):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nucwsi.contrasts import contrast_weights
 from nucwsi.errors import ConfigError
 from nucwsi.models.checkpoint import Card, load_network
+from nucwsi.models.layers import inner
 from nucwsi.models.seresnext import SEResNeXt
 from nucwsi.models.unet import Maps, UNet, activate
 from nucwsi.models.views import apply_view, choose_views, undo_maps
@@ -233,9 +234,11 @@ class Ensemble:
         return mean, mean.tp_map[:, None][:, :0] if apart is None else apart
 
     def _answer(self, member: Network, image: torch.Tensor, margin_px: int) -> Maps:
+        # The margin is as wide as the member that sees farthest needs it.
+        unseen_px = _unseen_px(member, margin_px)
         enabled = self.precision != torch.float32
         with torch.autocast(self.device.type, self.precision, enabled=enabled):
-            raw = member(image, margin_px)
+            raw = member(inner(image, unseen_px), margin_px - unseen_px)
         return activate(raw)
 
     def quantised(self, rgb: NDArray[np.uint8], halo_px: int) -> list[Quantised]:
@@ -262,6 +265,13 @@ class Ensemble:
             Quantised(np_map[i, 0], hv_map[i], tp_map[i], contrast_map[i])
             for i in range(rgb.shape[0])
         ]
+
+
+def _unseen_px(member: Network, margin_px: int) -> int:
+    """Return how much of a margin no answer of a local member depends on."""
+    if not isinstance(member, UNet):
+        return 0
+    return max(0, margin_px - member.receptive_radius_px) // member.stride * member.stride
 
 
 def _stored(values: torch.Tensor, scale: int, dtype: torch.dtype) -> NDArray[Any]:
