@@ -189,6 +189,21 @@ def test_long_nuclei_belong_to_the_core_of_their_first_pixel(tmp_path, bars, mon
             assert len(nuclei_of(tmp_path / f"{shift}", *bars, 256)) < 6, "an error is noticed"
 
 
+def test_the_whole_mask_is_searched_only_where_a_nucleus_is_long(
+    tmp_path, scene, bars, monkeypatch
+):
+    searched = []
+    search = step._find_work
+    monkeypatch.setattr(step, "_find_work", lambda *a: searched.append(a) or search(*a))
+    nuclei_of(tmp_path / "long", *bars, 256)
+    assert len(searched) == 1
+    (np_map, *others), tissue = bars
+    short = np_map.copy()
+    short[300:] = short[:, 300:] = 0  # 44 to 46 px of each are left beyond the border
+    assert len(nuclei_of(tmp_path / "short", (short, *others), tissue, 256)) == 6
+    assert len(searched) == 1
+
+
 def test_empty_maps_give_an_empty_table(tmp_path):
     shape = (300, 400)
     maps = (

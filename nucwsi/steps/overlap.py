@@ -62,19 +62,19 @@ class OverlapSegmenter:
         self._rows: dict[int, list[tuple[LabelledTile, NucleusTable]]] = {}
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
 
-    def jobs(self, rows: range) -> list[Job]:
-        """List what there is to do in rows of cores, to be done in this order.
+    def stages(self, rows: range) -> Iterator[list[Job]]:
+        """Yield what there is to do in rows of cores, to be done in this order.
 
         Parameters
         ----------
         rows : range
 
-        Returns
-        -------
+        Yields
+        ------
         list of callable
             Each yields the nuclei of one row.
         """
-        return [partial(self.row, row) for row in rows]
+        yield [partial(self.row, row) for row in rows]
 
     def row(self, row: int) -> Iterator[NucleusTable]:
         """Yield the nuclei whose first pixel lies in one row of cores.

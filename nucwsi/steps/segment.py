@@ -2,9 +2,9 @@
 
 A component of the nucleus mask belongs to the core that holds its first pixel in raster order.
 Nearly all of them end within a margin around that core and are cut into nuclei there, all at once.
-The few that reach farther are found by one pass over the whole mask and worked on alone. What is
-wider than `GIANT_PX`, as dense tissue can be from end to end of a slide, is cut into blocks of
-the canvas that have nothing to do with cores, so that memory stays bounded and the result is
+Where one reaches farther, one pass over the whole mask finds all such, which are worked on alone.
+What is wider than `GIANT_PX`, as dense tissue can be from end to end of a slide, is cut into blocks
+of the canvas that have nothing to do with cores, so that memory stays bounded and the result is
 still the same for every core size.
 """
 
@@ -144,15 +144,23 @@ def _maps(maps: SlideMaps, window: Window, np_map: NDArray[np.uint8]) -> Maps:
 class _Segmenter:
     def __init__(self, maps: SlideMaps, constants: Constants) -> None:
         self.maps, self.constants = maps, constants
-        self.work = _find_work(maps, constants.np_level)
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
+        self._work: _Work | None = None
         self._lock = Lock()
 
-    def jobs(self, rows: range) -> list[Job]:
-        """List what there is to do in rows of cores: cores, then blocks."""
-        cores = [at for at in self.maps.grid.strips(rows) if self.maps.has_tissue(*at)]
-        blocks = [partial(self.block, block) for block in self.blocks(rows)]
-        return [*(partial(self.core, at) for at in cores), *blocks]
+    @property
+    def work(self) -> _Work:
+        with self._lock:
+            self._work = self._work or _find_work(self.maps, self.constants.np_level)
+            return self._work
+
+    def stages(self, rows: range) -> Iterator[list[Job]]:
+        """Yield what there is to do in rows of cores: cores, and when they are done, blocks."""
+        grid = self.maps.grid
+        yield [partial(self.core, at) for at in grid.strips(rows) if self.maps.has_tissue(*at)]
+        # If nothing reached beyond the margin of the core that owns it, there is no giant.
+        if self._work or len(rows) < grid.n_rows:
+            yield [partial(self.block, block) for block in self.blocks(rows)]
 
     def core(self, position: tuple[int, int]) -> Iterator[NucleusTable]:
         """Yield the nuclei of all components that a core owns, giants excepted."""
@@ -163,15 +171,17 @@ class _Segmenter:
         if count:
             row, column = np.divmod(components.first(count), window.width)
             inner = core.within(window)
-            chosen = _fitting(grid, components, count, window)
-            chosen &= (row >= inner.row) & (row < inner.row_stop)
-            chosen &= (column >= inner.column) & (column < inner.column_stop)
+            owned = (row >= inner.row) & (row < inner.row_stop)
+            owned &= (column >= inner.column) & (column < inner.column_stop)
+            fits = _fitting(grid, components, count, window)
             if max(window.shape) > GIANT_PX:
                 box = components.boxes(count)
-                chosen &= (box[:, 2:] - box[:, :2]).max(axis=1) <= GIANT_PX
+                fits &= (box[:, 2:] - box[:, :2]).max(axis=1) <= GIANT_PX
+            chosen = owned & fits
             yield from self._table(window, np_map, components.only(chosen), chosen.sum())
-        for component in self.work.large[position]:
-            yield from self._large(component)
+            if (owned & ~fits).any():
+                for component in self.work.large.get(position, ()):
+                    yield from self._large(component)
 
     def _large(self, component: Component) -> Iterator[NucleusTable]:
         canvas = self.maps.grid.canvas
@@ -290,17 +300,17 @@ def segment(
 
         def tables() -> Iterator[NucleusTable]:
             nonlocal n_nuclei
-            jobs = segmenter.jobs(rows)
             # What overlaps is merged row by row, each after the one above.
             at_once = 1 if opened.overlap_px else threads
-            with (
-                ThreadPoolExecutor(at_once) as pool,
-                progress("segment", len(jobs), "tiles") as advance,
-            ):
-                for _, found in ahead(lambda job: list(job()), jobs, pool, 2 * at_once):
-                    n_nuclei += sum(len(table) for table in found)
-                    yield from found
-                    advance(1)
+            for jobs in segmenter.stages(rows):
+                with (
+                    ThreadPoolExecutor(at_once) as pool,
+                    progress("segment", len(jobs), "tiles") as advance,
+                ):
+                    for _, found in ahead(lambda job: list(job()), jobs, pool, 2 * at_once):
+                        n_nuclei += sum(len(table) for table in found)
+                        yield from found
+                        advance(1)
             classes = facts["classes"]
             facts["n_dropped"] = dict(zip(classes, segmenter.dropped.tolist(), strict=True))
 
