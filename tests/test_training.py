@@ -401,17 +401,43 @@ def test_the_workflow_trains_every_member(labelled, snakemake):
     assert "config/ensemble.yaml: unknown setting `members.a.step`" in ran.text
 
 
-def oracle_pq(instances):
-    """Score what post-processing makes of maps without a fault, at 0.5 µm/px."""
-    one = replace(sample(), instances=instances, hv_map=hv_targets(instances))
-    maps = Quantised(
-        np.where(instances > 0, 255, 0).astype(np.uint8),
+def perfect(one):
+    """Make maps without a fault of a sample at 0.5 µm/px."""
+    return Quantised(
+        np.where(one.instances > 0, 255, 0).astype(np.uint8),
         (one.hv_map * 127).round().astype(np.int8),
-        np.full((4, *instances.shape), 64, np.uint8),
-        np.empty((0, *instances.shape), np.int8),
+        np.full((4, *one.instances.shape), 64, np.uint8),
+        np.empty((0, *one.instances.shape), np.int8),
     )
+
+
+def oracle_pq(instances):
+    """Score what post-processing makes of maps without a fault."""
+    known = np.ones(instances.shape, bool)
+    one = replace(sample(), instances=instances, hv_map=hv_targets(instances), known=known)
     fixed = constants(PostProcessing(0.5, 0.08, 1.0, dict.fromkeys(CLASSES, 1.0)), CLASSES, 0.5)
-    return panoptic(instances, found(maps, fixed, one).labels).pq
+    return panoptic(instances, found(perfect(one), fixed, one).labels).pq
+
+
+def test_what_lies_where_nothing_is_known_is_not_counted():
+    one = sample()
+    maps = perfect(one)
+    fixed = constants(PostProcessing(0.5, 0.08, 1.0, dict.fromkeys(CLASSES, 1.0)), CLASSES, 0.5)
+    every = found(maps, fixed, one)
+    known = one.known.copy()
+    known[:48] = False
+    some = found(maps, fixed, replace(one, known=known))
+    lower = [
+        (np.nonzero(every.labels == k)[0] >= 48).mean() for k in range(1, every.labels.max() + 1)
+    ]
+    assert (
+        0 < len(some.centroids) == np.count_nonzero(np.array(lower) >= 0.5) < len(every.centroids)
+    )
+    assert set(np.unique(some.labels)) == {*range(len(some.centroids) + 1)}
+    assert len(some.class_code) == len(some.centroids) == len(some.class_probabilities)
+    assert len(found(maps, fixed, replace(one, known=known, outlined=False)).centroids) == len(
+        lower
+    )
 
 
 def test_perfect_maps_score_nearly_one():

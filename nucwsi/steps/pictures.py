@@ -128,6 +128,7 @@ def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:
         At the model's mpp.
     fixed : Constants
     sample : Sample
+        If it is outlined, nuclei that lie for the greater part where nothing is known are left out.
 
     Returns
     -------
@@ -144,4 +145,24 @@ def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:
         labels = rasterize(numbered, out_shape=labels.shape, dtype="int32")
     centroids = shapely.get_coordinates(shapely.centroid(outlines))[:, ::-1]
     classes = (nuclei.class_code, nuclei.class_probabilities, nuclei.contrasts)
-    return Found(labels, centroids, *classes)
+    every = Found(labels, centroids, *classes)
+    return _where_known(every, sample.known) if sample.outlined else every
+
+
+def _where_known(every: Found, known: NDArray[np.bool_]) -> Found:
+    if known.all():
+        return every
+    total, seen = (
+        np.bincount(every.labels.ravel(), weight, len(every.centroids) + 1)[1:]
+        for weight in (None, known.ravel())
+    )
+    kept = np.flatnonzero(2 * seen >= total)
+    number = np.zeros(len(total) + 1, np.int32)
+    number[kept + 1] = np.arange(1, len(kept) + 1)
+    return Found(
+        number[every.labels],
+        every.centroids[kept],
+        every.class_code[kept],
+        every.class_probabilities[kept],
+        every.contrasts[kept],
+    )

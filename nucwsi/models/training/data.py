@@ -14,8 +14,8 @@ from nucwsi.targets import hv_targets
 #: Radius of the disc around a typed point in which the class head is supervised, in µm.
 POINT_RADIUS_UM = 1.5
 
-#: Of the pixels within the one distance of a point nearly all are nucleus (99 % where outlines are
-#: known as well), of those beyond the other from every point nearly none (0.1 %); in µm.
+#: Where outlines are known, 98 % or more of the pixels within the one distance of a centroid are
+#: nucleus, and at most 0.3 % of those beyond the other from every centroid; in µm.
 _INSIDE_UM, _OUTSIDE_UM = 1.0, 8.0
 
 #: As many as `Sample.class_set` has bits.

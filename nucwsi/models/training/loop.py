@@ -110,7 +110,7 @@ def sample_weights(
         share = areas[chosen] / areas[chosen].sum()
         if rare[chosen].any():
             share = (share + rare[chosen] / rare[chosen].sum()) / 2
-        weights[chosen] = share * math.sqrt(nuclei[chosen].sum())
+        weights[chosen] = share * math.sqrt(max(1, nuclei[chosen].sum()))
     return weights / weights.sum()
 
 
