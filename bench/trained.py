@@ -17,7 +17,8 @@ from nucwsi.models.predict import Ensemble, choose_device, keep_freed_memory
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train
 from nucwsi.models.unet import UNet
-from nucwsi.steps.pictures import constants, found, maps_of
+from nucwsi.nuclei import in_pixels
+from nucwsi.steps.pictures import found, maps_of
 from nucwsi.steps.samples import load_samples
 from nucwsi.steps.tuning import class_accuracy, first_constants, panoptic_by_source
 
@@ -43,9 +44,9 @@ def scores(images: Path, how: TrainSettings) -> dict[str, float]:
     network = _learnt(learnt_from, how, device)
     val_maps, test_maps = (maps_of(network, samples, device) for samples in (val, test))
     fixed = first_constants(how.classes)
-    in_pixels = constants(fixed, how.classes, how.mpp)
+    fixed_px = in_pixels(fixed, how.classes, how.mpp)
     pairs = [
-        (sample.instances, found(maps, in_pixels, sample).labels)
+        (sample.instances, found(maps, fixed_px, sample).labels)
         for sample, maps in zip(test, test_maps, strict=True)
     ]
     by_source = panoptic_by_source(val, val_maps, fixed, how.mpp)

@@ -6,7 +6,6 @@ lives in canvas pixels; `Frame` leads from there to level-0 pixels and to µm.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -327,19 +326,6 @@ class Frame:
         int
         """
         return round(length_um / self.mpp)
-
-    def area_px(self, area_um2: float) -> int:
-        """Return the smallest whole number of canvas pixels that covers an area in µm².
-
-        Parameters
-        ----------
-        area_um2 : float
-
-        Returns
-        -------
-        int
-        """
-        return math.ceil(area_um2 / self.mpp**2 - 1e-9)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the frame as plain JSON types."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.instances import Instances, edge_strength, split_components
+from nucwsi.instances import Instances, edge_strength, slope_limit, split_components
 from nucwsi.morphometry import pixel_sums
 from nucwsi.pixels import Pixels
 from nucwsi.polygons import Outlines, simplified, trace, trace_smooth
+from nucwsi.postprocessing import PostProcessing
 
 
 class Constants(NamedTuple):
@@ -41,6 +44,42 @@ class Constants(NamedTuple):
     min_mean_np: float
     smooth: bool
     simplify_px: float
+
+
+def in_pixels(
+    fixed: PostProcessing,
+    classes: Sequence[str],
+    mpp: float,
+    *,
+    smooth: bool = True,
+    simplify_px: float = 0.25,
+) -> Constants:
+    """Bring the constants of a checkpoint to pixels.
+
+    Parameters
+    ----------
+    fixed : PostProcessing
+    classes : sequence of str
+    mpp : float
+        µm per pixel of the maps.
+    smooth : bool
+    simplify_px : float
+        See `Constants`.
+
+    Returns
+    -------
+    Constants
+    """
+    areas = np.array([fixed.min_area_um2[name] for name in classes]) / mpp**2
+    return Constants(
+        math.ceil(fixed.np_threshold * 255 - 1e-6),
+        slope_limit(fixed.edge_slope * mpp),
+        max(1, round(fixed.min_marker_um2 / mpp**2)),
+        np.maximum(1, np.ceil(areas - 1e-9)).astype(np.int64),
+        fixed.min_mean_np,
+        smooth,
+        simplify_px,
+    )
 
 
 class Maps(NamedTuple):

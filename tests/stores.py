@@ -7,8 +7,9 @@ import torch
 
 from nucwsi.grid import Frame, TileGrid
 from nucwsi.io.store import create_array, create_group, pack
-from nucwsi.models.checkpoint import PostProcessing, save_checkpoint
+from nucwsi.models.checkpoint import save_checkpoint
 from nucwsi.models.unet import UNet
+from nucwsi.postprocessing import PostProcessing
 from nucwsi.steps.predict import OVERLAP_PX
 
 CLASSES = ("epithelial", "inflammatory", "spindle", "other")

@@ -11,14 +11,9 @@ from safetensors.torch import load_file, save_file
 from stores import CLASSES, write_member
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.checkpoint import (
-    PostProcessing,
-    load_network,
-    read_card,
-    read_cards,
-    save_checkpoint,
-)
+from nucwsi.models.checkpoint import load_network, read_card, read_cards, save_checkpoint
 from nucwsi.models.seresnext import BLOCKS, SEResNeXt
+from nucwsi.postprocessing import PostProcessing
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nucwsi.config import LEAST_NP
 from nucwsi.errors import CheckpointError
+from nucwsi.postprocessing import PostProcessing
 
 if TYPE_CHECKING:
     import torch
@@ -36,31 +37,6 @@ _TORCH_STARTS = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF")
 
 #: No honest header is larger; a wrong first word would ask for terabytes.
 _LARGEST_HEADER = 100 << 20
-
-
-@dataclass(frozen=True)
-class PostProcessing:
-    """The constants with which a network's maps become nuclei, chosen on validation data.
-
-    Attributes
-    ----------
-    np_threshold : float
-        Nucleus where `np` is at least this.
-    edge_slope : float
-        Where a component of the `hv` map falls by more than this per µm, two nuclei meet.
-    min_marker_um2 : float
-        Smaller markers do not start a nucleus, in µm².
-    min_area_um2 : dict
-        Class name -> smallest nucleus of that class, in µm².
-    min_mean_np : float
-        Least mean `np` of a nucleus; 0: any.
-    """
-
-    np_threshold: float
-    edge_slope: float
-    min_marker_um2: float
-    min_area_um2: dict[str, float]
-    min_mean_np: float = 0.0
 
 
 @dataclass(frozen=True)

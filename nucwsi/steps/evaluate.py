@@ -23,8 +23,9 @@ from nucwsi.io.store import published
 from nucwsi.models.checkpoint import mean_count_error, read_cards
 from nucwsi.models.predict import Ensemble, choose_device, keep_freed_memory
 from nucwsi.models.training.data import Sample
+from nucwsi.nuclei import in_pixels
 from nucwsi.steps.counting import class_codes, counted
-from nucwsi.steps.pictures import Found, constants, found, predicted
+from nucwsi.steps.pictures import Found, found, predicted
 from nucwsi.steps.progress import progress
 from nucwsi.steps.samples import load_samples
 
@@ -207,7 +208,7 @@ def evaluate(
     keep_freed_memory()
     ensemble = Ensemble.load(cards, choose_device(settings.device), settings.views)
     stride = max(member.stride for member in ensemble.members)
-    fixed = constants(cards[0].post_processing, classes, mpp)
+    fixed = in_pixels(cards[0].post_processing, classes, mpp)
     shared = mean_count_error(cards)
     error = np.array([shared.get(name, 0.0) for name in classes])
     scored = []

@@ -10,8 +10,6 @@ import torch
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from nucwsi.instances import slope_limit
-from nucwsi.models.checkpoint import PostProcessing
 from nucwsi.models.predict import Ensemble, Quantised, choose_precision
 from nucwsi.models.training.augment import sampled
 from nucwsi.models.training.data import Sample
@@ -44,32 +42,6 @@ class Found:
     class_code: NDArray[np.uint8]
     class_probabilities: NDArray[np.float32]
     contrasts: NDArray[np.float32]
-
-
-def constants(fixed: PostProcessing, classes: tuple[str, ...], mpp: float) -> Constants:
-    """Bring the constants of a checkpoint to pixels.
-
-    Parameters
-    ----------
-    fixed : PostProcessing
-    classes : tuple of str
-    mpp : float
-        µm per pixel of the maps.
-
-    Returns
-    -------
-    Constants
-    """
-    areas = np.array([fixed.min_area_um2[name] for name in classes]) / mpp**2
-    return Constants(
-        int(np.ceil(fixed.np_threshold * 255 - 1e-6)),
-        slope_limit(fixed.edge_slope * mpp),
-        max(1, round(fixed.min_marker_um2 / mpp**2)),
-        np.maximum(1, np.ceil(areas - 1e-9)).astype(np.int64),
-        fixed.min_mean_np,
-        True,
-        0.25,
-    )
 
 
 def predicted(ensemble: Ensemble, sample: Sample, stride: int) -> Quantised:

@@ -11,14 +11,14 @@ still the same for every core size.
 from __future__ import annotations
 
 import logging
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,12 @@ from nucwsi import RESULT_VERSION
 from nucwsi.components import Component, crossing_components
 from nucwsi.config import SegmentSettings
 from nucwsi.grid import Frame, TileGrid, Window
-from nucwsi.instances import EDGE_RADIUS_PX, slope_limit
+from nucwsi.instances import EDGE_RADIUS_PX
 from nucwsi.io.maps import SlideMaps, open_maps
 from nucwsi.io.tables import AT_ONCE, NucleusTable, write_nuclei
-from nucwsi.models.checkpoint import PostProcessing
-from nucwsi.nuclei import Constants, Maps, nuclei_of
+from nucwsi.nuclei import Constants, Maps, in_pixels, nuclei_of
 from nucwsi.pixels import Pixels, connected
+from nucwsi.postprocessing import PostProcessing
 from nucwsi.steps.ahead import ahead
 from nucwsi.steps.progress import progress
 from nucwsi.steps.rows import on_slide
@@ -62,22 +62,17 @@ class _Work(NamedTuple):
     giant: dict[tuple[int, int], list[int]]  # by core: labels of giant pieces
 
 
-def _constants(facts: dict[str, object], frame: Frame, settings: SegmentSettings) -> Constants:
-    fixed = PostProcessing(**facts["post_processing"])  # type: ignore[arg-type]
-    threshold = settings.np_threshold or fixed.np_threshold
-    areas = [
-        fixed.min_area_um2[name] if settings.min_area_um2 is None else settings.min_area_um2
-        for name in facts["classes"]  # type: ignore[attr-defined]
-    ]
-    return Constants(
-        math.ceil(threshold * 255 - 1e-6),
-        slope_limit(fixed.edge_slope * frame.mpp),
-        max(1, round(fixed.min_marker_um2 / frame.mpp**2)),
-        np.array([max(1, frame.area_px(area)) for area in areas]),
-        fixed.min_mean_np if settings.min_mean_np is None else settings.min_mean_np,
-        settings.outlines == "smooth",
-        settings.simplify_px,
-    )
+def _constants(facts: dict[str, Any], frame: Frame, settings: SegmentSettings) -> Constants:
+    fixed = PostProcessing(**facts["post_processing"])
+    classes = facts["classes"]
+    if settings.np_threshold is not None:
+        fixed = replace(fixed, np_threshold=settings.np_threshold)
+    if settings.min_area_um2 is not None:
+        fixed = replace(fixed, min_area_um2=dict.fromkeys(classes, settings.min_area_um2))
+    if settings.min_mean_np is not None:
+        fixed = replace(fixed, min_mean_np=settings.min_mean_np)
+    smooth = settings.outlines == "smooth"
+    return in_pixels(fixed, classes, frame.mpp, smooth=smooth, simplify_px=settings.simplify_px)
 
 
 def _owner(grid: TileGrid, row: int, column: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nucwsi import __version__
 from nucwsi.config import TrainSettings
 from nucwsi.io.store import file_checksum, published, workspace
-from nucwsi.models.checkpoint import PostProcessing, load_trainable, read_cards, save_checkpoint
+from nucwsi.models.checkpoint import load_trainable, read_cards, save_checkpoint
 from nucwsi.models.predict import (
     Ensemble,
     Quantised,
@@ -26,8 +26,10 @@ from nucwsi.models.predict import (
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train as learn
 from nucwsi.models.unet import UNet
+from nucwsi.nuclei import in_pixels
+from nucwsi.postprocessing import PostProcessing
 from nucwsi.steps.counting import counted
-from nucwsi.steps.pictures import constants, found, maps_of
+from nucwsi.steps.pictures import found, maps_of
 from nucwsi.steps.progress import progress
 from nucwsi.steps.samples import load_samples
 from nucwsi.steps.tuning import (
@@ -141,8 +143,8 @@ def _publish(
     maps = maps_of(network, held_back, device)
     fixed = tuned(held_back, maps, settings.classes, settings.mpp)
     scores = panoptic_by_source(held_back, maps, fixed, settings.mpp)
-    in_pixels = constants(fixed, settings.classes, settings.mpp)
-    nuclei = [found(seen, in_pixels, s) for seen, s in zip(maps, held_back, strict=True)]
+    chosen = in_pixels(fixed, settings.classes, settings.mpp)
+    nuclei = [found(seen, chosen, s) for seen, s in zip(maps, held_back, strict=True)]
     counts = counted(held_back, nuclei, len(settings.classes))
     about = {
         "licence": f"as the training images allow: {facts['licences']}",

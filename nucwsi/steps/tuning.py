@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from nucwsi.calibration import Reliability, best_temperature, reliability, tempered
 from nucwsi.metrics import panoptic
-from nucwsi.models.checkpoint import PostProcessing
 from nucwsi.models.predict import Quantised
 from nucwsi.models.training.data import Sample
-from nucwsi.steps.pictures import constants, found
+from nucwsi.nuclei import in_pixels
+from nucwsi.postprocessing import PostProcessing
+from nucwsi.steps.pictures import found
 
 #: A class with fewer nuclei says nothing of a state of training.
 _FEWEST_NUCLEI = 50
@@ -71,7 +72,7 @@ def panoptic_by_source(
     classes = tuple(fixed.min_area_um2)
     for sample, seen in zip(samples, maps, strict=True):
         if sample.outlined:
-            labels = found(seen, constants(fixed, classes, mpp), sample).labels
+            labels = found(seen, in_pixels(fixed, classes, mpp), sample).labels
             score = panoptic(sample.instances, labels).pq
             scores.setdefault(sample.name.split("/")[0], []).append(score)
     return {source: float(np.nanmean(values)) for source, values in scores.items()}

@@ -1,0 +1,51 @@
+"""Small labelled samples for the tests of training."""
+
+import numpy as np
+
+from nucwsi.config import TrainSettings
+from nucwsi.models.training.data import Sample
+from nucwsi.targets import hv_targets
+
+TINY = TrainSettings(
+    widths=(4, 6), steps=6, warmup_steps=2, batch_size=2, crop_px=64, validate_every=2, seed=3
+)
+
+
+def discs(side=96, seed=0):
+    """Draw nuclei, some of them cut by the edge."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((side, side), np.int32)
+    rows, columns = np.mgrid[:side, :side] + 0.5
+    for number in range(1, 40):
+        row, column = rng.uniform(0, side, 2)
+        tall, wide = rng.uniform(2.5, 6, 2)
+        inside = ((rows - row) / tall) ** 2 + ((columns - column) / wide) ** 2 < 1
+        labels[inside & (labels == 0)] = number
+    return labels
+
+
+def sample(seed=0, outlined=True, scale=1.0, side=96):
+    labels = discs(side, seed)
+    ids = np.unique(labels[labels > 0])
+    bits = (1 << (ids % 4)).astype(np.uint8)
+    bits[ids % 7 == 0] = 0b110
+    lookup = np.zeros(labels.max() + 1, np.uint8)
+    lookup[ids] = bits
+    image = np.where(labels[..., None] > 0, (90, 60, 140), (235, 190, 215)).astype(np.uint8)
+    middles = np.array([np.argwhere(labels == number).mean(0) for number in ids]) + 0.5
+    instances = labels if outlined else np.zeros_like(labels)
+    return Sample(
+        f"set/{seed}",
+        image,
+        scale,
+        outlined,
+        instances,
+        instances > 0,
+        np.full(labels.shape, outlined),
+        hv_targets(instances),
+        lookup[labels],
+        labels,
+        np.bincount(labels.ravel()),
+        middles,
+        bits,
+    )
