@@ -45,6 +45,27 @@ class Constants(NamedTuple):
     smooth: bool
     simplify_px: float
 
+    def keeps(
+        self,
+        area_px: NDArray[np.integer],
+        class_code: NDArray[np.uint8],
+        np_mean: NDArray[np.floating],
+    ) -> NDArray[np.bool_]:
+        """Tell which nuclei are large enough for their class, and sure enough.
+
+        Parameters
+        ----------
+        area_px : (N,) ndarray of int
+        class_code : (N,) ndarray of uint8
+        np_mean : (N,) ndarray of float
+            Mean `np` of each.
+
+        Returns
+        -------
+        (N,) ndarray of bool
+        """
+        return (area_px >= self.min_area_px[class_code]) & (np_mean >= self.min_mean_np)
+
 
 def in_pixels(
     fixed: PostProcessing,
@@ -204,8 +225,7 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
     pixels, first_px = instances
     sums = pixel_sums(pixels, len(first_px), maps.np_map, maps.tp_map, maps.contrast_map)
     code = sums.class_probabilities.argmax(axis=1).astype(np.uint8)
-    keep = sums.area_px >= constants.min_area_px[code]
-    keep &= sums.np_mean >= constants.min_mean_np
+    keep = constants.keeps(sums.area_px, code, sums.np_mean)
     kept = np.flatnonzero(keep)
     pixels = pixels.only(keep)
     labels = pixels.image()

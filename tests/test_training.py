@@ -248,6 +248,10 @@ def test_the_workflow_trains_every_member(labelled, snakemake):
     assert "config/ensemble.yaml: unknown setting `members.a.step`" in ran.text
 
 
+#: Post-processing that drops next to nothing.
+FIXED = in_pixels(PostProcessing(0.5, 0.08, 1.0, dict.fromkeys(CLASSES, 1.0)), CLASSES, 0.5)
+
+
 def perfect(one):
     """Make maps without a fault of a sample at 0.5 µm/px."""
     return Quantised(
@@ -262,18 +266,16 @@ def oracle_pq(instances):
     """Score what post-processing makes of maps without a fault."""
     known = np.ones(instances.shape, bool)
     one = replace(sample(), instances=instances, hv_map=hv_targets(instances), known=known)
-    fixed = in_pixels(PostProcessing(0.5, 0.08, 1.0, dict.fromkeys(CLASSES, 1.0)), CLASSES, 0.5)
-    return panoptic(instances, found(perfect(one), fixed, one).labels).pq
+    return panoptic(instances, found(perfect(one), FIXED, one).labels).pq
 
 
 def test_what_lies_where_nothing_is_known_is_not_counted():
     one = sample()
     maps = perfect(one)
-    fixed = in_pixels(PostProcessing(0.5, 0.08, 1.0, dict.fromkeys(CLASSES, 1.0)), CLASSES, 0.5)
-    every = found(maps, fixed, one)
+    every = found(maps, FIXED, one)
     known = one.known.copy()
     known[:48] = False
-    some = found(maps, fixed, replace(one, known=known))
+    some = found(maps, FIXED, replace(one, known=known))
     lower = [
         (np.nonzero(every.labels == k)[0] >= 48).mean() for k in range(1, every.labels.max() + 1)
     ]
@@ -282,7 +284,7 @@ def test_what_lies_where_nothing_is_known_is_not_counted():
     )
     assert set(np.unique(some.labels)) == {*range(len(some.centroids) + 1)}
     assert len(some.class_code) == len(some.centroids) == len(some.class_probabilities)
-    assert len(found(maps, fixed, replace(one, known=known, outlined=False)).centroids) == len(
+    assert len(found(maps, FIXED, replace(one, known=known, outlined=False)).centroids) == len(
         lower
     )
 

@@ -106,8 +106,7 @@ class OverlapSegmenter:
     def _kept(self, table: NucleusTable, pieces: list[Piece]) -> Iterator[NucleusTable]:
         first = np.array([piece.first_pixel for piece in pieces], np.int64)
         area_px = np.array([piece.mask.sum() for piece in pieces])
-        keep = area_px >= self._final.min_area_px[table.class_code]
-        keep &= table.np_mean >= self._final.min_mean_np
+        keep = self._final.keeps(area_px, table.class_code, table.np_mean)
         self.dropped += np.bincount(table.class_code[~keep], minlength=len(self.dropped))
         numbers = first[:, 0] * self.maps.frame.shape[1] + first[:, 1]
         if keep.any():

@@ -154,8 +154,8 @@ class _Segmenter:
         grid = self.maps.grid
         yield [partial(self.core, at) for at in grid.strips(rows) if self.maps.has_tissue(*at)]
         # If nothing reached beyond the margin of the core that owns it, there is no giant.
-        if self._work or len(rows) < grid.n_rows:
-            yield [partial(self.block, block) for block in self.blocks(rows)]
+        if (self._work or len(rows) < grid.n_rows) and (blocks := self.blocks(rows)):
+            yield [partial(self.block, block) for block in blocks]
 
     def core(self, position: tuple[int, int]) -> Iterator[NucleusTable]:
         """Yield the nuclei of all components that a core owns, giants excepted."""
