@@ -40,7 +40,8 @@ _TEXT = BeforeValidator(lambda value: str(value) if type(value) is int else valu
 class Section(BaseModel):
     """Base of all settings: frozen, and a misspelt key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # A verb validates one section; to build the validators of all takes a tenth of a second.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class TileSettings(Section):
@@ -264,6 +265,11 @@ class EvaluateSettings(Section):
     device: str = _field("auto", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
 
 
+def _section(model: type[Section], description: str) -> Any:
+    # As `model()`, but its validator need not be built for that.
+    return _field(model.model_construct(), description)
+
+
 S = TypeVar("S", bound=Section)
 Part = Annotated[int, Field(ge=1, le=256)]
 
@@ -290,15 +296,15 @@ class Config(Section):
         1, "bands into which a slide is cut for a cluster; results do not depend on it"
     )
     viewer: bool = _field(True, "make a viewer of each slide, a folder for any web browser")
-    tile: TileSettings = _field(TileSettings(), "how a slide becomes a canvas")
-    predict: PredictSettings = _field(PredictSettings(), "how the maps are made")
-    segment: SegmentSettings = _field(SegmentSettings(), "how nuclei are cut out of the maps")
-    stitch: StitchSettings = _field(StitchSettings(), "how the parts become one table")
-    compose: ComposeSettings = _field(ComposeSettings(), "what is counted where")
-    export: ExportSettings = _field(ExportSettings(), "what the pathologist receives")
-    assess: AssessSettings = _field(AssessSettings(), "what the report shows of a slide")
-    report: ReportSettings = _field(ReportSettings(), "what the report of a run holds")
-    render: RenderSettings = _field(RenderSettings(), "how the viewer's folder is made")
+    tile: TileSettings = _section(TileSettings, "how a slide becomes a canvas")
+    predict: PredictSettings = _section(PredictSettings, "how the maps are made")
+    segment: SegmentSettings = _section(SegmentSettings, "how nuclei are cut out of the maps")
+    stitch: StitchSettings = _section(StitchSettings, "how the parts become one table")
+    compose: ComposeSettings = _section(ComposeSettings, "what is counted where")
+    export: ExportSettings = _section(ExportSettings, "what the pathologist receives")
+    assess: AssessSettings = _section(AssessSettings, "what the report shows of a slide")
+    report: ReportSettings = _section(ReportSettings, "what the report of a run holds")
+    render: RenderSettings = _section(RenderSettings, "how the viewer's folder is made")
 
 
 def validated(model: type[S], values: dict[str, Any], where: str) -> S:

@@ -338,4 +338,8 @@ def complaints(config: Config, slides: dict[str, SlideEntry]) -> str:
 
 def schema() -> str:
     """Return the JSON schema of ``config/config.yaml``."""
+    for _, value in Config():
+        if isinstance(value, Section):
+            # Building is deferred, and the schema holds each section's defaults.
+            type(value).model_rebuild()
     return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
