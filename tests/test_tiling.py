@@ -138,42 +138,42 @@ def test_blocks_cut_as_a_whole_would(tmp_path, dense, monkeypatch):
         ("(row < inner.row_stop)", "(row <= inner.row_stop)"),
         ("(column >= inner.column)", "(column > inner.column)"),
         ("(column < inner.column_stop)", "(column <= inner.column_stop)"),
-        ("grid.core(*position), _reach", "grid.core(*position).grown(1), _reach"),
+        ("core(*position).within", "core(*position).grown(1).within"),
     ],
 )
 def test_a_planted_error_of_one_pixel_is_noticed(
     tmp_path, scene, reference, monkeypatch, honest, planted
 ):
     """Owning one row or column too few or too many loses or doubles nuclei: this test sees it."""
-    source = textwrap.dedent(inspect.getsource(step._Segmenter.core))
+    source = textwrap.dedent(inspect.getsource(step._Segmenter._owned))
     assert honest in source
     namespace = dict(vars(step))
     exec(source.replace(honest, planted), namespace)  # noqa: S102
-    monkeypatch.setattr(step._Segmenter, "core", namespace["core"])
+    monkeypatch.setattr(step._Segmenter, "_owned", namespace["_owned"])
     doubled = "<=" in planted or "grown" in planted
     noticed = pytest.raises(StoreError, match="owned twice") if doubled else nullcontext()
     with noticed:
         assert len(nuclei_of(tmp_path, *scene[1:], 256)) < len(reference)
 
 
-@pytest.fixture
-def bars():
-    """Nuclei too long for a margin that begin on, before and after the first pixel of a core."""
+def bars(length_px):
+    """Nuclei that begin on, before and after the first pixel of a core."""
     np_map, hv_map = np.zeros((512, 512), np.uint8), np.zeros((2, 512, 512), np.int8)
     for number, first in enumerate((254, 255, 256)):
         for window in (
-            (slice(first, first + 150), slice(20 + 30 * number, 28 + 30 * number)),
-            (slice(20 + 30 * number, 28 + 30 * number), slice(first, first + 150)),
+            (slice(first, first + length_px), slice(20 + 30 * number, 28 + 30 * number)),
+            (slice(20 + 30 * number, 28 + 30 * number), slice(first, first + length_px)),
         ):
             np_map[window] = 255
     tp_map = np.full((4, 512, 512), 64, np.uint8)
     return (np_map, hv_map, tp_map), cells_of(np.ones((512, 512), bool))
 
 
-def test_long_nuclei_belong_to_the_core_of_their_first_pixel(tmp_path, bars, monkeypatch):
-    found = nuclei_of(tmp_path / "a", *bars, 256)
+def test_long_nuclei_belong_to_the_core_of_their_first_pixel(tmp_path, monkeypatch):
+    long = bars(step.MARGINS_PX[-1] + 22)
+    found = nuclei_of(tmp_path / "a", *long, 256)
     assert len(found) == 6
-    assert_same(found, nuclei_of(tmp_path / "b", *bars, 512))
+    assert_same(found, nuclei_of(tmp_path / "b", *long, 512))
     twice = pytest.raises(StoreError, match="owned twice")
     # Nothing is read far above a core: what is taken for one of the core above is found by both.
     for shift, noticed in (((-1, 0), twice), ((0, 1), nullcontext())):
@@ -186,21 +186,18 @@ def test_long_nuclei_belong_to_the_core_of_their_first_pixel(tmp_path, bars, mon
             ),
         )
         with noticed:
-            assert len(nuclei_of(tmp_path / f"{shift}", *bars, 256)) < 6, "an error is noticed"
+            assert len(nuclei_of(tmp_path / f"{shift}", *long, 256)) < 6, "an error is noticed"
 
 
-def test_the_whole_mask_is_searched_only_where_a_nucleus_is_long(
-    tmp_path, scene, bars, monkeypatch
-):
+def test_the_whole_mask_is_searched_only_where_a_nucleus_leaves_all_margins(tmp_path, monkeypatch):
     searched = []
     search = step._find_work
     monkeypatch.setattr(step, "_find_work", lambda *a: searched.append(a) or search(*a))
-    nuclei_of(tmp_path / "long", *bars, 256)
-    assert len(searched) == 1
-    (np_map, *others), tissue = bars
-    short = np_map.copy()
-    short[300:] = short[:, 300:] = 0  # 44 to 46 px of each are left beyond the border
-    assert len(nuclei_of(tmp_path / "short", (short, *others), tissue, 256)) == 6
+    for margin_px in step.MARGINS_PX:
+        folder, short = tmp_path / f"{margin_px}", bars(margin_px - 6)
+        assert_same(nuclei_of(folder / "a", *short, 256), nuclei_of(folder / "b", *short, 512))
+    assert not searched
+    nuclei_of(tmp_path / "long", *bars(step.MARGINS_PX[-1] + 6), 256)
     assert len(searched) == 1
 
 

@@ -86,7 +86,7 @@ class Store:
         try:
             data = imagecodecs.blosc_decode(self.archive.read(key))
         except KeyError:
-            return np.full(chunks, fill_value, dtype)
+            return np.broadcast_to(dtype.type(fill_value), chunks)
         except (zipfile.BadZipFile, RuntimeError) as error:
             raise StoreError(f"{self.path}: is damaged ({error}); make it again") from error
         return np.frombuffer(data, dtype).reshape(chunks)

@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Margin around a core in which components end that need no care of their own; only speed.
-MARGIN_PX = 64
+#: Margins around a core, tried in turn, in which components end that need no care of their own. Few
+#: reach beyond the first; only speed.
+MARGINS_PX = (32, 128)
 
 #: What must be seen around a component.
 _GAP_PX = EDGE_RADIUS_PX + 1
@@ -79,14 +80,14 @@ def _owner(grid: TileGrid, row: int, column: int) -> tuple[int, int]:
     return row // grid.core_px, column // grid.core_px
 
 
-def _reach(grid: TileGrid, position: tuple[int, int]) -> Window:
+def _reach(grid: TileGrid, position: tuple[int, int], margin_px: int) -> Window:
     """Return the part of the canvas that is read together with a core.
 
     Nothing of a component lies above its first pixel, which is in the core.
     """
     core = grid.core(*position)
-    height, width = core.height + _GAP_PX + MARGIN_PX, core.width + 2 * MARGIN_PX
-    window = Window(core.row - _GAP_PX, core.column - MARGIN_PX, height, width)
+    height, width = core.height + _GAP_PX + margin_px, core.width + 2 * margin_px
+    window = Window(core.row - _GAP_PX, core.column - margin_px, height, width)
     return window.intersection(grid.canvas) or grid.canvas
 
 
@@ -97,7 +98,7 @@ def _fits(grid: TileGrid, box: Window, reach: Window) -> bool:
 
 
 def _fitting(grid: TileGrid, components: Pixels, count: int, reach: Window) -> NDArray[np.bool_]:
-    """Tell the same of each component of a window."""
+    """Tell the same of each component of a window, and that it is no giant."""
     labels = components.image()
     fits = np.ones(count + 1, bool)
     height, width = grid.shape
@@ -109,6 +110,9 @@ def _fitting(grid: TileGrid, components: Pixels, count: int, reach: Window) -> N
     ):
         if cut:
             fits[rim] = False
+    if max(reach.shape) > GIANT_PX:
+        box = components.boxes(count)
+        fits[1:] &= (box[:, 2:] - box[:, :2]).max(axis=1) <= GIANT_PX
     return fits[1:]
 
 
@@ -126,7 +130,7 @@ def _find_work(maps: SlideMaps, level: int) -> _Work:
         if max(box.shape) > GIANT_PX:
             for row, column, label in component.pieces:
                 work.giant[row, column].append(label)
-        elif not _fits(grid, box, _reach(grid, owner)):
+        elif not _fits(grid, box, _reach(grid, owner, MARGINS_PX[-1])):
             work.large[owner].append(component)
     return work
 
@@ -159,24 +163,30 @@ class _Segmenter:
 
     def core(self, position: tuple[int, int]) -> Iterator[NucleusTable]:
         """Yield the nuclei of all components that a core owns, giants excepted."""
-        grid = self.maps.grid
-        core, window = grid.core(*position), _reach(grid, position)
-        np_map = self.maps.read("np", window)
-        components, count = connected(np_map >= self.constants.np_level)
-        if count:
-            row, column = np.divmod(components.first(count), window.width)
-            inner = core.within(window)
-            owned = (row >= inner.row) & (row < inner.row_stop)
-            owned &= (column >= inner.column) & (column < inner.column_stop)
-            fits = _fitting(grid, components, count, window)
-            if max(window.shape) > GIANT_PX:
-                box = components.boxes(count)
-                fits &= (box[:, 2:] - box[:, :2]).max(axis=1) <= GIANT_PX
-            chosen = owned & fits
-            yield from self._table(window, np_map, components.only(chosen), chosen.sum())
-            if (owned & ~fits).any():
-                for component in self.work.large.get(position, ()):
-                    yield from self._large(component)
+        for margin_px in MARGINS_PX:
+            window = _reach(self.maps.grid, position, margin_px)
+            np_map = self.maps.read("np", window)
+            components, count = connected(np_map >= self.constants.np_level)
+            if not count:
+                return
+            owned = self._owned(position, window, components, count)
+            fits = _fitting(self.maps.grid, components, count, window)
+            if fits[owned].all():
+                break
+        chosen = owned & fits
+        yield from self._table(window, np_map, components.only(chosen), chosen.sum())
+        if (owned & ~fits).any():
+            for component in self.work.large.get(position, ()):
+                yield from self._large(component)
+
+    def _owned(
+        self, position: tuple[int, int], window: Window, components: Pixels, count: int
+    ) -> NDArray[np.bool_]:
+        """Tell which components of a window have their first pixel in a core."""
+        row, column = np.divmod(components.first(count), window.width)
+        inner = self.maps.grid.core(*position).within(window)
+        owned = (row >= inner.row) & (row < inner.row_stop)
+        return owned & (column >= inner.column) & (column < inner.column_stop)
 
     def _large(self, component: Component) -> Iterator[NucleusTable]:
         canvas = self.maps.grid.canvas
