@@ -13,9 +13,10 @@ import torch
 from nucwsi import metrics
 from nucwsi.config import TrainSettings
 from nucwsi.models.checkpoint import read_cards
-from nucwsi.models.predict import Ensemble, choose_device, keep_freed_memory
+from nucwsi.models.predict import choose_device, keep_freed_memory
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train
+from nucwsi.models.training.teachers import teaching
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei import in_pixels
 from nucwsi.steps.pictures import found, maps_of
@@ -28,9 +29,9 @@ _THREADS = 1
 
 def _learnt(samples: list[Sample], how: TrainSettings, device: torch.device) -> UNet:
     cards = read_cards(how.teachers) if how.teachers else ()
-    teachers = Ensemble.load(cards, device, how.teacher_views) if cards else None
+    teach = teaching(cards, how, device)
     with tempfile.TemporaryDirectory(prefix="nucwsi-bench-") as folder:
-        return train(samples, how, Path(folder), device, lambda _: {}, teachers)
+        return train(samples, how, Path(folder), device, lambda _: {}, teach)
 
 
 def scores(images: Path, how: TrainSettings) -> dict[str, float]:

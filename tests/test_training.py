@@ -3,6 +3,7 @@
 import csv
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ from nucwsi.models.predict import Ensemble, Quantised
 from nucwsi.models.training.augment import whole
 from nucwsi.models.training.loop import class_weights, sample_weights, taught, train
 from nucwsi.models.training.losses import gradient, hv_loss, np_loss, teacher_loss, tp_loss
-from nucwsi.models.unet import Maps
+from nucwsi.models.training.teachers import asked
+from nucwsi.models.unet import Maps, UNet
 from nucwsi.nuclei import in_pixels
 from nucwsi.phantom import CLASSES, Phantom
 from nucwsi.postprocessing import PostProcessing
@@ -152,9 +154,29 @@ def test_a_start_of_another_shape_is_refused(tmp_path):
 
 def test_a_teacher_is_learnt_from(tmp_path):
     teacher = Ensemble((run(tmp_path / "a").folded(),), torch.device("cpu"), torch.float32, 2)
-    taught_run = weights_of(run(tmp_path / "b", teachers=teacher))
+    teach = partial(asked, teacher, scale=1.0)
+    taught_run = weights_of(run(tmp_path / "b", teach=teach))
     assert not torch.equal(taught_run, weights_of(run(tmp_path / "c")))
-    assert torch.equal(taught_run, weights_of(run(tmp_path / "d", teachers=teacher)))
+    assert torch.equal(taught_run, weights_of(run(tmp_path / "d", teach=teach)))
+
+
+@pytest.mark.parametrize(("scale", "size"), [(1.0, (64, 96)), (1.25, (80, 120)), (0.5, (32, 48))])
+def test_a_teacher_is_asked_at_its_own_resolution(scale, size):
+    """Its answer comes back on the pixels of the crop, in its place."""
+
+    class Echo:
+        members = (UNet((4, 8, 8, 8), 1),)
+
+        def mean_maps(self, rgb):
+            assert rgb.shape == (1, 3, *size)
+            seen = torch.from_numpy(rgb).float() / 255
+            return Maps(seen[:, :1], seen[:, 1:], seen)
+
+    row, column = torch.meshgrid(torch.linspace(0, 1, 64), torch.linspace(0, 1, 96), indexing="ij")
+    image = torch.stack([row, column, row * column])[None]
+    answer = asked(Echo(), image, scale)
+    assert torch.allclose(answer.tp_map, image, atol=0.02)
+    assert torch.equal(answer.tp_map[:, :1], answer.np_map)
 
 
 @pytest.fixture

@@ -18,13 +18,13 @@ from nucwsi.config import TrainSettings
 from nucwsi.io.store import file_checksum, published, workspace
 from nucwsi.models.checkpoint import load_trainable, read_cards, save_checkpoint
 from nucwsi.models.predict import (
-    Ensemble,
     Quantised,
     choose_device,
     keep_freed_memory,
 )
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train as learn
+from nucwsi.models.training.teachers import teaching
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei import in_pixels
 from nucwsi.postprocessing import PostProcessing
@@ -118,7 +118,7 @@ def train(
             place.folder / "training",
             where,
             lambda trained: _scores(trained, held_back, settings, where),
-            Ensemble.load(teachers, where, settings.teacher_views) if teachers else None,
+            teaching(teachers, settings, where),
             start,
             advance,
         )

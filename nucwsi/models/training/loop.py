@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
 from nucwsi.models.lite import LiteEncoder
-from nucwsi.models.predict import Ensemble, choose_precision
+from nucwsi.models.predict import choose_precision
 from nucwsi.models.training.augment import Batch, draw_batch
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.losses import teacher_loss, total_loss
@@ -250,7 +250,7 @@ def train(
     folder: Path,
     device: torch.device,
     validate: Validate,
-    teachers: Ensemble | None = None,
+    teach: Callable[[Tensor], Maps] | None = None,
     start: nn.Module | None = None,
     advance: Callable[..., None] = lambda _count, **_: None,
 ) -> UNet:
@@ -266,8 +266,8 @@ def train(
     device : torch.device
     validate : callable
         Scores a network; the states of training are judged by the sum of what it returns.
-    teachers : Ensemble, optional
-        Whose answers are learnt as well.
+    teach : callable, optional
+        Answers to the images of a batch, which are learnt as well.
     start : torch.nn.Module, optional
         Network to begin with.
     advance : callable
@@ -303,11 +303,8 @@ def train(
             raw = trainee.network(batch.image)
         raw = Maps(*(value.float() for value in raw))
         loss = total_loss(raw, batch, weights, how)
-        if teachers is not None:
-            rgb = (crops.image * 255).round().to(torch.uint8).numpy()
-            # Made without a graph, they can take part in one as copies only.
-            taught_maps = Maps(*(value.clone() for value in teachers.mean_maps(rgb)))
-            loss = (loss + teacher_loss(raw, taught_maps, how)) / 2
+        if teach is not None:
+            loss = (loss + teacher_loss(raw, teach(crops.image), how)) / 2
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"the loss at step {trainee.step} is {loss.item()}, on crops of"
