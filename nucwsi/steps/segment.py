@@ -171,11 +171,12 @@ class _Segmenter:
                 return
             owned = self._owned(position, window, components, count)
             fits = _fitting(self.maps.grid, components, count, window)
-            if fits[owned].all():
+            all_fit = fits[owned].all()
+            if all_fit:
                 break
         chosen = owned & fits
         yield from self._table(window, np_map, components.only(chosen), chosen.sum())
-        if (owned & ~fits).any():
+        if not all_fit:
             for component in self.work.large.get(position, ()):
                 yield from self._large(component)
 

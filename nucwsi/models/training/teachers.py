@@ -58,8 +58,7 @@ def asked(teachers: Ensemble, image: Tensor, scale: float) -> Maps:
     stride = max(member.stride for member in teachers.members)
     shape = image.shape[-2:]
     size = [max(1, round(side * scale / stride)) * stride for side in shape]
-    seen = _resized(image, size)
-    rgb = (seen.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    rgb = (_resized(image, size) * 255).round().to(torch.uint8).numpy()
     # Made without a graph, they can take part in one as copies only.
     return Maps(*(_resized(value.clone(), shape) for value in teachers.mean_maps(rgb)))
 
