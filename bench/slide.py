@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.measure import THREADS, Cost, analyse, least, n_nuclei, program, shared, total
+from bench.measure import (
+    THREADS,
+    Cost,
+    analyse,
+    least,
+    n_nuclei,
+    nucwsi,
+    program,
+    shared,
+    total,
+)
 from bench.report import Finding, costs, verdict
 
 _REPEATS = 3
@@ -15,11 +25,14 @@ def measure(folder: Path) -> str:
     """Run all verbs and the network alone in turn, some times, and keep the least of each."""
     slide = shared("slides", "lung-scc.svs")
     runs: list[dict[str, Cost]] = []
+    one_core: list[Cost] = []
     alone: list[dict[str, Any]] = []
     shares: list[tuple[float, float]] = []
     tiles = folder / "tiles.zarr.zip"
     for repeat in range(_REPEATS):
         runs.append(analyse(slide, folder))
+        maps, part = folder / "1-of-1.zarr.zip", folder / "one-core.parquet"
+        one_core.append(nucwsi("segment", maps, "-o", part, "--threads", 1))
         alone.append(program("network", "alone", tiles)[1])
         cost, inside = program("network", "within", tiles, folder / f"again{repeat}.zarr.zip")
         shares.append((cost.wall_s, inside["network_s"] / cost.wall_s))
@@ -32,19 +45,19 @@ def measure(folder: Path) -> str:
     )
     named = {f"`{verb}`": cost for verb, cost in best.items()}
     named["all"] = total(list(best.values()))
-    found_out = verdict(_findings(best, found, min(shares)[1], core_s, whole_s))
+    cut = total([least(one_core), best["stitch"]])
+    found_out = verdict(_findings(named["all"], cut, found, min(shares)[1], core_s, whole_s))
     return f"{told}\n\n{found_out}\n\n{costs(named)}"
 
 
 def _findings(
-    best: dict[str, Cost], found: int, share: float, core_s: float, whole_s: float
+    everything: Cost, cut: Cost, found: int, share: float, core_s: float, whole_s: float
 ) -> list[Finding]:
-    everything, cut = total(list(best.values())), total([best["segment"], best["stitch"]])
     speed, wall_s = found / cut.cpu_s, everything.wall_s
     return [
         Finding("time of `predict` in the network", "≥ 80 %", f"{share:.0%}", share >= 0.8),
         Finding(
-            f"`segment` and `stitch`, {found} nuclei, start-up included",
+            f"`segment` and `stitch` on one core, {found} nuclei, start-up included",
             "≥ 5,000 per second and core",
             f"{speed:,.0f}",
             speed >= 5000,

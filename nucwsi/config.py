@@ -232,6 +232,7 @@ class TrainSettings(Section):
     equal_nuclei: bool = _field(True, "count nuclei alike in the class loss, not their pixels")
     focal_gamma: float = _field(2.0, "focus on uncertain classes; 0: none", ge=0, le=5)
     gradient_weight: float = _field(4.0, "weight of the gradient loss; 0: none", ge=0)
+    tp_weight: float = _field(0.15, "weight of the class loss; 0: none", ge=0)
     published_gradient: bool = _field(False, "repeat the wrong axis of the published loss")
     published_targets: bool = _field(False, "repeat the rounded centroids of the published targets")
     teachers: Annotated[tuple[str, ...], _LIST] = _field(
@@ -241,6 +242,9 @@ class TrainSettings(Section):
         1, "views of the teachers: 1, 2, 4 or 8"
     )
     start: str = _field("", "checkpoint to start from; empty: random weights")
+    frozen_norm: bool = _field(
+        False, "keep the statistics of `start`'s batch normalisations, as small batches need"
+    )
 
 
 class EnsembleConfig(Section):

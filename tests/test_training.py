@@ -23,7 +23,7 @@ from nucwsi.models.checkpoint import load_network, read_card
 from nucwsi.models.predict import Ensemble, Quantised
 from nucwsi.models.training.augment import whole
 from nucwsi.models.training.loop import class_weights, sample_weights, taught, train
-from nucwsi.models.training.losses import gradient, hv_loss, np_loss, teacher_loss, tp_loss
+from nucwsi.models.training.losses import gradient, hv_loss, np_loss, teacher_loss, total_loss, tp_loss
 from nucwsi.models.training.teachers import asked
 from nucwsi.models.unet import Maps, UNet
 from nucwsi.nuclei import in_pixels
@@ -62,6 +62,22 @@ def test_a_student_that_says_the_same_loses_nothing_more():
     )
     other = Maps(same.np_map + 1, -same.hv_map, same.tp_map + torch.arange(4.0).view(1, 4, 1, 1))
     assert teacher_loss(same, teacher, TINY) < teacher_loss(other, teacher, TINY) - 1
+
+
+def test_the_class_loss_weighs_what_the_settings_say():
+    batch = whole(sample(), 2)
+    shape = batch.cover.shape[1:]
+    raw = Maps(torch.zeros(1, 1, *shape), torch.zeros(1, 2, *shape), torch.zeros(1, 4, *shape))
+    teacher = Maps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, *shape), 0.25))
+    alone = tp_loss(raw.tp_map, batch.class_set, batch.share, torch.ones(4), TINY.focal_gamma)
+
+    def losses(tp_weight):
+        how = TINY.model_copy(update={"tp_weight": tp_weight})
+        return total_loss(raw, batch, torch.ones(4), how), teacher_loss(raw, teacher, how)
+
+    (never, untaught), (labels, taught_too) = losses(0.0), losses(0.25)
+    torch.testing.assert_close(labels - never, alone / 4)
+    assert taught_too > untaught + 0.1
 
 
 def test_the_gradient_is_taken_along_the_axis_of_its_map():
@@ -150,6 +166,21 @@ def test_a_start_of_another_shape_is_refused(tmp_path):
     assert run(tmp_path / "b", start=first) is not None
     with pytest.raises(ConfigError, match="`start` is a network of another shape"):
         run(tmp_path / "c", TINY.model_copy(update={"widths": (4, 8)}), start=first)
+
+
+def test_frozen_normalisations_keep_the_statistics_they_began_with(tmp_path):
+    def statistics(network):
+        state = network.state_dict()
+        return torch.cat([state[name] for name in state if "running" in name])
+
+    first = run(tmp_path / "a")
+    frozen = TINY.model_copy(update={"frozen_norm": True})
+    went_on = run(tmp_path / "b", frozen, start=first)
+    assert torch.equal(statistics(went_on), statistics(first))
+    assert not torch.equal(weights_of(went_on), weights_of(first))
+    assert not torch.equal(statistics(run(tmp_path / "c", start=first)), statistics(first))
+    with pytest.raises(ConfigError, match="`frozen_norm` needs a `start`"):
+        run(tmp_path / "d", frozen)
 
 
 def test_a_teacher_is_learnt_from(tmp_path):

@@ -174,6 +174,12 @@ class _Trainee:
                     "`start` is a network of another shape; expected a"
                     f" {how.architecture} of `widths` {how.widths} and {len(how.classes)} classes"
                 ) from None
+        if how.frozen_norm:
+            if start is None:
+                raise ConfigError("`frozen_norm` needs a `start` whose statistics can be kept")
+            for part in self.network.modules():
+                if isinstance(part, nn.BatchNorm2d):
+                    part.eval()
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, avg_fn=partial(_averaged, how.ema_decay), use_buffers=True

@@ -146,7 +146,8 @@ def total_loss(raw: Maps, batch: Batch, class_weights: Tensor, how: TrainSetting
     return (
         np_loss(raw.np_map, batch.cover, batch.known.float())
         + hv_loss(raw.hv_map.tanh(), batch.hv_map, inside, outside, how)
-        + tp_loss(raw.tp_map, batch.class_set, share, class_weights, how.focal_gamma)
+        + how.tp_weight
+        * tp_loss(raw.tp_map, batch.class_set, share, class_weights, how.focal_gamma)
     )
 
 
@@ -179,5 +180,5 @@ def teacher_loss(raw: Maps, teacher: Maps, how: TrainSettings) -> Tensor:
     return (
         np_loss(raw.np_map, truth, every)
         + hv_loss(hv_map, teacher.hv_map, truth, 1 - truth, how)
-        + (cross * truth).sum() / truth.sum().clamp(min=1)
+        + how.tp_weight * (cross * truth).sum() / truth.sum().clamp(min=1)
     )
