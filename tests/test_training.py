@@ -23,7 +23,14 @@ from nucwsi.models.checkpoint import load_network, read_card
 from nucwsi.models.predict import Ensemble, Quantised
 from nucwsi.models.training.augment import whole
 from nucwsi.models.training.loop import class_weights, sample_weights, taught, train
-from nucwsi.models.training.losses import gradient, hv_loss, np_loss, teacher_loss, total_loss, tp_loss
+from nucwsi.models.training.losses import (
+    gradient,
+    hv_loss,
+    np_loss,
+    teacher_loss,
+    total_loss,
+    tp_loss,
+)
 from nucwsi.models.training.teachers import asked
 from nucwsi.models.unet import Maps, UNet
 from nucwsi.nuclei import in_pixels
