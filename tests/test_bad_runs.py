@@ -64,7 +64,7 @@ def degraded(tmp_path_factory):
     slide = folder / "slide.tiff"
     write_phantom(slide, Phantom((900, 1000), seed=5))
     damage(slide, "garbled", tile=6)
-    return analysed(slide, folder, "default", "--max-bad-tiles", "0.3")
+    return analysed(slide, folder, "lite", "--max-bad-tiles", "0.3")
 
 
 def test_one_bad_tile_in_a_good_slide(degraded):
@@ -225,7 +225,7 @@ def test_a_full_disk_leaves_nothing_half_written(small_disk, degraded):
     """And once there is room, the work goes on where it was, to the same result."""
     disk, make_room = small_disk
     outputs = ("-o", disk / "tiles.zarr.zip", "--tissue-output", disk / "tissue.geojson")
-    options = ("--max-bad-tiles", "0.3")
+    options = ("--max-bad-tiles", "0.3", "--member", "lite")
     command = ("tile", degraded / "slide.tiff", *outputs, *options)
     assert FULL in refused(*command)
     assert [path.name for path in disk.iterdir()] == [".tiles.zarr.zip.work"]
