@@ -28,11 +28,11 @@ def measure(folder: Path) -> str:
     one_core: list[Cost] = []
     alone: list[dict[str, Any]] = []
     shares: list[tuple[float, float]] = []
-    tiles = folder / "tiles.zarr.zip"
+    tiles, maps = folder / "tiles.zarr.zip", folder / "1-of-1.zarr.zip"
+    command = ("segment", maps, "-o", folder / "one-core.parquet", "--threads", 1)
     for repeat in range(_REPEATS):
         runs.append(analyse(slide, folder))
-        maps, part = folder / "1-of-1.zarr.zip", folder / "one-core.parquet"
-        one_core.append(nucwsi("segment", maps, "-o", part, "--threads", 1))
+        one_core.append(nucwsi(*command))
         alone.append(program("network", "alone", tiles)[1])
         cost, inside = program("network", "within", tiles, folder / f"again{repeat}.zarr.zip")
         shares.append((cost.wall_s, inside["network_s"] / cost.wall_s))
