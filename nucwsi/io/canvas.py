@@ -197,15 +197,21 @@ class CoreReader:
         core_px = self.grid.core_px
         found: NDArray[Any] | None = None
         for row in range(window.row // core_px, -(-window.row_stop // core_px)):
+            rows, from_rows = _shared(window.row, window.height, row * core_px, core_px)
             for column in range(window.column // core_px, -(-window.column_stop // core_px)):
-                core = self.grid.core(row, column)
-                shared = core.intersection(window)
+                columns, from_columns = _shared(
+                    window.column, window.width, column * core_px, core_px
+                )
                 block = self.core(name, row, column)
                 if found is None:
-                    found = np.zeros((*block.shape[:-2], *window.shape), block.dtype)
-                if shared is not None:
-                    source = shared.within(core).slices
-                    found[(..., *shared.within(window).slices)] = block[(..., *source)]
+                    found = np.empty((*block.shape[:-2], *window.shape), block.dtype)
+                found[..., rows, columns] = block[..., from_rows, from_columns]
         if found is None:
             raise IndexError(f"{window} lies outside the canvas of {self.grid.shape} px")
         return found
+
+
+def _shared(start: int, length: int, core: int, core_px: int) -> tuple[slice, slice]:
+    """Give what a stretch shares with a core, counted from the one's start and the other's."""
+    first, stop = max(start, core), min(start + length, core + core_px)
+    return slice(first - start, stop - start), slice(first - core, stop - core)
