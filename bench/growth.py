@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.measure import Cost, analyse, n_nuclei, nucwsi, total
 from bench.report import table
 
-#: Sides in level-0 pixels; at 0.5 µm per pixel the canvas is as large.
+#: Sides in pixels of 0.5 µm.
 _SIDES = (2350, 7431)
 
 

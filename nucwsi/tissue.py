@@ -30,6 +30,9 @@ _RED_INK = {"green": 0.9, "red_share": 0.12, "blue_share": 0.8}
 _RED_RIM = {"green": 0.06, "red_share": 0.15, "blue_share": 0.75}
 _RIM_PX = 4
 
+#: Rows that are looked at together; only memory.
+_STRIP_PX = 256
+
 #: Nothing in H&E averages to less than this over a pixel of the overview.
 _BLACK = 40
 
@@ -82,7 +85,7 @@ def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
     bool
     """
     brightness = overview.max(axis=2)
-    near = np.abs(overview.astype(np.int16) - 128) < 24
+    near = (overview > 104) & (overview < 152)
     glass = near[brightness >= np.quantile(brightness, 0.9)]
     turned = near[..., 1] & (overview[..., 0] > 245) & (overview[..., 2] > 245)
     return bool((glass[:, 1] & glass[:, 2]).mean() > 0.8 or turned.mean() > 0.05)
@@ -99,13 +102,33 @@ def _glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.median(candidates[level >= np.median(level)], axis=0).astype(np.uint8)
 
 
-def _densities(overview: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Return the optical densities of red, green and blue above the glass'."""
+class _Looks(NamedTuple):
+    """What each pixel of an overview looks like by itself, (H, W) ndarrays of bool."""
+
+    stained: NDArray[np.bool_]
+    ink: NDArray[np.bool_]
+    red_ink: NDArray[np.bool_]
+    red_rim: NDArray[np.bool_]
+
+
+def _looks(overview: NDArray[np.uint8]) -> _Looks:
+    looks = _Looks(*np.empty((4, *overview.shape[:2]), bool))
     table = -np.log(np.arange(1, 257, dtype=np.float32) / 256)
-    return [
-        table[overview[..., channel]] - table[glass]
-        for channel, glass in enumerate(_glass(overview))
-    ]
+    glass = table[_glass(overview)]
+    # In strips: the densities of a whole slide would take several times its overview's memory.
+    for top in range(0, len(overview), _STRIP_PX):
+        rows = slice(top, top + _STRIP_PX)
+        densities = [table[overview[rows, :, c]] - glass[c] for c in range(3)]
+        red, green, blue = densities
+        colour = green - np.minimum(red, blue)
+        looks.stained[rows] = (green > _MIN_DENSITY) & (
+            colour > np.maximum(_MIN_COLOUR, _MIN_COLOUR_SHARE * green)
+        )
+        looks.ink[rows] = (red > green + _INK_EXCESS) & (red > _INK_RATIO * green)
+        looks.ink[rows] |= overview[rows].max(axis=2) < _BLACK
+        looks.red_ink[rows] = _red(densities, **_RED_INK)
+        looks.red_rim[rows] = _red(densities, **_RED_RIM)
+    return looks
 
 
 def _red(
@@ -115,14 +138,11 @@ def _red(
     return (middle > green) & (red < red_share * middle) & (blue > blue_share * middle)
 
 
-def _ink(overview: NDArray[np.uint8], densities: list[NDArray[np.float32]]) -> NDArray[np.bool_]:
+def _ink(looks: _Looks) -> NDArray[np.bool_]:
     """Find pen and black padding."""
-    red, green, _ = densities
-    ink = (red > green + _INK_EXCESS) & (red > _INK_RATIO * green)
-    ink = ndimage.binary_opening(ink | (overview.max(axis=2) < _BLACK))
-    core = ndimage.binary_opening(_red(densities, **_RED_INK))
-    rim = core | _red(densities, **_RED_RIM)
-    return ink | ndimage.binary_dilation(core, iterations=_RIM_PX, mask=rim)
+    ink = ndimage.binary_opening(looks.ink)
+    core = ndimage.binary_opening(looks.red_ink)
+    return ink | ndimage.binary_dilation(core, iterations=_RIM_PX, mask=core | looks.red_rim)
 
 
 def find_ink(overview: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -137,7 +157,7 @@ def find_ink(overview: NDArray[np.uint8]) -> NDArray[np.bool_]:
     -------
     (H, W) ndarray of bool
     """
-    return _ink(overview, _densities(overview))
+    return _ink(_looks(overview))
 
 
 def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.bool_]:
@@ -154,13 +174,9 @@ def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.boo
     -------
     (H, W) ndarray of bool
     """
-    densities = _densities(overview)
-    red, green, blue = densities
-    colour = green - np.minimum(red, blue)
-    tissue = (green > _MIN_DENSITY) & (colour > np.maximum(_MIN_COLOUR, _MIN_COLOUR_SHARE * green))
-    ink = _ink(overview, densities)
-    tissue = ndimage.binary_closing(np.pad(tissue, 3), iterations=3)[3:-3, 3:-3] | tissue
-    tissue &= ~ink
+    looks = _looks(overview)
+    tissue = ndimage.binary_closing(np.pad(looks.stained, 3), iterations=3)[3:-3, 3:-3]
+    tissue = (tissue | looks.stained) & ~_ink(looks)
     tissue = ndimage.binary_opening(tissue)
     labels, _ = ndimage.label(tissue, structure=np.ones((3, 3)))
     large = np.bincount(labels.ravel()) >= max(1, min_area_px)

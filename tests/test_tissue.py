@@ -6,6 +6,7 @@ import shapely
 from scipy import ndimage
 from slides_made import GLASS, picture, shrunk
 
+from nucwsi import tissue
 from nucwsi.io.mpp import choose_mpp
 from nucwsi.io.slide import open_slide
 from nucwsi.steps.source import Source, canvas_frame
@@ -53,6 +54,19 @@ def recall(mask, truth=TRUTH):
 def beyond(mask, truth=TRUTH):
     """Count what was found more than three cells from the truth."""
     return (mask & ~ndimage.binary_dilation(truth, iterations=3)).sum()
+
+
+@pytest.mark.parametrize("strip_px", [1, 7, 100, 10_000])
+def test_strips_do_not_show(strip_px, monkeypatch):
+    marked = SLIDE.copy()
+    for row, colour in enumerate(PENS.values()):
+        marked[40 * row : 40 * row + 9, 20:300] = colour
+    found, ink = find_tissue(marked, 60), tissue.find_ink(marked)
+    assert found.any()
+    assert ink.any()
+    monkeypatch.setattr(tissue, "_STRIP_PX", strip_px)
+    assert np.array_equal(find_tissue(marked, 60), found)
+    assert np.array_equal(tissue.find_ink(marked), ink)
 
 
 @pytest.mark.parametrize(("share", "least"), [(1, 0.99), (0.6, 0.98), (0.4, 0.95), (0.3, 0.92)])
