@@ -34,7 +34,7 @@ from nucwsi.options import (
     settings_of,
     threads_option,
 )
-from nucwsi.process import prepare
+from nucwsi.process import prepare, share_one_heap
 
 _LAYOUTS = ("conic", "consep", "lizard", "manifest", "monusac", "monuseg", "pannuke")
 
@@ -72,6 +72,8 @@ def tile(
     from nucwsi.steps.tile import tile as step
 
     cards = read_cards(members)
+    # Other threads read the overview than the tiles, and would keep its memory for themselves.
+    share_one_heap()
     step(
         slide,
         output,
