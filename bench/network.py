@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from bench.measure import THREADS
+from nucwsi.allocator import keep_freed_memory
 from nucwsi.config import PredictSettings
 from nucwsi.grid import TileGrid
 from nucwsi.io.canvas import CoreReader, opened
 from nucwsi.models.checkpoint import read_cards
-from nucwsi.models.predict import Ensemble, keep_freed_memory
+from nucwsi.models.predict import Ensemble
 from nucwsi.steps import predict as step
 
 MEMBERS = ("default",)

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from nucwsi import metrics
+from nucwsi.allocator import keep_freed_memory
 from nucwsi.config import TrainSettings
 from nucwsi.models.checkpoint import read_cards
-from nucwsi.models.predict import choose_device, keep_freed_memory
+from nucwsi.models.predict import choose_device
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train
 from nucwsi.models.training.teachers import teaching

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nucwsi import __version__
+from nucwsi.allocator import share_one_heap
 from nucwsi.config import (
     AssessSettings,
     ComposeSettings,
@@ -34,7 +35,7 @@ from nucwsi.options import (
     settings_of,
     threads_option,
 )
-from nucwsi.process import prepare, share_one_heap
+from nucwsi.process import prepare
 
 _LAYOUTS = ("conic", "consep", "lizard", "manifest", "monusac", "monuseg", "pannuke")
 

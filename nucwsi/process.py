@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import gc
 import logging
 import os
@@ -29,15 +28,3 @@ def prepare() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
-
-
-def share_one_heap() -> None:
-    """Let all threads take their memory from one heap.
-
-    By default glibc gives each thread its own, and what was freed in one is of no use to others.
-    Does nothing where the C library is another.
-    """
-    arena_max = -8
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(arena_max, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -92,31 +91,6 @@ def choose_precision(device: torch.device, training: bool = False) -> torch.dtyp
     # Measured without AMX: bfloat16 has 0.6 of float32's speed on Intel's AVX-512, 1.1 on AMD's.
     fast = able.get("amx_bf16") or (able.get("avx512_bf16") and "AMD" in able.get("cpu_name", ""))
     return torch.bfloat16 if fast else torch.float32
-
-
-def keep_freed_memory() -> None:
-    """Let the allocator reuse large blocks instead of returning each to the kernel.
-
-    Every layer allocates tens of megabytes anew. By default glibc maps and unmaps each of them, and
-    the kernel's clearing of fresh pages takes nearly half of the network's time on a processor.
-    Does nothing where the C library is another.
-    """
-    mmap_max, trim_threshold = -4, -1
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(mmap_max, 0)
-        mallopt(trim_threshold, 2**31 - 1)
-
-
-def return_freed_memory() -> None:
-    """Return to the kernel what `keep_freed_memory` has kept.
-
-    Windows of many sizes leave gaps between blocks that fit no other, and the process grows with
-    every new size. Does nothing where the C library is another.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 @dataclass(frozen=True)

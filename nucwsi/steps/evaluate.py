@@ -17,11 +17,12 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from nucwsi import metrics
+from nucwsi.allocator import keep_freed_memory
 from nucwsi.classes import colours
 from nucwsi.config import EvaluateSettings
 from nucwsi.io.store import published
 from nucwsi.models.checkpoint import mean_count_error, read_cards
-from nucwsi.models.predict import Ensemble, choose_device, keep_freed_memory
+from nucwsi.models.predict import Ensemble, choose_device
 from nucwsi.models.training.data import Sample
 from nucwsi.nuclei import in_pixels
 from nucwsi.steps.counting import class_codes, counted

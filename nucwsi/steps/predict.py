@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
+from nucwsi.allocator import keep_freed_memory, return_freed_memory
 from nucwsi.config import LEAST_NP, PredictSettings
 from nucwsi.contrasts import contrast_weights
 from nucwsi.errors import StoreError
@@ -35,9 +36,7 @@ from nucwsi.models.predict import (
     Ensemble,
     Quantised,
     choose_device,
-    keep_freed_memory,
     largest_batch,
-    return_freed_memory,
 )
 from nucwsi.steps.ahead import ahead
 from nucwsi.steps.progress import progress

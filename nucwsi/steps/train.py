@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from nucwsi import __version__
+from nucwsi.allocator import keep_freed_memory
 from nucwsi.config import TrainSettings
 from nucwsi.io.store import file_checksum, published, workspace
 from nucwsi.models.checkpoint import load_trainable, read_cards, save_checkpoint
-from nucwsi.models.predict import Quantised, choose_device, keep_freed_memory
+from nucwsi.models.predict import Quantised, choose_device
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train as learn
 from nucwsi.models.training.teachers import teaching
