@@ -236,7 +236,7 @@ class TrainSettings(Section):
     published_gradient: bool = _field(False, "repeat the wrong axis of the published loss")
     published_targets: bool = _field(False, "repeat the rounded centroids of the published targets")
     teachers: Annotated[tuple[str, ...], _LIST] = _field(
-        (), "checkpoints whose mean answer is learnt as well"
+        (), "checkpoints whose answers are learnt as well, by turns"
     )
     teacher_views: Annotated[Literal[1, 2, 4, 8], _WHOLE] = _field(
         1, "views of the teachers: 1, 2, 4 or 8"

@@ -3,7 +3,6 @@
 import csv
 import itertools
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -16,10 +15,11 @@ from samples_made import TINY, sample
 from bench import trained
 from nucwsi.calibration import best_temperature, reliability, tempered
 from nucwsi.cli import main
+from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
 from nucwsi.grid import Window
 from nucwsi.metrics import panoptic
-from nucwsi.models.checkpoint import load_network, read_card
+from nucwsi.models.checkpoint import load_network, read_card, read_cards
 from nucwsi.models.predict import Ensemble, Quantised
 from nucwsi.models.training.augment import whole
 from nucwsi.models.training.loop import class_weights, sample_weights, taught, train
@@ -31,7 +31,7 @@ from nucwsi.models.training.losses import (
     total_loss,
     tp_loss,
 )
-from nucwsi.models.training.teachers import asked
+from nucwsi.models.training.teachers import asked, teaching
 from nucwsi.models.unet import Maps, UNet
 from nucwsi.nuclei import in_pixels
 from nucwsi.phantom import CLASSES, Phantom
@@ -192,7 +192,10 @@ def test_frozen_normalisations_keep_the_statistics_they_began_with(tmp_path):
 
 def test_a_teacher_is_learnt_from(tmp_path):
     teacher = Ensemble((run(tmp_path / "a").folded(),), torch.device("cpu"), torch.float32, 2)
-    teach = partial(asked, teacher, scale=1.0)
+
+    def teach(image, _step):
+        return asked(teacher, image, 1.0)
+
     taught_run = weights_of(run(tmp_path / "b", teach=teach))
     assert not torch.equal(taught_run, weights_of(run(tmp_path / "c")))
     assert torch.equal(taught_run, weights_of(run(tmp_path / "d", teach=teach)))
@@ -215,6 +218,20 @@ def test_a_teacher_is_asked_at_its_own_resolution(scale, size):
     answer = asked(Echo(), image, scale)
     assert torch.allclose(answer.tp_map, image, atol=0.02)
     assert torch.equal(answer.tp_map[:, :1], answer.np_map)
+
+
+def test_teachers_are_asked_by_turns():
+    """Whichever step a resumed run begins with, it has the same teacher."""
+    cpu, cards = torch.device("cpu"), read_cards(("bold", "fine"))
+    teach = teaching(cards, TrainSettings(mpp=0.5), cpu)
+    image = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(1))
+    alone = [asked(Ensemble.load((card,), cpu, 1), image, 1.25) for card in cards]
+    for step in (3, 0, 2):
+        assert torch.equal(teach(image, step).np_map, alone[step % 2].np_map)
+    assert not torch.equal(alone[0].np_map, alone[1].np_map)
+    assert teaching((), TrainSettings(), cpu) is None
+    with pytest.raises(ConfigError, match="expected those of `classes`: nucleus"):
+        teaching(cards, TrainSettings(classes=("nucleus",)), cpu)
 
 
 @pytest.fixture

@@ -256,7 +256,7 @@ def train(
     folder: Path,
     device: torch.device,
     validate: Validate,
-    teach: Callable[[Tensor], Maps] | None = None,
+    teach: Callable[[Tensor, int], Maps] | None = None,
     start: nn.Module | None = None,
     advance: Callable[..., None] = lambda _count, **_: None,
 ) -> UNet:
@@ -273,7 +273,7 @@ def train(
     validate : callable
         Scores a network; the states of training are judged by the sum of what it returns.
     teach : callable, optional
-        Answers to the images of a batch, which are learnt as well.
+        Answers to the images of a batch and the number of the step, which are learnt as well.
     start : torch.nn.Module, optional
         Network to begin with.
     advance : callable
@@ -310,7 +310,7 @@ def train(
         raw = Maps(*(value.float() for value in raw))
         loss = total_loss(raw, batch, weights, how)
         if teach is not None:
-            loss = (loss + teacher_loss(raw, teach(crops.image), how)) / 2
+            loss = (loss + teacher_loss(raw, teach(crops.image, trainee.step), how)) / 2
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"the loss at step {trainee.step} is {loss.item()}, on crops of"
