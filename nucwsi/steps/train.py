@@ -94,11 +94,11 @@ def train(
     torch.set_num_threads(threads)
     keep_freed_memory()
     where = choose_device(device)
+    teachers = read_cards(settings.teachers) if settings.teachers else ()
+    start = load_trainable(read_cards((settings.start,))[0]) if settings.start else None
     samples, held_back = (
         load_samples(data, split, settings.classes, settings.mpp) for split in ("train", "val")
     )
-    teachers = read_cards(settings.teachers) if settings.teachers else ()
-    start = load_trainable(read_cards((settings.start,))[0]) if settings.start else None
     facts = {
         "settings": settings.model_dump(mode="json"),
         "images": [sample.name for sample in (*samples, *held_back)],

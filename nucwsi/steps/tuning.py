@@ -107,9 +107,14 @@ def tuned(
     if not any(sample.outlined for sample in samples):
         return best
 
+    reached: dict[str, float] = {}
+
     def _quality(candidate: PostProcessing) -> float:
-        scores = panoptic_by_source(samples, maps, candidate, mpp)
-        return float(np.mean(list(scores.values())))
+        key = repr(candidate)
+        if key not in reached:
+            scores = panoptic_by_source(samples, maps, candidate, mpp)
+            reached[key] = float(np.mean(list(scores.values())))
+        return reached[key]
 
     for _ in range(2):
         quality = {
@@ -117,7 +122,7 @@ def tuned(
             for mean, threshold in itertools.product(_TRIED_MEANS, _TRIED_THRESHOLDS)
         }
         enough = max(quality.values()) - _TOLERANCE
-        least = min(mean for (mean, _), reached in quality.items() if reached >= enough)
+        least = min(mean for (mean, _), value in quality.items() if value >= enough)
         threshold = max(_TRIED_THRESHOLDS, key=lambda value: quality[least, value])
         best = replace(best, np_threshold=threshold, min_mean_np=least)
         for name, values in _TRIED.items():
