@@ -20,8 +20,8 @@ def teaching(
 ) -> Callable[[Tensor, int], Maps] | None:
     """Make ready to ask an ensemble about crops, its members by turns.
 
-    The losses' gradients are linear in the answers, but for Dice: over the steps the mean answer of
-    all members is learnt, at the price of one.
+    But for Dice, and for which pixels count, the losses' gradients are linear in the answers: over
+    the steps the mean answer of all members is learnt, at the price of one.
 
     Parameters
     ----------
