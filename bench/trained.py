@@ -29,8 +29,7 @@ _THREADS = 1
 
 
 def _learnt(samples: list[Sample], how: TrainSettings, device: torch.device) -> UNet:
-    cards = read_cards(how.teachers) if how.teachers else ()
-    teach = teaching(cards, how, device)
+    teach = teaching(read_cards(how.teachers), how, device)
     with tempfile.TemporaryDirectory(prefix="nucwsi-bench-") as folder:
         return train(samples, how, Path(folder), device, lambda _: {}, teach)
 

@@ -192,11 +192,14 @@ def test_frozen_normalisations_keep_the_statistics_they_began_with(tmp_path):
 
 def test_a_teacher_is_learnt_from(tmp_path):
     teacher = Ensemble((run(tmp_path / "a").folded(),), torch.device("cpu"), torch.float32, 2)
+    steps = []
 
-    def teach(image, _step):
+    def teach(image, step):
+        steps.append(step)
         return asked(teacher, image, 1.0)
 
     taught_run = weights_of(run(tmp_path / "b", teach=teach))
+    assert steps == list(range(TINY.steps))
     assert not torch.equal(taught_run, weights_of(run(tmp_path / "c")))
     assert torch.equal(taught_run, weights_of(run(tmp_path / "d", teach=teach)))
 

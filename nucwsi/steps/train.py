@@ -17,7 +17,7 @@ from nucwsi import __version__
 from nucwsi.allocator import keep_freed_memory
 from nucwsi.config import TrainSettings
 from nucwsi.io.store import file_checksum, published, workspace
-from nucwsi.models.checkpoint import load_trainable, read_cards, save_checkpoint
+from nucwsi.models.checkpoint import load_trainable, read_card, read_cards, save_checkpoint
 from nucwsi.models.predict import Quantised, choose_device
 from nucwsi.models.training.data import Sample
 from nucwsi.models.training.loop import train as learn
@@ -94,8 +94,9 @@ def train(
     torch.set_num_threads(threads)
     keep_freed_memory()
     where = choose_device(device)
-    teachers = read_cards(settings.teachers) if settings.teachers else ()
-    start = load_trainable(read_cards((settings.start,))[0]) if settings.start else None
+    teachers = read_cards(settings.teachers)
+    teach = teaching(teachers, settings, where)
+    start = load_trainable(read_card(settings.start)) if settings.start else None
     samples, held_back = (
         load_samples(data, split, settings.classes, settings.mpp) for split in ("train", "val")
     )
@@ -115,7 +116,7 @@ def train(
             place.folder / "training",
             where,
             lambda trained: _scores(trained, held_back, settings, where),
-            teaching(teachers, settings, where),
+            teach,
             start,
             advance,
         )
