@@ -24,6 +24,7 @@ from stores import write_member
 
 from nucwsi.io.phantom import write_phantom
 from nucwsi.io.tables import iter_tables, read_facts, write_nuclei
+from nucwsi.models.checkpoint import find_checkpoint
 from nucwsi.phantom import Phantom
 
 IMAGE = picture(700, 800)
@@ -57,6 +58,15 @@ def composition(folder):
         return list(csv.DictReader(stream))
 
 
+def described_anew(checkpoint, copy, **changes):
+    """Write a copy of a checkpoint that says something else of itself."""
+    with safe_open(checkpoint, "np") as stored:
+        description = json.loads(stored.metadata()["nucwsi"])
+        weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    save_file(weights, copy, metadata={"nucwsi": json.dumps(description | changes)})
+    return copy
+
+
 @pytest.fixture(scope="module")
 def degraded(tmp_path_factory):
     """The results of a slide of which the tile at rows 256 and columns 512 is damaged."""
@@ -64,7 +74,9 @@ def degraded(tmp_path_factory):
     slide = folder / "slide.tiff"
     write_phantom(slide, Phantom((900, 1000), seed=5))
     damage(slide, "garbled", tile=6)
-    return analysed(slide, folder, "lite", "--max-bad-tiles", "0.3")
+    # At the resolution of the members that tests make.
+    member = described_anew(find_checkpoint("default"), folder / "half.safetensors", mpp=0.5)
+    return analysed(slide, folder, member, "--max-bad-tiles", "0.3")
 
 
 def test_one_bad_tile_in_a_good_slide(degraded):
@@ -225,7 +237,7 @@ def test_a_full_disk_leaves_nothing_half_written(small_disk, degraded):
     """And once there is room, the work goes on where it was, to the same result."""
     disk, make_room = small_disk
     outputs = ("-o", disk / "tiles.zarr.zip", "--tissue-output", disk / "tissue.geojson")
-    options = ("--max-bad-tiles", "0.3", "--member", "lite")
+    options = ("--max-bad-tiles", "0.3", "--member", degraded / "half.safetensors")
     command = ("tile", degraded / "slide.tiff", *outputs, *options)
     assert FULL in refused(*command)
     assert [path.name for path in disk.iterdir()] == [".tiles.zarr.zip.work"]
@@ -298,11 +310,7 @@ def foreign(path):
 
 def other_classes(path):
     """Name classes that its own constants do not know."""
-    with safe_open(path, "np") as stored:
-        description = json.loads(stored.metadata()["nucwsi"])
-        weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    description["classes"] = ["tumour", "stroma", "immune", "fat"]
-    save_file(weights, path, metadata={"nucwsi": json.dumps(description)})
+    described_anew(path, path, classes=["tumour", "stroma", "immune", "fat"])
 
 
 @pytest.mark.parametrize(
