@@ -20,7 +20,7 @@ from nucwsi.errors import ConfigError
 from nucwsi.grid import Window
 from nucwsi.metrics import panoptic
 from nucwsi.models.checkpoint import load_network, read_card, read_cards
-from nucwsi.models.predict import Ensemble, Quantised
+from nucwsi.models.predict import Ensemble
 from nucwsi.models.training.augment import whole
 from nucwsi.models.training.loop import class_weights, sample_weights, taught, train
 from nucwsi.models.training.losses import (
@@ -330,16 +330,6 @@ def test_the_workflow_trains_every_member(labelled, snakemake):
 
 #: Post-processing that drops next to nothing.
 FIXED = in_pixels(PostProcessing(0.5, 0.08, 1.0, dict.fromkeys(CLASSES, 1.0)), CLASSES, 0.5)
-
-
-def perfect(one):
-    """Make maps without a fault of a sample at 0.5 µm/px."""
-    return Quantised(
-        np.where(one.instances > 0, 255, 0).astype(np.uint8),
-        (one.hv_map * 127).round().astype(np.int8),
-        np.full((4, *one.instances.shape), 64, np.uint8),
-        np.empty((0, *one.instances.shape), np.int8),
-    )
 
 
 def oracle_pq(instances):

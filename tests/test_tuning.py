@@ -1,0 +1,50 @@
+"""The constants of post-processing that validation images choose."""
+
+import numpy as np
+import pytest
+from samples_made import perfect, sample
+from scipy import ndimage
+
+from nucwsi.phantom import CLASSES
+from nucwsi.steps.tuning import tuned
+
+
+@pytest.fixture
+def seen():
+    """A sample, and a function that makes its maps of how sure they are of rims and of errors."""
+    one = sample(side=160)
+    nucleus = one.instances > 0
+    rim = nucleus & ~ndimage.binary_erosion(nucleus)
+    free = ndimage.distance_transform_edt(~nucleus)
+    blobs = np.zeros(nucleus.shape, bool)
+    blobs[np.unravel_index(free.argmax(), free.shape)] = True
+    blobs = ndimage.distance_transform_edt(~blobs) < free.max() - 3
+    largest = one.instances == np.bincount(one.instances[nucleus]).argmax()
+    halo = ndimage.binary_dilation(largest) & ~nucleus
+    halo[: int(ndimage.center_of_mass(largest)[0])] = False
+
+    def maps(of_rims, of_blobs, of_halo):
+        flawless = perfect(one)
+        np_map = flawless.np_map.copy()
+        for where, sure in ((rim, of_rims), (blobs, of_blobs), (halo, of_halo)):
+            np_map[where] = 255 * sure
+        return flawless._replace(np_map=np_map)
+
+    return one, maps
+
+
+@pytest.mark.parametrize(
+    ("sure", "least_mean", "threshold"),
+    [
+        ((1, 0, 0), 0, 0.35),
+        ((0.43, 0, 0), 0, 0.35),
+        ((1, 0.47, 0), 0, 0.5),
+        ((0.43, 0.57, 0), 0.6, 0.35),
+        ((1, 0, 0.47), 0, 0.35),
+    ],
+    ids=["flawless", "unsure rims", "unsure blob", "rims and blob", "half a rim too much"],
+)
+def test_the_least_threshold_that_loses_next_to_nothing(seen, sure, least_mean, threshold):
+    one, maps = seen
+    chosen = tuned([one], [maps(*sure)], CLASSES, 0.5)
+    assert (chosen.min_mean_np, chosen.np_threshold) == (least_mean, threshold)
