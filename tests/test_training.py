@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 from layouts import write_csv
 from PIL import Image
-from samples_made import TINY, sample
+from samples_made import TINY, perfect, sample
 
 from bench import trained
 from nucwsi.calibration import best_temperature, reliability, tempered
