@@ -38,11 +38,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "published targets": {"published_targets": True},
     "published gradient axis": {"published_gradient": True},
     "without label sets": {"label_sets": False},
-    "without mosaics": {"mosaic": False},
-    "points say no place": {"point_cover": False},
-    "classes by pixels": {"equal_nuclei": False},
-    "class loss of 1": {"tp_weight": 1},
-    "gradient loss of 20": {"gradient_weight": 20},
     "with distillation": {"teachers": ("default",)},
 }
 
