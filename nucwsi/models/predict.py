@@ -88,7 +88,8 @@ def choose_precision(device: torch.device, training: bool = False) -> torch.dtyp
     if device.type == "cuda":
         return torch.bfloat16 if training else torch.float16
     able = torch.cpu.get_capabilities()
-    # Measured without AMX: bfloat16 has 0.6 of float32's speed on Intel's AVX-512, 1.1 to 1.6 on AMD's.
+    # Measured without AMX: bfloat16 has 0.6 of float32's speed on Intel's AVX-512, on AMD's 1.1
+    # to 1.6.
     fast = able.get("amx_bf16") or (able.get("avx512_bf16") and "AMD" in able.get("cpu_name", ""))
     return torch.bfloat16 if fast else torch.float32
 
