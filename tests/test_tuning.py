@@ -16,17 +16,17 @@ def seen():
     nucleus = one.instances > 0
     rim = nucleus & ~ndimage.binary_erosion(nucleus)
     free = ndimage.distance_transform_edt(~nucleus)
-    blobs = np.zeros(nucleus.shape, bool)
-    blobs[np.unravel_index(free.argmax(), free.shape)] = True
-    blobs = ndimage.distance_transform_edt(~blobs) < free.max() - 3
+    row, column = np.unravel_index(free.argmax(), free.shape)
+    rows, columns = np.indices(free.shape)
+    blob = np.hypot(rows - row, columns - column) < free.max() - 3
     largest = one.instances == np.bincount(one.instances[nucleus]).argmax()
     halo = ndimage.binary_dilation(largest) & ~nucleus
     halo[: int(ndimage.center_of_mass(largest)[0])] = False
 
-    def maps(of_rims, of_blobs, of_halo):
+    def maps(of_rims, of_blob, of_halo):
         flawless = perfect(one)
         np_map = flawless.np_map.copy()
-        for where, sure in ((rim, of_rims), (blobs, of_blobs), (halo, of_halo)):
+        for where, sure in ((rim, of_rims), (blob, of_blob), (halo, of_halo)):
             np_map[where] = 255 * sure
         return flawless._replace(np_map=np_map)
 
