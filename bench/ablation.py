@@ -17,8 +17,10 @@ DONE = ROOT / "docs" / "ablation.csv"
 
 SEEDS = (1, 2)
 
+#: The shape of the members that come with nucwsi.
 BUDGET: dict[str, Any] = {
-    "widths": (8, 16, 32, 64, 128),
+    "architecture": "lite2",
+    "widths": (24, 48, 64, 96),
     "steps": 600,
     "warmup_steps": 50,
     "batch_size": 4,
@@ -38,6 +40,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "published targets": {"published_targets": True},
     "published gradient axis": {"published_gradient": True},
     "without label sets": {"label_sets": False},
+    "without points as nuclei": {"point_cover": False},
+    "without mosaics": {"mosaic": False},
+    "without equal nuclei": {"equal_nuclei": False},
+    "class loss at weight 1": {"tp_weight": 1},
+    "gradient loss at weight 20": {"gradient_weight": 20},
     "with distillation": {"teachers": ("default",)},
 }
 
@@ -123,9 +130,9 @@ def _about() -> str:
     widths = ", ".join(map(str, BUDGET["widths"]))
     crops = BUDGET["steps"] * BUDGET["batch_size"]
     return (
-        f"Every run: a U-Net of widths {widths} from random weights, {BUDGET['steps']} steps of"
-        f" {BUDGET['batch_size']} crops of {BUDGET['crop_px']} px, {crops} crops in all. Mean over"
-        " seeds ± half their range."
+        f"Every run: {BUDGET['architecture']} of widths {widths}, its way down from weights of"
+        f" ImageNet; {BUDGET['steps']} steps of {BUDGET['batch_size']} crops of"
+        f" {BUDGET['crop_px']} px, {crops} crops in all. Mean over seeds ± half their range."
     )
 
 
