@@ -84,12 +84,15 @@ def picture(page):
 
 def go(page, x, y, scale):
     """Show a place of the canvas, `scale` screen pixels to its pixel; return where it is seen."""
-    page.execute_script(
+    # Until the next frame everything seems settled, as it was at the last place.
+    page.execute_async_script(
         """
-        const [x, y, scale] = arguments, image = nucwsi.viewer.world.getItemAt(0);
+        const [x, y, scale, done] = arguments, image = nucwsi.viewer.world.getItemAt(0);
         const { viewport } = nucwsi.viewer;
+        nucwsi.viewer.addOnceHandler("update-viewport", () => done());
         viewport.zoomTo(image.imageToViewportZoom(scale), null, true);
         viewport.panTo(image.imageToViewportCoordinates(x, y), true);
+        nucwsi.viewer.forceRedraw();
         """,
         x,
         y,
