@@ -25,11 +25,13 @@ from nucwsi.phantom.nuclei import CLASSES
 from nucwsi.report.packed import UNITS
 from nucwsi.steps.render import render
 
-#: Until all that is to be seen is drawn.
+#: Until all that is to be seen is drawn. Before the next frame all seems settled as it was, and
+#: the densities follow the slide one frame behind.
 SETTLED = """
-return nucwsi.viewer && nuclei.asked.size === 0 && layers.length === 1
+return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(
+    nucwsi.viewer && nuclei.asked.size === 0 && layers.length === 1
     && [nucwsi.viewer.world.getItemAt(0), layers[0]].every((image) => image?.getFullyLoaded())
-    && !nucwsi.viewer.isAnimating?.() && layers[0].source.version === version;
+    && !nucwsi.viewer.isAnimating?.() && layers[0].source.version === version))));
 """
 
 #: The middle of the slide, from afar: x, y, and screen pixels per canvas pixel.
@@ -84,15 +86,12 @@ def picture(page):
 
 def go(page, x, y, scale):
     """Show a place of the canvas, `scale` screen pixels to its pixel; return where it is seen."""
-    # Until the next frame everything seems settled, as it was at the last place.
-    page.execute_async_script(
+    page.execute_script(
         """
-        const [x, y, scale, done] = arguments, image = nucwsi.viewer.world.getItemAt(0);
+        const [x, y, scale] = arguments, image = nucwsi.viewer.world.getItemAt(0);
         const { viewport } = nucwsi.viewer;
-        nucwsi.viewer.addOnceHandler("update-viewport", () => done());
         viewport.zoomTo(image.imageToViewportZoom(scale), null, true);
         viewport.panTo(image.imageToViewportCoordinates(x, y), true);
-        nucwsi.viewer.forceRedraw();
         """,
         x,
         y,
