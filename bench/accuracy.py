@@ -68,18 +68,24 @@ def _sets(folder: Path) -> str:
     ]
     found.sort(key=lambda one: one[0][0])
     outlined = [[*where, *_cells(row, _COLUMNS)] for where, row in found if row.get("pq")]
-    scores = [key for key in dict.fromkeys(key for _, row in found for key in row) if "f1_" in key]
-    typed = [
-        [*where, *(row.get(key, "") for key in scores)]
-        for where, row in found
-        if any(row.get(key) for key in scores)
-    ]
-    names = [key.removeprefix("f1_") for key in scores]
-    return (
-        table(["images", "configuration", "Dice", "AJI", "PQ", "F1 of detection"], outlined)
-        + "\n\n"
-        + table(["F1 of classes on", "configuration", *names], typed)
+    return "\n\n".join(
+        (
+            table(["images", "configuration", "Dice", "AJI", "PQ", "F1 of detection"], outlined),
+            _classes(found, "f1_", "F1 of HoVer-Net on"),
+            _classes(found, "detection_", "F1 of each class by itself on"),
+        )
     )
+
+
+def _classes(found: list[tuple[list[str], dict[str, str]]], prefix: str, title: str) -> str:
+    """Lay out the scores of classes, of the data sets that know any."""
+    keys = [key for key in dict.fromkeys(key for _, row in found for key in row) if prefix in key]
+    rows = [
+        [*where, *(f"{float(row[key]):.3f}" if row.get(key) else "" for key in keys)]
+        for where, row in found
+        if any(row.get(key) for key in keys)
+    ]
+    return table([title, "configuration", *(key.removeprefix(prefix) for key in keys)], rows)
 
 
 def _views_and_members(folder: Path) -> str:

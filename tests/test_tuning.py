@@ -1,5 +1,7 @@
 """The constants of post-processing that validation images choose."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from samples_made import perfect, sample
@@ -21,7 +23,7 @@ def seen():
     blob = np.hypot(rows - row, columns - column) < free.max() - 3
     largest = one.instances == np.bincount(one.instances[nucleus]).argmax()
     halo = ndimage.binary_dilation(largest) & ~nucleus
-    halo[: int(ndimage.center_of_mass(largest)[0])] = False
+    halo[: np.nonzero(largest)[0].max() + 1] = False
 
     def maps(of_rims, of_blob, of_halo):
         flawless = perfect(one)
@@ -38,13 +40,22 @@ def seen():
     [
         ((1, 0, 0), 0, 0.35),
         ((0.43, 0, 0), 0, 0.35),
-        ((1, 0.47, 0), 0, 0.5),
+        ((1, 0.47, 0), 0.55, 0.35),
         ((0.43, 0.57, 0), 0.6, 0.35),
         ((1, 0, 0.47), 0, 0.35),
     ],
-    ids=["flawless", "unsure rims", "unsure blob", "rims and blob", "half a rim too much"],
+    ids=["flawless", "unsure rims", "unsure blob", "rims and blob", "part of a rim too much"],
 )
 def test_the_least_threshold_that_loses_next_to_nothing(seen, sure, least_mean, threshold):
     one, maps = seen
     chosen = tuned([one], [maps(*sure)], CLASSES, 0.5)
     assert (chosen.min_mean_np, chosen.np_threshold) == (least_mean, threshold)
+
+
+def test_points_tell_whether_to_drop_what_is_unsure(seen):
+    one, maps = seen
+    unsure = maps(1, 0.57, 0)._replace(np_map=np.where(one.instances > 0, 150, 0).astype(np.uint8))
+    pointed = replace(one, name="points/0", outlined=False)
+    blob = maps(1, 0.57, 0)
+    assert tuned([one], [blob], CLASSES, 0.5).min_mean_np == 0.6
+    assert tuned([one, pointed], [blob, unsure], CLASSES, 0.5).min_mean_np == 0

@@ -18,7 +18,13 @@ from nucwsi.metrics.instances import (
     panoptic,
     summed,
 )
-from nucwsi.metrics.points import ClassCounts, class_counts, detection, match_centroids
+from nucwsi.metrics.points import (
+    ClassCounts,
+    class_counts,
+    class_detection,
+    detection,
+    match_centroids,
+)
 
 __all__ = [
     "ClassCounts",
@@ -27,6 +33,7 @@ __all__ = [
     "aji",
     "central_counts",
     "class_counts",
+    "class_detection",
     "class_panoptic",
     "count_r2",
     "detection",

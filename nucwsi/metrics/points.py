@@ -97,6 +97,46 @@ def detection(truth: NDArray[np.floating], predicted: NDArray[np.floating], radi
     return Score(tp, len(predicted) - tp, len(truth) - tp)
 
 
+def class_detection(
+    truth: NDArray[np.floating],
+    true_class: NDArray[np.integer],
+    predicted: NDArray[np.floating],
+    predicted_class: NDArray[np.integer],
+    n_classes: int,
+    radius: float,
+) -> list[Score]:
+    """Score the centroids of each class among themselves.
+
+    Parameters
+    ----------
+    truth, predicted : (N, 2) and (M, 2) ndarray of float
+        Row and column, in any unit.
+    true_class, predicted_class : (N,) and (M,) ndarray of int
+        From 0; a predicted nucleus that is matched with a true one of another number is left out.
+    n_classes : int
+    radius : float
+        See `match_centroids`.
+
+    Returns
+    -------
+    list of Score
+        Of each class.
+
+    References
+    ----------
+    Abousamra et al., Multi-Class Cell Detection Using Spatial Context Representation, ICCV 2021,
+    as in the authors' evaluation: 6 px at 0.508 µm/px.
+    """
+    other = ~np.isin(true_class, np.arange(n_classes))
+    pairs = match_centroids(truth, predicted, radius)
+    told = np.ones(len(predicted), bool)
+    told[pairs[other[pairs[:, 0]], 1]] = False
+    return [
+        detection(truth[true_class == code], predicted[told & (predicted_class == code)], radius)
+        for code in range(n_classes)
+    ]
+
+
 @dataclass(frozen=True)
 class ClassCounts:
     """Agreement of classes among matched centroids; add counts to pool pictures.

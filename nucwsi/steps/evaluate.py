@@ -26,15 +26,11 @@ from nucwsi.models.predict import Ensemble, choose_device
 from nucwsi.models.training.data import Sample
 from nucwsi.nuclei import in_pixels
 from nucwsi.steps.counting import class_codes, counted
-from nucwsi.steps.pictures import Found, found, predicted
+from nucwsi.steps.pictures import MATCH_UM, Found, found, predicted
 from nucwsi.steps.progress import progress
 from nucwsi.steps.samples import load_samples
 
 log = logging.getLogger(__name__)
-
-#: Largest distance between the centroids of a pair: 12 px at 0.25 and 6 px at 0.5 µm/px, as in
-#: Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 4.2.
-MATCH_UM = 3.0
 
 _TRUTH_COLOUR = (0, 255, 0)
 
@@ -47,6 +43,7 @@ class _Scored:
     nuclei: Found
     values: dict[str, float]
     agreement: metrics.ClassCounts
+    detected: list[metrics.Score]
     by_class: list[metrics.Score]
     truth_counts: NDArray[np.int64]
     counts: NDArray[np.int64]
@@ -85,6 +82,9 @@ def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Score
         nuclei,
         values,
         metrics.class_counts(truth, nuclei.class_code, pairs, n_classes),
+        metrics.class_detection(
+            sample.centroids, truth, nuclei.centroids, nuclei.class_code, n_classes, radius_px
+        ),
         by_class,
         np.bincount(truth[truth >= 0], minlength=n_classes),
         np.bincount(nuclei.class_code, minlength=n_classes),
@@ -118,10 +118,12 @@ def _summary(
     if not truth_counts.any():
         return row
     agreement = sum((one.agreement for one in scored[1:]), scored[0].agreement)
+    detected = metrics.summed([one.detected for one in scored])
     # A class that the data set does not know has no score, however often it was found.
     known = np.flatnonzero(truth_counts.any(axis=0))
     for code in known:
         row[f"f1_{classes[code]}"] = float(agreement.f1[code])
+        row[f"detection_{classes[code]}"] = detected[code].dq
     pooled = metrics.summed([one.by_class for one in scored if one.by_class])
     if pooled:
         row["mpq_plus"] = _mean(pooled[code].pq for code in known)

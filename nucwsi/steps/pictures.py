@@ -21,6 +21,10 @@ from nucwsi.pixels import connected
 #: tissue, and a small picture would cost ten times as much.
 _MARGIN_PX = 64
 
+#: Largest distance between the centroids of a pair: 12 px at 0.25 and 6 px at 0.5 µm/px, as in
+#: Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 4.2.
+MATCH_UM = 3.0
+
 
 @dataclass(frozen=True)
 class Found:

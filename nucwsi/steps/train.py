@@ -31,6 +31,7 @@ from nucwsi.steps.progress import progress
 from nucwsi.steps.samples import load_samples
 from nucwsi.steps.tuning import (
     class_accuracy,
+    detection_by_source,
     first_constants,
     panoptic_by_source,
     said_and_true,
@@ -140,7 +141,8 @@ def _publish(
     network.cool(divisor)
     maps = maps_of(network, held_back, device)
     fixed = tuned(held_back, maps, settings.classes, settings.mpp)
-    scores = panoptic_by_source(held_back, maps, fixed, settings.mpp)
+    outlines = panoptic_by_source(held_back, maps, fixed, settings.mpp)
+    points = detection_by_source(held_back, maps, fixed, settings.mpp)
     chosen = in_pixels(fixed, settings.classes, settings.mpp)
     nuclei = [found(seen, chosen, s) for seen, s in zip(maps, held_back, strict=True)]
     counts = counted(held_back, nuclei, len(settings.classes))
@@ -150,7 +152,8 @@ def _publish(
         "nucwsi": __version__,
         "temperature": divisor,
         "validation": {
-            **{f"PQ {source}": round(score, 4) for source, score in scores.items()},
+            **{f"PQ {source}": round(score, 4) for source, score in outlines.items()},
+            **{f"F1 of classes {source}": round(score, 4) for source, score in points.items()},
             "class accuracy": round(class_accuracy(held_back, maps), 4),
             **_by_class("coverage", settings, counts.coverage(counts.error_of_others())),
         },
