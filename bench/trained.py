@@ -22,7 +22,7 @@ from nucwsi.models.unet import UNet
 from nucwsi.nuclei import in_pixels
 from nucwsi.steps.pictures import found, maps_of
 from nucwsi.steps.samples import load_samples
-from nucwsi.steps.tuning import class_accuracy, first_constants, panoptic_by_source
+from nucwsi.steps.tuning import class_accuracy, first_constants, outlines_by_source
 
 #: Small layers: threads would wait for each other more than they compute.
 _THREADS = 1
@@ -50,9 +50,9 @@ def scores(images: Path, how: TrainSettings) -> dict[str, float]:
         (sample.instances, found(maps, fixed_px, sample).labels)
         for sample, maps in zip(test, test_maps, strict=True)
     ]
-    by_source = panoptic_by_source(val, val_maps, fixed, how.mpp)
+    by_source = outlines_by_source(val, val_maps, fixed, how.mpp)
     return {
-        **{f"pq_{source}": score for source, score in by_source.items()},
+        **{f"pq_{source}": score.pq for source, score in by_source.items()},
         "class_accuracy": class_accuracy(val, val_maps),
         "pq": float(np.nanmean([metrics.panoptic(*pair).pq for pair in pairs])),
         "aji": float(np.nanmean([metrics.aji(*pair) for pair in pairs])),

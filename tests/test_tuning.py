@@ -23,7 +23,7 @@ def seen():
     blob = np.hypot(rows - row, columns - column) < free.max() - 3
     largest = one.instances == np.bincount(one.instances[nucleus]).argmax()
     halo = ndimage.binary_dilation(largest) & ~nucleus
-    halo[: np.nonzero(largest)[0].max() + 1] = False
+    halo.flat[np.flatnonzero(halo)[:-3]] = False
 
     def maps(of_rims, of_blob, of_halo):
         flawless = perfect(one)
@@ -54,7 +54,9 @@ def test_the_least_threshold_that_loses_next_to_nothing(seen, sure, least_mean, 
 
 def test_points_tell_whether_to_drop_what_is_unsure(seen):
     one, maps = seen
-    unsure = maps(1, 0.57, 0)._replace(np_map=np.where(one.instances > 0, 150, 0).astype(np.uint8))
+    classes = np.stack([one.class_set >> code & 1 for code in range(4)]).astype(np.uint8) * 255
+    dim = np.where(one.instances > 0, 150, 0).astype(np.uint8)
+    unsure = perfect(one)._replace(np_map=dim, tp_map=classes)
     pointed = replace(one, name="points/0", outlined=False)
     blob = maps(1, 0.57, 0)
     assert tuned([one], [blob], CLASSES, 0.5).min_mean_np == 0.6

@@ -33,7 +33,7 @@ from nucwsi.steps.tuning import (
     class_accuracy,
     detection_by_source,
     first_constants,
-    panoptic_by_source,
+    outlines_by_source,
     said_and_true,
     temperature,
     tuned,
@@ -47,9 +47,9 @@ def _scores(
 ) -> dict[str, float]:
     """Score a network in training, with constants that are not tuned yet."""
     maps = maps_of(network, samples, device)
-    scores = panoptic_by_source(samples, maps, first_constants(settings.classes), settings.mpp)
+    scores = outlines_by_source(samples, maps, first_constants(settings.classes), settings.mpp)
     return {
-        "val_pq": float(np.mean(list(scores.values()))) if scores else 0.0,
+        "val_pq": float(np.mean([score.pq for score in scores.values()])) if scores else 0.0,
         "val_class": class_accuracy(samples, maps),
     }
 
@@ -141,7 +141,7 @@ def _publish(
     network.cool(divisor)
     maps = maps_of(network, held_back, device)
     fixed = tuned(held_back, maps, settings.classes, settings.mpp)
-    outlines = panoptic_by_source(held_back, maps, fixed, settings.mpp)
+    outlines = outlines_by_source(held_back, maps, fixed, settings.mpp)
     points = detection_by_source(held_back, maps, fixed, settings.mpp)
     chosen = in_pixels(fixed, settings.classes, settings.mpp)
     nuclei = [found(seen, chosen, s) for seen, s in zip(maps, held_back, strict=True)]
@@ -152,7 +152,8 @@ def _publish(
         "nucwsi": __version__,
         "temperature": divisor,
         "validation": {
-            **{f"PQ {source}": round(score, 4) for source, score in outlines.items()},
+            **{f"PQ {source}": round(score.pq, 4) for source, score in outlines.items()},
+            **{f"AJI {source}": round(score.aji, 4) for source, score in outlines.items()},
             **{f"F1 of classes {source}": round(score, 4) for source, score in points.items()},
             "class accuracy": round(class_accuracy(held_back, maps), 4),
             **_by_class("coverage", settings, counts.coverage(counts.error_of_others())),

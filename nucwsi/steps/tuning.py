@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.calibration import Reliability, best_temperature, reliability, tempered
-from nucwsi.metrics import Score, class_detection, panoptic, summed
+from nucwsi.metrics import Score, aji, class_detection, panoptic, summed
 from nucwsi.models.predict import Quantised
 from nucwsi.models.training.data import Sample
 from nucwsi.nuclei import in_pixels
@@ -32,8 +33,8 @@ _TRIED_AREAS_UM2 = (2.0, 4.0, 6.0, 8.0, 11.0, 14.0, 18.0)
 _TRIED_THRESHOLDS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 _TRIED_MEANS = (0.0, 0.55, 0.6, 0.65, 0.7, 0.75)
 
-#: What of the score may be given up for a lower threshold: in other tissue, and averaged over
-#: members, networks are less sure than on the images that choose.
+#: What of the score may be given up to keep more of what is unsure: in other tissue, and
+#: averaged over members, networks are less sure than on the images that choose.
 _TOLERANCE = 0.002
 
 
@@ -52,9 +53,16 @@ def first_constants(classes: tuple[str, ...]) -> PostProcessing:
     return PostProcessing(0.5, 0.08, 2.0, dict.fromkeys(classes, 6.0))
 
 
-def panoptic_by_source(
+class Outlined(NamedTuple):
+    """How well the outlines of a data set are met: means over its images, at their resolution."""
+
+    pq: float
+    aji: float
+
+
+def outlines_by_source(
     samples: list[Sample], maps: list[Quantised], fixed: PostProcessing, mpp: float
-) -> dict[str, float]:
+) -> dict[str, Outlined]:
     """Score the nuclei that the maps of images give.
 
     Parameters
@@ -70,16 +78,18 @@ def panoptic_by_source(
     Returns
     -------
     dict
-        Data set -> mean panoptic quality of its images, at their own resolution.
+        Data set -> Outlined.
     """
-    scores: dict[str, list[float]] = {}
+    scores: dict[str, list[Outlined]] = {}
     classes = tuple(fixed.min_area_um2)
     for sample, seen in zip(samples, maps, strict=True):
         if sample.outlined:
             labels = found(seen, in_pixels(fixed, classes, mpp), sample).labels
-            score = panoptic(sample.instances, labels).pq
+            score = Outlined(panoptic(sample.instances, labels).pq, aji(sample.instances, labels))
             scores.setdefault(sample.name.split("/")[0], []).append(score)
-    return {source: float(np.nanmean(values)) for source, values in scores.items()}
+    return {
+        source: Outlined(*np.nanmean(values, axis=0).tolist()) for source, values in scores.items()
+    }
 
 
 def detection_by_source(
@@ -140,9 +150,9 @@ def tuned(
     Returns
     -------
     PostProcessing
-        That with the best mean over data sets of panoptic quality or, where the truth is points, of
-        the F1 of classes; but for `np_threshold`: the least that comes within 0.002 of it. The
-        first values where no sample has outlines.
+        That with the best mean over data sets, of the mean of PQ and AJI or, where the truth is
+        points, of the F1 of classes; but for `np_threshold` and, next, `min_mean_np`: the least
+        that come within 0.002 of it. The first values where no sample has outlines.
     """
     best = first_constants(classes)
     if not any(sample.outlined for sample in samples):
@@ -153,23 +163,20 @@ def tuned(
     def _quality(candidate: PostProcessing) -> float:
         key = repr(candidate)
         if key not in reached:
-            outlines, points = (
-                score(samples, maps, candidate, mpp)
-                for score in (panoptic_by_source, detection_by_source)
-            )
-            reached[key] = float(np.mean([*outlines.values(), *points.values()]))
+            outlines = outlines_by_source(samples, maps, candidate, mpp)
+            points = detection_by_source(samples, maps, candidate, mpp)
+            both = [(one.pq + one.aji) / 2 for one in outlines.values()]
+            reached[key] = float(np.mean([*both, *points.values()]))
         return reached[key]
 
     for _ in range(2):
-        by_threshold = [
-            max(
-                (replace(best, np_threshold=threshold, min_mean_np=mean) for mean in _TRIED_MEANS),
-                key=_quality,
-            )
-            for threshold in _TRIED_THRESHOLDS
-        ]
-        enough = max(map(_quality, by_threshold)) - _TOLERANCE
-        best = next(one for one in by_threshold if _quality(one) >= enough)
+        quality = {
+            (threshold, mean): _quality(replace(best, np_threshold=threshold, min_mean_np=mean))
+            for threshold, mean in itertools.product(_TRIED_THRESHOLDS, _TRIED_MEANS)
+        }
+        enough = max(quality.values()) - _TOLERANCE
+        threshold, mean = min(pair for pair, value in quality.items() if value >= enough)
+        best = replace(best, np_threshold=threshold, min_mean_np=mean)
         for name, values in _TRIED.items():
             candidates = [replace(best, **{name: value}) for value in values]
             best = max(candidates, key=_quality)
