@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -33,8 +32,8 @@ _TRIED_AREAS_UM2 = (2.0, 4.0, 6.0, 8.0, 11.0, 14.0, 18.0)
 _TRIED_THRESHOLDS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 _TRIED_MEANS = (0.0, 0.55, 0.6, 0.65, 0.7, 0.75)
 
-#: What of the score may be given up to keep more of what is unsure: in other tissue, and
-#: averaged over members, networks are less sure than on the images that choose.
+#: What of the score may be given up for a lower threshold: in other tissue, and averaged over
+#: members, networks are less sure than on the images that choose.
 _TOLERANCE = 0.002
 
 
@@ -151,8 +150,8 @@ def tuned(
     -------
     PostProcessing
         That with the best mean over data sets, of the mean of PQ and AJI or, where the truth is
-        points, of the F1 of classes; but for `np_threshold` and, next, `min_mean_np`: the least
-        that come within 0.002 of it. The first values where no sample has outlines.
+        points, of the F1 of classes; but for `np_threshold`: the least that comes within 0.002 of
+        it. The first values where no sample has outlines.
     """
     best = first_constants(classes)
     if not any(sample.outlined for sample in samples):
@@ -170,13 +169,15 @@ def tuned(
         return reached[key]
 
     for _ in range(2):
-        quality = {
-            (threshold, mean): _quality(replace(best, np_threshold=threshold, min_mean_np=mean))
-            for threshold, mean in itertools.product(_TRIED_THRESHOLDS, _TRIED_MEANS)
-        }
-        enough = max(quality.values()) - _TOLERANCE
-        threshold, mean = min(pair for pair, value in quality.items() if value >= enough)
-        best = replace(best, np_threshold=threshold, min_mean_np=mean)
+        by_threshold = [
+            max(
+                (replace(best, np_threshold=threshold, min_mean_np=mean) for mean in _TRIED_MEANS),
+                key=_quality,
+            )
+            for threshold in _TRIED_THRESHOLDS
+        ]
+        enough = max(map(_quality, by_threshold)) - _TOLERANCE
+        best = next(one for one in by_threshold if _quality(one) >= enough)
         for name, values in _TRIED.items():
             candidates = [replace(best, **{name: value}) for value in values]
             best = max(candidates, key=_quality)
