@@ -188,7 +188,7 @@ def test_detection_of_a_class_knows_no_other() -> None:
     truth = np.array([[0.0, 0.0], [0.0, 9.0], [0.0, 20.0], [0.0, 40.0]])
     predicted = np.array([[0.0, 1.0], [0.0, 9.0], [0.0, 21.0], [0.0, 23.0], [0.0, 40.0]])
     of_truth, of_predicted = np.array([0, 1, 1, -1]), np.array([0, 0, 0, 1, 1])
-    scores = metrics.class_detection(truth, of_truth, predicted, of_predicted, 3, 4)
+    scores = metrics.class_detection(truth, predicted, of_truth, of_predicted, 3, 4)
     # The third is nearest to a nucleus of the wrong class, and next to one of the right class;
     # what lies on the one whose class nobody knows is left out.
     assert scores == [Score(1, 2, 0), Score(1, 0, 1), Score()]

@@ -99,8 +99,8 @@ def detection(truth: NDArray[np.floating], predicted: NDArray[np.floating], radi
 
 def class_detection(
     truth: NDArray[np.floating],
-    true_class: NDArray[np.integer],
     predicted: NDArray[np.floating],
+    true_class: NDArray[np.integer],
     predicted_class: NDArray[np.integer],
     n_classes: int,
     radius: float,

@@ -83,7 +83,7 @@ def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Score
         values,
         metrics.class_counts(truth, nuclei.class_code, pairs, n_classes),
         metrics.class_detection(
-            sample.centroids, truth, nuclei.centroids, nuclei.class_code, n_classes, radius_px
+            sample.centroids, nuclei.centroids, truth, nuclei.class_code, n_classes, radius_px
         ),
         by_class,
         np.bincount(truth[truth >= 0], minlength=n_classes),

@@ -119,8 +119,8 @@ def detection_by_source(
             nuclei = found(seen, in_pixels(fixed, classes, mpp), sample)
             score = class_detection(
                 sample.centroids,
-                class_codes(sample.allowed),
                 nuclei.centroids,
+                class_codes(sample.allowed),
                 nuclei.class_code,
                 len(classes),
                 MATCH_UM / mpp * sample.scale,
