@@ -194,6 +194,17 @@ def test_detection_of_a_class_knows_no_other() -> None:
     assert scores == [Score(1, 2, 0), Score(1, 0, 1), Score()]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_each_class_by_itself_scores_no_less_than_together(seed) -> None:
+    rng = np.random.default_rng(seed)
+    truth, predicted = rng.uniform(0, 100, (150, 2)), rng.uniform(0, 100, (160, 2))
+    codes = rng.integers(0, 3, 150), rng.integers(0, 3, 160)
+    alone = metrics.class_detection(truth, predicted, *codes, 3, 5)
+    together = metrics.class_counts(*codes, metrics.match_centroids(truth, predicted, 5), 3)
+    assert (together.right > 0).all()
+    assert (np.array([score.dq for score in alone]) > together.f1).all()
+
+
 def test_class_f1_weighs_a_wrong_class_twice_and_a_lone_nucleus_once() -> None:
     truth, predicted = np.array([0, 0, 1, 1, 2, -1]), np.array([0, 1, 1, 0, 2, 1])
     pairs = np.array([[0, 0], [1, 1], [2, 2], [4, 3], [5, 4]])

@@ -286,6 +286,9 @@ def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
         (row,) = csv.DictReader(stream)
     assert row["dataset"] == "phantom"
     assert 0 <= float(row["dice"]) <= 1
+    known = [name for name in CLASSES if f"f1_{name}" in row]
+    assert known
+    assert all(0 <= float(row[f"detection_{name}"]) <= 1 for name in known)
     coverage = [float(value) for name, value in row.items() if name.startswith("coverage_")]
     assert coverage
     assert all(0 <= share <= 1 for share in coverage)
