@@ -201,6 +201,8 @@ def test_a_device_that_is_not_there_is_refused():
     absent = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ConfigError, match=r"device: cpu"):
         choose_device(absent)
+    with pytest.raises(ConfigError, match="'gpu' is none of auto, cpu, cuda and cuda:N"):
+        choose_device("gpu")
 
 
 @pytest.mark.parametrize(("widths", "classes"), [((8,), 2), ((8, 0), 2), ((8, 8), 0)])

@@ -300,6 +300,10 @@ def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
     assert (scores / "summary.md").read_text().startswith("| dataset | images |")
     assert len(list((scores / "pictures").glob("phantom.*.png"))) == 3
 
+    again = invoke("evaluate", labelled, "-o", scores, "--member", member, "--split", "test")
+    assert again.exit_code != 0
+    assert f"{scores}: exists already" in again.output
+
 
 def test_a_run_of_the_ablation_has_scores(labelled, monkeypatch):
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)

@@ -8,7 +8,7 @@ from samples_made import perfect, sample
 from scipy import ndimage
 
 from nucwsi.phantom import CLASSES
-from nucwsi.steps.tuning import tuned
+from nucwsi.steps.tuning import first_constants, outlines_by_source, tuned
 
 
 @pytest.fixture
@@ -61,3 +61,21 @@ def test_points_tell_whether_to_drop_what_is_unsure(seen):
     blob = maps(1, 0.57, 0)
     assert tuned([one], [blob], CLASSES, 0.5).min_mean_np == 0.6
     assert tuned([one, pointed], [blob, unsure], CLASSES, 0.5).min_mean_np == 0
+
+
+def test_an_image_without_nuclei_has_no_say(seen):
+    one, maps = seen
+    nothing = replace(one, name="blank/0", instances=np.zeros_like(one.instances))
+    flawless, empty = maps(1, 0, 0), perfect(nothing)
+    assert outlines_by_source([nothing], [empty], first_constants(CLASSES), 0.5) == {}
+    assert tuned([nothing], [empty], CLASSES, 0.5) == first_constants(CLASSES)
+    both = tuned([one, nothing], [flawless, empty], CLASSES, 0.5)
+    assert both == tuned([one], [flawless], CLASSES, 0.5)
+
+
+def test_a_low_threshold_that_costs_more_is_not_taken(seen):
+    one, maps = seen
+    seen_wide = maps(1, 0, 0)
+    around = ndimage.binary_dilation(one.instances > 0) & (one.instances == 0)
+    np_map = np.where(around, 120, seen_wide.np_map).astype(np.uint8)
+    assert tuned([one], [seen_wide._replace(np_map=np_map)], CLASSES, 0.5).np_threshold == 0.5

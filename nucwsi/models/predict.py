@@ -57,11 +57,14 @@ def choose_device(name: str) -> torch.device:
     Raises
     ------
     ConfigError
-        If the machine has no such device.
+        If there is no device of this name, or not on this machine.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device: {name!r} is none of auto, cpu, cuda and cuda:N") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"device {name!r}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA"

@@ -20,6 +20,7 @@ from nucwsi import metrics
 from nucwsi.allocator import keep_freed_memory
 from nucwsi.classes import colours
 from nucwsi.config import EvaluateSettings
+from nucwsi.errors import StoreError
 from nucwsi.io.store import published
 from nucwsi.models.checkpoint import mean_count_error, read_cards
 from nucwsi.models.predict import Ensemble, choose_device
@@ -202,8 +203,10 @@ def evaluate(
     CheckpointError
         If a member cannot be used.
     StoreError
-        If the output cannot be written.
+        If the output exists, or cannot be written.
     """
+    if output.exists():
+        raise StoreError(f"{output}: exists already; remove it or name another folder")
     cards = read_cards(members)
     classes, mpp = cards[0].classes, cards[0].mpp
     samples = load_samples(data, settings.split, classes, mpp)
@@ -235,10 +238,11 @@ def evaluate(
         (aside / "summary.csv").write_text(_table(summary), "utf-8")
         (aside / "summary.md").write_text(_markdown(summary), "utf-8")
         for source, group in groups.items():
-            measure = "pq" if group[0].sample.outlined else "f1"
-            group.sort(key=lambda one: one.values[measure])
-            for rank, place in (("worst", 0), ("median", len(group) // 2), ("best", -1)):
-                picture = _picture(group[place], classes)
+            measure = "pq" if any(one.sample.outlined for one in group) else "f1"
+            scores = [one.values.get(measure, np.nan) for one in group]
+            order = np.argsort(scores, kind="stable")[: max(1, np.isfinite(scores).sum())]
+            for rank, place in (("worst", 0), ("median", len(order) // 2), ("best", -1)):
+                picture = _picture(group[order[place]], classes)
                 picture.save(aside / "pictures" / f"{source}.{rank}.png")
     for row in summary:
         log.info("%s", ", ".join(f"{name} {_cell(value)}" for name, value in row.items()))

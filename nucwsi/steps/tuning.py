@@ -77,7 +77,7 @@ def outlines_by_source(
     Returns
     -------
     dict
-        Data set -> Outlined.
+        Data set -> Outlined; images without nuclei, true or found, have no score.
     """
     scores: dict[str, list[Outlined]] = {}
     classes = tuple(fixed.min_area_um2)
@@ -85,9 +85,10 @@ def outlines_by_source(
         if sample.outlined:
             labels = found(seen, in_pixels(fixed, classes, mpp), sample).labels
             score = Outlined(panoptic(sample.instances, labels).pq, aji(sample.instances, labels))
-            scores.setdefault(sample.name.split("/")[0], []).append(score)
+            if np.isfinite(score.pq):
+                scores.setdefault(sample.name.split("/")[0], []).append(score)
     return {
-        source: Outlined(*np.nanmean(values, axis=0).tolist()) for source, values in scores.items()
+        source: Outlined(*np.mean(values, axis=0).tolist()) for source, values in scores.items()
     }
 
 
@@ -151,10 +152,10 @@ def tuned(
     PostProcessing
         That with the best mean over data sets, of the mean of PQ and AJI or, where the truth is
         points, of the F1 of classes; but for `np_threshold`: the least that comes within 0.002 of
-        it. The first values where no sample has outlines.
+        it. The first values where no sample has outlined nuclei.
     """
     best = first_constants(classes)
-    if not any(sample.outlined for sample in samples):
+    if not any(sample.instances.any() for sample in samples if sample.outlined):
         return best
 
     reached: dict[str, float] = {}
