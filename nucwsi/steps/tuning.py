@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from nucwsi.models.training.data import Sample
 from nucwsi.nuclei import in_pixels
 from nucwsi.postprocessing import PostProcessing
 from nucwsi.steps.counting import class_codes
-from nucwsi.steps.pictures import MATCH_UM, found
+from nucwsi.steps.pictures import MATCH_UM, Found, found
 
 #: A class with fewer nuclei says nothing of a state of training.
 _FEWEST_NUCLEI = 50
@@ -59,6 +59,21 @@ class Outlined(NamedTuple):
     aji: float
 
 
+def _compared(
+    samples: list[Sample],
+    maps: list[Quantised],
+    fixed: PostProcessing,
+    mpp: float,
+    *,
+    outlined: bool,
+) -> Iterator[tuple[str, Sample, Found]]:
+    """Yield the data set, the truth and the nuclei of the images with outlines, or without."""
+    constants = in_pixels(fixed, tuple(fixed.min_area_um2), mpp)
+    for sample, seen in zip(samples, maps, strict=True):
+        if sample.outlined == outlined:
+            yield sample.name.split("/")[0], sample, found(seen, constants, sample)
+
+
 def outlines_by_source(
     samples: list[Sample], maps: list[Quantised], fixed: PostProcessing, mpp: float
 ) -> dict[str, Outlined]:
@@ -80,13 +95,11 @@ def outlines_by_source(
         Data set -> Outlined; images without nuclei, true or found, have no score.
     """
     scores: dict[str, list[Outlined]] = {}
-    classes = tuple(fixed.min_area_um2)
-    for sample, seen in zip(samples, maps, strict=True):
-        if sample.outlined:
-            labels = found(seen, in_pixels(fixed, classes, mpp), sample).labels
-            score = Outlined(panoptic(sample.instances, labels).pq, aji(sample.instances, labels))
-            if np.isfinite(score.pq):
-                scores.setdefault(sample.name.split("/")[0], []).append(score)
+    for source, sample, nuclei in _compared(samples, maps, fixed, mpp, outlined=True):
+        pair = sample.instances, nuclei.labels
+        score = Outlined(panoptic(*pair).pq, aji(*pair))
+        if np.isfinite(score.pq):
+            scores.setdefault(source, []).append(score)
     return {
         source: Outlined(*np.mean(values, axis=0).tolist()) for source, values in scores.items()
     }
@@ -114,19 +127,16 @@ def detection_by_source(
         that it knows (`metrics.class_detection`).
     """
     scores: dict[str, list[list[Score]]] = {}
-    classes = tuple(fixed.min_area_um2)
-    for sample, seen in zip(samples, maps, strict=True):
-        if not sample.outlined:
-            nuclei = found(seen, in_pixels(fixed, classes, mpp), sample)
-            score = class_detection(
-                sample.centroids,
-                nuclei.centroids,
-                class_codes(sample.allowed),
-                nuclei.class_code,
-                len(classes),
-                MATCH_UM / mpp * sample.scale,
-            )
-            scores.setdefault(sample.name.split("/")[0], []).append(score)
+    for source, sample, nuclei in _compared(samples, maps, fixed, mpp, outlined=False):
+        score = class_detection(
+            sample.centroids,
+            nuclei.centroids,
+            class_codes(sample.allowed),
+            nuclei.class_code,
+            len(fixed.min_area_um2),
+            MATCH_UM / mpp * sample.scale,
+        )
+        scores.setdefault(source, []).append(score)
     pooled = {source: summed(values) for source, values in scores.items()}
     known = {source: [one for one in of if one.tp + one.fn] for source, of in pooled.items()}
     return {source: float(np.mean([one.dq for one in of])) for source, of in known.items() if of}
