@@ -13,7 +13,7 @@ from typing import Any
 
 from nucwsi import RESULT_VERSION
 from nucwsi.classes import CONIC
-from nucwsi.config import EXTRA_EXPORTS, Config, EnsembleConfig, Section, validated
+from nucwsi.config import EXTRA_EXPORTS, Config, EnsembleConfig, Section, TrainSettings, validated
 from nucwsi.errors import ConfigError
 from nucwsi.io.sheet import SlideEntry, read_sheet
 from nucwsi.models.checkpoint import read_cards
@@ -120,6 +120,22 @@ def manifests(ensemble: EnsembleConfig) -> list[str]:
         raise ConfigError("config/ensemble.yaml: `data` names no folder of labelled images")
     paths = [Path(folder) for folder in ensemble.data]
     return [str(p if p.suffix == ".csv" else p / "manifest.csv") for p in paths]
+
+
+def networks(settings: TrainSettings) -> list[str]:
+    """Return the files of the networks that a member starts from and learns from.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+
+    Returns
+    -------
+    list of str
+        Without those that come with nucwsi, and without URLs, whose content never changes.
+    """
+    named = dict.fromkeys((settings.start, *settings.teachers))
+    return [name for name in named if Path(name).suffix and "://" not in name]
 
 
 def members_key(config: Config) -> str:

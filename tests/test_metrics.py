@@ -89,10 +89,10 @@ def test_shapes_must_agree() -> None:
 def test_matching_stays_within_a_class_and_sums_over_pictures() -> None:
     truth = square((0, 0, 2, 2), (3, 3, 2, 2), (0, 4, 1, 1))
     first = metrics.class_panoptic(truth, np.array([0, 1, -1]), truth, np.array([0, 0, 1]), 3)
-    assert first == [Score(1, 1, 0, 1.0), Score(0, 1, 1, 0.0), Score()]
+    assert first == [Score(1, 1, 0, 1.0), Score(0, 0, 1, 0.0), Score()]
     second = metrics.class_panoptic(EMPTY, np.array([]), truth, np.array([1, 1, 1]), 3)
     pooled = metrics.summed([first, second])
-    assert pooled[1] == Score(0, 4, 1, 0.0)
+    assert pooled[1] == Score(0, 3, 1, 0.0)
     assert np.nanmean([score.pq for score in pooled]) == pytest.approx((2 / 3 + 0) / 2)
     with pytest.raises(ValueError, match="truth holds 3 instances but 2 classes"):
         metrics.class_panoptic(truth, np.array([0, 1]), truth, np.array([0, 0, 1]), 3)

@@ -1,4 +1,4 @@
-"""Training: losses that are least at the truth, runs that repeat, members and their scores."""
+"""Training: losses that are least at the truth, runs that repeat, calibrated classes."""
 
 import csv
 import itertools
@@ -7,19 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
-from layouts import write_csv
-from PIL import Image
 from samples_made import TINY, perfect, sample
 
-from bench import trained
 from nucwsi.calibration import best_temperature, reliability, tempered
-from nucwsi.cli import main
 from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
-from nucwsi.grid import Window
 from nucwsi.metrics import panoptic
-from nucwsi.models.checkpoint import load_network, read_card, read_cards
+from nucwsi.models.checkpoint import read_cards
 from nucwsi.models.predict import Ensemble
 from nucwsi.models.training.augment import whole
 from nucwsi.models.training.loop import class_weights, sample_weights, taught, train
@@ -104,6 +98,8 @@ def test_rare_classes_weigh_more_and_are_shown_more_often():
     chances = sample_weights([rare, *common], weights)
     assert chances.sum() == pytest.approx(1)
     assert chances[0] > chances[1:].max()
+    unknown = replace(rare, allowed=np.full_like(rare.allowed, 3))
+    assert (class_weights([unknown], 4) == 1).all()
     dense = [*samples[1:], replace(samples[0], allowed=samples[0].allowed[:1])]
     by_nuclei, by_area = sample_weights(dense, weights), sample_weights(dense, None)
     assert by_nuclei[-1] < by_area[-1] == by_area[0]
@@ -175,6 +171,12 @@ def test_a_start_of_another_shape_is_refused(tmp_path):
         run(tmp_path / "c", TINY.model_copy(update={"widths": (4, 8)}), start=first)
 
 
+def test_a_crop_must_fit_the_network(tmp_path):
+    deep = TINY.model_copy(update={"widths": (4,) * 7, "crop_px": 96})
+    with pytest.raises(ConfigError, match="`crop_px` is 96; expected a multiple of 64"):
+        run(tmp_path, deep)
+
+
 def test_frozen_normalisations_keep_the_statistics_they_began_with(tmp_path):
     def statistics(network):
         state = network.state_dict()
@@ -235,104 +237,6 @@ def test_teachers_are_asked_by_turns():
     assert teaching((), TrainSettings(), cpu) is None
     with pytest.raises(ConfigError, match="expected those of `classes`: nucleus"):
         teaching(cards, TrainSettings(classes=("nucleus",)), cpu)
-
-
-@pytest.fixture
-def labelled(tmp_path):
-    """A folder of phantom pictures in our own form."""
-    folder = tmp_path / "data"
-    (folder / "phantom").mkdir(parents=True)
-    rows = [("dataset", "name", "split", "mpp", "patient")]
-    phantom = Phantom((400, 900), 0.5, seed=2)
-    for number, split in enumerate(("train", "train", "val", "test")):
-        window = Window(100, 150 + 110 * number, 128, 100)
-        instances, nuclei = phantom.labels(window)
-        ids = np.unique(instances[instances > 0])
-        codes = [CLASSES.index(nuclei[index - 1].class_name) + 1 for index in ids]
-        stem = folder / "phantom" / f"p{number}"
-        Image.fromarray(phantom.paint(window)).save(stem.with_suffix(".png"))
-        np.savez(stem.with_suffix(".npz"), instances=instances, ids=ids, classes=codes)
-        rows.append(("phantom", stem.name, split, 0.5, f"patient {number}"))
-    write_csv(folder / "manifest.csv", *rows)
-    names = [("phantom", code, name) for code, name in enumerate(CLASSES, start=1)]
-    write_csv(folder / "labels.csv", ("dataset", "code", "name"), *names)
-    return folder
-
-
-def invoke(*words):
-    return CliRunner().invoke(main, list(map(str, words)), catch_exceptions=False)
-
-
-def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
-    member = tmp_path / "tiny.safetensors"
-    tiny = ["--widths", "4,6", "--steps", 4, "--crop-px", 64, "--validate-every", 2]
-    ran = invoke("train", labelled, "-o", member, *tiny, "--batch-size", 2)
-    assert ran.exit_code == 0, ran.output
-    card = read_card(str(member))
-    assert (card.name, card.widths, card.classes) == ("tiny", (4, 6), CLASSES)
-    assert card.about["settings"]["steps"] == 4
-    assert "PQ phantom" in card.about["validation"]
-    load_network(card)
-    assert "# tiny" in member.with_suffix(".md").read_text()
-    assert member.with_suffix(".curves.csv").read_text().count("\n") == 3
-    assert not list(tmp_path.glob(".*")), "the work folder is gone"
-
-    scores = tmp_path / "scores"
-    ran = invoke(
-        "evaluate", labelled, "-o", scores, "--member", member, "--split", "test", "--views", 2
-    )
-    assert ran.exit_code == 0, ran.output
-    with (scores / "summary.csv").open() as stream:
-        (row,) = csv.DictReader(stream)
-    assert row["dataset"] == "phantom"
-    assert 0 <= float(row["dice"]) <= 1
-    known = [name for name in CLASSES if f"f1_{name}" in row]
-    assert known
-    assert all(0 <= float(row[f"detection_{name}"]) <= 1 for name in known)
-    coverage = [float(value) for name, value in row.items() if name.startswith("coverage_")]
-    assert coverage
-    assert all(0 <= share <= 1 for share in coverage)
-    with (scores / "images.csv").open() as stream:
-        for image in csv.DictReader(stream):
-            for end, total in (("_truth", "n_truth"), ("", "n_found")):
-                counts = [int(image[f"n_{name}{end}"]) for name in CLASSES]
-                assert sum(counts) == float(image[total])
-    assert (scores / "summary.md").read_text().startswith("| dataset | images |")
-    assert len(list((scores / "pictures").glob("phantom.*.png"))) == 3
-
-    again = invoke("evaluate", labelled, "-o", scores, "--member", member, "--split", "test")
-    assert again.exit_code != 0
-    assert f"{scores}: exists already" in again.output
-
-
-def test_a_run_of_the_ablation_has_scores(labelled, monkeypatch):
-    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    found = trained.scores(labelled, TINY)
-    assert set(found) == {"pq_phantom", "class_accuracy", "pq", "aji", "dice"}
-    assert all(0 <= value <= 1 for value in found.values())
-
-
-def test_the_workflow_trains_every_member(labelled, snakemake):
-    sheet = snakemake.folder / "config" / "ensemble.yaml"
-    tiny = "crop_px: 64, batch_size: 2, steps: 2"
-
-    def write(seed):
-        members = f"members:\n  a: {{widths: [4, 6], {tiny}}}\n  b: {{seed: {seed}, {tiny}}}\n"
-        sheet.write_text(f"data: [{labelled}]\n{members}")
-
-    write(1)
-    snakemake("ensemble")
-    cards = [read_card(str(snakemake.folder / "ensemble" / f"{name}.safetensors")) for name in "ab"]
-    assert [card.name for card in cards] == ["a", "b"]
-    assert cards[0].widths == (4, 6) != cards[1].widths
-    assert "Nothing to be done" in snakemake("ensemble", "-n").text
-    write(2)
-    planned = snakemake("ensemble", "-n").text
-    assert "member=b" in planned
-    assert "member=a" not in planned
-    sheet.write_text("members: {a: {step: 5}}")
-    ran = snakemake("ensemble", "-n", check=False)
-    assert "config/ensemble.yaml: unknown setting `members.a.step`" in ran.text
 
 
 #: Post-processing that drops next to nothing.

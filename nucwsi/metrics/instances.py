@@ -191,7 +191,8 @@ def class_panoptic(
         Instance map.
     truth_classes : (N,) ndarray of int
         Class of each label, in ascending order of the labels that occur in the map; one class
-        per instance, from 0. Instances of other numbers, e.g. -1, belong to no class.
+        per instance, from 0. Instances of other numbers, e.g. -1, are of unknown class, and what is
+        matched with them is left out.
     predicted : (H, W) ndarray of int
     predicted_classes : (M,) ndarray of int
     n_classes : int
@@ -214,13 +215,16 @@ def class_panoptic(
         if labels.size != len(classes):
             raise ValueError(f"the {name} holds {labels.size} instances but {len(classes)} classes")
     truth_classes, predicted_classes = np.asarray(truth_classes), np.asarray(predicted_classes)
-    same = truth_classes[found.truth_index] == predicted_classes[found.predicted_index]
-    hit = same & (found.iou > 0.5)
-    hit_class, hit_iou = truth_classes[found.truth_index][hit], found.iou[hit]
+    matched = found.iou > 0.5
+    true, answered = found.truth_index[matched], found.predicted_index[matched]
+    told = np.ones(len(predicted_classes), bool)
+    told[answered[~np.isin(truth_classes[true], np.arange(n_classes))]] = False
+    hit = truth_classes[true] == predicted_classes[answered]
+    hit_class, hit_iou = truth_classes[true][hit], found.iou[matched][hit]
     scores = []
     for code in range(n_classes):
         tp = int((hit_class == code).sum())
-        fp = int((predicted_classes == code).sum()) - tp
+        fp = int((told & (predicted_classes == code)).sum()) - tp
         fn = int((truth_classes == code).sum()) - tp
         scores.append(Score(tp, fp, fn, float(hit_iou[hit_class == code].sum())))
     return scores

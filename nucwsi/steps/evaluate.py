@@ -53,6 +53,10 @@ class _Scored:
     def source(self) -> str:
         return self.sample.name.split("/")[0]
 
+    @property
+    def counts_known(self) -> bool:
+        return bool(self.truth_counts.sum() == self.values["n_truth"])
+
 
 def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Scored:
     truth = class_codes(sample.allowed)
@@ -93,9 +97,9 @@ def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Score
 
 
 def _counts(one: _Scored, classes: tuple[str, ...]) -> dict[str, int]:
-    """Return the true and the found number of each class, where true ones are known."""
+    """Return the true and the found number of each class, where all true ones are known."""
     counts: dict[str, int] = {}
-    if one.truth_counts.any():
+    if one.counts_known:
         both = zip(classes, one.truth_counts.tolist(), one.counts.tolist(), strict=True)
         for name, truth, answer in both:
             counts |= {f"n_{name}_truth": truth, f"n_{name}": answer}
@@ -128,9 +132,11 @@ def _summary(
     pooled = metrics.summed([one.by_class for one in scored if one.by_class])
     if pooled:
         row["mpq_plus"] = _mean(pooled[code].pq for code in known)
-    if len(scored) > 1:
-        counts = np.stack([one.counts for one in scored])
-        r2 = metrics.count_r2(truth_counts, counts)
+    sure = [one for one in scored if one.counts_known]
+    if len(sure) > 1:
+        r2 = metrics.count_r2(
+            np.stack([one.truth_counts for one in sure]), np.stack([one.counts for one in sure])
+        )
         row |= {f"r2_{classes[code]}": float(r2[code]) for code in known}
     every = counted([one.sample for one in scored], [one.nuclei for one in scored], len(classes))
     coverage = every.coverage(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from dataclasses import asdict
@@ -54,6 +55,15 @@ def _scores(
     }
 
 
+def _labels_checksum(samples: list[Sample]) -> str:
+    """Condense images and what is known of them, which may change under the same names."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        for values in (sample.image, sample.owner, sample.class_set, sample.centroids):
+            digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
 def _halo_px(network: UNet) -> int:
     return -(-network.receptive_radius_px // network.stride) * network.stride
 
@@ -97,14 +107,16 @@ def train(
     where = choose_device(device)
     teachers = read_cards(settings.teachers)
     teach = teaching(teachers, settings, where)
-    start = load_trainable(read_card(settings.start)) if settings.start else None
+    start = read_card(settings.start) if settings.start else None
     samples, held_back = (
         load_samples(data, split, settings.classes, settings.mpp) for split in ("train", "val")
     )
     facts = {
         "settings": settings.model_dump(mode="json"),
         "images": [sample.name for sample in (*samples, *held_back)],
+        "labels": _labels_checksum(samples + held_back),
         "licences": "; ".join(sorted({sample.licence or "unknown" for sample in samples})),
+        "start": start.checksum if start else None,
         "teachers": [card.checksum for card in teachers],
     }
     with (
@@ -118,7 +130,7 @@ def train(
             where,
             lambda trained: _scores(trained, held_back, settings, where),
             teach,
-            start,
+            load_trainable(start) if start else None,
             advance,
         )
         curves = (place.folder / "training" / "curves.csv").read_bytes()

@@ -16,7 +16,8 @@ rule ensemble:
 
 rule train:
     input:
-        MANIFESTS,
+        data=MANIFESTS,
+        networks=lambda wildcards: nuc.networks(ENSEMBLE.members[wildcards.member]),
     output:
         checkpoint=CHECKPOINTS / "{member}.safetensors",
         card=CHECKPOINTS / "{member}.md",
@@ -35,5 +36,5 @@ rule train:
     params:
         settings=lambda wildcards: nuc.result_flags(ENSEMBLE.members[wildcards.member]),
     shell:
-        "nucwsi train {input:q} -o {output.checkpoint:q} {params.settings} --threads {threads}"
+        "nucwsi train {input.data:q} -o {output.checkpoint:q} {params.settings} --threads {threads}"
         " 2> {log:q}"

@@ -71,7 +71,8 @@ def class_weights(samples: list[Sample], n_classes: int) -> NDArray[np.float64]:
     nuclei = np.sum([_of_one_class(s, n_classes) for s in samples], axis=0)
     present = nuclei > 0
     weights = np.ones(n_classes)
-    weights[present] = np.sqrt(np.median(nuclei[present]) / nuclei[present])
+    if present.any():
+        weights[present] = np.sqrt(np.median(nuclei[present]) / nuclei[present])
     return weights.clip(0.5, 2)
 
 
@@ -160,6 +161,12 @@ class _Trainee:
         torch.manual_seed(how.seed)
         self.how = how
         self.network = UNet(how.widths, len(how.classes), how.architecture)
+        stride = self.network.stride
+        if how.crop_px % stride:
+            raise ConfigError(
+                f"`crop_px` is {how.crop_px}; expected a multiple of {stride}, as a network of"
+                f" {len(how.widths)} `widths` halves it so often"
+            )
         encoder = self.network.encoder
         known: list[nn.Parameter] = []
         if isinstance(encoder, LiteEncoder) and how.pretrained:
