@@ -241,6 +241,9 @@ class TrainSettings(Section):
     teacher_views: Annotated[Literal[1, 2, 4, 8], _WHOLE] = _field(
         1, "views of the teachers: 1, 2, 4 or 8"
     )
+    teacher_colour: bool = _field(
+        False, "show teachers the jitter of colours, blur and JPEG that the student sees"
+    )
     start: str = _field("", "checkpoint to start from; empty: random weights")
     frozen_norm: bool = _field(
         False, "keep the statistics of `start`'s batch normalisations, as small batches need"

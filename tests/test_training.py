@@ -206,6 +206,27 @@ def test_a_teacher_is_learnt_from(tmp_path):
     assert torch.equal(taught_run, weights_of(run(tmp_path / "d", teach=teach)))
 
 
+def test_a_teacher_sees_the_crop_before_its_colours_change(tmp_path):
+    vivid = TINY.model_copy(update={"colour": 3.0})
+    plain = TINY.model_copy(update={"colour": 0.0, "degrade": 0.0})
+
+    def seen(how):
+        images = []
+
+        def teach(image, _):
+            images.append(image)
+            return Maps(image[:, :1], image[:, 1:], image.repeat(1, 2, 1, 1)[:, :4])
+
+        run(tmp_path / str(len(list(tmp_path.iterdir()))), how, teach=teach)
+        return images[0]
+
+    # Without views the draw of the crop is the same, whatever is drawn for its colours.
+    vivid, plain = (how.model_copy(update={"views": False, "mosaic": False}) for how in (vivid, plain))
+    assert torch.equal(seen(vivid)[:1], seen(plain)[:1])
+    shown = seen(vivid.model_copy(update={"teacher_colour": True}))
+    assert not torch.allclose(shown[:1], seen(plain)[:1], atol=0.05)
+
+
 @pytest.mark.parametrize(("scale", "size"), [(1.0, (64, 96)), (1.25, (80, 120)), (0.5, (32, 48))])
 def test_a_teacher_is_asked_at_its_own_resolution(scale, size):
     """Its answer comes back on the pixels of the crop, in its place."""

@@ -61,6 +61,8 @@ class Batch:
     ----------
     image : (N, 3, H, W) Tensor of float32
         RGB in [0, 1].
+    plain : (N, 3, H, W) Tensor of float32
+        The same before its colours were changed and it was blurred.
     cover : (N, H, W) Tensor of float32
         Share of each pixel that nuclei cover.
     known : (N, H, W) Tensor of bool
@@ -77,6 +79,7 @@ class Batch:
     """
 
     image: Tensor
+    plain: Tensor
     cover: Tensor
     known: Tensor
     inside: Tensor
@@ -220,10 +223,10 @@ def crop(sample: Sample, how: TrainSettings, rng: np.random.Generator, side_px: 
         _edges(side, side_px, scale, how.warp, rng)
         for side, scale in zip(sample.instances.shape, scales, strict=True)
     )
-    image, labels = sampled(sample, rows, columns)
-    image = _degrade(_colour(image, how.colour, rng), how.degrade, rng)
+    plain, labels = sampled(sample, rows, columns)
+    image = _degrade(_colour(plain, how.colour, rng), how.degrade, rng)
     view = VIEWS[rng.integers(8) if how.views else 0]
-    return _batch(image.clip(0, 1).astype(np.float32), labels, view)
+    return _batch(image.clip(0, 1).astype(np.float32), plain, labels, view)
 
 
 def whole(sample: Sample, stride: int) -> Batch:
@@ -242,12 +245,15 @@ def whole(sample: Sample, stride: int) -> Batch:
     """
     sizes = [max(1, int(side / sample.scale) // stride) * stride for side in sample.instances.shape]
     rows, columns = (np.arange(size + 1, dtype=np.float64) * sample.scale for size in sizes)
-    return _batch(*sampled(sample, rows, columns), VIEWS[0])
+    image, labels = sampled(sample, rows, columns)
+    return _batch(image, image, labels, VIEWS[0])
 
 
-def _batch(image: NDArray[np.float32], labels: Labels, view: tuple[bool, int]) -> Batch:
+def _batch(
+    image: NDArray[np.float32], plain: NDArray[np.float32], labels: Labels, view: tuple[bool, int]
+) -> Batch:
     turned = turn_vectors(torch.from_numpy(labels.hv_map), view).numpy()
-    seen = (image.transpose(2, 0, 1), *labels._replace(hv_map=turned))
+    seen = (image.transpose(2, 0, 1), plain.transpose(2, 0, 1), *labels._replace(hv_map=turned))
     return Batch(*(apply_view(torch.from_numpy(np.ascontiguousarray(x)), view)[None] for x in seen))
 
 

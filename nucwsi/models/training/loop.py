@@ -317,7 +317,8 @@ def train(
         raw = Maps(*(value.float() for value in raw))
         loss = total_loss(raw, batch, weights, how)
         if teach is not None:
-            loss = (loss + teacher_loss(raw, teach(crops.image, trainee.step), how)) / 2
+            shown = crops.image if how.teacher_colour else crops.plain
+            loss = (loss + teacher_loss(raw, teach(shown, trainee.step), how)) / 2
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"the loss at step {trainee.step} is {loss.item()}, on crops of"
