@@ -46,6 +46,10 @@ ARMS: dict[str, dict[str, Any]] = {
     "class loss at weight 1": {"tp_weight": 1},
     "gradient loss at weight 20": {"gradient_weight": 20},
     "with distillation": {"teachers": ("default",)},
+    "with distillation, teacher sees jittered colours": {
+        "teachers": ("default",),
+        "teacher_colour": True,
+    },
 }
 
 SCORES = {
