@@ -164,8 +164,8 @@ class _Trainee:
         stride = self.network.stride
         if how.crop_px % stride:
             raise ConfigError(
-                f"`crop_px` is {how.crop_px}; expected a multiple of {stride}, as a network of"
-                f" {len(how.widths)} `widths` halves it so often"
+                f"`crop_px` is {how.crop_px}; expected a multiple of {stride}, the stride of a"
+                f" network of {len(how.widths)} `widths`"
             )
         encoder = self.network.encoder
         known: list[nn.Parameter] = []
