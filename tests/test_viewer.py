@@ -26,12 +26,14 @@ from nucwsi.report.packed import UNITS
 from nucwsi.steps.render import render
 
 #: Until all that is to be seen is drawn. Before the next frame all seems settled as it was, and
-#: the densities follow the slide one frame behind. A frame that never comes is asked for again.
+#: the densities follow the slide one frame behind. A frame that never comes is asked for again, and
+#: the first may come before anything of the page is there.
 SETTLED = """
 return new Promise((done) => {
     setTimeout(() => done(false), 2000);
     requestAnimationFrame(() => requestAnimationFrame(() => done(
-        nucwsi.viewer && nuclei.asked.size === 0 && layers.length === 1
+        typeof nucwsi === "object" && nucwsi.viewer
+        && nuclei.asked.size === 0 && layers.length === 1
         && [nucwsi.viewer.world.getItemAt(0), layers[0]].every((image) => image?.getFullyLoaded())
         && !nucwsi.viewer.isAnimating?.() && layers[0].source.version === version)));
 });
