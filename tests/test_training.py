@@ -221,10 +221,6 @@ def test_a_teacher_sees_the_crop_before_its_colours_change(tmp_path):
         run(tmp_path / str(len(list(tmp_path.iterdir()))), how, teach=teach)
         return images[0]
 
-    # Without views the draw of the crop is the same, whatever is drawn for its colours.
-    vivid, plain = (
-        how.model_copy(update={"views": False, "mosaic": False}) for how in (vivid, plain)
-    )
     assert torch.equal(seen(vivid)[:1], seen(plain)[:1])
     shown = seen(vivid.model_copy(update={"teacher_colour": True}))
     assert not torch.allclose(shown[:1], seen(plain)[:1], atol=0.05)

@@ -32,6 +32,20 @@ def class_codes(allowed: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.where(single, np.log2(np.maximum(allowed, 1)).astype(int), -1)
 
 
+def fully_classed(sample: Sample) -> bool:
+    """Tell whether the class of every nucleus is known, without which no count is.
+
+    Parameters
+    ----------
+    sample : Sample
+
+    Returns
+    -------
+    bool
+    """
+    return bool((class_codes(sample.allowed) >= 0).all())
+
+
 class Counted(NamedTuple):
     """C classes in N images.
 
@@ -98,7 +112,7 @@ def counted(samples: list[Sample], nuclei: list[Found], n_classes: int) -> Count
     Parameters
     ----------
     samples : list of Sample
-        Those with a nucleus whose label leaves a choice of classes are left out.
+        Those that are not `fully_classed` are left out.
     nuclei : list of Found
         What was found in each.
     n_classes : int
@@ -107,10 +121,10 @@ def counted(samples: list[Sample], nuclei: list[Found], n_classes: int) -> Count
     -------
     Counted
     """
-    codes = [class_codes(sample.allowed) for sample in samples]
-    sure = [n for n, code in enumerate(codes) if (code >= 0).all()]
+    sure = [n for n, sample in enumerate(samples) if fully_classed(sample)]
     shape = (len(sure), n_classes)
-    truth = np.array([np.bincount(codes[n], minlength=n_classes) for n in sure], np.int64)
+    codes = [class_codes(samples[n].allowed) for n in sure]
+    truth = np.array([np.bincount(code, minlength=n_classes) for code in codes], np.int64)
     truth = truth.reshape(shape)
     source = np.array([samples[n].name.split("/")[0] for n in sure])
     known = np.zeros(shape, bool)

@@ -26,7 +26,7 @@ from nucwsi.models.checkpoint import mean_count_error, read_cards
 from nucwsi.models.predict import Ensemble, choose_device
 from nucwsi.models.training.data import Sample
 from nucwsi.nuclei import in_pixels
-from nucwsi.steps.counting import class_codes, counted
+from nucwsi.steps.counting import class_codes, counted, fully_classed
 from nucwsi.steps.pictures import MATCH_UM, Found, found, predicted
 from nucwsi.steps.progress import progress
 from nucwsi.steps.samples import load_samples
@@ -52,10 +52,6 @@ class _Scored:
     @property
     def source(self) -> str:
         return self.sample.name.split("/")[0]
-
-    @property
-    def counts_known(self) -> bool:
-        return bool(self.truth_counts.sum() == self.values["n_truth"])
 
 
 def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Scored:
@@ -99,7 +95,7 @@ def _scored(sample: Sample, nuclei: Found, n_classes: int, mpp: float) -> _Score
 def _counts(one: _Scored, classes: tuple[str, ...]) -> dict[str, int]:
     """Return the true and the found number of each class, where all true ones are known."""
     counts: dict[str, int] = {}
-    if one.counts_known:
+    if fully_classed(one.sample):
         both = zip(classes, one.truth_counts.tolist(), one.counts.tolist(), strict=True)
         for name, truth, answer in both:
             counts |= {f"n_{name}_truth": truth, f"n_{name}": answer}
@@ -132,7 +128,7 @@ def _summary(
     pooled = metrics.summed([one.by_class for one in scored if one.by_class])
     if pooled:
         row["mpq_plus"] = _mean(pooled[code].pq for code in known)
-    sure = [one for one in scored if one.counts_known]
+    sure = [one for one in scored if fully_classed(one.sample)]
     if len(sure) > 1:
         r2 = metrics.count_r2(
             np.stack([one.truth_counts for one in sure]), np.stack([one.counts for one in sure])
