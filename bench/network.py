@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from bench.measure import THREADS
-from nucwsi.allocator import keep_freed_memory
 from nucwsi.config import PredictSettings
 from nucwsi.grid import TileGrid
-from nucwsi.io.canvas import CoreReader, opened
+from nucwsi.io.stores.reader import CoreReader, opened
 from nucwsi.models.checkpoint import read_cards
-from nucwsi.models.predict import Ensemble
+from nucwsi.models.ensemble import Ensemble
+from nucwsi.runtime.allocator import keep_freed_memory
 from nucwsi.steps import predict as step
 
 MEMBERS = ("default",)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bench.network import ensemble, pictures
-from nucwsi.models.predict import choose_precision
+from nucwsi.models.ensemble import choose_precision
 
 #: One tile in this many is looked at.
 _EVERY = 1

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from nucwsi.config import EvaluateSettings
-from nucwsi.models.predict import Ensemble, Network
+from nucwsi.models.ensemble import Ensemble, Network
 from nucwsi.models.unet import Maps
 from nucwsi.steps import evaluate
 

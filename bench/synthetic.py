@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from nucwsi.composition.regions import Region
 from nucwsi.grid import Frame
-from nucwsi.io.geojson import write_regions, write_tissue
-from nucwsi.io.tables import AT_ONCE, NucleusTable, write_nuclei
-from nucwsi.regions import Region
+from nucwsi.io.nuclei.parquet import AT_ONCE, write_nuclei
+from nucwsi.io.regions.geojson import write_regions, write_tissue
+from nucwsi.nuclei.table import NucleusTable
 
 CLASSES = ("epithelial", "inflammatory", "spindle", "other")
 PARTS = 4

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 
 from nucwsi import metrics
-from nucwsi.allocator import keep_freed_memory
 from nucwsi.config import TrainSettings
 from nucwsi.models.checkpoint import read_cards
-from nucwsi.models.predict import choose_device
-from nucwsi.models.training.data import Sample
-from nucwsi.models.training.loop import train
-from nucwsi.models.training.teachers import teaching
+from nucwsi.models.ensemble import choose_device
 from nucwsi.models.unet import UNet
-from nucwsi.nuclei import in_pixels
-from nucwsi.steps.pictures import found, maps_of
-from nucwsi.steps.samples import load_samples
-from nucwsi.steps.tuning import class_accuracy, first_constants, outlines_by_source
+from nucwsi.nuclei.window import in_pixels
+from nucwsi.runtime.allocator import keep_freed_memory
+from nucwsi.training.data import Sample
+from nucwsi.training.labelled_nuclei import found, maps_of
+from nucwsi.training.load_samples import load_samples
+from nucwsi.training.loop import train
+from nucwsi.training.teachers import teaching
+from nucwsi.training.tuning import class_accuracy, first_constants, outlines_by_source
 
 #: Small layers: threads would wait for each other more than they compute.
 _THREADS = 1

@@ -13,15 +13,15 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from nucwsi.census import Census
-from nucwsi.composition import Population
-from nucwsi.contrasts import contrast_names
-from nucwsi.drawn import mended
+from nucwsi.composition.counts import Population
+from nucwsi.composition.disagreement import contrast_names
+from nucwsi.composition.outlines import mended
+from nucwsi.composition.regions import Region, owned, without_ignored
+from nucwsi.composition.tables import Census
 from nucwsi.errors import ConfigError, RegionError
 from nucwsi.grid import Frame
-from nucwsi.io import region_files
-from nucwsi.io.tables import FEATURES, read_facts
-from nucwsi.regions import Region, owned, without_ignored
+from nucwsi.io.nuclei.parquet import FEATURES, read_facts
+from nucwsi.io.regions import files as region_files
 
 
 class Tables(NamedTuple):

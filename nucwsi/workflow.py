@@ -15,7 +15,7 @@ from nucwsi import RESULT_VERSION
 from nucwsi.classes import CONIC
 from nucwsi.config import EXTRA_EXPORTS, Config, EnsembleConfig, Section, TrainSettings, validated
 from nucwsi.errors import ConfigError
-from nucwsi.io.sheet import SlideEntry, read_sheet
+from nucwsi.io.slides.sheet import SlideEntry, read_sheet
 from nucwsi.models.checkpoint import read_cards
 
 #: The slide of a fresh clone; the workflow paints it.

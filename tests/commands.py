@@ -2,7 +2,7 @@
 
 from click.testing import CliRunner
 
-from nucwsi.cli import main
+from nucwsi.cli.commands import main
 
 
 def run(*words):

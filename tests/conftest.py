@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from stores import write_member
 
-from nucwsi.io.phantom import write_phantom
+from nucwsi.io.slides.phantom import write_phantom
 from nucwsi.phantom import Phantom
 
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Programs that tests start.
-collect_ignore = ["cluster"]
+collect_ignore = ["runs/cluster"]
 
 
 @pytest.fixture(scope="session")

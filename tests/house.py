@@ -32,7 +32,7 @@ def docstring_faults() -> list[str]:
     """Run numpydoc over the package, with the checks that pyproject.toml names."""
     files = [str(path) for path in sorted((ROOT / "nucwsi").rglob("*.py"))]
     # The command line's docstrings are its help.
-    files.remove(str(ROOT / "nucwsi" / "cli.py"))
+    files.remove(str(ROOT / "nucwsi" / "cli" / "commands.py"))
     ran = subprocess.run(
         [sys.executable, "-m", "numpydoc", "lint", *files],
         cwd=ROOT,

@@ -3,9 +3,9 @@
 import numpy as np
 
 from nucwsi.config import TrainSettings
-from nucwsi.models.predict import Quantised
-from nucwsi.models.training.data import Sample
-from nucwsi.targets import hv_targets
+from nucwsi.labels.targets import hv_targets
+from nucwsi.models.ensemble import Quantised
+from nucwsi.training.data import Sample
 
 TINY = TrainSettings(
     widths=(4, 6), steps=6, warmup_steps=2, batch_size=2, crop_px=64, validate_every=2, seed=3

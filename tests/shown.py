@@ -11,15 +11,16 @@ import shapely
 
 from nucwsi.config import AssessSettings, ComposeSettings
 from nucwsi.grid import Frame
-from nucwsi.io.geojson import write_tissue
-from nucwsi.io.store import file_checksum
-from nucwsi.io.tables import NucleusTable, write_nuclei
+from nucwsi.io.nuclei.parquet import write_nuclei
+from nucwsi.io.regions.geojson import write_tissue
+from nucwsi.io.stores.publish import file_checksum
+from nucwsi.nuclei.seams import LineCounts, hilbert_key, seam_audit
+from nucwsi.nuclei.table import NucleusTable
 from nucwsi.phantom import Phantom
 from nucwsi.phantom.nuclei import CLASSES
 from nucwsi.steps.assess import assess
 from nucwsi.steps.compose import compose
 from nucwsi.steps.view import view
-from nucwsi.stitch import LineCounts, hilbert_key, seam_audit
 
 #: Of the phantom of `small_slide`.
 SHAPE, SEED = (1600, 2100), 5

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from nucwsi.grid import Frame, TileGrid
-from nucwsi.io.store import create_array, create_group, pack
+from nucwsi.io.stores.publish import create_array, create_group, pack
 from nucwsi.models.checkpoint import save_checkpoint
 from nucwsi.models.unet import UNet
-from nucwsi.postprocessing import PostProcessing
+from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.steps.predict import OVERLAP_PX
 
 CLASSES = ("epithelial", "inflammatory", "spindle", "other")

@@ -5,9 +5,10 @@ import shapely
 
 from nucwsi.classes import CONIC
 from nucwsi.grid import Frame
-from nucwsi.io.geojson import write_tissue
-from nucwsi.io.tables import NucleusTable, write_nuclei
-from nucwsi.stitch import hilbert_key
+from nucwsi.io.nuclei.parquet import write_nuclei
+from nucwsi.io.regions.geojson import write_tissue
+from nucwsi.nuclei.seams import hilbert_key
+from nucwsi.nuclei.table import NucleusTable
 
 ORIGIN = (4000.0, 700.0)  # row, column
 

@@ -12,7 +12,7 @@ from stores import write_member
 
 from bench import __main__ as program
 from bench import ablation, measure, network, report
-from nucwsi.io.geojson_check import check_geojson
+from nucwsi.io.regions.check import check_geojson
 from nucwsi.models.checkpoint import read_cards
 
 ROUND = """

@@ -2,17 +2,15 @@
 
 import json
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import yaml
+from conftest import ROOT
 from pydantic import BaseModel
 
 from nucwsi.config import Config, PredictSettings, TileSettings, validated
 from nucwsi.errors import ConfigError
 from nucwsi.workflow import load_config, result_flags, schema, speed_flags
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_file_holds_every_setting_at_its_default():

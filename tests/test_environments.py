@@ -5,16 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from nucwsi import __version__
-
-ROOT = Path(__file__).resolve().parent.parent
 
 #: torch pins these itself, in its CUDA build only.
 _OF_TORCH = ("nvidia-", "cuda-", "triton")

@@ -14,11 +14,10 @@ from pathlib import Path
 import geopandas
 import pytest
 from click.testing import CliRunner
+from conftest import ROOT
 
-from nucwsi.cli import main
+from nucwsi.cli.commands import main
 from nucwsi.config import Config, Section
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def jobs(ran):

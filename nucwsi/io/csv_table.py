@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nucwsi.io.store import published
+from nucwsi.io.stores.publish import published
 
 
 def _cell(value: Any) -> Any:

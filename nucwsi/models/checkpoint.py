@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nucwsi.config import LEAST_NP
 from nucwsi.errors import CheckpointError
-from nucwsi.postprocessing import PostProcessing
+from nucwsi.nuclei.constants import PostProcessing
 
 if TYPE_CHECKING:
     import torch

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from nucwsi.errors import CheckpointError
-from nucwsi.labels import LABELS
+from nucwsi.labels.taxonomy import LABELS
 from nucwsi.models.seresnext import BLOCKS, SEResNeXt
-from nucwsi.postprocessing import PostProcessing
+from nucwsi.nuclei.constants import PostProcessing
 
 #: Data set that a published checkpoint was trained on -> µm per pixel of its images.
 _MPP = {"conic": 0.5, "pannuke": 0.25, "monusac": 0.25}

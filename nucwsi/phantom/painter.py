@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from shapely import Polygon, box
 
 from nucwsi.grid import Frame, Window
+from nucwsi.labels.targets import hv_targets
 from nucwsi.phantom.fields import Anatomy, look_up, spread, texture
 from nucwsi.phantom.nuclei import CLASSES, SEAM_PX, Layout, Nucleus
-from nucwsi.targets import hv_targets
 
 #: Optical density of red, green and blue per unit of stain (Ruifrok and Johnston 2001), the
 #: haematoxylin a little bluer, as scanners show it.

@@ -1,1 +1,4 @@
-"""What people look at: the report's templates, and the viewer's files and the form of its data."""
+"""What people look at: the report, the viewer, and the pictures and checks in them.
+
+Here belongs how results are shown. Nothing here changes a number, and no table is made here.
+"""

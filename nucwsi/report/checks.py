@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nucwsi.quality import DIAMETER_UM, MAX_BLUR
+from nucwsi.report.quality import DIAMETER_UM, MAX_BLUR
 
 #: From this share of blurred fields on, somebody should look.
 _BLURRED_SHARE = 0.2

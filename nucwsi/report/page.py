@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from nucwsi.classes import colours, display_name
-from nucwsi.quality import outliers
 from nucwsi.report.checks import blurred_share, checks
+from nucwsi.report.quality import outliers
 from nucwsi.report.ramps import density_png
 
 #: A density map's darkest colour stands for this percentile of all cells of all slides.

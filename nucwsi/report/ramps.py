@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nucwsi.regions import Colour
+from nucwsi.composition.regions import Colour
 
 #: No nuclei: pale, so that tissue can be told from glass.
 _PALE = (242, 240, 236)

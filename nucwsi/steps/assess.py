@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nucwsi.config import AssessSettings
-from nucwsi.density import tissue_mask
 from nucwsi.errors import StoreError
-from nucwsi.fields import Choice, FieldSums, chosen_fields, field_sums, n_fields
 from nucwsi.grid import Frame
-from nucwsi.io.geojson import read_tissue
-from nucwsi.io.region_files import read_regions
-from nucwsi.io.slide import Slide, check_slide, open_slide
-from nucwsi.io.store import published
-from nucwsi.io.tables import iter_tables, read_columns, read_facts
-from nucwsi.quality import BLUR_MPP, blur, dark_share, typical_diameter
-from nucwsi.steps.densities import packed_density, slide_density
-from nucwsi.steps.imagery import data_uri, field, field_window, jpeg, path_data, thumbnail
-from nucwsi.steps.source import Source
-from nucwsi.tissue import find_ink
+from nucwsi.io.nuclei.parquet import iter_tables, read_columns, read_facts
+from nucwsi.io.regions.files import read_regions
+from nucwsi.io.regions.geojson import read_tissue
+from nucwsi.io.slides.canvas import Source
+from nucwsi.io.slides.slide import Slide, check_slide, open_slide
+from nucwsi.io.stores.publish import published
+from nucwsi.report.density import tissue_mask
+from nucwsi.report.fields import Choice, FieldSums, chosen_fields, field_sums, n_fields
+from nucwsi.report.imagery import data_uri, field, field_window, jpeg, path_data, thumbnail
+from nucwsi.report.packed_density import packed_density, slide_density
+from nucwsi.report.quality import BLUR_MPP, blur, dark_share, typical_diameter
+from nucwsi.slide.tissue import find_ink
 
 log = logging.getLogger(__name__)
 

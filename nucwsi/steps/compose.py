@@ -13,18 +13,9 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from nucwsi import __version__
-from nucwsi.census import Census
-from nucwsi.composition import Columns, Population
-from nucwsi.config import ComposeSettings
-from nucwsi.contrasts import contrast_names
-from nucwsi.errors import ConfigError, RegionError, StoreError
-from nucwsi.grid import Frame
-from nucwsi.io.csv_table import write_csv
-from nucwsi.io.geojson import read_tissue, write_regions
-from nucwsi.io.region_files import read_regions
-from nucwsi.io.store import file_checksum
-from nucwsi.io.tables import FEATURES, iter_columns, read_facts
-from nucwsi.regions import (
+from nucwsi.composition.counts import Columns, Population
+from nucwsi.composition.disagreement import contrast_names
+from nucwsi.composition.regions import (
     Region,
     grid_regions,
     owned,
@@ -32,6 +23,15 @@ from nucwsi.regions import (
     tissue_regions,
     without_ignored,
 )
+from nucwsi.composition.tables import Census
+from nucwsi.config import ComposeSettings
+from nucwsi.errors import ConfigError, RegionError, StoreError
+from nucwsi.grid import Frame
+from nucwsi.io.csv_table import write_csv
+from nucwsi.io.nuclei.parquet import FEATURES, iter_columns, read_facts
+from nucwsi.io.regions.files import read_regions
+from nucwsi.io.regions.geojson import read_tissue, write_regions
+from nucwsi.io.stores.publish import file_checksum
 
 log = logging.getLogger(__name__)
 

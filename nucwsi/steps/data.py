@@ -11,12 +11,12 @@ from nucwsi.config import ImportSettings
 from nucwsi.errors import ConfigError, DataError, StoreError
 from nucwsi.io.datasets import READERS, Entry
 from nucwsi.io.datasets.write import Writer
-from nucwsi.io.mpp import PLAUSIBLE_UM
-from nucwsi.io.store import published
-from nucwsi.labelled import check_codes
-from nucwsi.labels import kinds
-from nucwsi.splits import SPLITS, check_leaks, draw
-from nucwsi.steps.progress import progress
+from nucwsi.io.slides.mpp import PLAUSIBLE_UM
+from nucwsi.io.stores.publish import published
+from nucwsi.labels.labelled_image import check_codes
+from nucwsi.labels.splits import SPLITS, check_leaks, draw
+from nucwsi.labels.taxonomy import kinds
+from nucwsi.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 

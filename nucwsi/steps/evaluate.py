@@ -17,19 +17,19 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from nucwsi import metrics
-from nucwsi.allocator import keep_freed_memory
 from nucwsi.classes import colours
 from nucwsi.config import EvaluateSettings
 from nucwsi.errors import StoreError
-from nucwsi.io.store import published
+from nucwsi.io.stores.publish import published
 from nucwsi.models.checkpoint import mean_count_error, read_cards
-from nucwsi.models.predict import Ensemble, choose_device
-from nucwsi.models.training.data import Sample
-from nucwsi.nuclei import in_pixels
-from nucwsi.steps.counting import class_codes, counted, fully_classed
-from nucwsi.steps.pictures import MATCH_UM, Found, found, predicted
-from nucwsi.steps.progress import progress
-from nucwsi.steps.samples import load_samples
+from nucwsi.models.ensemble import Ensemble, choose_device
+from nucwsi.nuclei.window import in_pixels
+from nucwsi.runtime.allocator import keep_freed_memory
+from nucwsi.runtime.progress import progress
+from nucwsi.training.count_truth import class_codes, counted, fully_classed
+from nucwsi.training.data import Sample
+from nucwsi.training.labelled_nuclei import MATCH_UM, Found, found, predicted
+from nucwsi.training.load_samples import load_samples
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import logging
 from pathlib import Path
 
 from nucwsi.config import EXTRA_EXPORTS, ExportSettings
-from nucwsi.io.qupath import write_nuclei_zip
-from nucwsi.io.store import file_checksum
-from nucwsi.io.tables import iter_tables, read_facts
+from nucwsi.io.nuclei.parquet import iter_tables, read_facts
+from nucwsi.io.nuclei.qupath import write_nuclei_zip
+from nucwsi.io.stores.publish import file_checksum
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ def export(nuclei: Path, output: Path, settings: ExportSettings) -> None:
     )
     for setting, path in _extras(output, settings).items():
         if setting == "ome_zarr":
-            from nucwsi.io.omezarr import write_labels
+            from nucwsi.io.nuclei.labels import write_labels
 
             write_labels(path, iter_tables(nuclei), facts, {"nuclei": file_checksum(nuclei)})
         else:
-            from nucwsi.io.exchange import write_csv, write_flatgeobuf
+            from nucwsi.io.nuclei.flat_tables import write_csv, write_flatgeobuf
 
             (write_csv if setting == "csv" else write_flatgeobuf)(path, nuclei)
 

@@ -15,13 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
-from nucwsi.allocator import keep_freed_memory, return_freed_memory
+from nucwsi.composition.disagreement import contrast_weights
 from nucwsi.config import LEAST_NP, PredictSettings
-from nucwsi.contrasts import contrast_weights
 from nucwsi.errors import StoreError
 from nucwsi.grid import TileGrid, Window
-from nucwsi.io.canvas import CoreReader, Store, opened
-from nucwsi.io.store import (
+from nucwsi.io.stores.publish import (
     Workspace,
     create_array,
     create_group,
@@ -30,16 +28,18 @@ from nucwsi.io.store import (
     workspace,
     write_chunk,
 )
+from nucwsi.io.stores.reader import CoreReader, Store, opened
 from nucwsi.models.checkpoint import Card, mean_count_error, read_cards
-from nucwsi.models.lease import leased
-from nucwsi.models.predict import (
+from nucwsi.models.ensemble import (
     Ensemble,
     Quantised,
     choose_device,
     largest_batch,
 )
-from nucwsi.steps.ahead import ahead
-from nucwsi.steps.progress import progress
+from nucwsi.runtime.ahead import ahead
+from nucwsi.runtime.allocator import keep_freed_memory, return_freed_memory
+from nucwsi.runtime.lease import leased
+from nucwsi.runtime.progress import progress
 
 if TYPE_CHECKING:
     import zarr

@@ -13,10 +13,10 @@ import numpy as np
 
 from nucwsi import __version__
 from nucwsi.errors import StoreError
-from nucwsi.io.geojson_check import zip_facts
-from nucwsi.io.slide import check_slide
-from nucwsi.io.store import file_checksum, published
-from nucwsi.io.tables import iter_columns, read_facts
+from nucwsi.io.nuclei.parquet import iter_columns, read_facts
+from nucwsi.io.regions.check import zip_facts
+from nucwsi.io.slides.slide import check_slide
+from nucwsi.io.stores.publish import file_checksum, published
 
 #: Libraries whose version may change a result.
 _LIBRARIES = (

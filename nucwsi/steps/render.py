@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 
 from nucwsi.classes import colours, display_name
 from nucwsi.config import RenderSettings
-from nucwsi.density import tissue_mask
 from nucwsi.errors import ConfigError
 from nucwsi.grid import Frame
-from nucwsi.io.geojson import read_tissue
-from nucwsi.io.region_files import read_regions
-from nucwsi.io.slide import check_slide, open_slide
-from nucwsi.io.store import published
-from nucwsi.io.tables import NucleusTable, iter_tables, read_columns, read_facts
-from nucwsi.report import packed
-from nucwsi.steps.densities import packed_density, slide_density
-from nucwsi.steps.pyramid import CELL_PX, TILE_PX, Pyramid, write_pyramid
-from nucwsi.tissue import grown
+from nucwsi.io.nuclei.parquet import iter_tables, read_columns, read_facts
+from nucwsi.io.regions.files import read_regions
+from nucwsi.io.regions.geojson import read_tissue
+from nucwsi.io.slides.slide import check_slide, open_slide
+from nucwsi.io.stores.publish import published
+from nucwsi.nuclei.table import NucleusTable
+from nucwsi.report import viewer_tiles as packed
+from nucwsi.report.density import tissue_mask
+from nucwsi.report.packed_density import packed_density, slide_density
+from nucwsi.report.pyramid import CELL_PX, TILE_PX, Pyramid, write_pyramid
+from nucwsi.slide.tissue import grown
 
 log = logging.getLogger(__name__)
 

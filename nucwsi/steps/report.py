@@ -17,9 +17,9 @@ import orjson
 from nucwsi import __version__
 from nucwsi.config import ReportSettings
 from nucwsi.errors import StoreError
-from nucwsi.io.store import published
+from nucwsi.io.stores.publish import published
+from nucwsi.report.packed_density import unpacked_density
 from nucwsi.report.page import report_page
-from nucwsi.steps.densities import unpacked_density
 
 #: Steps in the order of the pipeline; others come last.
 _STEPS = ("tile", "predict", "segment", "stitch", "compose", "export", "assess", "render")

@@ -18,17 +18,11 @@ from numpy.typing import NDArray
 from nucwsi.config import StitchSettings
 from nucwsi.errors import StoreError
 from nucwsi.grid import Frame
-from nucwsi.io.dealt import Buckets
-from nucwsi.io.store import file_checksum, published, workspace
-from nucwsi.io.tables import (
-    AT_ONCE,
-    NucleusTable,
-    iter_tables,
-    read_columns,
-    read_facts,
-    write_nuclei,
-)
-from nucwsi.stitch import LineCounts, hilbert_key, line_counts, seam_audit
+from nucwsi.io.nuclei.buckets import Buckets
+from nucwsi.io.nuclei.parquet import AT_ONCE, iter_tables, read_columns, read_facts, write_nuclei
+from nucwsi.io.stores.publish import file_checksum, published, workspace
+from nucwsi.nuclei.seams import LineCounts, hilbert_key, line_counts, seam_audit
+from nucwsi.nuclei.table import NucleusTable
 
 log = logging.getLogger(__name__)
 

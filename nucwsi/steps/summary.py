@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nucwsi.classes import CONIC
 from nucwsi.errors import StoreError
 from nucwsi.io.csv_table import write_csv
-from nucwsi.io.store import published
+from nucwsi.io.stores.publish import published
 
 
 def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:

@@ -18,10 +18,11 @@ from nucwsi import RESULT_VERSION
 from nucwsi.config import TileSettings
 from nucwsi.errors import SlideError
 from nucwsi.grid import Frame, TileGrid, Window
-from nucwsi.io.geojson import write_tissue
-from nucwsi.io.mpp import choose_mpp
-from nucwsi.io.slide import open_slide
-from nucwsi.io.store import (
+from nucwsi.io.regions.geojson import write_tissue
+from nucwsi.io.slides.canvas import Source, canvas_frame
+from nucwsi.io.slides.mpp import choose_mpp
+from nucwsi.io.slides.slide import open_slide
+from nucwsi.io.stores.publish import (
     Workspace,
     create_array,
     create_group,
@@ -30,11 +31,17 @@ from nucwsi.io.store import (
     workspace,
     write_chunk,
 )
-from nucwsi.resample import reduced
-from nucwsi.steps.ahead import ahead
-from nucwsi.steps.progress import progress
-from nucwsi.steps.source import Source, canvas_frame
-from nucwsi.tissue import Piece, find_tissue, grown, looks_fluorescent, looks_miscoloured, pieces
+from nucwsi.runtime.ahead import ahead
+from nucwsi.runtime.progress import progress
+from nucwsi.slide.resample import reduced
+from nucwsi.slide.tissue import (
+    Piece,
+    find_tissue,
+    grown,
+    looks_fluorescent,
+    looks_miscoloured,
+    pieces,
+)
 
 if TYPE_CHECKING:
     import zarr

@@ -15,22 +15,22 @@ import torch
 from numpy.typing import NDArray
 
 from nucwsi import __version__
-from nucwsi.allocator import keep_freed_memory
 from nucwsi.config import TrainSettings
-from nucwsi.io.store import file_checksum, published, workspace
+from nucwsi.io.stores.publish import file_checksum, published, workspace
 from nucwsi.models.checkpoint import load_trainable, read_card, read_cards, save_checkpoint
-from nucwsi.models.predict import Quantised, choose_device
-from nucwsi.models.training.data import Sample
-from nucwsi.models.training.loop import train as learn
-from nucwsi.models.training.teachers import teaching
+from nucwsi.models.ensemble import Quantised, choose_device
 from nucwsi.models.unet import UNet
-from nucwsi.nuclei import in_pixels
-from nucwsi.postprocessing import PostProcessing
-from nucwsi.steps.counting import counted
-from nucwsi.steps.pictures import found, maps_of
-from nucwsi.steps.progress import progress
-from nucwsi.steps.samples import load_samples
-from nucwsi.steps.tuning import (
+from nucwsi.nuclei.constants import PostProcessing
+from nucwsi.nuclei.window import in_pixels
+from nucwsi.runtime.allocator import keep_freed_memory
+from nucwsi.runtime.progress import progress
+from nucwsi.training.count_truth import counted
+from nucwsi.training.data import Sample
+from nucwsi.training.labelled_nuclei import found, maps_of
+from nucwsi.training.load_samples import load_samples
+from nucwsi.training.loop import train as learn
+from nucwsi.training.teachers import teaching
+from nucwsi.training.tuning import (
     class_accuracy,
     detection_by_source,
     first_constants,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.source import Entry, Source, map_one, open_array
-from nucwsi.labelled import LabelledImage, majority, outlined, whole_numbers
-from nucwsi.labels import LABELS
+from nucwsi.labels.labelled_image import LabelledImage, majority, outlined, whole_numbers
+from nucwsi.labels.taxonomy import LABELS
 
 _LICENCE = "CC BY-NC-SA 4.0"
 _SIDE_PX = 256

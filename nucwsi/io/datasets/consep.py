@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.source import Entry, Source, by_stem, find, read_image, read_mat
-from nucwsi.labelled import LabelledImage, majority, outlined, whole_numbers
-from nucwsi.labels import LABELS
+from nucwsi.labels.labelled_image import LabelledImage, majority, outlined, whole_numbers
+from nucwsi.labels.taxonomy import LABELS
 
 _LAYOUT = "CoNSeP's Train/Images/*.png and Train/Labels/*.mat, and Test beside Train"
 

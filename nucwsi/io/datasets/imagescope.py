@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from skimage.draw import polygon
 
 from nucwsi.errors import DataError, RegionError
-from nucwsi.io.annotations import read_drawn
 from nucwsi.io.datasets.source import by_stem, files, find
+from nucwsi.io.regions.xml import read_drawn
 
 log = logging.getLogger(__name__)
 

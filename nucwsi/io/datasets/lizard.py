@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.source import Entry, Source, by_stem, files, find, read_image, read_mat
-from nucwsi.labelled import LabelledImage, outlined
-from nucwsi.labels import LABELS
+from nucwsi.labels.labelled_image import LabelledImage, outlined
+from nucwsi.labels.taxonomy import LABELS
 
 _LAYOUT = "Lizard's Lizard_Images1 and 2/*.png and Lizard_Labels/Labels/*.mat"
 #: The publication has three folds for cross-validation and no test set.

@@ -11,9 +11,9 @@ import numpy as np
 
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.source import Entry, Source, read_image, readable
-from nucwsi.labelled import LabelledImage, dotted, outlined
-from nucwsi.labels import UNTABLED
-from nucwsi.splits import SPLITS
+from nucwsi.labels.labelled_image import LabelledImage, dotted, outlined
+from nucwsi.labels.splits import SPLITS
+from nucwsi.labels.taxonomy import UNTABLED
 
 MANIFEST = "manifest.csv"
 LABELS_TABLE = "labels.csv"

@@ -12,9 +12,9 @@ from nucwsi.errors import DataError
 from nucwsi.grid import Window
 from nucwsi.io.datasets.imagescope import Outline, paint, pairs, read_outlines
 from nucwsi.io.datasets.source import Entry, Source, read_image, tcga_patient
-from nucwsi.io.slide import open_slide
-from nucwsi.labelled import LabelledImage, outlined
-from nucwsi.labels import LABELS
+from nucwsi.io.slides.slide import open_slide
+from nucwsi.labels.labelled_image import LabelledImage, outlined
+from nucwsi.labels.taxonomy import LABELS
 
 _LAYOUT = "MoNuSAC's folders of patients with *.svs or *.tif and *.xml"
 _AMBIGUOUS = "ambiguous"

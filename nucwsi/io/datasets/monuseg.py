@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nucwsi.io.datasets.imagescope import paint, pairs, read_outlines
 from nucwsi.io.datasets.source import Entry, Source, read_image, tcga_patient
-from nucwsi.labelled import LabelledImage, outlined
+from nucwsi.labels.labelled_image import LabelledImage, outlined
 
 _LAYOUT = (
     "MoNuSeg's Tissue Images/*.tif and Annotations/*.xml (training), or both in MoNuSegTestData"

@@ -10,8 +10,8 @@ import numpy as np
 
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.source import Entry, Source, find, map_one, open_array
-from nucwsi.labelled import LabelledImage, outlined, whole_numbers
-from nucwsi.labels import LABELS
+from nucwsi.labels.labelled_image import LabelledImage, outlined, whole_numbers
+from nucwsi.labels.taxonomy import LABELS
 
 _LAYOUT = "PanNuke's Fold 1/images/fold1/images.npy and Fold 1/masks/fold1/masks.npy"
 #: The first of the three published assignments of folds.

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from nucwsi.errors import DataError
-from nucwsi.labelled import LabelledImage
+from nucwsi.labels.labelled_image import LabelledImage
 
 #: Leftovers of macOS in published archives.
 _JUNK = ("__MACOSX", "._")

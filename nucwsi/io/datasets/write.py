@@ -12,7 +12,7 @@ from PIL import Image
 
 from nucwsi.io.datasets.manifest import LABEL_COLUMNS, LABELS_TABLE, MANIFEST
 from nucwsi.io.datasets.source import Entry
-from nucwsi.labelled import LabelledImage
+from nucwsi.labels.labelled_image import LabelledImage
 
 _COLUMNS = (
     *("dataset", "name", "split", "height", "width", "mpp"),

@@ -1,0 +1,88 @@
+"""The table of nuclei in forms that other programs ask for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyogrio
+
+from nucwsi.io.nuclei.parquet import AT_ONCE, open_table
+from nucwsi.io.stores.publish import published
+
+
+def _opened(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Open a table without boxes, classes as plain text; to be read to its end."""
+    file, _ = open_table(path)
+    stored = file.schema_arrow.remove_metadata()
+    schema = pa.schema(
+        pa.field(field.name, pa.string() if field.name == "class" else field.type)
+        for field in stored
+        if field.name != "bbox"
+    )
+
+    def _batches() -> Iterator[pa.RecordBatch]:
+        with file:
+            for batch in file.iter_batches(AT_ONCE, columns=schema.names):
+                yield batch.cast(schema)
+
+    return schema, _batches()
+
+
+def write_flatgeobuf(path: Path, nuclei: Path) -> None:
+    """Write the nuclei as FlatGeobuf, with an index: a part of it can be read over a network.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Ends in ``.fgb``.
+    nuclei : pathlib.Path
+        ``nuclei.parquet``.
+
+    Raises
+    ------
+    StoreError
+        If the table cannot be read, or the file cannot be written.
+    """
+    schema, batches = _opened(nuclei)
+    with published(path) as aside, warnings.catch_warnings():
+        # GDAL takes a name that ends in anything else for a folder.
+        named = aside.with_name(f"{aside.name}.fgb")
+        try:
+            # Pixels of a slide have no place on earth.
+            warnings.filterwarnings("ignore", "'crs' was not provided")
+            pyogrio.write_arrow(
+                pa.RecordBatchReader.from_batches(schema, batches),
+                named,
+                driver="FlatGeobuf",
+                layer="nuclei",
+                geometry_name="geometry",
+                geometry_type="Polygon",
+            )
+            named.replace(aside)
+        finally:
+            named.unlink(missing_ok=True)
+
+
+def write_csv(path: Path, nuclei: Path) -> None:
+    """Write the nuclei as CSV, without their outlines.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    nuclei : pathlib.Path
+        ``nuclei.parquet``.
+
+    Raises
+    ------
+    StoreError
+        If the table cannot be read, or the file cannot be written.
+    """
+    schema, batches = _opened(nuclei)
+    place = schema.get_field_index("geometry")
+    with published(path) as aside, pyarrow.csv.CSVWriter(aside, schema.remove(place)) as writer:
+        for batch in batches:
+            writer.write_batch(batch.drop_columns(["geometry"]))

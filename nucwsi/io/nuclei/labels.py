@@ -1,0 +1,194 @@
+"""The nuclei as pixels: an OME-Zarr 0.4 image with labels, for Python and napari.
+
+The image shows the classes in their colours. ``labels/nuclei`` gives every nucleus a number: its
+row in the table of nuclei, counted from 1. ``labels/class`` gives it the number of its class, from
+1 as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nucwsi.classes import colours, display_name
+from nucwsi.grid import Frame, Window
+from nucwsi.io.stores.publish import create_array, create_group, pack, workspace
+from nucwsi.nuclei.raster import paint, touched
+from nucwsi.nuclei.table import NucleusTable
+
+if TYPE_CHECKING:
+    import zarr
+
+_VERSION = "0.4"
+
+#: Side of a chunk in pixels.
+_CHUNK_PX = 1024
+
+#: Of what is no nucleus.
+_BACKGROUND = (255, 255, 255)
+
+
+class _Level(NamedTuple):
+    """One resolution of the three pictures."""
+
+    rgb: zarr.Array[Any]
+    nuclei: zarr.Array[Any]
+    classes: zarr.Array[Any]
+
+
+def _shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
+    shapes = [shape]
+    while max(shapes[-1]) > _CHUNK_PX:
+        height, width = shapes[-1]
+        shapes.append((-(-height // 2), -(-width // 2)))
+    return shapes
+
+
+def _multiscales(name: str, axes: str, levels: int, frame: Frame) -> dict[str, Any]:
+    described = {
+        "c": {"name": "c", "type": "channel"},
+        **{n: {"name": n, "type": "space", "unit": "micrometer"} for n in "yx"},
+    }
+    # Where the canvas lies on the slide, so that both can be laid over each other.
+    origin = np.multiply(frame.origin_px, frame.level0_mpp).tolist()
+    lead = len(axes) - 2
+    datasets = [
+        {
+            "path": str(level),
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [1.0] * lead + [frame.mpp * 2**level] * 2},
+                {"type": "translation", "translation": [0.0] * lead + origin},
+            ],
+        }
+        for level in range(levels)
+    ]
+    scales = {"version": _VERSION, "name": name, "axes": [described[axis] for axis in axes]}
+    return {"multiscales": [{**scales, "datasets": datasets}]}
+
+
+def _channels() -> dict[str, Any]:
+    window = {"min": 0, "max": 255, "start": 0, "end": 255}
+    names = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
+    channels = [
+        {"label": label, "color": colour, "active": True, "window": window}
+        for label, colour in names
+    ]
+    return {"channels": channels, "rdefs": {"model": "color"}}
+
+
+def _class_label(classes: tuple[str, ...]) -> dict[str, Any]:
+    palette = colours(classes)
+    named = list(enumerate(classes, start=1))
+    shown = [{"label-value": 0, "rgba": [0, 0, 0, 0]}]
+    shown += [{"label-value": n, "rgba": [*palette[name], 255]} for n, name in named]
+    properties = [{"label-value": 0, "class": ""}]
+    properties += [{"label-value": n, "class": display_name(name)} for n, name in named]
+    return {"colors": shown, "properties": properties}
+
+
+def _create(folder: Path, frame: Frame, facts: dict[str, Any]) -> list[_Level]:
+    classes, name = tuple(facts["classes"]), str(facts["slide"])
+    shapes = _shapes(frame.shape)
+    label = {"version": _VERSION, "source": {"image": "../../"}}
+    groups = {
+        "": {**_multiscales(name, "cyx", len(shapes), frame), "omero": _channels()},
+        "labels": {"labels": ["nuclei", "class"]},
+        "labels/nuclei": {**_multiscales("nuclei", "yx", len(shapes), frame), "image-label": label},
+        "labels/class": {
+            **_multiscales("class", "yx", len(shapes), frame),
+            "image-label": {**label, **_class_label(classes)},
+        },
+    }
+    made = {path: create_group(folder / path, attributes) for path, attributes in groups.items()}
+    chunk = (_CHUNK_PX, _CHUNK_PX)
+    return [
+        _Level(
+            create_array(made[""], str(n), (3, *shape), (3, *chunk), "u1", 255),
+            create_array(made["labels/nuclei"], str(n), shape, chunk, "u4", 0),
+            create_array(made["labels/class"], str(n), shape, chunk, "u1", 0),
+        )
+        for n, shape in enumerate(shapes)
+    ]
+
+
+def _window(square: tuple[int, int], shape: tuple[int, int]) -> Window | None:
+    whole = Window(0, 0, *shape)
+    row, column = (side * _CHUNK_PX for side in square)
+    return Window(row, column, _CHUNK_PX, _CHUNK_PX).intersection(whole)
+
+
+def _on_canvas(table: NucleusTable, frame: Frame) -> NDArray[np.object_]:
+    origin, scale = np.array(frame.origin_px[::-1]), np.array(frame.scale[::-1])
+    return shapely.transform(shapely.from_wkb(table.geometry), lambda xy: (xy - origin) / scale)
+
+
+def write_labels(
+    path: Path, tables: Iterable[NucleusTable], facts: dict[str, Any], decisive: dict[str, Any]
+) -> None:
+    """Paint the nuclei, and publish image and labels as one zip.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Ends in ``.ome.zarr.zip``.
+    tables : iterable of NucleusTable
+        Consumed one at a time.
+    facts : dict
+        Of the table of nuclei: ``frame``, ``classes`` and ``slide``.
+    decisive : dict
+        Plain JSON types that tell these nuclei from others.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    frame = Frame.from_dict(facts["frame"])
+    with workspace(path, decisive) as place:
+        folder = place.folder / "labels"
+        levels = _create(folder, frame, facts)
+        squares: set[tuple[int, int]] = set()
+        codes, first = [np.zeros(1, np.uint8)], 1
+        for table in tables:
+            polygons = _on_canvas(table, frame)
+            numbers = np.arange(first, first + len(table), dtype=np.uint32)
+            for square, some in touched(polygons, _CHUNK_PX).items():
+                window = _window(square, frame.shape)
+                if window is not None:
+                    labels = np.asarray(levels[0].nuclei[window.slices])
+                    paint(labels, polygons[some], numbers[some], window)
+                    levels[0].nuclei[window.slices] = labels
+                    squares.add(square)
+            codes.append(table.class_code + np.uint8(1))
+            first += len(table)
+        _colour(levels, squares, np.concatenate(codes), tuple(facts["classes"]))
+        pack(folder, path)
+
+
+def _colour(
+    levels: list[_Level],
+    squares: set[tuple[int, int]],
+    codes: NDArray[np.uint8],
+    classes: tuple[str, ...],
+) -> None:
+    """Fill in the classes, their colours, and the coarser levels: every second pixel of a finer."""
+    palette = np.array([_BACKGROUND, *colours(classes).values()], np.uint8)
+    for number, level in enumerate(levels):
+        shape = level.nuclei.shape
+        for square in sorted(squares):
+            window = _window(square, (shape[0], shape[1]))
+            if window is None:
+                continue
+            if number:
+                finer = slice(2 * window.row, 2 * window.row_stop, 2)
+                across = slice(2 * window.column, 2 * window.column_stop, 2)
+                level.nuclei[window.slices] = levels[number - 1].nuclei[finer, across]
+            kinds = codes[np.asarray(level.nuclei[window.slices])]
+            level.classes[window.slices] = kinds
+            level.rgb[(slice(None), *window.slices)] = palette[kinds].transpose(2, 0, 1)
+        squares = {(row // 2, column // 2) for row, column in squares}

@@ -1,0 +1,188 @@
+"""Regions and tissue as GeoJSON, written as QuPath does.
+
+Files are in QuPath's frame: x, y in level-0 pixels from the origin of the slide's bounds. Regions
+in memory count from the file's upper left corner.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import shapely
+from shapely import MultiPolygon, Polygon
+
+from nucwsi.classes import display_name
+from nucwsi.composition.regions import Colour, Region
+from nucwsi.errors import StoreError
+from nucwsi.io.stores.publish import published
+
+#: Row and column of QuPath's origin on level 0.
+Origin = tuple[float, float]
+
+_TISSUE_COLOUR = (150, 200, 150)
+_REGION_COLOUR = (0, 0, 180)
+
+
+def moved(geometry: Any, origin: Origin, sign: int) -> Any:
+    """Lead between QuPath's frame and the file's.
+
+    Parameters
+    ----------
+    geometry : shapely.Geometry
+    origin : (float, float)
+        Row and column of QuPath's origin on level 0.
+    sign : int
+        1 from QuPath's frame to the file's, -1 back.
+
+    Returns
+    -------
+    shapely.Geometry
+    """
+    shift = sign * np.array(origin[::-1])
+    return shapely.transform(geometry, lambda xy: xy + shift)
+
+
+def _rounded(geometry: Any) -> Any:
+    """Round to the 0.01 pixel that QuPath keeps, and mend what that breaks."""
+    geometry = shapely.transform(geometry, lambda xy: np.round(xy, 2))
+    if not geometry.is_valid:
+        geometry = shapely.set_precision(
+            shapely.make_valid(geometry, method="structure", keep_collapsed=False), 0.01
+        )
+    parts = [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon"]
+    return parts[0] if len(parts) == 1 else MultiPolygon(parts)
+
+
+def _annotation(
+    region: Region, measurements: dict[str, float], geometry: Any, colour: Colour
+) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "objectType": "annotation",
+        "name": region.name,
+        "isLocked": True,
+        "measurements": {
+            f"nucwsi: {name}": value for name, value in measurements.items() if math.isfinite(value)
+        },
+    }
+    if region.region_class:
+        shown = list(region.colour or colour)
+        properties["classification"] = {"name": region.region_class, "color": shown}
+    # What a region is, not its place in the file: read and written again it keeps its id.
+    identity = f"nucwsi:region/{region.name}/{region.region_class}/{geometry.wkb_hex}"
+    return {
+        "type": "Feature",
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, identity)),
+        "geometry": shapely.geometry.mapping(geometry),
+        "properties": properties,
+    }
+
+
+def write_regions(
+    path: Path,
+    regions: list[Region],
+    measurements: list[dict[str, float]],
+    origin: Origin,
+    extra: dict[str, Any] | None = None,
+    colour: Colour = _REGION_COLOUR,
+) -> None:
+    """Write regions as locked annotations.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    regions : list of Region
+        Those without area are left out: QuPath has no such object.
+    measurements : list of dict
+        For each region name -> value; what is not finite is left out.
+    origin : (float, float)
+        Row and column of QuPath's origin on level 0.
+    extra : dict, optional
+        Plain JSON types for the file's ``nucwsi`` member.
+    colour : (int, int, int)
+        Of regions that have a class and no colour of their own.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    features: dict[str, dict[str, Any]] = {}
+    for region, values in zip(regions, measurements, strict=True):
+        geometry = _rounded(moved(region.geometry, origin, -1))
+        if not geometry.is_empty:
+            feature = _annotation(region, values, geometry, colour)
+            # The same region twice must not become the same object twice.
+            while feature["id"] in features:
+                feature["id"] = str(uuid.uuid5(uuid.UUID(feature["id"]), "again"))
+            features[feature["id"]] = feature
+    facts = {**(extra or {}), "origin_px": list(origin), "n_objects": len(features)}
+    document = {"type": "FeatureCollection", "nucwsi": facts, "features": list(features.values())}
+    with published(path) as aside:
+        aside.write_bytes(orjson.dumps(document) + b"\n")
+
+
+def write_tissue(path: Path, pieces: list[Polygon], facts: dict[str, Any]) -> None:
+    """Write the pieces of tissue.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    pieces : list of shapely.Polygon
+        In level-0 pixels from the file's upper left corner, the largest first.
+    facts : dict
+        Of the tiles, with their ``frame``.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    regions = [
+        Region(f"tissue_{n:03d}", f"tissue_{n:03d}", display_name("tissue"), "tissue", piece)
+        for n, piece in enumerate(pieces, start=1)
+    ]
+    top, left = facts["frame"]["origin_px"]
+    write_regions(path, regions, [{}] * len(regions), (top, left), facts, _TISSUE_COLOUR)
+
+
+def read_tissue(path: Path) -> tuple[dict[str, Any], list[Polygon]]:
+    """Read the pieces of tissue.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of `write_tissue`.
+
+    Returns
+    -------
+    facts : dict
+    pieces : list of shapely.Polygon
+        In level-0 pixels from the file's upper left corner, in the file's order.
+
+    Raises
+    ------
+    StoreError
+        If it is missing, damaged or something else.
+    """
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        facts: dict[str, Any] = document["nucwsi"]
+        if facts["kind"] != "tissue":
+            raise ValueError(f"it holds {facts['kind']!r}")
+        top, left = facts["origin_px"]
+        pieces = [
+            moved(part, (top, left), 1)
+            for feature in document["features"]
+            for part in shapely.get_parts(shapely.geometry.shape(feature["geometry"]))
+        ]
+    except FileNotFoundError:
+        raise StoreError(f"{path}: does not exist; run `nucwsi tile`") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: is no tissue of nucwsi ({error}); run `nucwsi tile`") from None
+    return facts, pieces

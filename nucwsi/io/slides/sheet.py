@@ -1,0 +1,224 @@
+"""The slide sheet: which slides there are, and what the user knows of each.
+
+Read whenever Snakemake parses the workflow, in every job anew: imports nothing that takes time.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nucwsi.errors import ConfigError
+from nucwsi.io.slides.mpp import PLAUSIBLE_UM
+
+#: Names become folders and wildcards.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_COLUMNS = ("slide", "path", "mpp", "regions")
+
+#: What counts as a slide in a folder.
+SLIDE_SUFFIXES = frozenset(
+    {
+        *(".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn"),
+        *(".vms", ".vmu", ".bif", ".svslide", ".dcm", ".czi"),
+    }
+)
+
+#: What is no sheet, though a table.
+_OTHER_TABLES = frozenset({".csv", ".txt", ".xls", ".xlsx", ".ods"})
+
+#: What counts as regions where it lies beside a slide and is named like it.
+REGION_SUFFIXES = (".geojson", ".geojson.gz", ".xml", ".annotations")
+
+#: How XML of regions begins; scanners lay other XML beside their slides.
+_REGIONS_XML = re.compile(rb"<(ASAP_)?Annotations\b")
+
+
+@dataclass(frozen=True)
+class SlideEntry:
+    """One slide of the sheet.
+
+    Attributes
+    ----------
+    name : str
+        Unique; names its results.
+    path : pathlib.Path
+    mpp : float or None
+        The user's word on the size of a level-0 pixel, in µm.
+    regions : tuple of pathlib.Path
+        Files of regions to count in.
+    beside : bool
+        Whether these were found beside the slide, and nobody named them.
+    """
+
+    name: str
+    path: Path
+    mpp: float | None = None
+    regions: tuple[Path, ...] = ()
+    beside: bool = False
+
+
+def _stem(path: Path) -> str:
+    stem = path.name
+    for suffix in (".tif", ".tiff"):
+        stem = stem.removesuffix(f".ome{suffix}")
+    return Path(stem).stem if Path(stem).suffix.lower() in SLIDE_SUFFIXES else stem
+
+
+def slide_name(path: Path) -> str:
+    """Make the name of a slide of that of its file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str
+        Of letters, digits, ``.``, ``_`` and ``-``.
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", _stem(path)).lstrip("._-") or "slide"
+
+
+def _with_regions_beside(entry: SlideEntry) -> SlideEntry:
+    named = (entry.path.with_name(_stem(entry.path) + suffix) for suffix in REGION_SUFFIXES)
+    regions = tuple(path for path in named if path.is_file() and _may_hold_regions(path))
+    return replace(entry, regions=regions, beside=bool(regions))
+
+
+def _may_hold_regions(path: Path) -> bool:
+    if path.suffix.lower() != ".xml":
+        return True
+    with path.open("rb") as stream:
+        return _REGIONS_XML.search(stream.read(4096)) is not None
+
+
+def _entry(row: dict[str, str], where: str) -> SlideEntry:
+    name, path = row["slide"].strip(), row["path"].strip()
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{where}: slide name {name!r} may hold letters, digits, '.', '_' and '-' only, and"
+            " must begin with a letter or digit"
+        )
+    if not path:
+        raise ConfigError(f"{where}: slide {name!r} has no path")
+    regions = [part.strip() for part in (row.get("regions") or "").split(";")]
+    mpp = _mpp((row.get("mpp") or "").strip(), where)
+    return SlideEntry(name, Path(path), mpp, tuple(Path(part) for part in regions if part))
+
+
+def _mpp(text: str, where: str) -> float | None:
+    if not text:
+        return None
+    low, high = PLAUSIBLE_UM
+    try:
+        mpp = float(text)
+    except ValueError:
+        raise ConfigError(f"{where}: mpp {text!r} is no number; write for example 0.25") from None
+    if not low <= mpp <= high:
+        raise ConfigError(
+            f"{where}: mpp {text!r} is no µm per pixel of a slide, expected {low:g} to {high:g};"
+            " write for example 0.25"
+        )
+    return mpp
+
+
+def _read_table(path: Path) -> list[SlideEntry]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(
+                (line for line in stream if line.strip() and not line.startswith("#")),
+                delimiter="\t",
+                restval="",
+            )
+            columns = reader.fieldnames or []
+            if not {"slide", "path"} <= set(columns) <= set(_COLUMNS):
+                raise ConfigError(
+                    f"{path}: has the columns {', '.join(columns) or '(none)'}; expected slide and"
+                    " path, maybe mpp and regions, separated by tabs"
+                )
+            rows = list(reader)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is no text; a slide sheet is a table with tabs") from None
+    except (csv.Error, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    for number, row in enumerate(rows, start=1):
+        # The reader keeps cells beyond the last column under the key None.
+        if any(cell.strip() for cell in row.get(None) or []):
+            raise ConfigError(
+                f"{path}, slide {number}: has more cells than the table has columns; expected"
+                f" {', '.join(columns)}, separated by tabs"
+            )
+    return [_entry(row, f"{path}, slide {n}") for n, row in enumerate(rows, start=1)]
+
+
+def read_sheet(
+    path: Path, made: frozenset[Path] = frozenset(), *, beside: bool = True
+) -> list[SlideEntry]:
+    """Read which slides to analyse.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A table (``.tsv``) with the columns slide, path and maybe mpp and regions (several files
+        joined by ``;``); or a slide; or a folder of slides. Relative paths count from the working
+        directory.
+    made : frozenset of pathlib.Path
+        Slides that need not exist, because the workflow makes them.
+    beside : bool
+        Whether a slide without regions takes the files beside it that have its name and one of
+        `REGION_SUFFIXES`.
+
+    Returns
+    -------
+    list of SlideEntry
+        At least one.
+
+    Raises
+    ------
+    ConfigError
+        If there are none, a name is illegal or occurs twice, or a file does not exist.
+    """
+    if path.is_dir():
+        # macOS lays `._a.svs` beside `a.svs` on the disks of others.
+        seen = (p for p in path.iterdir() if not p.name.startswith("."))
+        found = sorted(p for p in seen if p.suffix.lower() in SLIDE_SUFFIXES)
+        if sum(p.suffix.lower() == ".dcm" for p in found) > 1:
+            raise ConfigError(
+                f"{path}: holds DICOM files, and one slide has many of them; name one file of each"
+                " slide in a slide sheet"
+            )
+        entries = [SlideEntry(slide_name(p), p) for p in found]
+    elif path.suffix.lower() == ".tsv":
+        if not path.exists():
+            raise ConfigError(f"{path}: does not exist; name your slide sheet in `slides`")
+        entries = _read_table(path)
+    elif path.suffix.lower() in _OTHER_TABLES:
+        raise ConfigError(
+            f"{path}: is no slide; a slide sheet is a .tsv, its columns apart by tabs"
+        )
+    else:
+        entries = [SlideEntry(slide_name(path), path)]
+    if not entries:
+        raise ConfigError(f"{path}: names no slide")
+    if beside:
+        entries = [entry if entry.regions else _with_regions_beside(entry) for entry in entries]
+    named: dict[str, Path] = {}
+    for entry in entries:
+        other = named.setdefault(entry.name.lower(), entry.path)
+        if other is not entry.path:
+            raise ConfigError(
+                f"{path}: the slide name {entry.name!r} occurs twice, for {other} and {entry.path};"
+                " rename one"
+            )
+        for used in (entry.path, *entry.regions):
+            if {"{", "}"} & set(str(used)):
+                raise ConfigError(f"{path}: {used} has braces, which Snakemake reads; rename it")
+        if not entry.path.is_file() and entry.path not in made:
+            raise ConfigError(f"{path}: slide {entry.name!r}: {entry.path} is no file")
+        for regions in entry.regions:
+            if not regions.is_file():
+                raise ConfigError(f"{path}: slide {entry.name!r}: {regions} is no file")
+    return entries

@@ -1,1 +1,0 @@
-"""Training: from labelled images to a checkpoint."""

@@ -1,0 +1,56 @@
+"""Rows of the table of nuclei, from the nuclei of a window."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+
+from nucwsi.grid import Frame, Window
+from nucwsi.nuclei.morphometry import shapes
+from nucwsi.nuclei.polygons import moved
+from nucwsi.nuclei.table import NucleusTable
+from nucwsi.nuclei.window import Nuclei
+
+
+def on_slide(nuclei: Nuclei, window: Window, frame: Frame, escalated: bool) -> NucleusTable:
+    """Bring the nuclei of a window to level 0 and to µm.
+
+    Parameters
+    ----------
+    nuclei : Nuclei
+    window : Window
+        Of the canvas.
+    frame : Frame
+        Of the canvas.
+    escalated : bool
+        Whether they needed a second look.
+
+    Returns
+    -------
+    NucleusTable
+    """
+    row, column = np.divmod(nuclei.first_px, window.width)
+    polygons, perimeter_px = nuclei.outlines
+    measured = shapes(polygons, perimeter_px)
+    offset = (window.row, window.column)
+    outlines = moved(polygons, offset, frame.scale, frame.origin_px)
+    centroids = shapely.get_coordinates(shapely.centroid(outlines))
+    return NucleusTable(
+        id=(row + window.row) * frame.shape[1] + column + window.column,
+        row=centroids[:, 1],
+        column=centroids[:, 0],
+        class_code=nuclei.class_code,
+        class_probabilities=nuclei.class_probabilities,
+        contrasts=nuclei.contrasts,
+        area_um2=(measured.area * frame.mpp**2).astype(np.float32),
+        perimeter_um=(perimeter_px * frame.mpp).astype(np.float32),
+        major_axis_um=nuclei.major_axis_px * np.float32(frame.mpp),
+        minor_axis_um=nuclei.minor_axis_px * np.float32(frame.mpp),
+        circularity=measured.circularity,
+        solidity=measured.solidity,
+        np_mean=nuclei.np_mean,
+        at_edge=nuclei.at_edge,
+        escalated=np.full(len(row), escalated),
+        geometry=shapely.to_wkb(outlines),
+        bounds=shapely.bounds(outlines),
+    )

@@ -1,0 +1,184 @@
+"""The losses of the three heads."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nucwsi.config import TrainSettings
+from nucwsi.models.unet import Maps, activate
+from nucwsi.training.augment import Batch
+
+#: Separable parts of the 5x5 Sobel filter, scaled to give the slope per pixel of a ramp.
+_SMOOTH = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+_DERIVE = torch.tensor([-1.0, -2.0, 0.0, 2.0, 1.0]) / 8
+
+
+def np_loss(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Binary cross-entropy plus soft Dice.
+
+    Parameters
+    ----------
+    logits : (N, 1, H, W) Tensor
+    truth : (N, H, W) Tensor of float32
+        Share of each pixel that is nucleus.
+    known : (N, H, W) Tensor of float32
+        1 where `truth` holds, else 0.
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    logits = logits[:, 0]
+    cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    probability, truth = logits.sigmoid() * known, truth * known
+    overlap = (probability * truth).sum()
+    dice = 1 - (2 * overlap + 1) / (probability.sum() + truth.sum() + 1)
+    return (cross * known).sum() / known.sum().clamp(min=1) + dice
+
+
+def gradient(hv_map: Tensor, swapped: bool = False) -> Tensor:
+    """Differentiate the horizontal map along columns and the vertical map along rows.
+
+    Parameters
+    ----------
+    hv_map : (N, 2, H, W) Tensor
+    swapped : bool
+        Take the other axis of each, as the published code does.
+
+    Returns
+    -------
+    (N, 2, H, W) Tensor
+        5x5 Sobel responses, per pixel.
+    """
+    along = torch.outer(_SMOOTH, _DERIVE)
+    pair = [along.T, along] if swapped else [along, along.T]
+    kernels = torch.stack(pair)[:, None].to(hv_map)
+    return functional.conv2d(hv_map, kernels, padding=2, groups=2)
+
+
+def hv_loss(
+    predicted: Tensor, truth: Tensor, inside: Tensor, outside: Tensor, how: TrainSettings
+) -> Tensor:
+    """Squared error of positions and, on nucleus pixels, of their gradients.
+
+    Parameters
+    ----------
+    predicted, truth : (N, 2, H, W) Tensor
+        The prediction after tanh.
+    inside, outside : (N, H, W) Tensor of float32
+        1 on known pixels of nucleus and of background.
+    how : TrainSettings
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    inside, outside = inside[:, None], outside[:, None]
+    error = (predicted - truth).square()
+    swapped = how.published_gradient
+    slope = (gradient(predicted, swapped) - gradient(truth, swapped)).square()
+    pixels = 2 * inside.sum().clamp(min=1)
+    return (
+        2 * (error * inside).sum() / pixels
+        + 0.1 * (error * outside).sum() / (2 * outside.sum().clamp(min=1))
+        + how.gradient_weight * (slope * inside).sum() / pixels
+    )
+
+
+def tp_loss(
+    logits: Tensor, class_set: Tensor, share: Tensor, class_weights: Tensor, gamma: float
+) -> Tensor:
+    """Focal set-marginal cross-entropy: the probability of all the classes a label allows.
+
+    Parameters
+    ----------
+    logits : (N, C, H, W) Tensor
+    class_set : (N, H, W) Tensor of uint8
+        Bit c allows class c; 0 is unsupervised.
+    share : (N, H, W) Tensor of float32
+        Weight of each pixel.
+    class_weights : (C,) Tensor
+    gamma : float
+        Focusing parameter (Lin et al., Focal Loss, ICCV 2017, equation 4).
+
+    Returns
+    -------
+    Tensor
+        Scalar; 0 where nothing is supervised.
+    """
+    n_classes = logits.shape[1]
+    bits = torch.arange(n_classes, device=logits.device).view(1, -1, 1, 1)
+    allowed = (class_set[:, None].long() >> bits) & 1 > 0
+    supervised = allowed.any(1) & ~allowed.all(1)
+    if not supervised.any():
+        return logits.sum() * 0
+    log_p = functional.log_softmax(logits, dim=1)
+    log_set = torch.logsumexp(log_p.masked_fill(~allowed, -1e4), dim=1)[supervised]
+    mean_weight = (allowed * class_weights.view(1, -1, 1, 1)).sum(1) / allowed.sum(1).clamp(min=1)
+    weight = (mean_weight * share)[supervised]
+    focal = (1 - log_set.exp()).clamp(min=0).pow(gamma)
+    return (weight * (0.5 + focal) * -log_set).sum() / weight.sum()
+
+
+def total_loss(raw: Maps, batch: Batch, class_weights: Tensor, how: TrainSettings) -> Tensor:
+    """Sum of the three heads' losses.
+
+    Parameters
+    ----------
+    raw : Maps
+        The network's raw output.
+    batch : Batch
+    class_weights : (C,) Tensor
+    how : TrainSettings
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    inside = (batch.outlined & batch.inside).float()
+    outside = (batch.outlined & ~batch.inside).float()
+    share = batch.share if how.equal_nuclei else torch.ones_like(batch.share)
+    return (
+        np_loss(raw.np_map, batch.cover, batch.known.float())
+        + hv_loss(raw.hv_map.tanh(), batch.hv_map, inside, outside, how)
+        + how.tp_weight
+        * tp_loss(raw.tp_map, batch.class_set, share, class_weights, how.focal_gamma)
+    )
+
+
+def teacher_loss(raw: Maps, teacher: Maps, how: TrainSettings) -> Tensor:
+    """Distance from what an ensemble says, everywhere, whether or not there are labels.
+
+    Parameters
+    ----------
+    raw : Maps
+        The network's raw output.
+    teacher : Maps
+        Mean of the ensemble, after `activate`.
+    how : TrainSettings
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+
+    References
+    ----------
+    Hinton et al., Distilling the Knowledge in a Neural Network, 2015, section 2.
+    """
+    truth = teacher.np_map[:, 0]
+    every = torch.ones_like(truth)
+    hv_map = activate(raw).hv_map
+    log_p = functional.log_softmax(raw.tp_map, dim=1)
+    # Classes are asked for on nuclei only.
+    cross = -(teacher.tp_map * log_p).sum(1)
+    return (
+        np_loss(raw.np_map, truth, every)
+        + hv_loss(hv_map, teacher.hv_map, truth, 1 - truth, how)
+        + how.tp_weight * (cross * truth).sum() / truth.sum().clamp(min=1)
+    )

@@ -1,0 +1,88 @@
+"""What an ensemble answers to crops, for a network to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nucwsi.config import TrainSettings
+from nucwsi.errors import ConfigError
+from nucwsi.models.checkpoint import Card
+from nucwsi.models.ensemble import Ensemble
+from nucwsi.models.unet import Maps
+
+
+def teaching(
+    cards: tuple[Card, ...], how: TrainSettings, device: torch.device
+) -> Callable[[Tensor, int], Maps] | None:
+    """Make ready to ask an ensemble about crops, its members by turns.
+
+    But for Dice, and for which pixels count, the losses' gradients are linear in the answers: over
+    the steps the mean answer of all members is learnt, at the price of one.
+
+    Parameters
+    ----------
+    cards : tuple of Card
+        Its members, of the same classes and resolution.
+    how : TrainSettings
+        Of the network that learns.
+    device : torch.device
+
+    Returns
+    -------
+    callable or None
+        Takes crops and the number of the step, and returns what `asked` does; None where there is
+        no member.
+
+    Raises
+    ------
+    ConfigError
+        If they know other classes than are to be learnt.
+    """
+    if not cards:
+        return None
+    if cards[0].classes != how.classes:
+        raise ConfigError(
+            f"`teachers` know the classes {', '.join(cards[0].classes)}; expected those of"
+            f" `classes`: {', '.join(how.classes)}"
+        )
+    teachers = [Ensemble.load((card,), device, how.teacher_views) for card in cards]
+    scale = how.mpp / cards[0].mpp
+
+    def _teach(image: Tensor, step: int) -> Maps:
+        return asked(teachers[step % len(teachers)], image, scale)
+
+    return _teach
+
+
+def asked(teacher: Ensemble, image: Tensor, scale: float) -> Maps:
+    """Ask a teacher about crops, at its own resolution.
+
+    Parameters
+    ----------
+    teacher : Ensemble
+    image : (N, 3, H, W) Tensor of float32
+        RGB in [0, 1].
+    scale : float
+        Pixels of the teacher per pixel of the crops, along each axis.
+
+    Returns
+    -------
+    Maps
+        On the pixels of the crops and the device of the teacher.
+    """
+    stride = max(member.stride for member in teacher.members)
+    shape = image.shape[-2:]
+    size = [max(1, round(side * scale / stride)) * stride for side in shape]
+    rgb = (_resized(image, size) * 255).round().to(torch.uint8).numpy()
+    # Made without a graph, they can take part in one as copies only.
+    return Maps(*(_resized(value.clone(), shape) for value in teacher.mean_maps(rgb)))
+
+
+def _resized(values: Tensor, size: Sequence[int]) -> Tensor:
+    if tuple(values.shape[-2:]) == tuple(size):
+        return values
+    return functional.interpolate(values, size=size, mode="bilinear", antialias=True)

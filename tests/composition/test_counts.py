@@ -1,0 +1,173 @@
+"""The columns of a composition against loops over the nuclei of each region."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nucwsi.composition.counts import Population, composition, morphometry
+from nucwsi.composition.group_stats import percentiles, spread
+
+CONIC = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
+COARSE = ("epithelial", "spindle", "other")
+
+
+def population(codes, n_classes, areas=None, seed=0):
+    rng = np.random.default_rng(seed)
+    codes = np.asarray(codes, np.uint8)
+    return Population(
+        codes,
+        rng.dirichlet(np.ones(n_classes), len(codes)).astype(np.float32),
+        {
+            "area_um2": np.float32(rng.uniform(5, 90, len(codes)) if areas is None else areas),
+            "solidity": rng.random(len(codes)).astype(np.float32),
+        },
+        np.empty((len(codes), 0), np.float32),
+    )
+
+
+def pairs_of(membership):
+    return np.array(np.nonzero(membership), np.int64)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 30), st.integers(1, 4), st.integers(0, 10**6))
+def test_columns_equal_a_loop_over_regions(n_nuclei, n_regions, seed):
+    rng = np.random.default_rng(seed)
+    # One more than there are classes: without a class.
+    nuclei = population(rng.integers(0, 7, n_nuclei), 6, seed=seed)
+    membership = rng.random((n_regions, n_nuclei)) < rng.uniform(0, 1, (n_regions, 1))
+    tissue = rng.choice([0.0, 0.5, 2.0], n_regions)
+    found = composition(pairs_of(membership), nuclei, CONIC, tissue, np.zeros(6))
+    for index, members in enumerate(membership):
+        codes, total = nuclei.class_code[members], members.sum()
+        every = [*CONIC, "unclassified"]
+        assert found["n_nuclei"][index] == total == sum(found[f"n_{n}"][index] for n in every)
+        for code, name in enumerate(CONIC):
+            count = (codes == code).sum()
+            assert found[f"n_{name}"][index] == count
+            fraction = count / total if total else np.nan
+            density = count / tissue[index] if tissue[index] else np.nan
+            sizes = nuclei.features["area_um2"][members][codes == code].astype(float)
+            p = nuclei.class_probabilities[members, code].astype(float)
+            for column, expected in {
+                f"frac_{name}": fraction,
+                f"{name}_per_mm2": density,
+                f"{name}_area_um2_median": np.median(sizes) if count else np.nan,
+                f"expected_{name}": p.sum(),
+            }.items():
+                np.testing.assert_allclose(found[column][index], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_known_medians_ratios_and_shares():
+    codes = [0, 2, 2, 1, 1, 1]
+    nuclei = population(codes, 6, areas=[7, 10, 20, 30, 1, 5])
+    found = composition(pairs_of(np.ones((1, 6))), nuclei, CONIC, np.array([0.5]), np.zeros(6))
+    assert found["neutrophil_area_um2_median"] == 7
+    assert found["lymphocyte_area_um2_median"] == 15
+    assert found["epithelial_area_um2_median"] == 5
+    assert np.isnan(found["plasma_area_um2_median"])
+    assert found["neutrophil_lymphocyte_ratio"] == 0.5
+    assert found["lymphocyte_epithelial_ratio"] == pytest.approx(2 / 3)
+    assert found["immune_fraction"] == 0.5
+    assert found["lymphocyte_per_mm2"] == 4
+
+
+def test_nothing_is_undefined_or_zero_never_infinite():
+    nuclei = population([], 6)
+    found = composition(
+        np.empty((2, 0), np.int64), nuclei, CONIC, np.array([0.0, 1.0]), np.zeros(6)
+    )
+    for name, values in found.items():
+        undefined = name.startswith("frac_") or "ratio" in name or "median" in name
+        expected = [np.nan] * 2 if undefined or name == "immune_fraction" else [0, 0]
+        if name.endswith("_per_mm2"):
+            expected = [np.nan, 0]
+        np.testing.assert_array_equal(values, expected, err_msg=name)
+
+
+def test_columns_follow_the_classes_that_exist():
+    found = composition(
+        pairs_of(np.ones((1, 2))), population([0, 2], 3), COARSE, np.ones(1), np.zeros(3)
+    )
+    assert [name for name in found if name.startswith("n_")] == [
+        "n_nuclei",
+        "n_epithelial",
+        "n_spindle",
+        "n_other",
+        "n_unclassified",
+    ]
+    assert not [name for name in found if "ratio" in name or "immune" in name]
+    mixed = composition(
+        pairs_of(np.ones((1, 2))),
+        population([0, 1], 2),
+        ("inflammatory", "other"),
+        np.ones(1),
+        np.zeros(2),
+    )
+    assert mixed["immune_fraction"] == 0.5
+
+
+def test_intervals_hold_what_is_expected():
+    nuclei = population(np.random.default_rng(0).integers(0, 6, 300), 6)
+    found = composition(pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), np.zeros(6))
+    for name in CONIC:
+        assert found[f"{name}_low"] < found[f"expected_{name}"] < found[f"{name}_high"]
+    error = np.array([0.5, 0, 0.01, 0, 0, 0])
+    wide = composition(pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), error)
+    assert wide["neutrophil_high"] > wide["expected_neutrophil"] + 1.96 * 0.5 * 300
+    assert wide["neutrophil_low"] == 0
+    assert wide["lymphocyte_high"] >= found["lymphocyte_high"]
+    for name in (
+        set(found)
+        - {"neutrophil_low", "neutrophil_high"}
+        - {f"lymphocyte_{end}" for end in ("low", "high")}
+    ):
+        np.testing.assert_array_equal(wide[name], found[name])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(0, 10**6))
+def test_spread_equals_numpy_group_by_group(n, n_groups, seed):
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, n_groups, n)
+    values = rng.choice(np.float32([0, 0.5, 1, 7.25, 1e6, np.nan]), n)
+    found = spread(values, group, n_groups, (0, 5, 50, 95, 100))
+    for index in range(n_groups):
+        mine = values[(group == index) & ~np.isnan(values)].astype(float)
+        assert found.n[index] == len(mine)
+        if len(mine) == 0:
+            assert np.isnan([found.mean[index], found.sd[index]]).all()
+            assert np.isnan(found.percentiles[:, index]).all()
+            continue
+        assert found.mean[index] == pytest.approx(mine.mean())
+        expected = mine.std(ddof=1) if len(mine) > 1 else np.nan
+        assert found.sd[index] == pytest.approx(expected, nan_ok=True)
+        np.testing.assert_allclose(
+            found.percentiles[:, index], np.percentile(mine, (0, 5, 50, 95, 100)), rtol=1e-6
+        )
+
+
+def test_negative_zero_is_zero():
+    values = np.float32([-0.0, 1.0, 0.5])
+    assert percentiles(values, np.zeros(3, np.int64), 1, (50,)) == 0.5
+
+
+def test_morphometry_has_a_row_for_all_that_exists():
+    nuclei = population([0, 1, 1, 2], 2, areas=[10, 20, 40, 99])
+    membership = np.array([[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 1, 0]])
+    found = morphometry(pairs_of(membership), nuclei, ("other", "spindle"), 3)
+    rows = list(zip(found["region"], found["class"], found["feature"], found["n"], strict=True))
+    assert rows == [
+        (0, "other", "area_um2", 1),
+        (0, "other", "solidity", 1),
+        (0, "spindle", "area_um2", 2),
+        (0, "spindle", "solidity", 2),
+        (2, "spindle", "area_um2", 1),
+        (2, "spindle", "solidity", 1),
+    ]
+    np.testing.assert_allclose(found["mean"][[0, 2, 4]], [10, 30, 40])
+    np.testing.assert_allclose(found["sd"][[0, 2, 4]], [np.nan, np.sqrt(200), np.nan])
+    np.testing.assert_allclose(found["p25"][[0, 2, 4]], [10, 25, 40])
+    empty = morphometry(np.empty((2, 0), np.int64), population([], 2), ("a", "b"), 3)
+    assert {len(values) for values in empty.values()} == {0}

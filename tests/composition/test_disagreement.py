@@ -1,0 +1,85 @@
+"""Contrasts between the answers of an ensemble."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from stores import CLASSES, write_member
+
+from nucwsi.composition.disagreement import (
+    contrast_names,
+    contrast_weights,
+    disagreement,
+    disagreement_of_counts,
+)
+from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.ensemble import Ensemble
+
+VIEWS = st.sampled_from([1, 2, 4, 8])
+
+
+@given(VIEWS, st.integers(1, 5), st.integers(0, 10**6))
+def test_squares_add_up_to_the_variance_between_members(n_views, n_members, seed):
+    answers = np.random.default_rng(seed).normal(size=(n_views, n_members))
+    contrasts = np.einsum("qvm,vm->q", contrast_weights(n_views, n_members), answers)
+    expected = answers.mean(axis=0).var(ddof=1) if n_members > 1 else 0.0
+    np.testing.assert_allclose(np.square(contrasts[: n_members - 1]).sum(), expected, atol=1e-5)
+
+
+@given(VIEWS, st.integers(1, 4))
+def test_answers_that_agree_have_no_contrast(n_views, n_members):
+    weights = contrast_weights(n_views, n_members)
+    assert len(weights) == n_members - 1 + (n_views > 1)
+    np.testing.assert_allclose(weights.sum(axis=(1, 2)), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_views", [2, 4, 8])
+def test_the_last_contrast_estimates_the_variance_between_views(n_views):
+    rng = np.random.default_rng(5)
+    # What a view says is heard from all members alike.
+    answers = np.repeat(rng.normal(0, 3, (20_000, n_views, 1)), 2, axis=2)
+    contrasts = np.einsum("qvm,nvm->nq", contrast_weights(n_views, 2), answers)
+    np.testing.assert_allclose(contrasts[:, 0], 0, atol=1e-5)
+    assert np.square(contrasts[:, 1]).mean() == pytest.approx(9, rel=0.05)
+
+
+def test_doubts_in_common_add_up_and_opposite_ones_cancel():
+    alike = np.array([[0.1, -0.1], [0.1, -0.1]])
+    opposite = np.array([[0.1, -0.1], [-0.1, 0.1]])
+    group = np.array([0, 0, 2, 2])
+    found = disagreement_of_counts(group, np.vstack([alike, opposite]), 2, 3)
+    np.testing.assert_allclose(found, [[0.2, 0.2], [0, 0], [0, 0]], atol=1e-12)
+
+
+def test_each_nucleus_has_the_contrasts_of_its_own_class():
+    # Two contrasts of two classes.
+    contrasts = np.array([[0.3, 9, 0.4, 9], [9, 0.1, 9, 0]])
+    np.testing.assert_allclose(disagreement(contrasts, np.array([0, 1]), 2), [0.5, 0.1])
+    assert disagreement(np.empty((3, 0)), np.zeros(3, int), 2).tolist() == [0, 0, 0]
+    assert contrast_names(("a", "b"), 2) == [
+        "contrast1_a",
+        "contrast1_b",
+        "contrast2_a",
+        "contrast2_b",
+    ]
+
+
+def test_maps_of_contrasts_are_the_differences_of_the_members(tmp_path):
+    rgb = np.random.default_rng(3).integers(0, 256, (1, 3, 64, 64), np.uint8)
+    paths = tuple(str(write_member(tmp_path / f"{n}.safetensors", n)) for n in (1, 2))
+    both = Ensemble.load(read_cards(paths), torch.device("cpu"), 1).quantised(rgb, 0)[0]
+    alone = [
+        Ensemble.load(read_cards((path,)), torch.device("cpu"), 1).mean_maps(rgb) for path in paths
+    ]
+    one, other = ((maps.np_map * maps.tp_map)[0].numpy() for maps in alone)
+    assert both.contrast_map.shape == (len(CLASSES), 64, 64)
+    np.testing.assert_allclose(both.contrast_map / 127, (one - other) / 2**0.5, atol=0.5 / 127)
+    assert np.abs(both.contrast_map).max() > 5
+
+
+def test_a_single_answer_has_no_contrasts(tmp_path):
+    path = str(write_member(tmp_path / "one.safetensors", 1))
+    rgb = np.zeros((1, 3, 32, 32), np.uint8)
+    maps = Ensemble.load(read_cards((path,)), torch.device("cpu"), 1).quantised(rgb, 0)[0]
+    assert maps.contrast_map.shape == (0, 32, 32)

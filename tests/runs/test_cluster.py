@@ -1,0 +1,89 @@
+"""The SLURM profile on a pretend cluster: what is asked for, and what becomes of a lost job."""
+
+import csv
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from nucwsi.io.slides.phantom import write_phantom
+from nucwsi.phantom import Phantom
+
+HERE = Path(__file__).resolve().parent
+PROFILE = HERE.parent.parent / "workflow" / "profiles" / "slurm"
+
+#: Threads, MB, minutes and GPUs of each rule's first attempt.
+ASKED = {
+    "tile": (4, 2000, 60, 0),
+    "predict": (4, 8000, 120, 1),
+    "segment": (2, 2000, 120, 0),
+    "stitch": (1, 2000, 60, 0),
+    "compose": (1, 3000, 30, 0),
+    "export": (1, 2000, 60, 0),
+    "assess": (2, 3000, 30, 0),
+    "render": (2, 3000, 60, 0),
+}
+
+
+def command(script):
+    return shlex.join([sys.executable, str(HERE / "cluster" / script)])
+
+
+@pytest.fixture
+def cluster(snakemake, monkeypatch):
+    """Run the workflow with its SLURM profile; return what the jobs asked for, in order."""
+    folder = snakemake.folder / "cluster"
+    folder.mkdir()
+    monkeypatch.setenv("PRETEND_CLUSTER", str(folder))
+
+    def run(**settings):
+        snakemake(
+            *("--workflow-profile", PROFILE, "--executor", "cluster-generic"),
+            *("--cluster-generic-submit-cmd", command("submit.py")),
+            *("--cluster-generic-status-cmd", command("status.py")),
+            *("--seconds-between-status-checks", 1, "--latency-wait", 5),
+            cores=None,
+            **settings,
+        )
+        numbers = sorted(int(path.stem) for path in folder.glob("*.json"))
+        return [json.loads((folder / f"{number}.json").read_text()) for number in numbers]
+
+    run.folder = snakemake.folder
+    return run
+
+
+def wishes(job):
+    resources = job["resources"]
+    return (job["threads"], resources["mem_mb"], resources["runtime"], resources.get("gpu", 0))
+
+
+def test_slides_and_parts_run_to_the_end_and_a_lost_job_comes_again(
+    cluster, tiny_member, monkeypatch
+):
+    sheet = ["slide\tpath\n"]
+    for seed in (1, 2):
+        path = cluster.folder / f"slide {seed}.tiff"
+        write_phantom(path, Phantom((1100, 1200), seed=seed))
+        sheet.append(f"s{seed}\t{path}\n")
+    (cluster.folder / "config" / "slides.tsv").write_text("".join(sheet))
+    monkeypatch.setenv("PRETEND_LOST_NODE", "predict")
+    jobs = cluster(members=f"[{tiny_member}]", parts=2, tile="{core_px: 256}")
+
+    first, again = {}, []
+    for job in jobs:
+        at = (job["rule"], *sorted(job["wildcards"].items()))
+        if at in first:
+            again.append(job)
+        first.setdefault(at, job)
+    # Two slides; of a slide's steps two run once a part.
+    expected = 2 * [*ASKED, "predict", "segment"]
+    assert sorted(rule for rule, *_ in first) == sorted(expected)
+    for job in first.values():
+        assert wishes(job) == ASKED[job["rule"]], job["rule"]
+        assert job["resources"]["slurm_partition"] == ("gpu" if job["rule"] == "predict" else "cpu")
+    assert [(job["rule"], *wishes(job)) for job in again] == [("predict", 4, 16000, 240, 1)]
+    with (cluster.folder / "results" / "composition.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["region_id"] == "slide"]
+    assert [row["slide"] for row in rows] == ["s1", "s2"]

@@ -1,0 +1,212 @@
+"""The predict step: maps that depend on nothing but the canvas and the ensemble."""
+
+import numpy as np
+import pytest
+import torch
+import zarr
+from scipy import ndimage
+from stores import CLASSES, cells_of, write_member, write_tiles
+from zarr.storage import ZipStore
+
+from nucwsi.config import PredictSettings
+from nucwsi.errors import CheckpointError, ConfigError, StoreError
+from nucwsi.io.stores import publish as store_module
+from nucwsi.io.stores.maps import open_maps
+from nucwsi.io.stores.reader import opened
+from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.ensemble import Ensemble
+from nucwsi.models.unet import UNet
+from nucwsi.steps import predict as step
+from nucwsi.steps.predict import predict
+
+SETTINGS = PredictSettings(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def canvas():
+    rng = np.random.default_rng(7)
+    rgb = rng.integers(0, 256, (3, 600, 730), np.uint8)
+    tissue = np.zeros((600, 730), bool)
+    tissue[40:300, 100:400] = True
+    tissue[280:590, 390:700] = True
+    return rgb, cells_of(tissue)
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("members")
+    return tuple(str(write_member(folder / f"{seed}.safetensors", seed)) for seed in (0, 1))
+
+
+def whole(paths):
+    with open_maps(list(paths)) as maps:
+        return tuple(maps.read(name, maps.grid.canvas) for name in maps.names)
+
+
+def run(tmp_path, canvas, members, core_px, part=1, parts=1, name="tiles"):
+    tiles = tmp_path / f"{name}{core_px}.zarr.zip"
+    if not tiles.exists():
+        write_tiles(tiles, *canvas, core_px)
+    output = tmp_path / f"{name}{core_px}" / f"{part}-of-{parts}.zarr.zip"
+    predict(tiles, output, SETTINGS, members=members, part=part, parts=parts)
+    return output
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory, canvas, members):
+    return whole([run(tmp_path_factory.mktemp("reference"), canvas, members, 1024)])
+
+
+@pytest.mark.parametrize("core_px", [256, 512])
+def test_maps_do_not_depend_on_the_core(tmp_path, canvas, members, reference, core_px):
+    for one, other in zip(whole([run(tmp_path, canvas, members, core_px)]), reference, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_member_is_shown_no_more_than_it_can_see(canvas, members, monkeypatch):
+    ensemble = Ensemble.load(read_cards(members[:1]), torch.device("cpu"), 2)
+    (member,) = ensemble.members
+    rgb = canvas[0][None, :, :512, :512]
+    seen = []
+    forward = UNet.forward
+
+    def watched(self, image, margin_px=0):
+        seen.append((image.shape[-1], margin_px))
+        return forward(self, image, margin_px)
+
+    monkeypatch.setattr(UNet, "forward", watched)
+    near = ensemble.answered(rgb[..., 128:-128, 128:-128], 32)
+    far = ensemble.answered(rgb, 160)
+    for one, other in zip((*near[0], near[1]), (*far[0], far[1]), strict=True):
+        torch.testing.assert_close(one, other)
+    stride, radius = member.stride, member.receptive_radius_px
+    least = -(-radius // stride) * stride
+    assert set(seen) == {(192 + 2 * least, least)}
+
+
+def test_zarr_reads_the_same_maps(tmp_path, canvas, members, reference):
+    with ZipStore(run(tmp_path, canvas, members, 256), mode="r") as store:
+        group = zarr.open_group(store, mode="r")
+        for name, expected in zip(("np", "hv", "tp", "contrasts"), reference, strict=True):
+            np.testing.assert_array_equal(group[name][:], expected)
+
+
+def test_maps_do_not_depend_on_the_parts(tmp_path, canvas, members, reference):
+    paths = [run(tmp_path, canvas, members, 256, part, 3) for part in (3, 1, 2)]
+    for one, other in zip(whole(paths), reference, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_network_is_asked_in_tissue_only(canvas, reference):
+    tissue = canvas[1].repeat(16, 0).repeat(16, 1)[:600, :730] > 0
+    for layer in reference:
+        assert not layer[..., ~tissue].any()
+    assert reference[0][tissue].all(), "a random network is never quite sure"
+    np.testing.assert_allclose(reference[2][:, tissue].astype(int).sum(0), 255, atol=len(CLASSES))
+
+
+def test_maps_are_kept_near_nuclei(tmp_path, canvas, monkeypatch):
+    """Up to the pixel beyond a nucleus, also across a seam; far from it they take no room."""
+    members = (str(write_member(tmp_path / "sure.safetensors", sure=300)),)
+    monkeypatch.setattr(step, "LEAST_NP", 0)
+    np_map, *full = whole([run(tmp_path, canvas, members, 1024)])
+    level = int(np.quantile(np_map[np_map > 0], 0.9))
+    monkeypatch.setattr(step, "LEAST_NP", level / 255)
+    kept = whole([run(tmp_path, canvas, members, 256)])
+    np.testing.assert_array_equal(kept[0], np_map)
+    near = ndimage.maximum_filter(np_map >= level, 3)
+    rows, columns = (np.arange(side) for side in np_map.shape)
+    seam = np.isin(rows % 256, (0, 255))[:, None] | np.isin(columns % 256, (0, 255))
+    seam[[0, -1]] = seam[:, [0, -1]] = True
+    assert 0.1 < near[seam & (np_map > 0)].mean() < 0.9
+    for here, there in zip(kept[1:], full, strict=True):
+        np.testing.assert_array_equal(here[..., near], there[..., near])
+        assert there[..., ~near & ~seam].any()
+        assert not here[..., ~near & ~seam].any()
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path, canvas, members, reference, monkeypatch):
+    asked = []
+    honest = Ensemble.quantised
+
+    def mortal(self, rgb, halo_px):
+        asked.append(rgb.shape)
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return honest(self, rgb, halo_px)
+
+    monkeypatch.setattr(Ensemble, "quantised", mortal)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, canvas, members, 256)
+    assert not list(tmp_path.glob("**/1-of-1.zarr.zip")), "nothing half-made is published"
+    path = run(tmp_path, canvas, members, 256)
+    total = sum(
+        canvas[1][r : r + 16, c : c + 16].any() for r in range(0, 38, 16) for c in range(0, 46, 16)
+    )
+    assert len(asked) - 1 < total + 3, "finished tiles were not asked again"
+    for one, other in zip(whole([path]), reference, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not list(tmp_path.glob("**/.*.work"))
+
+
+def test_leftovers_of_another_ensemble_are_not_used(tmp_path, canvas, members, monkeypatch):
+    def killed(folder, output):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, "pack", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, canvas, members[:1], 256)
+    mixed = whole([run(tmp_path, canvas, members[1:], 256)])
+    clean = whole([run(tmp_path, canvas, members[1:], 512)])
+    for one, other in zip(mixed, clean, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_two_runs_at_once_do_not_mix(tmp_path, canvas, members):
+    output = tmp_path / "tiles256" / "1-of-1.zarr.zip"
+    with store_module.workspace(output, {}), pytest.raises(StoreError, match="another process"):
+        run(tmp_path, canvas, members, 256)
+
+
+def test_a_slide_without_tissue_gives_empty_maps(tmp_path, members):
+    rgb = np.full((3, 300, 300), 240, np.uint8)
+    blank = (rgb, cells_of(np.zeros((300, 300), bool)))
+    assert not any(layer.any() for layer in whole([run(tmp_path, blank, members, 256)]))
+
+
+def test_tiles_of_another_resolution_are_refused(tmp_path, canvas):
+    member = str(write_member(tmp_path / "fine.safetensors", mpp=0.25))
+    with pytest.raises(StoreError, match=r"works at 0\.25; tile the slide"):
+        run(tmp_path, canvas, (member,), 256)
+
+
+def test_tiles_with_too_small_a_halo_are_refused(tmp_path, canvas, members):
+    tiles = write_tiles(tmp_path / "t.zarr.zip", *canvas, 256, halo_px=16)
+    with pytest.raises(StoreError, match="halo of 16 px, but the ensemble needs 32"):
+        predict(tiles, tmp_path / "m.zarr.zip", SETTINGS, members=members)
+
+
+def test_members_must_agree(tmp_path, canvas, members):
+    stranger = str(write_member(tmp_path / "x.safetensors", classes=("a", "b")))
+    with pytest.raises(CheckpointError, match="members of an ensemble must agree"):
+        run(tmp_path, canvas, (members[0], stranger), 256)
+
+
+def test_a_missing_part_is_named(tmp_path, canvas, members):
+    first = run(tmp_path, canvas, members, 256, 1, 3)
+    with pytest.raises(StoreError, match=r"of 3 parts .* got \[1\]"), open_maps([first]):
+        pass
+
+
+def test_tiles_are_not_maps(tmp_path, canvas, members):
+    path = run(tmp_path, canvas, members, 256)
+    with pytest.raises(StoreError, match="holds 'maps', expected 'tiles'"), opened(path, "tiles"):
+        pass
+
+
+def test_an_absent_device_is_refused(tmp_path, canvas, members):
+    settings = PredictSettings(device=f"cuda:{torch.cuda.device_count()}")
+    tiles = write_tiles(tmp_path / "t.zarr.zip", *canvas, 256)
+    with pytest.raises(ConfigError, match="CUDA devices"):
+        predict(tiles, tmp_path / "m.zarr.zip", settings, members=members)

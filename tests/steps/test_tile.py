@@ -1,0 +1,384 @@
+"""`tile`: honest pixels at the working mpp, nothing on glass, and damage told and left out."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import shapely
+import tifffile
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ome_zarr_models.v04 import Image
+from scipy import ndimage
+from slides_made import damage, picture, write_aperio, write_slide
+from yaozarrs import validate_zarr_store
+from zarr.storage import ZipStore
+
+from nucwsi.config import TileSettings
+from nucwsi.errors import SlideError
+from nucwsi.grid import Window
+from nucwsi.io.regions.geojson import read_tissue
+from nucwsi.io.slides.canvas import Source, canvas_frame
+from nucwsi.io.slides.mpp import MppClaim
+from nucwsi.io.slides.slide import open_slide
+from nucwsi.slide.resample import reduced
+from nucwsi.slide.tissue import grown
+from nucwsi.steps.tile import CELL_PX, tile
+
+IMAGE = picture()
+HALO = 48
+
+
+def averaged(image, scale, offset, shape):
+    """Average under each target pixel by differences of a cumulative sum; outside is white."""
+    room = 40
+    summed = np.pad(image.astype(float), ((room,) * 2, (room,) * 2, (0, 0)), constant_values=255)
+    for axis in (0, 1):
+        edges = offset[axis] + room + np.arange(shape[axis] + 1) * scale[axis]
+        summed = np.moveaxis(np.cumsum(summed, axis=axis), axis, 0)
+        summed = np.concatenate([np.zeros_like(summed[:1]), summed])
+        low = np.floor(edges).astype(int)
+        part = (edges - low).reshape(-1, 1, 1)
+        at_edges = summed[low] * (1 - part) + summed[low + 1] * part
+        summed = np.moveaxis(np.diff(at_edges, axis=0) / scale[axis], 0, axis)
+    return summed
+
+
+def source_of(slide, mpp, target=0.5):
+    return Source(slide, canvas_frame(slide, MppClaim(mpp, mpp, "override"), target))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A slide with one level, without loss."""
+    path = tmp_path_factory.mktemp("plain") / "plain.tif"
+    return write_slide(path, IMAGE, compression="lzw", levels=(1,))
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.263018, 0.3611, 0.499, 0.5])
+def test_resampling_is_the_average_under_each_pixel(plain, mpp):
+    with open_slide(plain) as slide:
+        source = source_of(slide, mpp)
+        shape = source.frame.shape
+        assert shape == tuple(int(np.ceil(side * mpp / 0.5)) for side in IMAGE.shape[:2])
+        pixels, bad = source.read(Window(0, 0, *shape))
+        assert not bad
+        expected = averaged(IMAGE, source.frame.scale, (0, 0), shape)
+        # Halves may be rounded either way.
+        assert np.abs(pixels - expected).max() < 0.501
+
+
+def test_coarser_slides_are_interpolated(plain):
+    with open_slide(plain) as slide:
+        source = source_of(slide, 0.8)
+        window = Window(100, 150, 700, 900)
+        pixels, _ = source.read(window)
+    rows = (np.arange(window.row, window.row_stop) + 0.5) * 0.625 - 0.5
+    columns = (np.arange(window.column, window.column_stop) + 0.5) * 0.625 - 0.5
+    at = np.meshgrid(rows, columns, indexing="ij")
+    for channel in range(3):
+        expected = ndimage.map_coordinates(IMAGE[..., channel].astype(float), at, order=1)
+        assert np.abs(pixels[..., channel] - expected).max() < 0.501
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([0.25, 0.263018, 0.499, 0.7]),
+    st.tuples(st.integers(0, 400), st.integers(0, 500)),
+    st.tuples(st.integers(1, 140), st.integers(1, 140)),
+)
+def test_a_pixel_does_not_depend_on_the_window(plain, mpp, corner, size):
+    window = Window(*corner, *size)
+    with open_slide(plain) as slide:
+        source = source_of(slide, mpp)
+        pixels, _ = source.read(window)
+        larger, _ = source.read(window.grown(37))
+    np.testing.assert_array_equal(pixels, larger[37:-37, 37:-37])
+
+
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory):
+    """A pyramid whose levels differ in brightness, so that one sees where pixels come from."""
+    path = tmp_path_factory.mktemp("coloured") / "coloured.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for factor in (1, 2, 4, 16):
+            image = np.full((2048 // factor, 2048 // factor, 3), 200 - factor, np.uint8)
+            options = {"subfiletype": int(factor > 1), "metadata": None}
+            tiff.write(image, photometric="rgb", tile=(256, 256), **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mpp", "factor"),
+    [(0.5, 1), (0.26, 1), (0.2515, 2), (0.25, 2), (0.14, 2), (0.125, 4), (0.05, 4), (0.9, 1)],
+)
+def test_the_best_level_is_read(coloured, mpp, factor):
+    with open_slide(coloured) as slide:
+        pixels, _ = source_of(slide, mpp).read(Window(8, 8, 64, 64))
+    assert (pixels == 200 - factor).all()
+
+
+def test_levels_that_openslide_interpolates_are_for_overviews_only(tmp_path):
+    image = picture(1030, 1300)
+    for options, exact in (({}, True), ({"compression": 33005}, False)):
+        with open_slide(write_aperio(tmp_path / "odd.svs", image, **options)) as slide:
+            assert slide.levels[1].downsample == (4.0, 4.0)
+            assert slide.levels[1].exact is exact
+            source = source_of(slide, 0.125)
+            assert source._levels(1, exact=True) == ([1, 0] if exact else [0])
+            assert source._levels(16, exact=False) == [1, 0]
+
+
+def tiled(slide, folder, name="s", *, core_px=256, threads=1, mpp=0.5, **values):
+    """Run the step; return the canvas (3, H, W), the mask of cells, the facts and the pieces."""
+    output, outlines = folder / f"{name}.zarr.zip", folder / f"{name}.geojson"
+    tile(
+        slide,
+        output,
+        outlines,
+        TileSettings(core_px=core_px, **values),
+        name=name,
+        mpp=mpp,
+        halo_px=HALO,
+        threads=threads,
+    )
+    arrays, facts = loaded(output)
+    return arrays["0"], arrays["tissue"] > 0, facts, read_tissue(outlines)[1]
+
+
+def loaded(path):
+    """Read a store with zarr alone; return its arrays and its facts."""
+    with ZipStore(path, mode="r") as store:
+        group = zarr.open_group(store, mode="r")
+        return {name: array[:] for name, array in group.arrays()}, group.attrs["nucwsi"]
+
+
+def chunks_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return [name for name in archive.namelist() if name.startswith("0/0/")]
+
+
+def cells(mask, shape):
+    return mask.repeat(CELL_PX, 0).repeat(CELL_PX, 1)[: shape[0], : shape[1]]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A sound slide and what is made of it."""
+    folder = tmp_path_factory.mktemp("sound")
+    slide = write_slide(folder / "sound.tif", IMAGE)
+    return slide, folder, tiled(slide, folder)
+
+
+def test_the_canvas_holds_the_slide_where_tissue_is_seen(sound):
+    slide, _, (canvas, mask, facts, outlines) = sound
+    with open_slide(slide) as handle:
+        expected, _ = source_of(handle, 0.25).read(Window(0, 0, *canvas.shape[1:]))
+    seen = cells(grown(mask, HALO // CELL_PX), canvas.shape[1:])
+    assert 0.3 < seen.mean() < 0.9
+    np.testing.assert_array_equal(canvas[:, seen].T, expected[seen])
+    assert facts["status"] == "ok"
+    assert facts["bad_tiles"] == []
+    assert (facts["mpp_source"], facts["slide"], facts["halo_px"]) == ("tiff", "s", HALO)
+    assert facts["frame"]["level0_mpp"] == [0.25, 0.25]
+    area = sum(outline.area for outline in outlines) * 0.25**2
+    assert facts["tissue_um2"] == pytest.approx(area)
+    # The picture's ellipse; the margin is analysed and is no tissue.
+    assert area == pytest.approx(np.pi * 0.42 * 1100 * 0.32 * 1300 * 0.25**2, rel=0.04)
+    assert mask.sum() * (CELL_PX * 0.5) ** 2 > 1.08 * area
+
+
+def test_the_pyramid_is_made_of_the_canvas(sound):
+    _, folder, (canvas, *_) = sound
+    arrays, _ = loaded(folder / "s.zarr.zip")
+    for name, factor in (("1", 4), ("2", 16)):
+        np.testing.assert_array_equal(arrays[name], reduced(canvas, factor))
+
+
+def test_blank_chunks_are_not_written(tmp_path):
+    # Glass is not pure white: it is left out because no window around tissue sees it.
+    slide = write_slide(tmp_path / "wide.tif", np.hstack([IMAGE[:, :10].repeat(60, 1), IMAGE]))
+    canvas, *_ = tiled(slide, tmp_path)
+    assert canvas.shape == (3, 550, 950)
+    written = {f"0/0/{row}/{column}" for row in range(3) for column in range(1, 4)}
+    assert set(chunks_of(tmp_path / "s.zarr.zip")) == written
+    assert (canvas[:, :, :256] == 255).all()
+    assert canvas[:, :, 300].max() < 255
+
+
+def test_the_store_is_ome_zarr(sound, tmp_path):
+    _, folder, _ = sound
+    with zipfile.ZipFile(folder / "s.zarr.zip") as archive:
+        archive.extractall(tmp_path / "s.zarr")
+    validate_zarr_store(str(tmp_path / "s.zarr"))
+    image = Image.from_zarr(zarr.open_group(str(tmp_path / "s.zarr"), mode="r"))
+    [scales] = image.ome_attributes.multiscales
+    assert [axis.name for axis in scales.axes] == ["c", "y", "x"]
+    scale = scales.datasets[1].coordinateTransformations[0].scale
+    assert scale == [1, 2, 2]
+
+
+def test_core_and_threads_do_not_change_the_pixels(tmp_path):
+    slide = damage(write_slide(tmp_path / "d.tif", IMAGE, levels=(1,)), "garbled", tile=14)
+    one = tiled(slide, tmp_path, "one", core_px=256, max_bad_tiles=0.2)
+    two = tiled(slide, tmp_path, "two", core_px=1024, threads=2, max_bad_tiles=0.2)
+    np.testing.assert_array_equal(one[1], two[1])
+    seen = cells(grown(one[1], HALO // CELL_PX), one[0].shape[1:])
+    np.testing.assert_array_equal(one[0][:, seen], two[0][:, seen])
+    assert shapely.equals(one[3], two[3]).all()
+
+
+def test_a_killed_run_goes_on_where_it_was(sound, tmp_path, monkeypatch):
+    slide, folder, _ = sound
+    reads = []
+    whole = Source.read
+
+    def killed(self, window):
+        reads.append(window)
+        if len(reads) == 4:
+            raise KeyboardInterrupt
+        return whole(self, window)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Source, "read", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tiled(slide, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".s.zarr.zip.work"]
+    reads.clear()
+    monkeypatch.setattr(
+        Source, "read", lambda self, window: reads.append(window) or whole(self, window)
+    )
+    tiled(slide, tmp_path)
+    assert 0 < len(reads) < len(chunks_of(folder / "s.zarr.zip"))
+    for name in ("s.zarr.zip", "s.geojson"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    assert not (tmp_path / ".s.zarr.zip.work").exists()
+
+
+@pytest.mark.parametrize("how", ["zeroed", "garbled"])
+def test_a_damaged_tile_degrades_the_slide_and_no_more(sound, tmp_path, how):
+    """The tile in rows 512 to 768 and columns 512 to 768 of level 0, amid the tissue."""
+    _, _, (canvas, mask, facts, outlines) = sound
+    slide = damage(write_slide(tmp_path / "d.tif", IMAGE), how, tile=14)
+    found, kept, told, pieces = tiled(slide, tmp_path, max_bad_tiles=0.2)
+    assert told["status"] == "degraded"
+    parts = [Window(*part) for part in told["bad_tiles"]]
+    lost = np.zeros(canvas.shape[1:], bool)
+    for part in parts:
+        lost[part.slices] = True
+    expected = np.zeros_like(lost)
+    expected[256:384, 256:384] = True
+    np.testing.assert_array_equal(lost, expected)
+    assert (found[:, lost] == 255).all()
+    seen = cells(grown(mask, HALO // CELL_PX), lost.shape) & ~lost
+    np.testing.assert_array_equal(found[:, seen], canvas[:, seen])
+    mask = mask.copy()
+    mask[16:24, 16:24] = False
+    np.testing.assert_array_equal(kept, mask)
+    hole = shapely.box(512, 512, 768, 768)
+    assert shapely.union_all(pieces).equals(shapely.union_all(outlines).difference(hole))
+    assert told["tissue_um2"] == pytest.approx(facts["tissue_um2"] - 64**2)
+
+
+def test_a_damaged_tile_behind_openslide(tmp_path):
+    """Its handle answers nothing but errors afterwards: all other tiles need a new one."""
+    slide = write_aperio(tmp_path / "d.svs", IMAGE, compression=33005)
+    sound = tiled(slide, tmp_path, "sound")
+    damage(slide, "zeroed", tile=14)
+    found = tiled(slide, tmp_path, "damaged", threads=2, max_bad_tiles=0.2)
+    assert {tuple(part) for part in found[2]["bad_tiles"]} == {(256, 256, 128, 128)}
+    lost = np.zeros(sound[0].shape[1:], bool)
+    lost[256:384, 256:384] = True
+    np.testing.assert_array_equal(found[0][:, ~lost], sound[0][:, ~lost])
+    assert (found[0][:, lost] == 255).all()
+
+
+def test_a_tile_damaged_on_a_small_level_harms_nothing(sound, tmp_path):
+    _, _, (canvas, mask, *_) = sound
+    slide = damage(write_slide(tmp_path / "d.tif", IMAGE), "garbled", level=1, tile=0)
+    found, kept, facts, _ = tiled(slide, tmp_path)
+    assert facts["status"] == "ok"
+    # The overview comes from level 0 there: the same but for JPEG's loss.
+    assert (kept ^ mask).sum() < 0.02 * mask.sum()
+    both = cells(kept & mask, canvas.shape[1:])
+    np.testing.assert_array_equal(found[:, both], canvas[:, both])
+
+
+@pytest.mark.parametrize("levels", [(1,), (1, 4)])
+def test_too_much_damage_is_refused_and_leaves_nothing(tmp_path, levels):
+    """With one level the overview tells, with two only the tiles themselves."""
+    slide = write_slide(tmp_path / "d.tif", IMAGE, levels=levels)
+    for number in (8, 9, 14, 15):
+        damage(slide, "zeroed", tile=number)
+    with pytest.raises(
+        SlideError, match=r"\d+\.\d% of it cannot be read, more than max_bad_tiles = 5"
+    ):
+        tiled(slide, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["d.tif"]
+
+
+def test_damage_on_glass_is_told(tmp_path):
+    """Nothing is known of a tile that no level shows: it is no glass."""
+    wide = np.hstack([IMAGE[:, :10].repeat(60, 1), IMAGE])
+    slide = damage(write_slide(tmp_path / "d.tif", wide, levels=(1,)), "zeroed", tile=0)
+    *_, facts, _ = tiled(slide, tmp_path)
+    assert facts["status"] == "degraded"
+    assert facts["bad_tiles"] == [[0, 0, 128, 128]]
+
+
+def test_glass_gives_an_empty_canvas(tmp_path):
+    slide = write_slide(tmp_path / "glass.tif", IMAGE[:, :250])
+    canvas, mask, facts, outlines = tiled(slide, tmp_path)
+    assert (canvas == 255).all()
+    assert not mask.any()
+    assert (facts["status"], facts["tissue_um2"], outlines) == ("ok", 0, [])
+    assert chunks_of(tmp_path / "s.zarr.zip") == []
+    assert json.loads((tmp_path / "s.geojson").read_text())["features"] == []
+
+
+def test_everything_may_be_analysed(tmp_path):
+    slide = write_slide(tmp_path / "glass.tif", IMAGE[:, :250])
+    canvas, mask, facts, outlines = tiled(slide, tmp_path, tissue="all")
+    assert mask.all()
+    assert (canvas < 255).any()
+    assert shapely.union_all(outlines).bounds == (0, 0, 250, 1100)
+    assert facts["tissue_um2"] == pytest.approx(1100 * 250 * 0.25**2)
+
+
+def test_a_slide_too_coarse_for_the_model_is_refused(tmp_path):
+    slide = write_slide(tmp_path / "coarse.tif", IMAGE, mpp=1.01)
+    with pytest.raises(SlideError, match=r"1\.01 µm per pixel is too coarse for a model of 0\.5"):
+        tiled(slide, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["coarse.tif"]
+
+
+def test_the_objective_power_counts_only_if_the_user_says_so(tmp_path):
+    slide = write_aperio(tmp_path / "power.svs", IMAGE, mpp=None, power=20)
+    with pytest.raises(SlideError, match="does not say how large its pixels are"):
+        tiled(slide, tmp_path)
+    *_, facts, _ = tiled(slide, tmp_path, objective_power=True)
+    assert (facts["frame"]["level0_mpp"], facts["mpp_source"]) == ([0.5, 0.5], "objective power")
+
+
+def test_the_canvas_begins_at_the_bounds(shared, tmp_path):
+    slide = shared / "slides" / "hard" / "two_regions_bounds.scn"
+    canvas, mask, facts, outlines = tiled(slide, tmp_path, core_px=1024, threads=2)
+    assert facts["frame"]["origin_px"] == [900, 1500]
+    assert facts["frame"]["level0_shape"] == [9000, 12000]
+    assert canvas.shape == (3, 3686, 4274)
+    # The gap between the regions is transparent, and is neither black nor tissue.
+    assert canvas[:, 1800:2000, 1800:2400].min() == 255
+    assert not mask[100:125, 110:190].any()
+    left, top, right, bottom = shapely.union_all(outlines).bounds
+    assert left >= 1500
+    assert top >= 900
+    assert right <= 10048
+    assert bottom <= 8272
+    document = json.loads((tmp_path / "s.geojson").read_text())
+    written = shapely.union_all(
+        [shapely.geometry.shape(f["geometry"]) for f in document["features"]]
+    )
+    # QuPath counts from the origin of the bounds.
+    np.testing.assert_allclose(written.bounds, (left - 1500, top - 900, right - 1500, bottom - 900))

@@ -1,0 +1,81 @@
+"""The constants of post-processing that validation images choose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from samples_made import perfect, sample
+from scipy import ndimage
+
+from nucwsi.phantom import CLASSES
+from nucwsi.training.tuning import first_constants, outlines_by_source, tuned
+
+
+@pytest.fixture
+def seen():
+    """A sample, and a function that makes its maps of how sure they are of rims and of errors."""
+    one = sample(side=160)
+    nucleus = one.instances > 0
+    rim = nucleus & ~ndimage.binary_erosion(nucleus)
+    free = ndimage.distance_transform_edt(~nucleus)
+    row, column = np.unravel_index(free.argmax(), free.shape)
+    rows, columns = np.indices(free.shape)
+    blob = np.hypot(rows - row, columns - column) < free.max() - 3
+    largest = one.instances == np.bincount(one.instances[nucleus]).argmax()
+    halo = ndimage.binary_dilation(largest) & ~nucleus
+    halo.flat[np.flatnonzero(halo)[:-3]] = False
+
+    def maps(of_rims, of_blob, of_halo):
+        flawless = perfect(one)
+        np_map = flawless.np_map.copy()
+        for where, sure in ((rim, of_rims), (blob, of_blob), (halo, of_halo)):
+            np_map[where] = 255 * sure
+        return flawless._replace(np_map=np_map)
+
+    return one, maps
+
+
+@pytest.mark.parametrize(
+    ("sure", "least_mean", "threshold"),
+    [
+        ((1, 0, 0), 0, 0.35),
+        ((0.43, 0, 0), 0, 0.35),
+        ((1, 0.47, 0), 0.55, 0.35),
+        ((0.43, 0.57, 0), 0.6, 0.35),
+        ((1, 0, 0.47), 0, 0.35),
+    ],
+    ids=["flawless", "unsure rims", "unsure blob", "rims and blob", "part of a rim too much"],
+)
+def test_the_least_threshold_that_loses_next_to_nothing(seen, sure, least_mean, threshold):
+    one, maps = seen
+    chosen = tuned([one], [maps(*sure)], CLASSES, 0.5)
+    assert (chosen.min_mean_np, chosen.np_threshold) == (least_mean, threshold)
+
+
+def test_points_tell_whether_to_drop_what_is_unsure(seen):
+    one, maps = seen
+    classes = np.stack([one.class_set >> code & 1 for code in range(4)]).astype(np.uint8) * 255
+    dim = np.where(one.instances > 0, 150, 0).astype(np.uint8)
+    unsure = perfect(one)._replace(np_map=dim, tp_map=classes)
+    pointed = replace(one, name="points/0", outlined=False)
+    blob = maps(1, 0.57, 0)
+    assert tuned([one], [blob], CLASSES, 0.5).min_mean_np == 0.6
+    assert tuned([one, pointed], [blob, unsure], CLASSES, 0.5).min_mean_np == 0
+
+
+def test_an_image_without_nuclei_has_no_say(seen):
+    one, maps = seen
+    nothing = replace(one, name="blank/0", instances=np.zeros_like(one.instances))
+    flawless, empty = maps(1, 0, 0), perfect(nothing)
+    assert outlines_by_source([nothing], [empty], first_constants(CLASSES), 0.5) == {}
+    assert tuned([nothing], [empty], CLASSES, 0.5) == first_constants(CLASSES)
+    both = tuned([one, nothing], [flawless, empty], CLASSES, 0.5)
+    assert both == tuned([one], [flawless], CLASSES, 0.5)
+
+
+def test_a_low_threshold_that_costs_more_is_not_taken(seen):
+    one, maps = seen
+    seen_wide = maps(1, 0, 0)
+    around = ndimage.binary_dilation(one.instances > 0) & (one.instances == 0)
+    np_map = np.where(around, 120, seen_wide.np_map).astype(np.uint8)
+    assert tuned([one], [seen_wide._replace(np_map=np_map)], CLASSES, 0.5).np_threshold == 0.5
