@@ -69,10 +69,8 @@ def tile(
     """Bring the tissue of SLIDE to the resolution of the ensemble."""
     settings = settings_of(TileSettings, values)
     from nucwsi.io.slides.sheet import slide_name
-    from nucwsi.models.checkpoint import read_cards
     from nucwsi.steps.tile import tile as step
 
-    cards = read_cards(members)
     # Other threads read the overview than the tiles, and would keep its memory for themselves.
     share_one_heap()
     step(
@@ -81,8 +79,7 @@ def tile(
         tissue_output,
         settings,
         name=name or slide_name(slide),
-        mpp=cards[0].mpp,
-        halo_px=max(card.halo_px for card in cards),
+        members=members,
         slide_mpp=slide_mpp,
         threads=threads,
     )

@@ -253,6 +253,22 @@ def read_cards(names: tuple[str, ...]) -> tuple[Card, ...]:
     return cards
 
 
+def largest_halo_px(cards: tuple[Card, ...]) -> int:
+    """Return the halo of an ensemble: that of the member that needs the widest.
+
+    Parameters
+    ----------
+    cards : tuple of Card
+        The members, at least one.
+
+    Returns
+    -------
+    int
+        Canvas pixels on each side of a window that are read for all members alike.
+    """
+    return max(card.halo_px for card in cards)
+
+
 def mean_count_error(cards: tuple[Card, ...]) -> dict[str, float]:
     """Return the mean `count_error` of the members of an ensemble.
 

@@ -29,7 +29,7 @@ from nucwsi.io.stores.publish import (
     write_chunk,
 )
 from nucwsi.io.stores.reader import CoreReader, Store, opened
-from nucwsi.models.checkpoint import Card, mean_count_error, read_cards
+from nucwsi.models.checkpoint import Card, largest_halo_px, mean_count_error, read_cards
 from nucwsi.models.ensemble import (
     Ensemble,
     Quantised,
@@ -156,7 +156,7 @@ def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]:
 
 
 def _checked(store: Store, cards: tuple[Card, ...]) -> int:
-    halo_px = max(card.halo_px for card in cards)
+    halo_px = largest_halo_px(cards)
     if abs(cards[0].mpp / store.frame.mpp - 1) > 1e-6:
         raise StoreError(
             f"{store.path}: was tiled at {store.frame.mpp} µm/px, but {cards[0].path} works at"

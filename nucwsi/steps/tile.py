@@ -19,7 +19,7 @@ from nucwsi.config import TileSettings
 from nucwsi.errors import SlideError
 from nucwsi.grid import Frame, TileGrid, Window
 from nucwsi.io.regions.geojson import write_tissue
-from nucwsi.io.slides.canvas import Source, canvas_frame
+from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame
 from nucwsi.io.slides.mpp import choose_mpp
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.stores.publish import (
@@ -31,6 +31,7 @@ from nucwsi.io.stores.publish import (
     workspace,
     write_chunk,
 )
+from nucwsi.models.checkpoint import largest_halo_px, read_cards
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.progress import progress
 from nucwsi.slide.resample import reduced
@@ -89,7 +90,7 @@ def _refuse_unreadable(path: Path, share: float, limit: float) -> None:
         )
 
 
-def _find(source: Source, settings: TileSettings, threads: int) -> _Tissue:
+def _find(source: SlideCanvas, settings: TileSettings, threads: int) -> _Tissue:
     path, frame = source.slide.path, source.frame
     overview, unreadable = source.overview(CELL_PX, threads)
     _refuse_unreadable(path, float(unreadable.mean()), settings.max_bad_tiles)
@@ -181,7 +182,7 @@ def _spoilt(place: Workspace) -> list[Window]:
 
 
 def _fill(
-    source: Source,
+    source: SlideCanvas,
     canvas: _Canvas,
     cores: list[tuple[str, Window]],
     place: Workspace,
@@ -211,8 +212,7 @@ def tile(
     settings: TileSettings,
     *,
     name: str,
-    mpp: float,
-    halo_px: int,
+    members: tuple[str, ...],
     slide_mpp: float | None = None,
     threads: int = 1,
 ) -> None:
@@ -228,10 +228,9 @@ def tile(
     settings : TileSettings
     name : str
         The slide's name in all results.
-    mpp : float
-        Working resolution in µm per pixel, the checkpoint's.
-    halo_px : int
-        Margin that the ensemble needs, in pixels of the canvas.
+    members : tuple of str
+        Checkpoints of the ensemble that `predict` will apply: the canvas has their mpp, and the
+        cores that lie within their largest halo of tissue are read.
     slide_mpp : float, optional
         The user's word on level 0, in µm per pixel.
     threads : int
@@ -239,11 +238,15 @@ def tile(
 
     Raises
     ------
+    CheckpointError
+        If a member cannot be read, or two members differ in mpp or classes.
     SlideError
         If the slide cannot be read or must not be analysed.
     StoreError
         If an output cannot be written.
     """
+    cards = read_cards(members)
+    mpp, halo_px = cards[0].mpp, largest_halo_px(cards)
     with open_slide(slide) as opened:
         claim = choose_mpp(
             str(slide),
@@ -257,7 +260,7 @@ def tile(
                 f"{slide}: {claim.rows:g} µm per pixel is too coarse for a model of {mpp:g} µm per"
                 " pixel; scan at 20x or more"
             )
-        source = Source(opened, canvas_frame(opened, claim, mpp))
+        source = SlideCanvas(opened, canvas_frame(opened, claim, mpp))
         facts: dict[str, Any] = {
             "kind": "tiles",
             "version": 1,

@@ -5,7 +5,6 @@ import pytest
 
 from nucwsi.config import PredictSettings, SegmentSettings, StitchSettings, TileSettings
 from nucwsi.io.nuclei.parquet import iter_tables
-from nucwsi.models.checkpoint import read_card
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.steps.predict import predict
 from nucwsi.steps.segment import segment
@@ -14,7 +13,6 @@ from nucwsi.steps.tile import tile
 
 
 def analysed(slide, folder, core_px, parts=1):
-    card = read_card("default")
     tiles = folder / "tiles.zarr.zip"
     tile(
         slide,
@@ -22,8 +20,7 @@ def analysed(slide, folder, core_px, parts=1):
         folder / "tissue.geojson",
         TileSettings(core_px=core_px),
         name="real",
-        mpp=card.mpp,
-        halo_px=card.halo_px,
+        members=("default",),
         threads=2,
     )
     maps = [folder / f"maps{part}.zarr.zip" for part in range(1, parts + 1)]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ome_zarr_models.v04 import Image
 from scipy import ndimage
 from slides_made import damage, picture, write_aperio, write_slide
+from stores import write_member
 from yaozarrs import validate_zarr_store
 from zarr.storage import ZipStore
 
@@ -20,7 +21,7 @@ from nucwsi.config import TileSettings
 from nucwsi.errors import SlideError
 from nucwsi.grid import Window
 from nucwsi.io.regions.geojson import read_tissue
-from nucwsi.io.slides.canvas import Source, canvas_frame
+from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame
 from nucwsi.io.slides.mpp import MppClaim
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.slide.resample import reduced
@@ -47,7 +48,7 @@ def averaged(image, scale, offset, shape):
 
 
 def source_of(slide, mpp, target=0.5):
-    return Source(slide, canvas_frame(slide, MppClaim(mpp, mpp, "override"), target))
+    return SlideCanvas(slide, canvas_frame(slide, MppClaim(mpp, mpp, "override"), target))
 
 
 @pytest.fixture(scope="module")
@@ -131,17 +132,20 @@ def test_levels_that_openslide_interpolates_are_for_overviews_only(tmp_path):
             assert source._levels(16, exact=False) == [1, 0]
 
 
-def tiled(slide, folder, name="s", *, core_px=256, threads=1, mpp=0.5, **values):
+def tiled(slide, folder, name="s", *, core_px=256, threads=1, halos=(HALO,), **values):
     """Run the step; return the canvas (3, H, W), the mask of cells, the facts and the pieces."""
     output, outlines = folder / f"{name}.zarr.zip", folder / f"{name}.geojson"
+    # Beside the folder: some tests look at all that the step leaves in it.
+    checkpoints = folder.with_name(f"{folder.name}-members")
+    checkpoints.mkdir(exist_ok=True)
+    members = tuple(str(write_member(checkpoints / f"{h}.safetensors", halo_px=h)) for h in halos)
     tile(
         slide,
         output,
         outlines,
         TileSettings(core_px=core_px, **values),
         name=name,
-        mpp=mpp,
-        halo_px=HALO,
+        members=members,
         threads=threads,
     )
     arrays, facts = loaded(output)
@@ -190,6 +194,15 @@ def test_the_canvas_holds_the_slide_where_tissue_is_seen(sound):
     assert mask.sum() * (CELL_PX * 0.5) ** 2 > 1.08 * area
 
 
+@pytest.mark.parametrize("halos", [(32, HALO), (HALO, 32)])
+def test_the_canvas_is_read_for_the_member_that_needs_the_widest_halo(tmp_path, sound, halos):
+    slide, _, (canvas, mask, *_) = sound
+    both, same, facts, _ = tiled(slide, tmp_path, halos=halos)
+    assert facts["halo_px"] == HALO
+    np.testing.assert_array_equal(same, mask)
+    np.testing.assert_array_equal(both, canvas)
+
+
 def test_the_pyramid_is_made_of_the_canvas(sound):
     _, folder, (canvas, *_) = sound
     arrays, _ = loaded(folder / "s.zarr.zip")
@@ -233,7 +246,7 @@ def test_core_and_threads_do_not_change_the_pixels(tmp_path):
 def test_a_killed_run_goes_on_where_it_was(sound, tmp_path, monkeypatch):
     slide, folder, _ = sound
     reads = []
-    whole = Source.read
+    whole = SlideCanvas.read
 
     def killed(self, window):
         reads.append(window)
@@ -242,13 +255,13 @@ def test_a_killed_run_goes_on_where_it_was(sound, tmp_path, monkeypatch):
         return whole(self, window)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Source, "read", killed)
+        patch.setattr(SlideCanvas, "read", killed)
         with pytest.raises(KeyboardInterrupt):
             tiled(slide, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".s.zarr.zip.work"]
     reads.clear()
     monkeypatch.setattr(
-        Source, "read", lambda self, window: reads.append(window) or whole(self, window)
+        SlideCanvas, "read", lambda self, window: reads.append(window) or whole(self, window)
     )
     tiled(slide, tmp_path)
     assert 0 < len(reads) < len(chunks_of(folder / "s.zarr.zip"))
