@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
-from nucwsi.composition.regions import Geometries
+from nucwsi.nuclei.validity import Geometries, make_valid
 
 #: An outline that crosses itself is mended if no more than this share of its area is in doubt.
 _DOUBT = 1e-3
@@ -58,7 +58,7 @@ def mended(shape: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
     """
     if shape.is_valid:
         return shape
-    whole = shapely.make_valid(shape, method="structure", keep_collapsed=False)
+    whole = make_valid(shape)
     # Parts that are walked around the other way count as negative in the area of the drawn ring.
     if whole.is_empty or abs(whole.area - shape.area) > _DOUBT * whole.area:
         raise ValueError(shapely.is_valid_reason(shape))

@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
-Geometries = NDArray[np.object_]
+from nucwsi.nuclei.validity import Geometries
 
 #: Red, green and blue, each 0 to 255.
 Colour = tuple[int, int, int]

@@ -12,8 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nucwsi.nuclei.pixels import first_places
-
-Geometries = NDArray[np.object_]
+from nucwsi.nuclei.validity import Geometries, repaired
 
 
 def _boundary(flat: NDArray[np.int32], width: int) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
@@ -203,30 +202,6 @@ def trace_smooth(
     return Outlines(polygons, np.asarray(shapely.length(polygons), np.float64))
 
 
-def repaired(polygons: Geometries) -> Geometries:
-    """Make valid what is not, filling holes and keeping the largest part.
-
-    Parameters
-    ----------
-    polygons : (N,) ndarray of shapely.Polygon
-
-    Returns
-    -------
-    (N,) ndarray of shapely.Polygon
-        The same objects where they were valid. A shape without area becomes an empty polygon.
-    """
-    broken = np.flatnonzero(~shapely.is_valid(polygons))
-    if len(broken) == 0:
-        return polygons
-    polygons = polygons.copy()
-    mended = shapely.make_valid(polygons[broken], method="structure", keep_collapsed=False)
-    for place, geometry in zip(broken, mended, strict=True):
-        parts = [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon"]
-        largest = max(parts, key=lambda part: part.area, default=shapely.Polygon())
-        polygons[place] = shapely.Polygon(largest.exterior)
-    return polygons
-
-
 def simplified(polygons: Geometries, tolerance_px: float) -> Geometries:
     """Straighten outlines, never by more than a tolerance.
 
@@ -254,7 +229,7 @@ def simplified(polygons: Geometries, tolerance_px: float) -> Geometries:
     return simple
 
 
-def moved(
+def window_to_level0(
     polygons: Geometries,
     offset: tuple[float, float],
     scale: tuple[float, float],

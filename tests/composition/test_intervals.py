@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nucwsi.composition.counts import intervals
+from nucwsi.composition import intervals
 from nucwsi.composition.intervals import count_interval, widened
 
 

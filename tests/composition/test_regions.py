@@ -6,7 +6,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nucwsi.composition.counts import regions as module
+from nucwsi.composition import regions as module
 from nucwsi.composition.regions import (
     Region,
     areas,

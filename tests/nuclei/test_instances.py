@@ -15,7 +15,8 @@ from nucwsi.nuclei.components import crossing_components
 from nucwsi.nuclei.instances import edge_strength, slope_limit, split_components
 from nucwsi.nuclei.morphometry import pixel_sums, shapes
 from nucwsi.nuclei.pixels import Pixels, connected
-from nucwsi.nuclei.polygons import moved, repaired, simplified, trace, trace_smooth
+from nucwsi.nuclei.polygons import simplified, trace, trace_smooth, window_to_level0
+from nucwsi.nuclei.validity import repaired
 from nucwsi.nuclei.window import Constants, Maps, nuclei_of
 
 LIMIT = slope_limit(0.12)
@@ -309,7 +310,7 @@ def test_simplifying_stays_valid_and_near():
 
 def test_moving_to_level_0():
     square = trace(np.ones((2, 3), np.int32), 1).polygons
-    (there,) = moved(square, (10, 20), (2.0, 4.0), (100, 1000))
+    (there,) = window_to_level0(square, (10, 20), (2.0, 4.0), (100, 1000))
     # x: (20 .. 23) * 4 + 1000; y: (10 .. 12) * 2 + 100
     assert there.bounds == (1080, 120, 1092, 124)
 

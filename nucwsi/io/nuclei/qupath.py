@@ -23,6 +23,7 @@ from nucwsi.classes import colours, display_name
 from nucwsi.composition.disagreement import disagreement
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.table import NucleusTable
+from nucwsi.nuclei.validity import largest_polygon, on_grid
 
 #: Nuclei that become Python objects together; as text they take a tenth of the room.
 _AT_ONCE = 1024
@@ -54,15 +55,10 @@ class Written(NamedTuple):
 
 
 def _valid(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Round to 0.01 pixel and mend what is not valid then; slivers come back as None."""
-    points = np.round(shapely.get_coordinates(polygons), 2)
-    polygons = shapely.set_coordinates(polygons.copy(), points)
-    broken = np.flatnonzero(~shapely.is_valid(polygons))
-    if len(broken):
-        mended = shapely.make_valid(polygons[broken], method="structure", keep_collapsed=False)
-        for place, geometry in zip(broken, shapely.set_precision(mended, 0.01), strict=True):
-            parts = [p for p in shapely.get_parts(geometry) if p.geom_type == "Polygon"]
-            polygons[place] = max(parts, key=lambda part: part.area, default=shapely.Polygon())
+    """Return polygons on QuPath's grid of 0.01 px, each in one part; None in place of a sliver."""
+    polygons = on_grid(polygons)
+    for place in np.flatnonzero(shapely.get_type_id(polygons) != shapely.GeometryType.POLYGON):
+        polygons[place] = largest_polygon(polygons[place])
     polygons[shapely.area(polygons) < _MIN_AREA_PX] = None
     return polygons
 

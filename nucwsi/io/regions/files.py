@@ -23,7 +23,7 @@ from shapely import MultiPolygon, Polygon
 from nucwsi.composition.outlines import ellipse, mended, with_holes
 from nucwsi.composition.regions import Colour, Region
 from nucwsi.errors import RegionError
-from nucwsi.io.regions.geojson import Origin, moved
+from nucwsi.io.regions.geojson import Origin, from_qupath
 from nucwsi.io.regions.xml import Drawn, read_drawn
 
 log = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ def _from_geojson(path: Path, origin: Origin) -> Iterator[_Shape]:
         name = _one_line(properties.get("name") or "")
         where = f"{path}: feature {number}" + (f" ({name:.60})" if name else "")
         label, colour = _class_of(properties)
-        shape = moved(_area(described, where), origin, 1)
+        shape = from_qupath(_area(described, where), origin)
         yield _Shape(name, label, _sound(shape, where), colour)
 
 

@@ -20,7 +20,9 @@ from shapely import MultiPolygon, Polygon
 from nucwsi.classes import display_name
 from nucwsi.composition.regions import Colour, Region
 from nucwsi.errors import StoreError
+from nucwsi.facts import SlideFacts
 from nucwsi.io.stores.publish import published
+from nucwsi.nuclei.validity import on_grid, polygon_parts
 
 #: Row and column of QuPath's origin on level 0.
 Origin = tuple[float, float]
@@ -29,33 +31,29 @@ _TISSUE_COLOUR = (150, 200, 150)
 _REGION_COLOUR = (0, 0, 180)
 
 
-def moved(geometry: Any, origin: Origin, sign: int) -> Any:
-    """Lead between QuPath's frame and the file's.
+def from_qupath(geometry: Any, origin: Origin) -> Any:
+    """Move a shape from QuPath's frame to the file's.
 
     Parameters
     ----------
     geometry : shapely.Geometry
+        x and y in level-0 pixels from QuPath's origin, the corner of the slide's bounds.
     origin : (float, float)
         Row and column of QuPath's origin on level 0.
-    sign : int
-        1 from QuPath's frame to the file's, -1 back.
 
     Returns
     -------
     shapely.Geometry
+        x and y in level-0 pixels from the file's upper left corner.
     """
-    shift = sign * np.array(origin[::-1])
+    shift = np.array(origin[::-1])
     return shapely.transform(geometry, lambda xy: xy + shift)
 
 
-def _rounded(geometry: Any) -> Any:
-    """Round to the 0.01 pixel that QuPath keeps, and mend what that breaks."""
-    geometry = shapely.transform(geometry, lambda xy: np.round(xy, 2))
-    if not geometry.is_valid:
-        geometry = shapely.set_precision(
-            shapely.make_valid(geometry, method="structure", keep_collapsed=False), 0.01
-        )
-    parts = [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon"]
+def _to_qupath(geometry: Any, origin: Origin) -> Any:
+    """Move a shape from the file's frame to QuPath's, on the 0.01 px grid that QuPath keeps."""
+    moved = shapely.transform(geometry, lambda xy: xy - np.array(origin[::-1]))
+    parts = polygon_parts(on_grid(np.array([moved], dtype=object))[0])
     return parts[0] if len(parts) == 1 else MultiPolygon(parts)
 
 
@@ -114,7 +112,7 @@ def write_regions(
     """
     features: dict[str, dict[str, Any]] = {}
     for region, values in zip(regions, measurements, strict=True):
-        geometry = _rounded(moved(region.geometry, origin, -1))
+        geometry = _to_qupath(region.geometry, origin)
         if not geometry.is_empty:
             feature = _annotation(region, values, geometry, colour)
             # The same region twice must not become the same object twice.
@@ -127,7 +125,7 @@ def write_regions(
         aside.write_bytes(orjson.dumps(document) + b"\n")
 
 
-def write_tissue(path: Path, pieces: list[Polygon], facts: dict[str, Any]) -> None:
+def write_tissue(path: Path, pieces: list[Polygon], facts: SlideFacts) -> None:
     """Write the pieces of tissue.
 
     Parameters
@@ -135,8 +133,8 @@ def write_tissue(path: Path, pieces: list[Polygon], facts: dict[str, Any]) -> No
     path : pathlib.Path
     pieces : list of shapely.Polygon
         In level-0 pixels from the file's upper left corner, the largest first.
-    facts : dict
-        Of the tiles, with their ``frame``.
+    facts : SlideFacts
+        Those of the tiles.
 
     Raises
     ------
@@ -147,11 +145,14 @@ def write_tissue(path: Path, pieces: list[Polygon], facts: dict[str, Any]) -> No
         Region(f"tissue_{n:03d}", f"tissue_{n:03d}", display_name("tissue"), "tissue", piece)
         for n, piece in enumerate(pieces, start=1)
     ]
-    top, left = facts["frame"]["origin_px"]
-    write_regions(path, regions, [{}] * len(regions), (top, left), facts, _TISSUE_COLOUR)
+    tissue = facts.with_(kind="tissue").to_json()
+    measurements: list[dict[str, float]] = [{}] * len(regions)
+    write_regions(
+        path, regions, measurements, facts.frame.origin_px, {"facts": tissue}, _TISSUE_COLOUR
+    )
 
 
-def read_tissue(path: Path) -> tuple[dict[str, Any], list[Polygon]]:
+def read_tissue(path: Path) -> tuple[SlideFacts, list[Polygon]]:
     """Read the pieces of tissue.
 
     Parameters
@@ -161,7 +162,8 @@ def read_tissue(path: Path) -> tuple[dict[str, Any], list[Polygon]]:
 
     Returns
     -------
-    facts : dict
+    facts : SlideFacts
+        Those of the tiles.
     pieces : list of shapely.Polygon
         In level-0 pixels from the file's upper left corner, in the file's order.
 
@@ -172,12 +174,9 @@ def read_tissue(path: Path) -> tuple[dict[str, Any], list[Polygon]]:
     """
     try:
         document = json.loads(path.read_text("utf-8"))
-        facts: dict[str, Any] = document["nucwsi"]
-        if facts["kind"] != "tissue":
-            raise ValueError(f"it holds {facts['kind']!r}")
-        top, left = facts["origin_px"]
+        facts = SlideFacts.from_json(document["nucwsi"]["facts"], "tissue")
         pieces = [
-            moved(part, (top, left), 1)
+            from_qupath(part, facts.frame.origin_px)
             for feature in document["features"]
             for part in shapely.get_parts(shapely.geometry.shape(feature["geometry"]))
         ]

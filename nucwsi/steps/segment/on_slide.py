@@ -7,7 +7,7 @@ import shapely
 
 from nucwsi.grid import Frame, Window
 from nucwsi.nuclei.morphometry import shapes
-from nucwsi.nuclei.polygons import moved
+from nucwsi.nuclei.polygons import window_to_level0
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.nuclei.window import Nuclei
 
@@ -33,7 +33,7 @@ def on_slide(nuclei: Nuclei, window: Window, frame: Frame, escalated: bool) -> N
     polygons, perimeter_px = nuclei.outlines
     measured = shapes(polygons, perimeter_px)
     offset = (window.row, window.column)
-    outlines = moved(polygons, offset, frame.scale, frame.origin_px)
+    outlines = window_to_level0(polygons, offset, frame.scale, frame.origin_px)
     centroids = shapely.get_coordinates(shapely.centroid(outlines))
     return NucleusTable(
         id=(row + window.row) * frame.shape[1] + column + window.column,
