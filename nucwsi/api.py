@@ -13,15 +13,15 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
+from nucwsi.classes import most_probable
 from nucwsi.composition.counts import Population
 from nucwsi.composition.disagreement import contrast_names
 from nucwsi.composition.outlines import mended
 from nucwsi.composition.regions import Region, owned, without_ignored
 from nucwsi.composition.tables import Census
 from nucwsi.errors import ConfigError, RegionError
-from nucwsi.grid import Frame
 from nucwsi.io.nuclei.parquet import FEATURES, read_facts
-from nucwsi.io.regions import files as region_files
+from nucwsi.io.regions.files import read_region_files
 
 
 class Tables(NamedTuple):
@@ -123,8 +123,8 @@ def read_regions(
         If `nuclei` is no table of nuclei.
     """
     every = [files] if isinstance(files, str | Path) else files
-    frame = Frame.from_dict(read_facts(Path(nuclei))["frame"])
-    found = region_files.read_regions([Path(path) for path in every], frame.origin_px)
+    frame = read_facts(Path(nuclei)).frame
+    found = read_region_files([Path(path) for path in every], frame.origin_px)
     columns = {
         "name": [region.name for region in found],
         "region_class": [region.region_class for region in found],
@@ -185,7 +185,7 @@ def _census(
         code = pd.Categorical(frame["class"], categories=classes).codes.astype(np.int64)
         code[code < 0] = len(classes)
     else:
-        code = frame[shares].to_numpy().argmax(axis=1)
+        code = most_probable(frame[shares].to_numpy())
     if set(shares) <= set(frame):
         share = frame[shares].to_numpy(np.float32)
     else:

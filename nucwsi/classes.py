@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 #: Class name -> RGB. QuPath keeps the first colour it meets for a name, so these never change.
 #: The classes of a checkpoint (CoNIC's, their stand-ins, PanNuke's, MoNuSAC's) keep apart from each
 #: other and from haematoxylin, eosin and glass under normal vision and the three colour
@@ -66,3 +69,24 @@ def display_name(name: str) -> str:
     str
     """
     return name.replace("_", " ").capitalize()
+
+
+def most_probable(class_probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return the class of each nucleus: its most probable one, the first of equals.
+
+    Parameters
+    ----------
+    class_probabilities : (N, C) ndarray of float
+        Probability of each of the C classes of a checkpoint, in its order, 0 to 1.
+
+    Returns
+    -------
+    (N,) ndarray of uint8
+        Index of the class.
+
+    Examples
+    --------
+    >>> most_probable(np.array([[0.2, 0.7], [0.5, 0.5]]))
+    array([1, 0], dtype=uint8)
+    """
+    return class_probabilities.argmax(axis=1).astype(np.uint8)

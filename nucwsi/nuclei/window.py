@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nucwsi.classes import most_probable
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.nuclei.instances import Instances, edge_strength, slope_limit, split_components
 from nucwsi.nuclei.morphometry import pixel_sums
@@ -224,7 +225,7 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
     """
     pixels, first_px = instances
     sums = pixel_sums(pixels, len(first_px), maps.np_map, maps.tp_map, maps.contrast_map)
-    code = sums.class_probabilities.argmax(axis=1).astype(np.uint8)
+    code = most_probable(sums.class_probabilities)
     keep = constants.keeps(sums.area_px, code, sums.np_mean)
     kept = np.flatnonzero(keep)
     pixels = pixels.only(keep)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nucwsi.classes import most_probable
 from nucwsi.composition.calibration import Reliability, best_temperature, reliability, tempered
 from nucwsi.metrics import Score, aji, class_detection, panoptic, summed
 from nucwsi.models.ensemble import Quantised
@@ -291,7 +292,7 @@ def class_accuracy(samples: list[Sample], maps: list[Quantised]) -> float:
     pixels, nucleus, truth = _typed(samples, maps)
     if not len(truth):
         return 0.0
-    called = tempered(pixels, nucleus, len(truth), 1.0).argmax(axis=1)
+    called = most_probable(tempered(pixels, nucleus, len(truth), 1.0))
     classes, count = np.unique(truth, return_counts=True)
     enough = count >= min(_FEWEST_NUCLEI, count.max())
     return float(np.mean([(called[truth == c] == c).mean() for c in classes[enough]]))

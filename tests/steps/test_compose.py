@@ -17,7 +17,7 @@ from tables_made import ORIGIN, write_result
 
 from nucwsi.classes import CONIC
 from nucwsi.io.regions.check import check_geojson
-from nucwsi.io.regions.files import read_regions
+from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.slides.slide import open_slide
 
 TOP, LEFT = ORIGIN
@@ -180,7 +180,7 @@ def test_what_is_written_for_qupath_comes_back_the_same(made, tmp_path):
     """Out, in, and out again: the same outlines, names and ids, with an origin of bounds."""
     first = made / "made.regions.geojson"
     assert check_geojson(first).n_faults == 0
-    back = {region.name: region for region in read_regions([first], ORIGIN)}
+    back = {region.name: region for region in read_region_files([first], ORIGIN)}
     assert {"slide", "ring", "parts", "all", "glass", "tissue_001"} == set(back)
     assert shapely.equals(back["parts"].geometry, SHAPES["parts"])
     assert shapely.equals(back["slide"].geometry, at(0, 0, 8000, 6000) - SHAPES["cut"])

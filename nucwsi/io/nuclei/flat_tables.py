@@ -67,7 +67,7 @@ def write_flatgeobuf(path: Path, nuclei: Path) -> None:
             named.unlink(missing_ok=True)
 
 
-def write_csv(path: Path, nuclei: Path) -> None:
+def write_nuclei_csv(path: Path, nuclei: Path) -> None:
     """Write the nuclei as CSV, without their outlines.
 
     Parameters

@@ -229,7 +229,7 @@ def _shapes(path: Path, origin: Origin, needed: bool) -> list[_Shape]:
     return found
 
 
-def read_regions(paths: Sequence[Path], origin: Origin, needed: bool = True) -> list[Region]:
+def read_region_files(paths: Sequence[Path], origin: Origin, needed: bool = True) -> list[Region]:
     """Read a pathologist's regions.
 
     Parameters

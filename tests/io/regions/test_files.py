@@ -11,7 +11,7 @@ import shapely
 from nucwsi.composition.regions import Region
 from nucwsi.errors import RegionError
 from nucwsi.io.regions.check import check_geojson
-from nucwsi.io.regions.files import read_regions
+from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.regions.geojson import write_regions
 
 SQUARE = [[0, 0], [100, 0], [100, 100], [0, 100], [0, 0]]
@@ -28,7 +28,7 @@ def read(tmp_path, text, name="r.geojson", origin=(0.0, 0.0)):
     if not isinstance(text, str | bytes):
         text = json.dumps(text)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_regions([path], origin)
+    return read_region_files([path], origin)
 
 
 def box(*sides):
@@ -106,9 +106,9 @@ def test_several_files_are_numbered_on(tmp_path):
     paths = [tmp_path / "a.geojson", tmp_path / "b.xml"]
     paths[0].write_text(json.dumps([feature([SQUARE]), feature([INNER])]))
     paths[1].write_text(aperio(region(SQUARE)))
-    found = read_regions(paths, (0, 0))
+    found = read_region_files(paths, (0, 0))
     assert [r.id for r in found] == ["region_001", "region_002", "region_003"]
-    assert read_regions([], (0, 0)) == []
+    assert read_region_files([], (0, 0)) == []
 
 
 # --- XML -------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def test_a_file_of_another_type_is_refused_by_its_name(tmp_path):
         with pytest.raises(RegionError, match=r"expected \.geojson, \.json, \.xml or"):
             read(tmp_path, "", name)
     with pytest.raises(RegionError, match="does not exist"):
-        read_regions([tmp_path / "none.xml"], (0, 0))
+        read_region_files([tmp_path / "none.xml"], (0, 0))
 
 
 # --- hostile input ---------------------------------------------------------------------------
@@ -317,7 +317,7 @@ def test_a_file_of_100_mb(tmp_path):
     path = tmp_path / "large.geojson"
     path.write_text(json.dumps([feature([["here"]])]).replace('"here"', text))
     assert path.stat().st_size > 95e6
-    [found] = read_regions([path], (0, 0))
+    [found] = read_region_files([path], (0, 0))
     assert found.geometry.area == pytest.approx(math.pi * 20000**2, rel=1e-6)
 
 
@@ -353,7 +353,7 @@ def test_out_in_and_out_again_is_the_same_file(tmp_path):
     ]
     first, second = tmp_path / "first.geojson", tmp_path / "second.geojson"
     write_regions(first, regions, [{}] * 4, origin)
-    back = read_regions([first], origin)
+    back = read_region_files([first], origin)
     write_regions(second, back, [{}] * 4, origin)
     assert first.read_bytes() == second.read_bytes()
     assert check_geojson(first).n_faults == 0, check_geojson(first).faults
