@@ -16,8 +16,8 @@ except NucwsiError as error:
     raise WorkflowError(str(error)) from None
 
 OUTPUT = Path(CONFIG.output)
-PARTS = nuc.parts(CONFIG)
-TABLES = nuc.tables(CONFIG)
+PARTS = nuc.part_names(CONFIG)
+TABLES = nuc.table_names(CONFIG)
 
 
 wildcard_constraints:

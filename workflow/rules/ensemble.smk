@@ -2,7 +2,7 @@
 
 try:
     ENSEMBLE = nuc.load_ensemble(Path("config/ensemble.yaml"))
-    MANIFESTS = nuc.manifests(ENSEMBLE)
+    MANIFESTS = nuc.manifest_files(ENSEMBLE)
 except NucwsiError as error:
     raise WorkflowError(str(error)) from None
 
@@ -17,7 +17,7 @@ rule ensemble:
 rule train:
     input:
         data=MANIFESTS,
-        networks=lambda wildcards: nuc.networks(ENSEMBLE.members[wildcards.member]),
+        networks=lambda wildcards: nuc.network_files(ENSEMBLE.members[wildcards.member]),
     output:
         checkpoint=CHECKPOINTS / "{member}.safetensors",
         card=CHECKPOINTS / "{member}.md",

@@ -1,4 +1,4 @@
-"""Settings: one source, from which the file, its schema and the command line follow."""
+"""Settings of the pipeline: the file, its schema and the command line follow from the models."""
 
 import json
 from itertools import pairwise
@@ -8,7 +8,7 @@ import yaml
 from conftest import ROOT
 from pydantic import BaseModel
 
-from nucwsi.config import Config, PredictSettings, TileSettings, validated
+from nucwsi.config import Config, PredictSettings, TileSettings
 from nucwsi.errors import ConfigError
 from nucwsi.workflow import load_config, result_flags, schema, speed_flags
 
@@ -95,11 +95,6 @@ def test_a_wrong_setting_is_named(values, message):
         load_config(values)
 
 
-def test_settings_are_frozen():
-    with pytest.raises(ValueError, match="frozen"):
-        Config().parts = 2
-
-
 def test_speed_and_results_are_told_apart():
     settings = PredictSettings(views=4, batch_size=3)
     assert result_flags(settings) == "--views 4"
@@ -107,11 +102,6 @@ def test_speed_and_results_are_told_apart():
     flags = result_flags(TileSettings(objective_power=True))
     assert "--objective-power" in flags
     assert "--no-objective-power" in result_flags(TileSettings())
-
-
-def test_the_error_names_where_the_setting_stood():
-    with pytest.raises(ConfigError, match=r"^my\.yaml: `core_px`"):
-        validated(TileSettings, {"core_px": 1}, "my.yaml")
 
 
 def test_what_the_command_line_makes_of_names_is_understood():

@@ -1,0 +1,48 @@
+"""Every setting with its unit, its default and its limits: one frozen model per verb.
+
+The options of the command line, their help and the schema of ``config/config.yaml`` are made from
+these models. No other module states a default of a setting, and no module here reads a file.
+"""
+
+from nucwsi.config.pipeline import (
+    EXTRA_EXPORTS,
+    LEAST_NP,
+    AssessSettings,
+    ComposeSettings,
+    Config,
+    ExportSettings,
+    PredictSettings,
+    RenderSettings,
+    ReportSettings,
+    SegmentSettings,
+    StitchSettings,
+    TileSettings,
+)
+from nucwsi.config.section import Section, validated
+from nucwsi.config.training import (
+    EnsembleConfig,
+    EvaluateSettings,
+    ImportSettings,
+    TrainSettings,
+)
+
+__all__ = [
+    "EXTRA_EXPORTS",
+    "LEAST_NP",
+    "AssessSettings",
+    "ComposeSettings",
+    "Config",
+    "EnsembleConfig",
+    "EvaluateSettings",
+    "ExportSettings",
+    "ImportSettings",
+    "PredictSettings",
+    "RenderSettings",
+    "ReportSettings",
+    "Section",
+    "SegmentSettings",
+    "StitchSettings",
+    "TileSettings",
+    "TrainSettings",
+    "validated",
+]

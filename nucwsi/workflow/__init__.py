@@ -1,0 +1,50 @@
+"""What the Snakefile asks of the package: the plan of a run, options for its rules, last words.
+
+Every job parses the workflow anew, so nothing here loads torch, zarr or a data frame library. Rules
+call the command line and never a step; nothing here computes a result.
+"""
+
+from nucwsi.workflow.flags import (
+    find_own_commands,
+    flags,
+    member_flags,
+    result_flags,
+    speed_flags,
+)
+from nucwsi.workflow.messages import failure_message, success_message
+from nucwsi.workflow.plan import (
+    COHORT_TABLES,
+    DEMO_SLIDE,
+    extra_exports,
+    load_config,
+    load_ensemble,
+    load_slides,
+    manifest_files,
+    members_key,
+    network_files,
+    part_names,
+    schema,
+    table_names,
+)
+
+__all__ = [
+    "COHORT_TABLES",
+    "DEMO_SLIDE",
+    "extra_exports",
+    "failure_message",
+    "find_own_commands",
+    "flags",
+    "load_config",
+    "load_ensemble",
+    "load_slides",
+    "manifest_files",
+    "member_flags",
+    "members_key",
+    "network_files",
+    "part_names",
+    "result_flags",
+    "schema",
+    "speed_flags",
+    "success_message",
+    "table_names",
+]

@@ -1,0 +1,106 @@
+"""How a rule calls the command line: settings rendered as options, and the path of the program."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from nucwsi.config import Config, Section
+
+
+def find_own_commands() -> None:
+    """Let jobs find ``nucwsi`` when the environment of this Python is not activated."""
+    here = str(Path(sys.executable).parent)
+    if here not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
+
+
+def result_flags(section: Section) -> str:
+    """Render the settings that can change a result as options of the command line.
+
+    Parameters
+    ----------
+    section : Section
+        Settings of one verb.
+
+    Returns
+    -------
+    str
+        Quoted for a shell. As a parameter of a rule it makes its jobs rerun after a change.
+    """
+    return _rendered(section, speed=False)
+
+
+def speed_flags(section: Section) -> str:
+    """Render the settings that affect the speed alone as options of the command line.
+
+    Parameters
+    ----------
+    section : Section
+        Settings of one verb.
+
+    Returns
+    -------
+    str
+        Quoted for a shell. As a resource of a rule it never makes a job rerun.
+    """
+    return _rendered(section, speed=True)
+
+
+def _rendered(section: Section, speed: bool) -> str:
+    words: list[str] = []
+    for name, field in type(section).model_fields.items():
+        extra = field.json_schema_extra
+        if not isinstance(extra, dict) or bool(extra.get("speed")) is not speed:
+            continue
+        value, flag = getattr(section, name), name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, tuple):
+            words += [f"--{flag} {shlex.quote(','.join(map(str, value)))}"] if value else []
+        elif value not in (None, ""):
+            words.append(f"--{flag} {shlex.quote(str(value))}")
+    return " ".join(words)
+
+
+def member_flags(config: Config) -> str:
+    """Render the members of the ensemble as options of the command line.
+
+    Parameters
+    ----------
+    config : Config
+        Names the members.
+
+    Returns
+    -------
+    str
+        One ``--member`` each, quoted for a shell.
+    """
+    return flags("--member", config.members)
+
+
+def flags(option: str, values: str | Iterable[object]) -> str:
+    """Render values as an option of the command line that may be given several times.
+
+    Parameters
+    ----------
+    option : str
+        Such as ``--regions``.
+    values : str or iterable
+        One value, or any number of paths or other values.
+
+    Returns
+    -------
+    str
+        The option before each value, quoted for a shell; empty without values.
+
+    Examples
+    --------
+    >>> flags("--regions", ["a.xml", "two words.xml"])
+    "--regions a.xml --regions 'two words.xml'"
+    """
+    listed = [values] if isinstance(values, str) else values
+    return " ".join(f"{option} {shlex.quote(str(value))}" for value in listed)

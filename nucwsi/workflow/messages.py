@@ -1,0 +1,68 @@
+"""The last words of a run: where its results are, or which jobs failed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nucwsi.config import Config
+from nucwsi.io.slides.sheet import SlideEntry
+
+
+def success_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
+    """Say where the results are and which program opens each.
+
+    Parameters
+    ----------
+    config : Config
+        Names the folder of the results.
+    slides : mapping
+        Name of each slide -> its entry.
+
+    Returns
+    -------
+    str
+        Whole lines; empty if the run made only a part of the results.
+    """
+    output = Path(config.output)
+    if not (output / "composition.csv").exists():
+        return ""
+    if len(slides) == 1:
+        name, entry = next(iter(slides.items()))
+        count, opened = "1 slide", str(entry.path)
+    else:
+        name, count, opened = "<slide>", f"{len(slides)} slides", "the slide"
+    hints = {
+        output / "report.html": "all slides at a glance: any web browser",
+        output / "composition.csv": "a row for each slide and region: statistics",
+        output / name / "nuclei.parquet": "a row for each nucleus: Python, R, QGIS",
+        output / name / f"{name}.regions.geojson": "regions and their composition: QuPath",
+        output / name / f"{name}.nuclei.qupath.zip": f"open {opened} in QuPath, drag this onto it",
+    }
+    width = max(len(str(path)) for path in hints)
+    lines = [f"  {path!s:{width}}   {hint}" for path, hint in hints.items()]
+    return "\n".join([f"Done: {count}. Results:", *lines, ""])
+
+
+def failure_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
+    """Repeat the last line of every log that ends in an error.
+
+    Parameters
+    ----------
+    config : Config
+        Names the folder of the results, which holds the logs.
+    slides : mapping
+        Name of each slide -> its entry.
+
+    Returns
+    -------
+    str
+        One line per failed job, which ends in the path of its log.
+    """
+    errors = []
+    for name in slides:
+        for log in sorted((Path(config.output) / "logs" / name).glob("*.log")):
+            last = log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2]
+            if last.startswith("nucwsi "):
+                errors.append(f"{last}  [{log}]\n")
+    return "".join(errors)
