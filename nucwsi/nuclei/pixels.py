@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nucwsi.grid import Window
+
 
 def first_places(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     """Find where each label occurs first in a list.
@@ -26,6 +28,28 @@ def first_places(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     # The last assignment wins: in reversed order, that of the first place.
     first[labels[::-1]] = np.arange(len(labels) - 1, -1, -1)
     return first
+
+
+def begins_in(first_px: NDArray[np.int64], width: int, part: Window) -> NDArray[np.bool_]:
+    """Return which sets of pixels have their first pixel in a part of a window.
+
+    Parameters
+    ----------
+    first_px : (N,) ndarray of int64
+        Flat index of the first pixel of each set in the window.
+    width : int
+        Width of the window in pixels.
+    part : Window
+        The part, in pixels of the window.
+
+    Returns
+    -------
+    (N,) ndarray of bool
+        Exactly one of several parts that partition the window answers True for a set.
+    """
+    row, column = np.divmod(first_px, width)
+    in_rows = (row >= part.row) & (row < part.row_stop)
+    return in_rows & (column >= part.column) & (column < part.column_stop)
 
 
 class Pixels(NamedTuple):
