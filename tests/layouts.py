@@ -167,3 +167,28 @@ LAYOUTS = {
     "monuseg": monuseg,
     "pannuke": pannuke,
 }
+
+
+def nuclei_of(labelled):
+    """Return (row, column, height, width, code) of each nucleus, sorted; all are rectangles."""
+    nuclei = []
+    for index, number in enumerate(labelled.ids):
+        rows, columns = np.nonzero(labelled.instances == number)
+        code = 0 if labelled.codes is None else int(labelled.codes[index])
+        size = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+        assert rows.size == size[0] * size[1]
+        nuclei.append((int(rows.min()), int(columns.min()), *size, code))
+    return sorted(nuclei)
+
+
+def check_reading(dataset, name, contents, mpp, classified=True):
+    """Check what a reader lists (name -> part, split, patient) and that each image has `NUCLEI`."""
+    assert {e.name: (e.part, e.split, e.patient) for e in dataset.entries} == contents
+    assert {e.mpp for e in dataset.entries} == {mpp}
+    assert {e.dataset for e in dataset.entries} == {name} == set(dataset.labels)
+    expected = sorted((*place, code * classified) for *place, code in NUCLEI)
+    for entry in dataset.entries:
+        labelled = entry.read()
+        assert nuclei_of(labelled) == expected
+        assert labelled.image.dtype == np.uint8
+        assert labelled.instances.dtype == np.int32

@@ -1,4 +1,8 @@
-"""Readers of labelled images in their published layouts: one module a layout, one signature."""
+"""Labelled images in their published layouts: one module a layout, each with the same `read`.
+
+A new data set is one module with ``read(folder) -> Dataset`` and one line in `READERS`. What its
+classes mean is written down in `nucwsi.labels.taxonomy`; splits are drawn in `nucwsi.labels`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nucwsi.io.datasets import conic, consep, lizard, manifest, monusac, monuseg, pannuke
-from nucwsi.io.datasets.source import Entry, Source
+from nucwsi.io.datasets.dataset import Dataset, Entry
 
-#: Layout -> reader of its folder.
-READERS: dict[str, Callable[[Path], Source]] = {
+#: Layout -> function that lists the images of a folder in that layout.
+READERS: dict[str, Callable[[Path], Dataset]] = {
     "conic": conic.read,
     "consep": consep.read,
     "lizard": lizard.read,
@@ -19,4 +23,4 @@ READERS: dict[str, Callable[[Path], Source]] = {
     "pannuke": pannuke.read,
 }
 
-__all__ = ["READERS", "Entry", "Source"]
+__all__ = ["READERS", "Dataset", "Entry"]

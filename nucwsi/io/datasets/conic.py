@@ -1,4 +1,4 @@
-"""CoNIC (2022): 4,981 patches of Lizard as two arrays."""
+"""CoNIC (2022): 4,981 patches of Lizard, stored as two arrays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from nucwsi.errors import DataError
-from nucwsi.io.datasets.source import Entry, Source, map_one, open_array
+from nucwsi.io.datasets.dataset import Dataset, Entry
+from nucwsi.io.datasets.read_files import open_array, read_item
 from nucwsi.labels.labelled_image import LabelledImage, majority, outlined, whole_numbers
 from nucwsi.labels.taxonomy import LABELS
 
@@ -15,40 +16,43 @@ _LICENCE = "CC BY-NC-SA 4.0"
 _SIDE_PX = 256
 
 
-def read(source: Path) -> Source:
+def read(folder: Path) -> Dataset:
     """List the patches of a CoNIC folder.
 
-    ``images.npy`` is N x 256 x 256 x 3 of uint8; ``labels.npy`` N x 256 x 256 x 2, the instance map
-    and the class map (0 to 6). ``counts.csv`` has one row a patch, nuclei of the central 224 x 224
-    pixels by class. ``patch_info.csv``, which may be missing, names for each patch the image of
-    Lizard and a number, as ``consep_1-0000``; the image stands for the patient. 0.5 µm per pixel.
+    ``images.npy`` is N x 256 x 256 x 3 of uint8. ``labels.npy`` is N x 256 x 256 x 2: the instance
+    map and the class map (0 to 6). ``counts.csv`` has one row a patch: the nuclei of its central
+    224 x 224 pixels by class. ``patch_info.csv`` may be missing; it names each patch by its image
+    in Lizard and a number, as in ``consep_1-0000``. That image is taken as the patient. Pixels are
+    0.5 µm wide.
 
     Parameters
     ----------
-    source : pathlib.Path
+    folder : pathlib.Path
+        Folder with the four files.
 
     Returns
     -------
-    Source
+    Dataset
+        One entry a patch, in the order of the arrays.
 
     Raises
     ------
     DataError
-        If a file is missing or of another shape, or the files disagree on the number of patches.
+        If a file is missing or has another shape, or two files disagree on the number of patches.
 
     References
     ----------
     README.txt of the published data; github.com/TissueImageAnalytics/CoNIC, README.md;
     github.com/vqdang/hover_net, branch conic, generate_split.py for the names of the patches.
     """
-    images = open_array(source / "images.npy", (None, _SIDE_PX, _SIDE_PX, 3))
-    labels = open_array(source / "labels.npy", (None, _SIDE_PX, _SIDE_PX, 2))
-    counts, infos = source / "counts.csv", source / "patch_info.csv"
+    images = open_array(folder / "images.npy", (None, _SIDE_PX, _SIDE_PX, 3))
+    labels = open_array(folder / "labels.npy", (None, _SIDE_PX, _SIDE_PX, 2))
+    counts, infos = folder / "counts.csv", folder / "patch_info.csv"
     if not counts.is_file():
         raise DataError(f"{counts}: does not exist; expected the counts of the patches")
     names = _rows(infos) if infos.is_file() else [f"{index:04d}" for index in range(len(images))]
     sizes = {
-        source / "labels.npy": len(labels),
+        folder / "labels.npy": len(labels),
         counts: len(_rows(counts)),
         infos: len(names),
     }
@@ -59,26 +63,26 @@ def read(source: Path) -> Source:
         Entry(
             "conic",
             name,
-            partial(_patch, source, index),
+            partial(_patch, folder, index),
             0.5,
             patient=name.rpartition("-")[0],
             licence=_LICENCE,
         )
         for index, name in enumerate(names)
     )
-    return Source(entries, {"conic": LABELS["conic"]})
+    return Dataset(entries, {"conic": LABELS["conic"]})
 
 
 def _rows(path: Path) -> list[str]:
-    """Return the first column below the header."""
+    """Return the first cell of each row below the header."""
     with path.open(newline="", encoding="utf-8-sig") as stream:
         return [row[0] for row in csv.reader(stream) if row][1:]
 
 
-def _patch(source: Path, index: int) -> LabelledImage:
-    where = f"{source / 'labels.npy'}, patch {index}"
-    labels = map_one(source / "labels.npy", index)
+def _patch(folder: Path, index: int) -> LabelledImage:
+    where = f"{folder / 'labels.npy'}, patch {index}"
+    labels = read_item(folder / "labels.npy", index)
     instances = whole_numbers(where, "instances", labels[..., 0])
     classes = whole_numbers(where, "classes", labels[..., 1])
-    image = map_one(source / "images.npy", index)
+    image = read_item(folder / "images.npy", index)
     return outlined(where, image, instances, majority(instances, classes))

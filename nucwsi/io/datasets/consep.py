@@ -6,33 +6,36 @@ from functools import partial
 from pathlib import Path
 
 from nucwsi.errors import DataError
-from nucwsi.io.datasets.source import Entry, Source, by_stem, find, read_image, read_mat
+from nucwsi.io.datasets.dataset import Dataset, Entry
+from nucwsi.io.datasets.read_files import by_stem, find_files, read_image, read_mat
 from nucwsi.labels.labelled_image import LabelledImage, majority, outlined, whole_numbers
 from nucwsi.labels.taxonomy import LABELS
 
 _LAYOUT = "CoNSeP's Train/Images/*.png and Train/Labels/*.mat, and Test beside Train"
 
 
-def read(source: Path) -> Source:
-    """List the tiles of a CoNSeP folder, or of its half ``Train`` or ``Test``.
+def read(folder: Path) -> Dataset:
+    """List the tiles of CoNSeP.
 
-    ``Labels/*.mat`` has ``inst_map`` (H x W; 0 is background) and ``type_map`` (H x W, 0 to 7);
-    ``inst_type`` and ``inst_centroid`` repeat these and are not read. Seven classes are kept; the
-    paper joins 3 with 4 and 5 with 6 and 7. The tiles come from 16 patients, but which from whom is
-    not published. 0.25 µm per pixel.
+    ``Labels/*.mat`` has ``inst_map`` (H x W; 0 is background) and ``type_map`` (H x W, 0 to 7).
+    ``inst_type`` and ``inst_centroid`` repeat their content and are not read. All seven classes are
+    kept; the paper merges 3 with 4, and 5 with 6 and 7. The tiles come from 16 patients, but the
+    patient of a tile is not published. Pixels are 0.25 µm wide.
 
     Parameters
     ----------
-    source : pathlib.Path
+    folder : pathlib.Path
+        Folder that holds ``Train`` and ``Test``, or one of these.
 
     Returns
     -------
-    Source
+    Dataset
+        One entry a tile, by path.
 
     Raises
     ------
     DataError
-        If there are no such files, or labels without an image.
+        If there are no such files, or a file of labels has no image.
 
     References
     ----------
@@ -40,7 +43,7 @@ def read(source: Path) -> Source:
     github.com/vqdang/hover_net, dataset.py.
     """
     entries = []
-    for path in by_stem(find(source, "*.mat", _LAYOUT), "label").values():
+    for path in by_stem(find_files(folder, "*.mat", _LAYOUT), "label").values():
         image = path.parent.parent / "Images" / f"{path.stem}.png"
         half = path.parent.parent.name
         if not image.is_file():
@@ -58,7 +61,7 @@ def read(source: Path) -> Source:
                 licence="CC BY-NC-SA 4.0",
             )
         )
-    return Source(tuple(entries), {"consep": LABELS["consep"]})
+    return Dataset(tuple(entries), {"consep": LABELS["consep"]})
 
 
 def _tile(image: Path, label: Path) -> LabelledImage:

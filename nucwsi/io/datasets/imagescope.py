@@ -1,4 +1,4 @@
-"""Outlines drawn in Aperio ImageScope, the form of MoNuSeg and MoNuSAC."""
+"""Outlines drawn in Aperio ImageScope, as MoNuSeg and MoNuSAC publish them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.draw import polygon
 
 from nucwsi.errors import DataError, RegionError
-from nucwsi.io.datasets.source import by_stem, files, find
+from nucwsi.io.datasets.read_files import by_stem, find_files, list_files
 from nucwsi.io.regions.xml import read_drawn
 
 log = logging.getLogger(__name__)
@@ -23,13 +23,34 @@ class Outline(NamedTuple):
     Attributes
     ----------
     name : str
-        First attribute of its layer, in lower case; the class in MoNuSAC.
+        First attribute of its layer, in lower case: the class in MoNuSAC.
     vertices : (V, 2) ndarray of float64
-        Row and column; pixel (0, 0) reaches from 0 to 1.
+        Row and column in pixels of the image; pixel (0, 0) covers 0 to 1.
     """
 
     name: str
     vertices: NDArray[np.float64]
+
+
+class Pair(NamedTuple):
+    """An image and the file of its outlines.
+
+    Attributes
+    ----------
+    name : str
+        The name that both files share, without suffix.
+    image : pathlib.Path
+        The picture or slide.
+    outlines : pathlib.Path
+        The XML file.
+    part : str
+        ``test`` where a folder's name says so, else ``train``.
+    """
+
+    name: str
+    image: Path
+    outlines: Path
+    part: str
 
 
 def read_outlines(path: Path) -> list[Outline]:
@@ -38,7 +59,7 @@ def read_outlines(path: Path) -> list[Outline]:
     Parameters
     ----------
     path : pathlib.Path
-        ``Annotations`` / ``Annotation`` (a layer: ``Attributes`` / ``Attribute[Name]``) /
+        XML of ``Annotations`` / ``Annotation`` (a layer: ``Attributes`` / ``Attribute[Name]``) /
         ``Regions`` / ``Region`` / ``Vertices`` / ``Vertex[X, Y]``.
 
     Returns
@@ -49,73 +70,73 @@ def read_outlines(path: Path) -> list[Outline]:
     Raises
     ------
     DataError
-        If the file is damaged, has another form or no outline.
+        If the file is damaged, is XML of another kind, or holds no outline.
     """
     try:
-        every = read_drawn(path)
+        drawn = read_drawn(path)
     except RegionError as error:
         raise DataError(str(error)) from None
-    if not every:
+    if not drawn:
         raise DataError(
             f"{path}: holds no outlines; expected ImageScope's Annotations with Regions"
         )
-    return [Outline(drawn.attribute.lower(), drawn.vertices[:, ::-1]) for drawn in every]
+    return [Outline(outline.attribute.lower(), outline.vertices[:, ::-1]) for outline in drawn]
 
 
-def paint(
+def label_outlines(
     where: str, outlines: list[Outline], shape: tuple[int, int]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Paint outlines as instances: a pixel belongs to the outline that holds its middle.
+    """Turn outlines into instances: a pixel belongs to the outline that holds its centre.
 
-    Where outlines overlap, the first one has the pixel, as in MoNuSeg's he_to_binary_mask_final.m.
-    Coordinates are taken to count from the corner of the first pixel, whose middle is then 0.5.
-    That script has its middle at 1 and Python ports at 0, so that published masks lie half a pixel
-    up and left, or down and right, of these.
+    Where outlines overlap, the first one gets the pixel, as in MoNuSeg's he_to_binary_mask_final.m.
+    Coordinates are taken to count from the corner of the first pixel, whose centre is then at 0.5.
+    That script puts this centre at 1, and Python ports of it at 0, so published masks lie half a
+    pixel up and left, or down and right, of these.
 
     Parameters
     ----------
     where : str
-        File, for the log.
+        The file of the outlines, for the log.
     outlines : list of Outline
+        In pixels of the image.
     shape : (int, int)
-        Height and width of the image.
+        Height and width of the image in pixels.
 
     Returns
     -------
     instances : (H, W) ndarray of int32
-        k + 1 is the k-th outline.
+        k + 1 in the pixels of ``outlines[k]``, 0 where there is none.
     painted : (N,) ndarray of int64
-        Which k have a pixel, ascending.
+        Each k that has a pixel, ascending.
     """
     instances = np.zeros(shape, np.int32)
     for number, outline in enumerate(outlines, start=1):
-        middles = outline.vertices - 0.5
-        rows, columns = polygon(middles[:, 0], middles[:, 1], shape)
+        centred = outline.vertices - 0.5
+        rows, columns = polygon(centred[:, 0], centred[:, 1], shape)
         free = instances[rows, columns] == 0
         instances[rows[free], columns[free]] = number
     painted = np.unique(instances[instances > 0]).astype(np.int64) - 1
     if len(painted) < len(outlines):
-        log.info("%s: %d outlines without a pixel", where, len(outlines) - len(painted))
+        log.info("%s: %d outlines have no pixel", where, len(outlines) - len(painted))
     return instances, painted
 
 
-def pairs(
-    source: Path, suffixes: tuple[str, ...], layout: str
-) -> list[tuple[str, Path, Path, str]]:
-    """Find the XML files of a data set and the image of each.
+def pairs(folder: Path, suffixes: tuple[str, ...], layout: str) -> list[Pair]:
+    """List the XML files of a data set, each with its image.
 
     Parameters
     ----------
-    source : pathlib.Path
+    folder : pathlib.Path
+        Folder of the data set; all folders below it are searched.
     suffixes : tuple of str
-        Of images, in the order of preference.
+        Suffixes of images, the preferred one first.
     layout : str
-        For errors.
+        How the data set is published: which files lie where. The error quotes it.
 
     Returns
     -------
-    list of (name, image, XML file, part)
-        The part is ``test`` where a folder's name says so, else ``train``.
+    list of Pair
+        Sorted by path of the XML file; at least one.
 
     Raises
     ------
@@ -124,13 +145,13 @@ def pairs(
     """
     images: dict[str, Path] = {}
     for suffix in reversed(suffixes):
-        images |= by_stem(files(source, f"*{suffix}"), "image")
-    found = []
-    for name, path in by_stem(find(source, "*.xml", layout), "label").items():
+        images |= by_stem(list_files(folder, f"*{suffix}"), "image")
+    matched = []
+    for name, path in by_stem(find_files(folder, "*.xml", layout), "label").items():
         if name not in images:
             wanted = " or ".join(f"{name}{suffix}" for suffix in suffixes)
             raise DataError(f"{path}: has no image {wanted}; expected {layout}")
-        folders = path.relative_to(source.parent).parts[:-1]
-        test = any("test" in folder.lower() for folder in folders)
-        found.append((name, images[name], path, "test" if test else "train"))
-    return found
+        folders = path.relative_to(folder.parent).parts[:-1]
+        test = any("test" in part.lower() for part in folders)
+        matched.append(Pair(name, images[name], path, "test" if test else "train"))
+    return matched

@@ -1,4 +1,4 @@
-"""Reading the documented form: a manifest, and a picture and an archive for each image."""
+"""Reads the documented form: a manifest, and for each image a picture and an archive of labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from nucwsi.errors import DataError
-from nucwsi.io.datasets.source import Entry, Source, read_image, readable
+from nucwsi.io.datasets.dataset import Dataset, Entry
+from nucwsi.io.datasets.read_files import read_image, readable
 from nucwsi.labels.labelled_image import LabelledImage, dotted, outlined
 from nucwsi.labels.splits import SPLITS
 from nucwsi.labels.taxonomy import UNTABLED
@@ -22,29 +23,30 @@ _NEEDED = {"dataset", "name", "split", "mpp"}
 _PICTURES = (".png", ".webp")
 
 
-def read(source: Path) -> Source:
+def read(folder: Path) -> Dataset:
     """List the images of a manifest.
 
     Parameters
     ----------
-    source : pathlib.Path
-        The folder, or its ``manifest.csv``; docs/data.md describes both.
+    folder : pathlib.Path
+        The folder that holds ``manifest.csv``, or that file; docs/data.md describes its columns.
 
     Returns
     -------
-    Source
+    Dataset
+        One entry a row, in the order of the manifest.
 
     Raises
     ------
     DataError
-        If the manifest is missing, lacks a column or names an image that is not there.
+        If the manifest is missing, lacks a column, or names an image that does not exist.
     """
-    path = source / MANIFEST if source.is_dir() else source
+    path = folder / MANIFEST if folder.is_dir() else folder
     rows = _table(path, _NEEDED)
     table = path.with_name(LABELS_TABLE)
     named = UNTABLED | (_read_labels(table) if table.exists() else {})
     entries = tuple(_entry(path, row, named.get(row["dataset"], {})) for row in rows)
-    return Source(entries, {name: named.get(name, {}) for name in {e.dataset for e in entries}})
+    return Dataset(entries, {name: named.get(name, {}) for name in {e.dataset for e in entries}})
 
 
 def _table(path: Path, needed: set[str]) -> list[dict[str, str]]:

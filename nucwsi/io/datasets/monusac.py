@@ -1,4 +1,4 @@
-"""MoNuSAC (2020): crops of four organs at 40x, outlines with four classes."""
+"""MoNuSAC (2020): crops of four organs at 40x, with outlines of four classes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import DataError
 from nucwsi.grid import Window
-from nucwsi.io.datasets.imagescope import Outline, paint, pairs, read_outlines
-from nucwsi.io.datasets.source import Entry, Source, read_image, tcga_patient
+from nucwsi.io.datasets.dataset import Dataset, Entry, tcga_patient
+from nucwsi.io.datasets.imagescope import Outline, label_outlines, pairs, read_outlines
+from nucwsi.io.datasets.read_files import read_image
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.labels.labelled_image import LabelledImage, outlined
 from nucwsi.labels.taxonomy import LABELS
@@ -20,26 +21,29 @@ _LAYOUT = "MoNuSAC's folders of patients with *.svs or *.tif and *.xml"
 _AMBIGUOUS = "ambiguous"
 
 
-def read(source: Path) -> Source:
+def read(folder: Path) -> Dataset:
     """List the crops of a MoNuSAC folder.
 
-    One folder a patient with, of the same name, ``*.svs``, ``*.tif`` (made from it) and ImageScope
-    ``*.xml``: one layer a class, which its first attribute names: epithelial, lymphocyte,
-    neutrophil or macrophage. The test set, in a folder with ``test`` in its name, has a fifth layer
-    of ambiguous areas, which the challenge leaves out of account. 0.25 µm per pixel.
+    Each patient has a folder. Each crop is a ``*.svs``, a ``*.tif`` made from it and an ImageScope
+    ``*.xml``, all of the same name. The XML has one layer a class, named by the layer's first
+    attribute: epithelial, lymphocyte, neutrophil or macrophage. The test set, in a folder with
+    ``test`` in its name, has a fifth layer of ambiguous areas, which the challenge does not score.
+    Pixels are 0.25 µm wide.
 
     Parameters
     ----------
-    source : pathlib.Path
+    folder : pathlib.Path
+        Folder that holds the folders of patients, at any depth.
 
     Returns
     -------
-    Source
+    Dataset
+        One entry a crop, by path.
 
     Raises
     ------
     DataError
-        If there are no such files, or outlines without an image.
+        If there are no such files, or a file of outlines has no image.
 
     References
     ----------
@@ -57,9 +61,9 @@ def read(source: Path) -> Source:
             split=part,
             licence="CC BY-NC-SA 4.0",
         )
-        for name, image, xml, part in pairs(source, (".svs", ".tif"), _LAYOUT)
+        for name, image, xml, part in pairs(folder, (".svs", ".tif"), _LAYOUT)
     )
-    return Source(entries, {"monusac": LABELS["monusac"]})
+    return Dataset(entries, {"monusac": LABELS["monusac"]})
 
 
 def _crop(image: Path, xml: Path) -> LabelledImage:
@@ -75,9 +79,9 @@ def _crop(image: Path, xml: Path) -> LabelledImage:
                 f" {_AMBIGUOUS}"
             )
         (areas if outline.name == _AMBIGUOUS else nuclei).append(outline)
-    instances, painted = paint(str(xml), nuclei, shape)
+    instances, painted = label_outlines(str(xml), nuclei, shape)
     codes = np.array([code_of[nuclei[index].name] for index in painted], np.int64)
-    ignored = paint(str(xml), areas, shape)[0] > 0 if areas else None
+    ignored = label_outlines(str(xml), areas, shape)[0] > 0 if areas else None
     return outlined(str(xml), pixels, instances, (painted + 1, codes), ignored)
 
 

@@ -1,12 +1,13 @@
-"""MoNuSeg (2018): 44 or 51 tiles of several organs at 40x, outlines without classes."""
+"""MoNuSeg (2018): 44 or 51 tiles of several organs at 40x, with outlines but no classes."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
 
-from nucwsi.io.datasets.imagescope import paint, pairs, read_outlines
-from nucwsi.io.datasets.source import Entry, Source, read_image, tcga_patient
+from nucwsi.io.datasets.dataset import Dataset, Entry, tcga_patient
+from nucwsi.io.datasets.imagescope import label_outlines, pairs, read_outlines
+from nucwsi.io.datasets.read_files import read_image
 from nucwsi.labels.labelled_image import LabelledImage, outlined
 
 _LAYOUT = (
@@ -14,25 +15,27 @@ _LAYOUT = (
 )
 
 
-def read(source: Path) -> Source:
+def read(folder: Path) -> Dataset:
     """List the tiles of a MoNuSeg folder.
 
-    ``*.tif`` of 1000 x 1000 pixels and, of the same name, ImageScope ``*.xml``: one layer, one
-    region a nucleus. What lies in a folder with ``test`` in its name is the test set. Patients are
-    those of the TCGA barcodes. 0.25 µm per pixel.
+    Each ``*.tif`` of 1000 x 1000 pixels has an ImageScope ``*.xml`` of the same name with one layer
+    and one region a nucleus. Tiles in a folder with ``test`` in its name are the test set. The
+    TCGA barcodes name the patients. Pixels are 0.25 µm wide.
 
     Parameters
     ----------
-    source : pathlib.Path
+    folder : pathlib.Path
+        Folder that holds tiles and outlines, in any folders below it.
 
     Returns
     -------
-    Source
+    Dataset
+        One entry a tile, by path.
 
     Raises
     ------
     DataError
-        If there are no such files, or outlines without an image.
+        If there are no such files, or a file of outlines has no image.
 
     References
     ----------
@@ -50,12 +53,12 @@ def read(source: Path) -> Source:
             split=part,
             licence="CC BY-NC-SA 4.0",
         )
-        for name, image, xml, part in pairs(source, (".tif",), _LAYOUT)
+        for name, image, xml, part in pairs(folder, (".tif",), _LAYOUT)
     )
-    return Source(entries, {"monuseg": {}})
+    return Dataset(entries, {"monuseg": {}})
 
 
 def _tile(image: Path, xml: Path) -> LabelledImage:
     pixels = read_image(image)
-    instances, _ = paint(str(xml), read_outlines(xml), pixels.shape[:2])
+    instances, _ = label_outlines(str(xml), read_outlines(xml), pixels.shape[:2])
     return outlined(str(xml), pixels, instances)

@@ -1,4 +1,4 @@
-"""Writing labelled images in the documented form."""
+"""Writes labelled images in the documented form, which `manifest` reads."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nucwsi.io.datasets.dataset import Entry
 from nucwsi.io.datasets.manifest import LABEL_COLUMNS, LABELS_TABLE, MANIFEST
-from nucwsi.io.datasets.source import Entry
 from nucwsi.labels.labelled_image import LabelledImage
 
 _COLUMNS = (
@@ -21,14 +21,14 @@ _COLUMNS = (
 
 
 class Writer:
-    """Writes a folder in the documented form.
+    """Writes a folder in the documented form, image by image.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Exists.
+        An existing, empty folder.
     labels : dict
-        Data set -> label code -> name.
+        Data set -> label code -> name of the label.
     """
 
     def __init__(self, folder: Path, labels: dict[str, dict[int, str]]) -> None:
@@ -45,13 +45,14 @@ class Writer:
         )
 
     def add(self, entry: Entry, labelled: LabelledImage) -> None:
-        """Write one image.
+        """Write one image with its labels.
 
         Parameters
         ----------
         entry : Entry
-            With its split.
+            What the manifest says of the image; its split is chosen.
         labelled : LabelledImage
+            The image and its labels, as `entry` read them.
         """
         stem = self._folder / entry.dataset / entry.name
         stem.parent.mkdir(exist_ok=True)
@@ -79,7 +80,7 @@ class Writer:
         )
 
     def close(self) -> None:
-        """Write the manifest; nothing may be added afterwards."""
+        """Write the manifest. Nothing may be added afterwards."""
         _write_table(self._folder / MANIFEST, _COLUMNS, self._rows)
 
 

@@ -1,11 +1,9 @@
-"""What every reader of labelled images returns, and how files are opened with a clear verdict."""
+"""Files of published data sets: found, opened, and named with what was expected if they fail."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,129 +13,82 @@ from PIL import Image
 from scipy.io import loadmat
 
 from nucwsi.errors import DataError
-from nucwsi.labels.labelled_image import LabelledImage
 
-#: Leftovers of macOS in published archives.
+#: Names that macOS adds to archives begin like this.
 _JUNK = ("__MACOSX", "._")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One image of a data set, not yet read.
-
-    Attributes
-    ----------
-    dataset, name : str
-        Together they are unique.
-    read : callable
-        Reads and checks the image and its labels.
-    mpp : float or None
-        µm per pixel, if known.
-    patient : str
-        Patient, or else source image, that all its crops share; empty if unknown.
-    part : str
-        Part of the publication, such as a fold; empty if there is none.
-    split : str
-        ``train``, ``val`` or ``test`` by publication; empty if it does not say.
-    licence, note : str
-    """
-
-    dataset: str
-    name: str
-    read: Callable[[], LabelledImage]
-    mpp: float | None
-    patient: str = ""
-    part: str = ""
-    split: str = ""
-    licence: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A published data set on disk: its table of contents.
-
-    Attributes
-    ----------
-    entries : tuple of Entry
-        Read one by one; nothing is held in memory.
-    labels : dict
-        Data set -> label code -> name.
-    """
-
-    entries: tuple[Entry, ...]
-    labels: dict[str, dict[int, str]]
-
-
-def files(source: Path, pattern: str) -> list[Path]:
-    """List the files of a data set, without what macOS adds to archives.
+def list_files(folder: Path, pattern: str) -> list[Path]:
+    """List the files of a data set, without those that macOS adds to archives.
 
     Parameters
     ----------
-    source : pathlib.Path
-        Its folder.
+    folder : pathlib.Path
+        Folder of the data set; all folders below it are searched.
     pattern : str
-        File names, such as ``*.xml``; searched in all folders within.
+        Pattern of file names, such as ``*.xml``.
 
     Returns
     -------
     list of pathlib.Path
-        Sorted.
+        Sorted by path; may be empty.
     """
     return sorted(
         path
-        for path in source.rglob(pattern)
-        if not any(part.startswith(_JUNK) for part in path.relative_to(source).parts)
+        for path in folder.rglob(pattern)
+        if not any(part.startswith(_JUNK) for part in path.relative_to(folder).parts)
     )
 
 
-def find(source: Path, pattern: str, expected: str) -> list[Path]:
-    """Find the files of a data set, or say what was expected.
+def find_files(folder: Path, pattern: str, layout: str) -> list[Path]:
+    """List the files of a data set, of which there must be at least one.
 
     Parameters
     ----------
-    source : pathlib.Path
+    folder : pathlib.Path
+        Folder of the data set; all folders below it are searched.
     pattern : str
-        As in `files`.
-    expected : str
-        The layout, for the error.
+        Pattern of file names, such as ``*.xml``.
+    layout : str
+        How the data set is published: which files lie where. The error quotes it.
 
     Returns
     -------
     list of pathlib.Path
-        Sorted; at least one.
+        Sorted by path; at least one.
 
     Raises
     ------
     DataError
-        If there are none.
+        If there is no such folder, or no such file in it.
     """
-    if not source.is_dir():
-        raise DataError(f"{source}: is no folder; expected {expected}")
-    found = files(source, pattern)
-    if not found:
-        raise DataError(f"{source}: holds no {pattern}; expected {expected}")
-    return found
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is no folder; expected {layout}")
+    paths = list_files(folder, pattern)
+    if not paths:
+        raise DataError(f"{folder}: holds no {pattern}; expected {layout}")
+    return paths
 
 
 def by_stem(paths: list[Path], what: str) -> dict[str, Path]:
-    """Index files by their names without suffix.
+    """Index files by their name without its suffix.
 
     Parameters
     ----------
     paths : list of pathlib.Path
+        Files of one kind, from any folders.
     what : str
-        What they are, for the error.
+        What each file is, such as ``label``. The error quotes it.
 
     Returns
     -------
     dict
-        Name -> path.
+        Name without suffix -> path, in the order of `paths`.
 
     Raises
     ------
     DataError
-        If two have the same name.
+        If two files have the same name.
     """
     named: dict[str, Path] = {}
     for path in paths:
@@ -146,42 +97,21 @@ def by_stem(paths: list[Path], what: str) -> dict[str, Path]:
     return named
 
 
-def tcga_patient(name: str) -> str:
-    """Return the patient of a TCGA barcode, or nothing if it is none.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> tcga_patient("TCGA-18-5592-01Z-00-DX1")
-    'TCGA-18-5592'
-    >>> tcga_patient("train_1")
-    ''
-    """
-    match = re.match(r"TCGA-\w{2}-\w{4}(?!\w)", name)
-    return match[0] if match else ""
-
-
 @contextmanager
 def readable(path: Path, what: str) -> Iterator[None]:
-    """Turn what a library says of a damaged file into one line that names the file.
+    """Turn any error of a library that reads a file into one line that names the file.
 
     Parameters
     ----------
     path : pathlib.Path
+        The file that is read within.
     what : str
-        What it should be.
+        What the file should be, such as ``picture``. The error quotes it.
 
     Raises
     ------
     DataError
-        If it is missing or damaged.
+        If the file is missing or damaged.
     """
     try:
         yield
@@ -194,21 +124,22 @@ def readable(path: Path, what: str) -> Iterator[None]:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a picture.
+    """Read a picture as RGB on white.
 
     Parameters
     ----------
     path : pathlib.Path
+        A picture of any type that Pillow reads.
 
     Returns
     -------
     (H, W, 3) ndarray of uint8
-        RGB; transparent parts are white.
+        Red, green and blue, 0 to 255, in pixels of the picture; transparent parts are white.
 
     Raises
     ------
     DataError
-        If it is missing, damaged or no picture.
+        If the file is missing, damaged or no picture.
     """
     with readable(path, "picture"), Image.open(path) as picture:
         if not picture.has_transparency_data:
@@ -219,24 +150,24 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def open_array(path: Path, shape: tuple[int | None, ...]) -> NDArray[np.generic]:
-    """Open a NumPy file without reading it.
+    """Open a NumPy file and check its shape, without reading its values.
 
     Parameters
     ----------
     path : pathlib.Path
-        ``.npy``.
+        A ``.npy`` file.
     shape : tuple of int or None
-        Expected shape; None stands for any number.
+        Expected length of each axis; None accepts any length.
 
     Returns
     -------
-    ndarray
-        Memory-mapped.
+    ndarray of `shape`
+        Memory-mapped, read only, of the file's own type.
 
     Raises
     ------
     DataError
-        If it is missing, damaged or of another shape.
+        If the file is missing, damaged or of another shape.
     """
     expected = " x ".join("N" if side is None else str(side) for side in shape)
     with readable(path, f"array of {expected}"):
@@ -245,24 +176,30 @@ def open_array(path: Path, shape: tuple[int | None, ...]) -> NDArray[np.generic]
         side in (None, size) for side, size in zip(shape, array.shape, strict=True)
     )
     if not fits:
-        found = " x ".join(map(str, array.shape))
-        raise DataError(f"{path}: is an array of {found}; expected {expected}")
+        got = " x ".join(map(str, array.shape))
+        raise DataError(f"{path}: is an array of {got}; expected {expected}")
     return array
 
 
-def map_one(path: Path, index: int) -> NDArray[np.generic]:
+def read_item(path: Path, index: int) -> NDArray[np.generic]:
     """Read one item of a large array.
 
     Parameters
     ----------
     path : pathlib.Path
-        ``.npy``, as `open_array` accepted it.
+        A ``.npy`` file that `open_array` has accepted.
     index : int
-        Along the first axis.
+        Place of the item along the first axis, from 0.
 
     Returns
     -------
-    ndarray
+    ndarray of the file's shape without its first axis
+        In memory.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged.
     """
     # Opened anew each time: a mapping that stays open keeps all it has read in memory.
     with readable(path, "array"):
@@ -275,12 +212,15 @@ def read_mat(path: Path, keys: tuple[str, ...]) -> list[NDArray[np.generic]]:
     Parameters
     ----------
     path : pathlib.Path
+        A ``.mat`` file of version 5 to 7.
     keys : tuple of str
+        Names of the K arrays to return.
 
     Returns
     -------
     list of ndarray
-        As many as keys, at least two-dimensional, as MATLAB's arrays are.
+        K arrays in the order of `keys`. Each has the shape (M, N, ...) of at least two axes that
+        MATLAB gives every array.
 
     Raises
     ------
