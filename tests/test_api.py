@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import shapely
 from commands import succeeded
+from regions_made import SHAPES, write_geojson
 from tables_made import ORIGIN, write_result
-from test_compose import SHAPES, write_geojson
 
 import nucwsi
 from nucwsi.errors import ConfigError, RegionError

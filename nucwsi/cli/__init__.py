@@ -1,5 +1,5 @@
-"""The command line: commands, their options made from settings, and what a process is told.
+"""The command line: subcommands, their options made from settings, and the set-up of the process.
 
-Here belong words for people and exit codes. No command computes, opens a file itself, or holds a
-default: it calls the step of its name with settings from `nucwsi.config`.
+A command words messages and sets exit codes; it calls the step of its name with settings from
+`nucwsi.config`. No command computes, opens a file itself, or states the default of a setting.
 """

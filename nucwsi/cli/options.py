@@ -1,4 +1,4 @@
-"""How settings become options of the command line, and faults become one line for the user."""
+"""How settings become options of the command line, and errors become one line for the user."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ FILE = click.Path(path_type=Path)
 
 
 class Commands(click.Group):
-    """Shows a user's mistake as one line, and keeps the order of the pipeline in the help."""
+    """A group that shows a user's mistake as one line, and lists commands as they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
-        """Return the names of the commands in the order in which they were added.
+        """Return the names of the commands in the order of the pipeline.
 
         Parameters
         ----------
         ctx : click.Context
+            Not used; the signature is click's.
 
         Returns
         -------
         list of str
+            In the order in which the commands were added, where click would sort them by name.
         """
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what a user can mend is told in one line.
+        """Run a command; an error that a user can mend ends the process with one line.
 
         Parameters
         ----------
         ctx : click.Context
+            Holds the command and its arguments.
 
         Returns
         -------
@@ -51,7 +54,7 @@ class Commands(click.Group):
         except NucwsiError as error:
             _fail(ctx, str(error), 2 if isinstance(error, ConfigError) else 1)
         except MemoryError:
-            _fail(ctx, "the memory is used up; use a smaller core_px or batch_size", 1)
+            _fail(ctx, "out of memory; set a smaller core_px or batch_size", 1)
 
 
 def _fail(ctx: click.Context, message: str, code: int) -> NoReturn:
@@ -61,17 +64,19 @@ def _fail(ctx: click.Context, message: str, code: int) -> NoReturn:
 
 
 def options(section: type[Section]) -> Callable[[Command], Command]:
-    """Add one option for each setting of a section; its value stays text until it is validated.
+    """Return a decorator that adds an option to a command for each setting of a section.
+
+    The value of such an option stays text; `settings_of` validates it.
 
     Parameters
     ----------
     section : type
-        One of the sections of `Config`.
+        Subclass of `Section`, such as `TileSettings`.
 
     Returns
     -------
     callable
-        Decorates a command.
+        Decorator of a command.
     """
 
     def _add(command: Command) -> Command:
@@ -99,13 +104,14 @@ def settings_of(section: type[Section], values: dict[str, Any]) -> Any:
     Parameters
     ----------
     section : type
-        One of the sections of `Config`.
+        Subclass of `Section`, such as `TileSettings`.
     values : dict
-        Option -> text, or None where it was not given.
+        Setting -> text, or None where its option was not given; an empty text stands for None.
 
     Returns
     -------
     Section
+        An instance of `section`; options that were not given leave the defaults.
 
     Raises
     ------
@@ -126,10 +132,12 @@ def member_option(command: Command) -> Command:
     Parameters
     ----------
     command : callable
+        Takes the argument `members`, a tuple of str.
 
     Returns
     -------
     callable
+        The command with the option.
     """
     return click.option(
         "--member",
@@ -137,32 +145,46 @@ def member_option(command: Command) -> Command:
         multiple=True,
         default=Config.model_fields["members"].default,
         show_default=True,
-        help="a name, a file, or a URL with #sha256= of a checkpoint; may be given several times",
+        help="checkpoint: a name, a file, or a URL with #sha256=; may be given several times",
     )(command)
 
 
 def part_options(command: Command) -> Command:
-    """Add the options that name a part of a slide.
+    """Add the options that say on which part of a slide a command works.
 
     Parameters
     ----------
     command : callable
+        Takes the arguments `part` and `parts`, both int.
 
     Returns
     -------
     callable
+        The command with the options.
     """
     command = click.option(
-        "--parts", type=click.IntRange(1), default=1, show_default=True, help="number of bands"
+        "--parts",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="number of parts (bands of the canvas) of the slide",
     )(command)
     return click.option(
-        "--part", type=click.IntRange(1), default=1, show_default=True, help="which band"
+        "--part",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="part to work on, counted from 1",
     )(command)
 
 
-#: Option of commands that use several cores.
+#: Option of commands that can use several processor cores.
 threads_option = click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="processor cores"
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="number of processor cores to use",
 )
-#: Option of commands that make one file.
-output_option = click.option("-o", "--output", type=FILE, required=True, help="file to make")
+#: Option of commands that write one main file.
+output_option = click.option("-o", "--output", type=FILE, required=True, help="file to write")

@@ -8,9 +8,9 @@ import yaml
 from conftest import ROOT
 from pydantic import BaseModel
 
-from nucwsi.config import Config, PredictSettings, TileSettings
+from nucwsi.config import Config
 from nucwsi.errors import ConfigError
-from nucwsi.workflow import load_config, result_flags, schema, speed_flags
+from nucwsi.workflow import load_config, schema
 
 
 def test_the_file_holds_every_setting_at_its_default():
@@ -93,15 +93,6 @@ def test_the_schema_refuses_unknown_keys_at_every_level():
 def test_a_wrong_setting_is_named(values, message):
     with pytest.raises(ConfigError, match=message):
         load_config(values)
-
-
-def test_speed_and_results_are_told_apart():
-    settings = PredictSettings(views=4, batch_size=3)
-    assert result_flags(settings) == "--views 4"
-    assert speed_flags(settings) == "--device auto --batch-size 3"
-    flags = result_flags(TileSettings(objective_power=True))
-    assert "--objective-power" in flags
-    assert "--no-objective-power" in result_flags(TileSettings())
 
 
 def test_what_the_command_line_makes_of_names_is_understood():

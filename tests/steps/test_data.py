@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from layouts import LAYOUTS, NUCLEI, SIDE_PX, picture, save, write_csv
 
-from nucwsi.cli.commands import commands as cli
+from nucwsi.cli.commands import main
 from nucwsi.config import ImportSettings
 from nucwsi.errors import ConfigError, DataError, StoreError
 from nucwsi.io.datasets import READERS
@@ -213,7 +213,7 @@ def test_the_command_line(tmp_path):
     source = LAYOUTS["pannuke"](tmp_path / "source")
 
     def run(*words):
-        return CliRunner().invoke(cli.main, ["data", "import", *map(str, words)])
+        return CliRunner().invoke(main, ["data", "import", *map(str, words)])
 
     made = tmp_path / "made"
     result = run("--from", "pannuke", source, "-o", made, "--part", "fold3=val", "--mpp", "0.3")

@@ -1,4 +1,4 @@
-"""The workflow, run by the real Snakemake as a user would."""
+"""The workflow, run by the real Snakemake as a user runs it."""
 
 import csv
 import importlib

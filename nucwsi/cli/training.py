@@ -1,0 +1,111 @@
+"""Commands of the second workflow: import labelled images, train members, evaluate them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nucwsi.cli.options import (
+    FILE,
+    member_option,
+    options,
+    output_option,
+    settings_of,
+    threads_option,
+)
+from nucwsi.config import EvaluateSettings, ImportSettings, TrainSettings
+
+#: Layouts of published data sets that `data import` reads: modules of `nucwsi.io.datasets`.
+LAYOUTS = ("conic", "consep", "lizard", "manifest", "monusac", "monuseg", "pannuke")
+
+
+@click.group()
+def data() -> None:
+    """Prepare labelled images for training and evaluation."""
+
+
+@data.command("import")
+@click.argument("source", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="folder to write")
+@click.option(
+    "--from", "layout", type=click.Choice(LAYOUTS), required=True, help="layout of SOURCE"
+)
+@click.option(
+    "--mpp", type=float, help="µm per pixel of all images, instead of the published value"
+)
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    metavar="NAME=SPLIT",
+    help="assign a part of the publication, such as fold1, to train, val or test",
+)
+@options(ImportSettings)
+def import_data(
+    source: Path,
+    output: Path,
+    layout: str,
+    mpp: float | None,
+    parts: tuple[str, ...],
+    **values: Any,
+) -> None:
+    """Convert the published data set in the folder SOURCE.
+
+    The folder OUTPUT has the form that docs/data.md describes.
+    """
+    settings = settings_of(ImportSettings, values)
+    chosen = dict(part.partition("=")[::2] for part in parts)
+    from nucwsi.steps.data import import_data as step
+
+    step(layout, source, output, settings, mpp=mpp, parts=chosen)
+
+
+@click.command()
+@click.argument("data", type=FILE, nargs=-1, required=True)
+@output_option
+@click.option("--name", help="name of the member  [default: that of OUTPUT]")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="device of the networks: auto, cpu, cuda or cuda:N",
+)
+@threads_option
+@options(TrainSettings)
+def train(
+    data: tuple[Path, ...],
+    output: Path,
+    name: str | None,
+    device: str,
+    threads: int,
+    **values: Any,
+) -> None:
+    """Train a member of an ensemble on labelled images.
+
+    DATA are folders in the form of docs/data.md, or their manifest.csv.
+    """
+    settings = settings_of(TrainSettings, values)
+    from nucwsi.steps.train import train as step
+
+    step(list(data), output, settings, name=name or output.stem, device=device, threads=threads)
+
+
+@click.command()
+@click.argument("data", type=FILE, nargs=-1, required=True)
+@click.option("-o", "--output", type=FILE, required=True, help="folder to write")
+@member_option
+@threads_option
+@options(EvaluateSettings)
+def evaluate(
+    data: tuple[Path, ...], output: Path, members: tuple[str, ...], threads: int, **values: Any
+) -> None:
+    """Score an ensemble on labelled images.
+
+    DATA are folders in the form of docs/data.md, or their manifest.csv.
+    """
+    settings = settings_of(EvaluateSettings, values)
+    from nucwsi.steps.evaluate import evaluate as step
+
+    step(list(data), output, settings, members=members, threads=threads)
