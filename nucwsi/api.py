@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from nucwsi.classes import most_probable
 from nucwsi.composition.counts import Population
 from nucwsi.composition.disagreement import contrast_names
-from nucwsi.composition.outlines import mended
-from nucwsi.composition.regions import Region, owned, without_ignored
-from nucwsi.composition.tables import Census
+from nucwsi.composition.outlines import repaired_area
+from nucwsi.composition.regions import Region, owned_nuclei, without_ignored
+from nucwsi.composition.tables import RegionTables
 from nucwsi.errors import ConfigError, RegionError
 from nucwsi.io.nuclei.parquet import FEATURES, read_facts
 from nucwsi.io.regions.files import read_region_files
@@ -84,16 +84,20 @@ def compose(
     RegionError
         If a region is no valid area.
     """
-    census, centroids = _census(nuclei, _regions(regions))
-    px_um = _px_um(nuclei, mpp, census.nuclei.features["area_um2"])
+    region_tables, centroids = _region_tables(nuclei, _regions(regions))
+    px_um = _px_um(nuclei, mpp, region_tables.nuclei.features["area_um2"])
     if tissue is None:
-        union = shapely.union_all([region.geometry for region in census.regions])
+        union = shapely.union_all([region.geometry for region in region_tables.regions])
     else:
         union = shapely.union_all(tissue.geometry.to_numpy())
     pieces = shapely.get_parts(union).tolist()
-    tables = [census.composition(pieces, float(np.prod(px_um))), census.morphometry(), {}]
+    tables = [
+        region_tables.composition(pieces, float(np.prod(px_um))),
+        region_tables.morphometry(),
+        {},
+    ]
     if neighbours_um > 0:
-        tables[2] = census.neighbours(centroids * px_um, neighbours_um)
+        tables[2] = region_tables.neighbours(centroids * px_um, neighbours_um)
     return Tables(*map(pd.DataFrame, tables))
 
 
@@ -158,7 +162,7 @@ def _regions(frame: geopandas.GeoDataFrame) -> list[Region]:
             kind = "missing" if shape is None else f"a {shape.geom_type}"
             raise RegionError(f"`regions`: {name} ({ident}) is {kind}, expected an area")
         try:
-            whole = mended(shapely.force_2d(shape))
+            whole = repaired_area(shapely.force_2d(shape))
         except ValueError as error:
             raise RegionError(f"`regions`: {name} ({ident}) is invalid: {error}") from None
         regions.append(Region(ident, name, labels[number - 1], "user", whole))
@@ -176,9 +180,9 @@ def _classes(frame: geopandas.GeoDataFrame) -> tuple[str, ...]:
     return named
 
 
-def _census(
+def _region_tables(
     frame: geopandas.GeoDataFrame, regions: list[Region]
-) -> tuple[Census, NDArray[np.float64]]:
+) -> tuple[RegionTables, NDArray[np.float64]]:
     classes = _classes(frame)
     shares = [f"p_{name}" for name in classes]
     if "class" in frame:
@@ -202,7 +206,9 @@ def _census(
     features.setdefault("area_um2", np.full(len(frame), np.nan, np.float32))
     population = Population(code.astype(np.uint8), share, features, _contrasts(frame, classes))
     error = frame.attrs.get("count_error", {})
-    return Census(regions, owned(centroids, regions), population, classes, error), centroids
+    return RegionTables(
+        regions, owned_nuclei(centroids, regions), population, classes, error
+    ), centroids
 
 
 def _contrasts(frame: geopandas.GeoDataFrame, classes: tuple[str, ...]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""How much the probabilities of classes are worth, and the counts that are made of them."""
+"""How far the class probabilities of nuclei, and the counts made of them, can be trusted."""
 
 from __future__ import annotations
 
@@ -7,79 +7,84 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Temperatures that are tried: below 1 the network was too shy, above 1 too sure.
+from nucwsi.classes import most_probable
+
+#: Temperatures that are tried. Below 1 the network was not confident enough, above 1 too confident.
 _TEMPERATURES = np.geomspace(0.2, 4.0, 61)
 
 
 class Reliability(NamedTuple):
-    """What was said, and what was true, by confidence.
+    """A reliability diagram: how confident a network is, and how often it is right.
+
+    Nuclei are sorted into B equal bins of confidence, the probability of their most probable class.
 
     Attributes
     ----------
-    nuclei : (B,) ndarray of int64
-        How many lie in each of B equal bins of the probability of their most probable class.
-    said : (B,) ndarray of float64
-        Mean of that probability; nan in an empty bin.
-    true : (B,) ndarray of float64
-        Share of nuclei that are of that class; nan in an empty bin.
+    n_nuclei : (B,) ndarray of int64
+        Nuclei of each bin.
+    confidence : (B,) ndarray of float64
+        Mean confidence, 0 to 1; NaN in an empty bin.
+    accuracy : (B,) ndarray of float64
+        Share of nuclei whose most probable class is the true one; NaN in an empty bin.
     """
 
-    nuclei: NDArray[np.int64]
-    said: NDArray[np.float64]
-    true: NDArray[np.float64]
+    n_nuclei: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
 
     @property
     def error(self) -> float:
-        """Expected calibration error: mean distance of `said` from `true`, by nuclei."""
-        filled = self.nuclei > 0
-        gap = np.abs(self.said - self.true)[filled]
-        return float(gap @ self.nuclei[filled] / self.nuclei.sum()) if filled.any() else np.nan
+        """Expected calibration error: mean gap between confidence and accuracy over nuclei."""
+        filled = self.n_nuclei > 0
+        gap = np.abs(self.confidence - self.accuracy)[filled]
+        return float(gap @ self.n_nuclei[filled] / self.n_nuclei.sum()) if filled.any() else np.nan
 
 
-def tempered(
-    pixels: NDArray[np.floating], nucleus: NDArray[np.integer], count: int, temperature: float
+def temperature_scaled(
+    pixels: NDArray[np.floating], nucleus: NDArray[np.integer], n_nuclei: int, temperature: float
 ) -> NDArray[np.float64]:
-    """Return the class probabilities of nuclei when their pixels' logits are divided by a number.
+    """Return the class probabilities of nuclei after the logits of their pixels were divided.
 
     Parameters
     ----------
-    pixels : (N, C) ndarray of float
-        Class probabilities of pixels.
-    nucleus : (N,) ndarray of int
-        Which nucleus each belongs to, from 0.
-    count : int
-        Nuclei; each has a pixel.
+    pixels : (P, C) ndarray of float
+        Class probabilities of pixels, 0 to 1.
+    nucleus : (P,) ndarray of int
+        Index of the nucleus that each pixel belongs to.
+    n_nuclei : int
+        Number of nuclei N; each has a pixel.
     temperature : float
+        What the logits are divided by, above 0; 1 leaves the probabilities as they are.
 
     Returns
     -------
-    (count, C) ndarray of float64
-        Mean over the pixels of each nucleus.
+    (N, C) ndarray of float64
+        Mean over the pixels of each nucleus; each row adds up to 1.
     """
     power = np.maximum(pixels.astype(np.float64), 1e-12) ** (1 / temperature)
     power /= power.sum(axis=1, keepdims=True)
-    size = np.bincount(nucleus, minlength=count)
-    return np.column_stack([np.bincount(nucleus, column, count) / size for column in power.T])
+    size = np.bincount(nucleus, minlength=n_nuclei)
+    return np.column_stack([np.bincount(nucleus, column, n_nuclei) / size for column in power.T])
 
 
-def best_temperature(
+def fit_temperature(
     pixels: NDArray[np.floating], nucleus: NDArray[np.integer], truth: NDArray[np.integer]
 ) -> float:
-    """Find the temperature under which the true classes of nuclei are most probable.
+    """Return the temperature under which the true classes of nuclei are most probable.
 
     Parameters
     ----------
-    pixels : (N, C) ndarray of float
-        Class probabilities of pixels.
-    nucleus : (N,) ndarray of int
-        Which nucleus each belongs to, from 0.
-    truth : (K,) ndarray of int
-        Class of each nucleus.
+    pixels : (P, C) ndarray of float
+        Class probabilities of pixels, 0 to 1.
+    nucleus : (P,) ndarray of int
+        Index of the nucleus that each pixel belongs to.
+    truth : (N,) ndarray of int
+        Index of the true class of each nucleus.
 
     Returns
     -------
     float
-        1 where no nucleus is given.
+        One of 61 values from 0.2 to 4; 1 where no nucleus is given.
 
     References
     ----------
@@ -89,70 +94,78 @@ def best_temperature(
         return 1.0
 
     def _surprise(temperature: float) -> float:
-        shares = tempered(pixels, nucleus, len(truth), temperature)
+        shares = temperature_scaled(pixels, nucleus, len(truth), temperature)
         return float(-np.log(np.maximum(shares[np.arange(len(truth)), truth], 1e-9)).mean())
 
     return float(min(_TEMPERATURES, key=_surprise))
 
 
 def reliability(
-    probabilities: NDArray[np.floating], truth: NDArray[np.integer], bins: int = 10
+    class_probabilities: NDArray[np.floating], truth: NDArray[np.integer], bins: int = 10
 ) -> Reliability:
-    """Compare what was said with what was true.
+    """Compare how confident a network is with how often it is right.
 
     Parameters
     ----------
-    probabilities : (N, C) ndarray of float
-        Class probabilities of nuclei.
+    class_probabilities : (N, C) ndarray of float
+        Class probabilities of nuclei, 0 to 1.
     truth : (N,) ndarray of int
-        Their classes.
+        Index of the true class of each nucleus.
     bins : int
+        Number of bins B of confidence.
 
     Returns
     -------
     Reliability
+        Of B bins.
+
+    References
+    ----------
+    Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
     """
-    confidence = probabilities.max(axis=1)
-    hit = probabilities.argmax(axis=1) == truth
+    confidence = class_probabilities.max(axis=1)
+    hit = most_probable(class_probabilities) == truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     count = np.bincount(place, minlength=bins)
     size = np.where(count > 0, count, np.nan)
-    said, true = (np.bincount(place, values, bins) / size for values in (confidence, hit))
-    return Reliability(count, said, true)
+    mean_confidence, accuracy = (
+        np.bincount(place, values, bins) / size for values in (confidence, hit)
+    )
+    return Reliability(count, mean_confidence, accuracy)
 
 
 def count_error(
     truth: NDArray[np.integer],
     expected: NDArray[np.floating],
     variance: NDArray[np.floating],
-    found: NDArray[np.integer],
+    n_nuclei: NDArray[np.integer],
     known: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Measure how far counts are off beyond chance, as a share of the nuclei found.
+    """Return by how much counts are off beyond chance, as a share of the nuclei that were found.
 
-    Probabilities of single nuclei cannot say it: nuclei are missed, and what a network takes for
-    another class, it does so all over a picture.
+    The probabilities of single nuclei cannot say it: some nuclei are missed, and where a network
+    takes one class for another, it does so all over an image.
 
     Parameters
     ----------
     truth : (N, C) ndarray of int
-        Counts of C classes in N pictures.
+        True counts of C classes in N images.
     expected : (N, C) ndarray of float
-        Sums of class probabilities p.
+        Sums of class probabilities p, in nuclei.
     variance : (N, C) ndarray of float
-        Sums of p (1 - p): what independent nuclei would be off by.
-    found : (N,) ndarray of int
-        All nuclei found in each picture; pictures without any are left out.
+        Sums of p (1 - p): variance of the count if nuclei were independent.
+    n_nuclei : (N,) ndarray of int
+        Nuclei found in each image, whatever their class; images without any are left out.
     known : (N, C) ndarray of bool
-        Whether the picture's labels know the class.
+        Whether the true count is known.
 
     Returns
     -------
     (C,) ndarray of float64
-        Standard deviation over pictures; nan for a class that none of them knows.
+        Standard deviation over images; NaN for a class whose count no image knows.
     """
-    usable = known & (found > 0)[:, None]
-    beyond = ((truth - expected) ** 2 - variance) / np.maximum(found, 1)[:, None] ** 2
-    pictures, undefined = usable.sum(axis=0), np.full(truth.shape[1], np.nan)
+    usable = known & (n_nuclei > 0)[:, None]
+    beyond = ((truth - expected) ** 2 - variance) / np.maximum(n_nuclei, 1)[:, None] ** 2
+    images, undefined = usable.sum(axis=0), np.full(truth.shape[1], np.nan)
     total = np.where(usable, beyond, 0).sum(axis=0)
-    return np.sqrt(np.maximum(0, np.divide(total, pictures, out=undefined, where=pictures > 0)))
+    return np.sqrt(np.maximum(0, np.divide(total, images, out=undefined, where=images > 0)))

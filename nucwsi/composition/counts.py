@@ -1,6 +1,6 @@
 """What a region is made of: the columns of ``composition.csv`` and ``morphometry.csv``.
 
-Whatever is undefined, such as a share of no nuclei, is NaN.
+What is undefined, such as a share of no nuclei, is NaN.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.composition.disagreement import disagreement_of_counts
-from nucwsi.composition.group_stats import percentiles, spread
-from nucwsi.composition.intervals import count_interval, widened
+from nucwsi.composition.group_stats import group_percentiles, group_stats
+from nucwsi.composition.intervals import estimate_counts
 
 #: Column -> the two classes whose counts it divides.
 _RATIOS = {
@@ -20,27 +19,31 @@ _RATIOS = {
     "lymphocyte_epithelial_ratio": ("lymphocyte", "epithelial"),
 }
 
+#: Classes that ``immune_fraction`` counts.
 _IMMUNE = {"neutrophil", "lymphocyte", "plasma", "eosinophil", "inflammatory"}
 
+#: Percentiles of ``morphometry.csv``, in its order.
 _PERCENT = (5, 25, 50, 75, 95)
 
-#: Column -> one value a row.
+#: Column name -> one value for each row.
 Columns = dict[str, NDArray[Any]]
 
 
 class Population(NamedTuple):
-    """N nuclei of a slide, C classes.
+    """N nuclei of a slide, and what is known of each.
 
     Attributes
     ----------
     class_code : (N,) ndarray of uint8
-        Index of the class; C for a nucleus without one.
+        Index of the class; C for a nucleus without a class.
     class_probabilities : (N, C) ndarray of float32
+        Probability of each of the C classes, 0 to 1.
     features : dict of str to (N,) ndarray of float32
-        What is measured of a nucleus, with its unit in the name; ``area_um2`` at least. Not
-        negative; NaN where it is not known.
+        Measurement -> values, with the unit in its name; ``area_um2`` at least. Not negative; NaN
+        where it is not known.
     contrasts : (N, Q · C) ndarray of float32
-        Contrasts between the answers of an ensemble, by contrast, then class.
+        Contrasts between the answers of an ensemble, by contrast, then class; see
+        `disagreement.contrast_weights`.
     """
 
     class_code: NDArray[np.uint8]
@@ -56,35 +59,36 @@ def composition(
     tissue_mm2: NDArray[np.float64],
     count_error: NDArray[np.float64],
 ) -> Columns:
-    """Sum up the nuclei of each region.
+    """Count the nuclei of each region by class.
 
     Parameters
     ----------
     pairs : (2, K) ndarray of int64
-        Index of a region and index of a nucleus in it, from `regions.owned`.
+        Index of a region, and index of a nucleus in it; from `regions.owned_nuclei`.
     nuclei : Population
+        The nuclei that `pairs` points to.
     classes : tuple of str
         The C class names.
     tissue_mm2 : (R,) ndarray of float64
-        Tissue of each of the R regions in mm².
+        Tissue in each of the R regions, in mm².
     count_error : (C,) ndarray of float64
-        Standard deviation of what the count of each class is off for reasons that nuclei share, as
-        a share of a region's nuclei; see `calibration.count_error`.
+        Standard deviation of the error of each class' count that nuclei share, as a share of a
+        region's nuclei; see `calibration.count_error`.
 
     Returns
     -------
     dict of str to (R,) ndarray
         In the order of the table: ``n_nuclei``, ``n_<class>``, ``n_unclassified``,
-        ``frac_<class>``, ``<class>_per_mm2`` of tissue, ratios of counts, ``immune_fraction`` (both
-        only if the classes are known), ``<class>_area_um2_median``, and ``expected_<class>`` with
-        the 95 % interval ``<class>_low`` to ``<class>_high``.
+        ``frac_<class>`` of all nuclei, ``<class>_per_mm2`` of tissue, ratios of counts and
+        ``immune_fraction`` (where the classes they need exist), ``<class>_area_um2_median``, and
+        ``expected_<class>`` with the 95 % interval ``<class>_low`` to ``<class>_high``, in nuclei.
 
     Notes
     -----
     Each nucleus is of a class with its own probability, so the number of them in a region is
-    Poisson-binomial (`intervals.count_interval`) if the probabilities are true and independent.
-    What they are not, and what was not found, is in `count_error` and, of an ensemble, in how far
-    its answers lie apart (`intervals.widened`).
+    Poisson-binomial if the probabilities are right and independent. By how much they are not, and
+    how many nuclei were not found, is in `count_error`; of an ensemble, also in how far its answers
+    lie apart. See `intervals.estimate_counts`.
     """
     regions, members = pairs
     n_regions, n_classes = len(tissue_mm2), len(classes)
@@ -92,7 +96,7 @@ def composition(
     size = n_regions * (n_classes + 1)
     counts = np.bincount(group, minlength=size).reshape(n_regions, n_classes + 1)
     total = counts.sum(axis=1)
-    [medians] = percentiles(nuclei.features["area_um2"][members], group, size, (50,))
+    [medians] = group_percentiles(nuclei.features["area_um2"][members], group, size, (50,))
     medians = medians.reshape(counts.shape)
     columns: Columns = {"n_nuclei": total}
     columns |= {f"n_{name}": counts[:, code] for code, name in enumerate(classes)}
@@ -103,60 +107,62 @@ def composition(
     }
     columns |= _ratios(counts, classes)
     columns |= {f"{name}_area_um2_median": medians[:, code] for code, name in enumerate(classes)}
-    apart = disagreement_of_counts(regions, nuclei.contrasts[members], n_classes, n_regions)
-    shared_sd = np.hypot(total[:, None] * count_error, apart)
+    estimate = estimate_counts(pairs, nuclei.class_probabilities, nuclei.contrasts, n_regions)
+    low, high = estimate.interval(count_error)
     for code, name in enumerate(classes):
-        probability = nuclei.class_probabilities[members, code]
-        expected, low, high = count_interval(regions, probability, n_regions)
-        interval = (expected, *widened(expected, low, high, shared_sd[:, code]))
-        names = (f"expected_{name}", f"{name}_low", f"{name}_high")
-        columns |= dict(zip(names, interval, strict=True))
+        columns[f"expected_{name}"] = estimate.expected[:, code]
+        columns[f"{name}_low"], columns[f"{name}_high"] = low[:, code], high[:, code]
     return columns
 
 
 def morphometry(
     pairs: NDArray[np.int64], nuclei: Population, classes: tuple[str, ...], n_regions: int
 ) -> Columns:
-    """Describe the features of the nuclei of each region and class, one row each.
+    """Describe how the features of the nuclei of each region and class are distributed.
 
     Parameters
     ----------
     pairs : (2, K) ndarray of int64
-        As for `composition`.
+        Index of a region, and index of a nucleus in it; from `regions.owned_nuclei`.
     nuclei : Population
+        The nuclei that `pairs` points to; those without a class are left out.
     classes : tuple of str
         The C class names.
     n_regions : int
+        Number of regions.
 
     Returns
     -------
     dict of str to (rows,) ndarray
-        ``region`` (its index), ``class``, ``feature``, ``n``, ``mean``, ``sd`` and percentiles
-        ``p5`` to ``p95``, by region, class and feature; no row where there is no nucleus.
+        ``region`` (its index), ``class``, ``feature``, ``n``, and in the unit of the feature
+        ``mean``, ``sd`` and percentiles ``p5`` to ``p95``. One row for each region, class and
+        feature that has a value, in this order.
     """
     regions, members = pairs
-    known = nuclei.class_code[members] < len(classes)
-    regions, members = regions[known], members[known]
+    classed = nuclei.class_code[members] < len(classes)
+    regions, members = regions[classed], members[classed]
     group = regions * len(classes) + nuclei.class_code[members]
     n_groups = n_regions * len(classes)
-    found = [
-        spread(values[members], group, n_groups, _PERCENT) for values in nuclei.features.values()
+    stats = [
+        group_stats(values[members], group, n_groups, _PERCENT)
+        for values in nuclei.features.values()
     ]
-    # A row each of groups, then features.
-    n = np.stack([part.n for part in found], axis=1).ravel()
+    # One row for each group, then feature.
+    n = np.stack([of_feature.n for of_feature in stats], axis=1).ravel()
     filled = np.flatnonzero(n)
-    owner, feature = np.divmod(filled, len(found))
+    owner, feature = np.divmod(filled, len(stats))
     columns: Columns = {
         "region": owner // len(classes),
         "class": np.array(classes, object)[owner % len(classes)],
         "feature": np.array(list(nuclei.features), object)[feature],
         "n": n[filled],
-        "mean": np.stack([part.mean for part in found], axis=1).ravel()[filled],
-        "sd": np.stack([part.sd for part in found], axis=1).ravel()[filled],
+        "mean": np.stack([of_feature.mean for of_feature in stats], axis=1).ravel()[filled],
+        "sd": np.stack([of_feature.sd for of_feature in stats], axis=1).ravel()[filled],
     }
-    every = np.stack([part.percentiles for part in found], axis=2)
+    percentiles = np.stack([of_feature.percentiles for of_feature in stats], axis=2)
     columns |= {
-        f"p{share}": values.ravel()[filled] for share, values in zip(_PERCENT, every, strict=True)
+        f"p{share}": values.ravel()[filled]
+        for share, values in zip(_PERCENT, percentiles, strict=True)
     }
     return columns
 
@@ -169,6 +175,7 @@ def _ratio(
 
 
 def _ratios(counts: NDArray[np.int64], classes: tuple[str, ...]) -> Columns:
+    """Return the columns that compare classes, from counts (R, C + 1) by region and class."""
     columns: Columns = {
         column: _ratio(counts[:, classes.index(above)], counts[:, classes.index(below)])
         for column, (above, below) in _RATIOS.items()

@@ -1,8 +1,8 @@
-"""How far the answers of an ensemble lie apart, in as few maps as will do.
+"""How far the answers of an ensemble lie apart, on single nuclei and on counts.
 
-One number a nucleus cannot say it: where all nuclei of a region are in doubt for the same reason,
-their doubts add up, and where each has its own, they average out. Contrasts, signed differences
-between answers, can be added up over any nuclei, and only then squared.
+One number for each nucleus cannot say it: where all nuclei of a region are in doubt for the same
+reason, their doubts add up, and where each has its own reason, they average out. *Contrasts*,
+signed differences between answers, can be summed over any nuclei, and are squared only then.
 """
 
 from __future__ import annotations
@@ -12,24 +12,32 @@ from numpy.typing import NDArray
 
 
 def contrast_weights(n_views: int, n_members: int) -> NDArray[np.float32]:
-    """Return the weights with which answers are summed to contrasts.
+    """Return the weights with which the answers of an ensemble are summed to contrasts.
 
     Parameters
     ----------
     n_views, n_members : int
-        Each member answers for each view.
+        Number of views, and of members; each member answers for each view.
 
     Returns
     -------
     (Q, n_views, n_members) ndarray of float32
-        Q is ``n_members - 1``, and one more if there are views to tell apart. The sum of squares of
-        the first is the variance between members (``n_members - 1`` in its denominator), each the
-        mean of its views. The last holds the first half of the views against the second: its
-        square estimates the variance between views.
+        Q is ``n_members - 1``, and one more if there is more than one view. The squares of the
+        first ``n_members - 1`` contrasts add up to the variance between members (with
+        ``n_members - 1`` in its denominator), each member being the mean of its views. The last
+        contrast compares the first half of the views with the second: its square estimates the
+        variance between views.
 
     Notes
     -----
-    Between members these are Helmert's contrasts: orthogonal, of length one, blind to the mean.
+    Between members these are Helmert contrasts: orthogonal, of length one, and blind to the mean.
+
+    Examples
+    --------
+    One view of two members: their difference, divided by the root of 2.
+
+    >>> contrast_weights(1, 2).round(3)
+    array([[[ 0.707, -0.707]]], dtype=float32)
     """
     members = np.zeros((n_members - 1, n_members))
     for row in range(n_members - 1):
@@ -45,19 +53,24 @@ def contrast_weights(n_views: int, n_members: int) -> NDArray[np.float32]:
 
 
 def contrast_names(classes: tuple[str, ...], n_contrasts: int) -> list[str]:
-    """Name the columns of contrasts.
+    """Return the names of the columns that hold contrasts.
 
     Parameters
     ----------
     classes : tuple of str
         The C class names.
     n_contrasts : int
-        Q of them.
+        Number of contrasts Q.
 
     Returns
     -------
     list of str
         Q · C names, by contrast, then class.
+
+    Examples
+    --------
+    >>> contrast_names(("epithelial", "other"), 1)
+    ['contrast1_epithelial', 'contrast1_other']
     """
     return [f"contrast{q + 1}_{name}" for q in range(n_contrasts) for name in classes]
 
@@ -65,19 +78,21 @@ def contrast_names(classes: tuple[str, ...], n_contrasts: int) -> list[str]:
 def disagreement(
     contrasts: NDArray[np.floating], class_code: NDArray[np.integer], n_classes: int
 ) -> NDArray[np.float64]:
-    """Say how far the answers lie apart on each nucleus by itself.
+    """Return how far the answers lie apart on the class of each nucleus.
 
     Parameters
     ----------
     contrasts : (N, Q · C) ndarray of float
-        By contrast, then class.
+        Contrasts between the probabilities of classes, by contrast, then class.
     class_code : (N,) ndarray of int
+        Index of the class of each nucleus.
     n_classes : int
+        Number of classes C.
 
     Returns
     -------
     (N,) ndarray of float64
-        Standard deviation between answers of the probability that it is a nucleus of its class.
+        Standard deviation between answers of the probability that the nucleus is of its class.
     """
     n_nuclei, n_columns = contrasts.shape
     each = contrasts.reshape(n_nuclei, n_columns // n_classes, n_classes)
@@ -88,21 +103,21 @@ def disagreement(
 def disagreement_of_counts(
     group: NDArray[np.int64], contrasts: NDArray[np.floating], n_classes: int, n_groups: int
 ) -> NDArray[np.float64]:
-    """Say how far the answers lie apart on the counts of groups of nuclei.
+    """Return how far the answers lie apart on the counts of groups of nuclei.
 
     Parameters
     ----------
     group : (N,) ndarray of int64
-        Which group each nucleus belongs to.
+        Index of the group that each nucleus belongs to.
     contrasts : (N, Q · C) ndarray of float
-        By contrast, then class.
-    n_classes : int
-    n_groups : int
+        Contrasts between the probabilities of classes, by contrast, then class.
+    n_classes, n_groups : int
+        Number of classes C, and of groups G.
 
     Returns
     -------
-    (n_groups, C) ndarray of float64
-        Standard deviation between answers, in nuclei; 0 where there was one answer.
+    (G, C) ndarray of float64
+        Standard deviation of the count between answers, in nuclei; 0 where there was one answer.
     """
     sums = [np.bincount(group, column, n_groups) for column in contrasts.T]
     each = np.reshape(sums, (len(sums) // max(1, n_classes), n_classes, n_groups))

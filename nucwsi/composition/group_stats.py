@@ -9,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Spread(NamedTuple):
-    """How the values of G groups are distributed; NaN where there are too few.
+class GroupStats(NamedTuple):
+    """How the values of each of G groups are distributed, in the unit of the values.
 
     Attributes
     ----------
     n : (G,) ndarray of int64
+        Number of values that are known.
     mean : (G,) ndarray of float64
+        NaN for an empty group.
     sd : (G,) ndarray of float64
-        With n - 1 below; of at least two values.
+        Sample standard deviation, with n - 1 below; NaN for fewer than two values.
     percentiles : (Q, G) ndarray of float64
+        See `group_percentiles`.
     """
 
     n: NDArray[np.int64]
@@ -27,71 +30,82 @@ class Spread(NamedTuple):
     percentiles: NDArray[np.float64]
 
 
-def percentiles(
+def group_percentiles(
     values: NDArray[np.float32], group: NDArray[np.int64], n_groups: int, percent: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Return percentiles of the values of each group, between neighbours by linear interpolation.
+    """Return percentiles of the values of each group, interpolated linearly between two values.
 
     Parameters
     ----------
     values : (N,) ndarray of float32
-        Not negative; NaN are left out.
+        In any unit; not negative. NaN are left out.
     group : (N,) ndarray of int64
+        Index of the group that each value belongs to.
     n_groups : int
+        Number of groups G.
     percent : sequence of float
         Q numbers from 0 to 100.
 
     Returns
     -------
     (Q, n_groups) ndarray of float64
-        NaN for an empty group.
+        In the unit of the values; NaN for an empty group.
+
+    Examples
+    --------
+    >>> values, group = np.array([1, 3, 7], np.float32), np.array([0, 0, 2])
+    >>> group_percentiles(values, group, 3, [50])
+    array([[ 2., nan,  7.]])
     """
-    values, group = _known(values, group)
-    # The bits of numbers above zero are in the order of the numbers: one sort of whole numbers.
+    values, group = _without_nan(values, group)
+    # The bits of numbers from 0 on, read as integers, are in the order of the numbers: one sort of
+    # integers orders the values of all groups.
     keys = (group.astype(np.uint64) << np.uint64(32)) | (values + np.float32(0)).view(np.uint32)
     keys.sort()
     ordered = keys.astype(np.uint32).view(np.float32).astype(np.float64)
     size = np.bincount(group, minlength=n_groups)
     filled = np.flatnonzero(size)
     first, last = (np.cumsum(size) - size)[filled], size[filled] - 1
-    found = np.full((len(percent), n_groups), np.nan)
+    answer = np.full((len(percent), n_groups), np.nan)
     for row, share in enumerate(percent):
         place = last * (share / 100)
         below = place.astype(np.int64)
         left, right = ordered[first + below], ordered[first + np.minimum(below + 1, last)]
-        found[row, filled] = left + (right - left) * (place - below)
-    return found
+        answer[row, filled] = left + (right - left) * (place - below)
+    return answer
 
 
-def spread(
+def group_stats(
     values: NDArray[np.float32], group: NDArray[np.int64], n_groups: int, percent: Sequence[float]
-) -> Spread:
-    """Describe the values of each group.
+) -> GroupStats:
+    """Describe how the values of each group are distributed.
 
     Parameters
     ----------
     values : (N,) ndarray of float32
-        Not negative; NaN are left out.
+        In any unit; not negative. NaN are left out.
     group : (N,) ndarray of int64
+        Index of the group that each value belongs to.
     n_groups : int
+        Number of groups G.
     percent : sequence of float
-        Q numbers from 0 to 100.
+        Q percentiles, as numbers from 0 to 100.
 
     Returns
     -------
-    Spread
+    GroupStats
+        Of G groups.
     """
-    values, group = _known(values, group)
+    values, group = _without_nan(values, group)
     n = np.bincount(group, minlength=n_groups)
     exact = values.astype(np.float64)
-    some = np.where(n > 0, n, np.nan)
-    mean = np.bincount(group, exact, n_groups) / some
+    mean = np.bincount(group, exact, n_groups) / np.where(n > 0, n, np.nan)
     squares = np.bincount(group, (exact - mean[group]) ** 2, n_groups)
     sd = np.sqrt(squares / np.where(n > 1, n - 1, np.nan))
-    return Spread(n, mean, sd, percentiles(values, group, n_groups, percent))
+    return GroupStats(n, mean, sd, group_percentiles(values, group, n_groups, percent))
 
 
-def _known(
+def _without_nan(
     values: NDArray[np.float32], group: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     known = ~np.isnan(values)

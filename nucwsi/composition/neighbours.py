@@ -1,9 +1,9 @@
-"""Which classes lie side by side, and whether more often than chance would have it.
+"""Which classes lie side by side, and whether more often than by chance.
 
-Nuclei of a region that are close to each other are the edges of a graph. Under random relabelling
-the nuclei keep their places and the counts of the classes, and every way to deal the labels is as
-likely as any other. Mean and variance of the number of edges between two classes are then known
-exactly: Cliff & Ord, Spatial Processes (1981), section 2.3, nonfree sampling.
+Two nuclei of a region that are close to each other are an edge of a graph. Under random relabelling
+nuclei keep their places and classes keep their counts, and every assignment of classes to nuclei is
+equally likely. Mean and variance of the number of edges between two classes are then known exactly:
+Cliff & Ord, Spatial Processes (1981), section 2.3, nonfree sampling.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 
-class Pairs(NamedTuple):
+class PairCounts(NamedTuple):
     """How often each of K pairs of classes is close together in one region.
 
     Attributes
@@ -23,7 +23,7 @@ class Pairs(NamedTuple):
     n_pairs : (K,) ndarray of int64
         Pairs of nuclei of these classes that are close to each other.
     expected, sd : (K,) ndarray of float64
-        Mean and standard deviation under random relabelling.
+        Mean and standard deviation of `n_pairs` under random relabelling.
     """
 
     n_pairs: NDArray[np.int64]
@@ -31,7 +31,7 @@ class Pairs(NamedTuple):
     sd: NDArray[np.float64]
 
 
-class Closeness:
+class NeighbourGraph:
     """The graph of nuclei within a radius of each other.
 
     Parameters
@@ -41,8 +41,21 @@ class Closeness:
     radius_um : float
         Two nuclei are close if their centroids are at most this far apart.
     class_code : (N,) ndarray of uint8
-        `n_classes` for those without a class: they are no one's neighbour.
+        Index of the class; `n_classes` for nuclei without a class, which have no neighbours.
     n_classes : int
+        Number of classes C.
+
+    Examples
+    --------
+    Three nuclei in a row, 10 µm apart:
+
+    >>> points_um = np.array([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0]])
+    >>> class_code = np.array([0, 0, 1], np.uint8)
+    >>> graph = NeighbourGraph(points_um, 10, class_code, 2)
+    >>> graph.class_pairs
+    (array([0, 0, 1]), array([0, 1, 1]))
+    >>> graph.count_pairs(np.arange(3)).n_pairs
+    array([1, 1, 0])
     """
 
     def __init__(
@@ -61,21 +74,21 @@ class Closeness:
 
     @property
     def class_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Codes of both classes of each pair, the first not above the second."""
+        """Indices (K,), (K,) of both classes of each pair, the first not above the second."""
         return np.triu_indices(self._n_classes)
 
-    def pairs(self, members: NDArray[np.int64]) -> Pairs:
-        """Count the pairs of classes among some nuclei, and say what chance would give.
+    def count_pairs(self, members: NDArray[np.int64]) -> PairCounts:
+        """Count the pairs of classes among nuclei, beside what chance would give.
 
         Parameters
         ----------
         members : (M,) ndarray of int64
-            The nuclei of a region, each once.
+            Indices of the nuclei of a region, each once.
 
         Returns
         -------
-        Pairs
-            In the order of `class_pairs`.
+        PairCounts
+            One for each pair of classes, in the order of `class_pairs`.
         """
         members = members[self._code[members] < self._n_classes]
         one, other = self._edges(members)
@@ -87,10 +100,10 @@ class Closeness:
         count = np.bincount(code, minlength=self._n_classes).astype(np.float64)
         touching = float((degree * (degree - 1)).sum())
         expected, variance = _moments(count, a, b, float(len(one)), touching)
-        return Pairs(table[a * self._n_classes + b], expected, np.sqrt(variance))
+        return PairCounts(table[a * self._n_classes + b], expected, np.sqrt(variance))
 
     def _edges(self, members: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return both ends of all edges among members, as places in their list."""
+        """Return both ends (E,), (E,) of all edges among members, as places in `members`."""
         start, stop = self._first[members], self._first[members + 1]
         length = stop - start
         offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
@@ -102,7 +115,7 @@ class Closeness:
 
 
 def _falling(count: NDArray[np.float64] | float, times: int) -> NDArray[np.float64]:
-    """Return ``count * (count - 1) * ...``: in how many ways to draw one after the other."""
+    """Return ``count * (count - 1) * ...``, the number of ways to draw `times` in sequence."""
     return np.prod([np.maximum(np.asarray(count) - k, 0.0) for k in range(times)], axis=0)
 
 
@@ -115,7 +128,8 @@ def _moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and variance of the number of edges between classes under random relabelling.
 
-    `touching` is the number of ordered pairs of edges that share a nucleus.
+    `count` (C,) holds the nuclei of each class, `a` and `b` (K,) the classes of each pair; `edges`
+    is the number of edges, `touching` that of ordered pairs of edges that share a nucleus.
     """
     total, n_a, n_b = float(count.sum()), count[a], count[b]
     alike = a == b
@@ -129,6 +143,6 @@ def _moments(
     apart = chance(_falling(n_a, 4), 4 * _falling(n_a, 2) * _falling(n_b, 2), 4)
     expected = edges * one
     second = expected + touching * shared + (edges * (edges - 1) - touching) * apart
-    # Where nothing varies, rounding must not make it seem so.
+    # Rounding must not make a number that cannot vary seem to vary.
     variance = second - expected**2
     return expected, np.where(variance > 1e-12 * second, variance, 0.0)

@@ -1,6 +1,6 @@
-"""What people draw by hand, made into sound areas.
+"""Outlines that people draw by hand, made into valid areas.
 
-Geometry is shapely's, hence x, y.
+Geometry is shapely's, hence x, y, in any frame.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from shapely import MultiPolygon, Polygon
 
 from nucwsi.nuclei.validity import Geometries, make_valid
 
-#: An outline that crosses itself is mended if no more than this share of its area is in doubt.
+#: An outline that crosses itself is repaired if at most this share of its area is in doubt.
 _DOUBT = 1e-3
 
 #: Segments of a quarter of an ellipse: its area is right to 0.01 %.
@@ -25,41 +25,48 @@ def ellipse(corners: NDArray[np.float64]) -> Polygon:
     Parameters
     ----------
     corners : (V, 2) ndarray of float64
-        x and y of any points that reach from end to end of the box.
+        x and y of points of the box, in any frame; among them one on each side.
 
     Returns
     -------
     shapely.Polygon
+        Of 256 vertices, in the same frame.
+
+    Examples
+    --------
+    >>> ellipse(np.array([[0.0, 0.0], [4.0, 2.0]])).bounds
+    (0.0, 0.0, 4.0, 2.0)
     """
     low, high = corners.min(axis=0), corners.max(axis=0)
     disc = shapely.Point(0, 0).buffer(1, quad_segs=_QUARTER)
     return shapely.transform(disc, lambda xy: (low + high) / 2 + xy * (high - low) / 2)
 
 
-def mended(shape: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
-    """Return a shape whose outline does not cross itself.
+def repaired_area(shape: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
+    """Repair an area whose outline crosses itself slightly.
 
-    A hand that closes an outline often crosses it by a hair. That is mended; where it matters
-    which side is in, nothing is guessed.
+    A hand that closes an outline often crosses it slightly, and that is repaired. Where a crossing
+    leaves it open which side is inside, nothing is guessed.
 
     Parameters
     ----------
     shape : shapely.Polygon or shapely.MultiPolygon
+        As it was drawn, in any frame.
 
     Returns
     -------
     shapely.Polygon or shapely.MultiPolygon
-        The same object if it is valid.
+        Valid; the same object if it already was.
 
     Raises
     ------
     ValueError
-        Where and how it crosses itself, if more than 0.1 % of its area are in doubt.
+        If more than 0.1 % of its area is in doubt; the message says how and where it is invalid.
     """
     if shape.is_valid:
         return shape
     whole = make_valid(shape)
-    # Parts that are walked around the other way count as negative in the area of the drawn ring.
+    # A loop that runs the other way counts as negative in the area of the drawn ring.
     if whole.is_empty or abs(whole.area - shape.area) > _DOUBT * whole.area:
         raise ValueError(shapely.is_valid_reason(shape))
     return whole
@@ -71,9 +78,10 @@ def with_holes(areas: Geometries, holes: Geometries) -> Geometries:
     Parameters
     ----------
     areas : (A,) ndarray of shapely.Polygon or shapely.MultiPolygon
+        Valid, x and y in any frame.
     holes : (H,) ndarray of shapely.Polygon or shapely.MultiPolygon
-        Each belongs to the smallest area that covers it, so that an island within a hole stays;
-        where none does, to all areas that it crosses.
+        Valid, in the same frame. Each is cut out of the smallest area that covers it, so that an
+        island within a hole stays; if none covers it, out of all areas that it crosses.
 
     Returns
     -------

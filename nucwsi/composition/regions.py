@@ -17,10 +17,10 @@ from nucwsi.nuclei.validity import Geometries
 #: Red, green and blue, each 0 to 255.
 Colour = tuple[int, int, int]
 
-#: Outlines with more vertices are cut up before they are intersected; only speed.
+#: Outlines with more vertices are cut up before they are intersected, for speed.
 _MAX_VERTICES = 256
 
-#: Halvings after which an outline is taken as it is, however its vertices crowd.
+#: Halvings after which an outline is left as it is, however close together its vertices lie.
 _MAX_HALVINGS = 40
 
 
@@ -33,15 +33,15 @@ class Region:
     id : str
         Unique on its slide, e.g. ``tissue_001``.
     name : str
-        What people call it.
+        What a pathologist calls it, else its `id`; on one line.
     region_class : str
         Class given by a pathologist, or the kind of region; may be empty.
     source : str
         Where it comes from: ``slide``, ``tissue``, ``grid`` or ``user``.
     geometry : shapely.Polygon or shapely.MultiPolygon
-        Valid; x and y in level-0 pixels from the file's upper left corner; may be empty.
+        Valid; x and y in level-0 pixels from the file's upper left corner. May be empty.
     colour : (int, int, int), optional
-        Of its class, where a pathologist chose one.
+        Red, green and blue, 0 to 255, that a pathologist chose for its class.
     """
 
     id: str
@@ -58,17 +58,18 @@ def geometries(regions: list[Region]) -> Geometries:
     Parameters
     ----------
     regions : list of Region
-        R of them, maybe none.
+        R regions of a slide; may be empty.
 
     Returns
     -------
-    (R,) ndarray of object
+    (R,) ndarray of shapely.Polygon or shapely.MultiPolygon
+        x and y in level-0 pixels.
     """
     return np.array([region.geometry for region in regions], dtype=object)
 
 
 def slide_region(bounds: tuple[float, float, float, float]) -> Region:
-    """Return the region of all that was looked at: it owns every nucleus.
+    """Return the region of the whole canvas, which owns every nucleus.
 
     Parameters
     ----------
@@ -78,21 +79,23 @@ def slide_region(bounds: tuple[float, float, float, float]) -> Region:
     Returns
     -------
     Region
+        The rectangle of these bounds.
     """
     return Region("slide", "slide", "Slide", "slide", shapely.box(*bounds))
 
 
 def tissue_regions(pieces: list[Polygon]) -> list[Region]:
-    """Return one region per piece of tissue, the largest first.
+    """Return one region for each piece of tissue, the largest first.
 
     Parameters
     ----------
     pieces : list of shapely.Polygon
+        x and y in level-0 pixels.
 
     Returns
     -------
     list of Region
-        ``tissue_001`` and so on.
+        ``tissue_001``, ``tissue_002`` and so on.
     """
     ordered = sorted(pieces, key=lambda piece: -piece.area)
     names = [f"tissue_{number:03d}" for number in range(1, len(ordered) + 1)]
@@ -105,7 +108,7 @@ def tissue_regions(pieces: list[Polygon]) -> list[Region]:
 def grid_regions(
     bounds: tuple[float, float, float, float], side_px: tuple[float, float], pieces: list[Polygon]
 ) -> list[Region]:
-    """Return the squares of a grid that hold tissue.
+    """Return the rectangles of a grid that hold tissue: squares, measured in µm.
 
     Parameters
     ----------
@@ -113,40 +116,43 @@ def grid_regions(
         xmin, ymin, xmax, ymax in level-0 pixels. The grid begins at its upper left corner; the
         last row and column may reach beyond it.
     side_px : (float, float)
-        Side along x and along y in level-0 pixels.
+        Width and height of a rectangle in level-0 pixels.
     pieces : list of shapely.Polygon
-        Tissue; the pieces do not overlap.
+        Tissue in level-0 pixels; the pieces do not overlap.
 
     Returns
     -------
     list of Region
-        Whole squares in raster order; ``grid_r001_c001`` is the upper left one.
+        Whole rectangles in raster order; ``grid_r001_c001`` is the upper left one.
     """
     xmin, ymin, xmax, ymax = bounds
     x, y = side_px
     n_rows, n_columns = int(np.ceil((ymax - ymin) / y)), int(np.ceil((xmax - xmin) / x))
     row, column = np.divmod(np.arange(n_rows * n_columns), max(1, n_columns))
-    # Neighbours share their corners to the last bit, so that no nucleus falls between them.
+    # Neighbours share their corners to the last bit, so no nucleus falls between them.
     left, right = xmin + column * x, xmin + (column + 1) * x
     squares = shapely.box(left, ymin + row * y, right, ymin + (row + 1) * y)
-    found = []
+    regions = []
     for index in np.flatnonzero(tissue_area(squares, pieces) > 0).tolist():
         name = f"grid_r{row[index] + 1:03d}_c{column[index] + 1:03d}"
-        found.append(Region(name, name, "Grid", "grid", squares[index]))
-    return found
+        regions.append(Region(name, name, "Grid", "grid", squares[index]))
+    return regions
 
 
 def without_ignored(regions: list[Region]) -> list[Region]:
-    """Cut what is to be ignored out of all other regions.
+    """Cut the regions of a class that begins with ``Ignore`` out of all others.
+
+    QuPath marks classes to be ignored with a star: ``Ignore*``.
 
     Parameters
     ----------
     regions : list of Region
+        Of one slide, in any order.
 
     Returns
     -------
     list of Region
-        Those whose class does not begin with ``Ignore``, in their order; some may be empty now.
+        All others, in their order; a region that was ignored as a whole is empty.
     """
     ignored = [region.geometry for region in regions if region.region_class.startswith("Ignore")]
     kept = [region for region in regions if not region.region_class.startswith("Ignore")]
@@ -156,20 +162,29 @@ def without_ignored(regions: list[Region]) -> list[Region]:
     return [replace(region, geometry=shape) for region, shape in zip(kept, left, strict=True)]
 
 
-def owned(centroids: NDArray[np.float64], regions: list[Region]) -> NDArray[np.int64]:
-    """Tell which nuclei lie in which region; one in overlapping regions belongs to each of them.
+def owned_nuclei(centroids: NDArray[np.float64], regions: list[Region]) -> NDArray[np.int64]:
+    """Find the nuclei of each region: those whose centroid it covers, boundary included.
+
+    This is QuPath's rule. A nucleus in overlapping regions belongs to each of them.
 
     Parameters
     ----------
     centroids : (N, 2) ndarray of float64
-        x and y in level-0 pixels. Fast where they lie close together.
+        x and y of nuclei in level-0 pixels. Fast where nuclei lie close together.
     regions : list of Region
+        Of the same slide.
 
     Returns
     -------
     (2, K) ndarray of int64
-        Index of the region and index of the nucleus, ordered by both. A region owns a nucleus
-        whose centroid it covers, its boundary included: QuPath's own rule.
+        Index of the region and index of the nucleus, ordered by both.
+
+    Examples
+    --------
+    >>> square = Region("a", "a", "", "user", shapely.box(0, 0, 2, 2))
+    >>> owned_nuclei(np.array([[1.0, 1.0], [2.0, 2.0], [2.1, 1.0]]), [square])
+    array([[0, 0],
+           [0, 1]])
     """
     shapes = geometries(regions)
     if not len(shapes) or not len(centroids):
@@ -183,29 +198,29 @@ def owned(centroids: NDArray[np.float64], regions: list[Region]) -> NDArray[np.i
     if (low < high).all():
         covering[near] = shapely.covers(shapes[near], shapely.box(*low, *high))
     rectangular = _are_boxes(shapes)
-    every, (x, y) = np.arange(len(centroids)), centroids.T
+    all_nuclei, (x, y) = np.arange(len(centroids)), centroids.T
     members = [np.empty(0, np.int64)] * len(shapes)
     for index in near:
         xmin, ymin, xmax, ymax = box[index]
         if covering[index]:
-            members[index] = every
+            members[index] = all_nuclei
             continue
         inside = np.flatnonzero((x >= xmin) & (x <= xmax) & (y >= ymin) & (y <= ymax))
         if not rectangular[index]:
             inside = inside[shapely.intersects_xy(shapes[index], x[inside], y[inside])]
         members[index] = inside
-    owner = np.repeat(np.arange(len(shapes)), [len(found) for found in members])
+    owner = np.repeat(np.arange(len(shapes)), [len(of_region) for of_region in members])
     return np.stack([owner, np.concatenate(members)])
 
 
 def _are_boxes(shapes: Geometries) -> NDArray[np.bool_]:
-    """Tell which shapes are upright rectangles, whose bounds say all."""
+    """Return whether each shape (R,) is an upright rectangle, which equals its bounds."""
     upright = shapely.get_num_coordinates(shapes) == 5
     bounds = shapely.bounds(shapes[upright])
     corners = shapely.get_coordinates(shapes[upright]).reshape(-1, 5, 2)
     low, high = bounds[:, None, :2], bounds[:, None, 2:]
     at_corners = ((corners == low) | (corners == high)).all(axis=(1, 2))
-    # A triangle with a repeated point has its points there, too, but half the area.
+    # A triangle with a repeated point has all points at corners, too, but half the area.
     full = shapely.area(shapes[upright]) > 0.75 * np.prod(bounds[:, 2:] - bounds[:, :2], axis=1)
     upright[upright] = at_corners & full
     return upright
@@ -217,11 +232,12 @@ def areas(regions: list[Region]) -> NDArray[np.float64]:
     Parameters
     ----------
     regions : list of Region
+        R regions of a slide.
 
     Returns
     -------
     (R,) ndarray of float64
-        In level-0 pixels.
+        In level-0 pixels².
     """
     return np.asarray(shapely.area(geometries(regions)), np.float64)
 
@@ -232,14 +248,14 @@ def tissue_area(shapes: Geometries, pieces: list[Polygon]) -> NDArray[np.float64
     Parameters
     ----------
     shapes : (R,) ndarray of object
-        Polygons and multipolygons; they may overlap each other.
+        Polygons and multipolygons, x and y in level-0 pixels; they may overlap each other.
     pieces : list of shapely.Polygon
-        Tissue; the pieces do not overlap.
+        Tissue in level-0 pixels; the pieces do not overlap.
 
     Returns
     -------
     (R,) ndarray of float64
-        In level-0 pixels.
+        In level-0 pixels².
     """
     parts, owner = _cut_up(shapes)
     tissue, _ = _cut_up(np.array(pieces, dtype=object))
@@ -253,14 +269,17 @@ def tissue_area(shapes: Geometries, pieces: list[Polygon]) -> NDArray[np.float64
 
 
 def _polygons(shapes: Geometries) -> tuple[Geometries, NDArray[np.intp]]:
-    """Return the polygons of shapes and the index of the shape each comes from."""
+    """Return the polygons (P,) of shapes, and the index (P,) of the shape that each comes from."""
     parts, owner = shapely.get_parts(shapes, return_index=True)
     polygonal = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
     return parts[polygonal], owner[polygonal]
 
 
 def _cut_up(shapes: Geometries) -> tuple[Geometries, NDArray[np.intp]]:
-    """Halve polygons until each has few vertices, for an intersection costs what it has."""
+    """Return shapes in parts (P,) of few vertices, and the index (P,) of the shape of each.
+
+    Intersecting two outlines takes time in proportion to the product of their vertices.
+    """
     parts, owner = _polygons(shapes)
     for _ in range(_MAX_HALVINGS):
         large = shapely.get_num_coordinates(parts) > _MAX_VERTICES

@@ -1,4 +1,4 @@
-"""Regions and nuclei in, the tables of a slide out."""
+"""The tables of a slide, made of its regions and its nuclei."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from nucwsi.composition.counts import Columns, Population, composition, morphometry
-from nucwsi.composition.neighbours import Closeness
+from nucwsi.composition.neighbours import NeighbourGraph
 from nucwsi.composition.regions import Region, areas, geometries, tissue_area
 
 
-class Census(NamedTuple):
-    """The nuclei of a slide, and which region owns which.
+class RegionTables(NamedTuple):
+    """The nuclei and regions of a slide, from which its three tables are made.
 
     Attributes
     ----------
     regions : list of Region
-        R of them.
+        R regions, in the order of the tables.
     pairs : (2, K) ndarray of int64
-        Index of a region and index of a nucleus in it, from `regions.owned`; ordered by both.
+        Index of a region, and index of a nucleus in it; ordered by both. From
+        `regions.owned_nuclei`.
     nuclei : Population
-        N of them.
+        The N nuclei of the slide.
     classes : tuple of str
         The C class names.
     count_error : dict of str to float
-        Class name -> as in `composition`; a class that is missing has none.
+        Class name -> error of its count that nuclei share, as in `counts.composition`; 0 for a
+        class that is missing.
     """
 
     regions: list[Region]
@@ -37,19 +39,19 @@ class Census(NamedTuple):
     count_error: dict[str, float]
 
     def composition(self, pieces: list[Polygon], px_um2: float) -> Columns:
-        """Count the nuclei of each region.
+        """Return the columns of ``composition.csv``: the nuclei of each region by class.
 
         Parameters
         ----------
         pieces : list of shapely.Polygon
-            Tissue, in level-0 pixels; the pieces do not overlap.
+            Tissue in level-0 pixels; the pieces do not overlap.
         px_um2 : float
             Area of a level-0 pixel in µm².
 
         Returns
         -------
         dict of str to (R,) ndarray
-            A row a region.
+            One row for each region; areas in mm², densities per mm² of tissue.
         """
         mm2 = px_um2 / 1e6
         error = np.array([self.count_error.get(name, 0.0) for name in self.classes])
@@ -62,40 +64,40 @@ class Census(NamedTuple):
         }
 
     def morphometry(self) -> Columns:
-        """Describe how the features of nuclei are distributed.
+        """Return the columns of ``morphometry.csv``: how features are distributed.
 
         Returns
         -------
-        dict of str to ndarray
-            A row for each region (squares of the grid excepted), class and feature.
+        dict of str to (rows,) ndarray
+            One row for each region (squares of the grid excepted), class and feature.
         """
         pairs = self.pairs[:, self._detailed[self.pairs[0]]]
-        found = morphometry(pairs, self.nuclei, self.classes, len(self.regions))
-        return _with_labels(self.regions, found)
+        columns = morphometry(pairs, self.nuclei, self.classes, len(self.regions))
+        return _with_labels(self.regions, columns)
 
     def neighbours(self, points_um: NDArray[np.float64], radius_um: float) -> Columns:
-        """Count which classes lie side by side.
+        """Return the columns of ``neighbours.csv``: which classes lie side by side.
 
         Parameters
         ----------
         points_um : (N, 2) ndarray of float64
-            Centroids in µm.
+            Centroids of the nuclei in µm, in any frame.
         radius_um : float
             Nuclei are neighbours if their centroids are at most this far apart.
 
         Returns
         -------
-        dict of str to ndarray
-            A row for each region (squares of the grid excepted) and pair of classes.
+        dict of str to (rows,) ndarray
+            One row for each region (squares of the grid excepted) and pair of classes.
         """
-        closeness = Closeness(points_um, radius_um, self.nuclei.class_code, len(self.classes))
-        chosen, (a, b) = np.flatnonzero(self._detailed), closeness.class_pairs
+        graph = NeighbourGraph(points_um, radius_um, self.nuclei.class_code, len(self.classes))
+        chosen, (a, b) = np.flatnonzero(self._detailed), graph.class_pairs
         shape = (len(chosen), len(a))
         n_pairs, expected, sd = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
         starts = np.searchsorted(self.pairs[0], chosen, "left")
         stops = np.searchsorted(self.pairs[0], chosen, "right")
         for row, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            n_pairs[row], expected[row], sd[row] = closeness.pairs(self.pairs[1, start:stop])
+            n_pairs[row], expected[row], sd[row] = graph.count_pairs(self.pairs[1, start:stop])
         excess, names = n_pairs - expected, np.array(self.classes, object)
         columns = {
             "region": np.repeat(chosen, len(a)),
@@ -110,7 +112,7 @@ class Census(NamedTuple):
 
     @property
     def _detailed(self) -> NDArray[np.bool_]:
-        """Which regions have more than a count: thousands of squares would bury the others."""
+        """Regions (R,) with detailed tables; thousands of grid squares would bury the others."""
         return np.array([region.source != "grid" for region in self.regions], bool)
 
 
@@ -124,7 +126,7 @@ def _labels(regions: list[Region]) -> Columns:
 
 
 def _with_labels(regions: list[Region], columns: Columns) -> Columns:
-    """Put the labels of regions in the place of their indices."""
+    """Replace the column ``region`` of indices by the labels of the regions."""
     index = columns["region"]
-    rest = {name: values for name, values in columns.items() if name != "region"}
-    return {**{name: values[index] for name, values in _labels(regions).items()}, **rest}
+    others = {name: values for name, values in columns.items() if name != "region"}
+    return {**{name: values[index] for name, values in _labels(regions).items()}, **others}

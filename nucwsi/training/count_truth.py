@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from nucwsi import metrics
 from nucwsi.composition.calibration import count_error
-from nucwsi.composition.disagreement import disagreement_of_counts
-from nucwsi.composition.intervals import count_interval, widened
+from nucwsi.composition.intervals import CountEstimate, estimate_counts
 from nucwsi.training.data import Sample
 from nucwsi.training.labelled_nuclei import Found
 
@@ -47,33 +46,21 @@ def fully_classed(sample: Sample) -> bool:
 
 
 class Counted(NamedTuple):
-    """C classes in N images.
+    """True counts of C classes in N images, and what `compose` would estimate.
 
     Attributes
     ----------
     truth : (N, C) ndarray of int64
+        True number of nuclei of each class.
     known : (N, C) ndarray of bool
-        Whether the image's data set knows the class.
-    found : (N,) ndarray of int64
-        Nuclei of all classes.
-    expected : (N, C) ndarray of float64
-        Sums of class probabilities p.
-    variance : (N, C) ndarray of float64
-        Sums of p (1 - p).
-    low, high : (N, C) ndarray of int64
-        Intervals from the class probabilities alone.
-    apart : (N, C) ndarray of float64
-        How far the answers of the ensemble lie apart, in nuclei.
+        Whether the labels of the image's data set hold the class at all.
+    estimate : CountEstimate
+        Counts from the nuclei found, for N groups and C classes.
     """
 
     truth: NDArray[np.int64]
     known: NDArray[np.bool_]
-    found: NDArray[np.int64]
-    expected: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
-    apart: NDArray[np.float64]
+    estimate: CountEstimate
 
     def coverage(self, error: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return in what share of images the intervals hold the true counts.
@@ -88,8 +75,7 @@ class Counted(NamedTuple):
         (C,) ndarray of float64
             nan for a class that no image knows, or whose error is not known.
         """
-        shared_sd = np.hypot(error * self.found[:, None], self.apart)
-        low, high = widened(self.expected, self.low, self.high, shared_sd)
+        low, high = self.estimate.interval(error)
         return metrics.interval_coverage(self.truth, low, high, self.known & np.isfinite(error))
 
     def error(self) -> NDArray[np.float64]:
@@ -98,12 +84,13 @@ class Counted(NamedTuple):
 
     def error_of_others(self) -> NDArray[np.float64]:
         """Return for each image the shared errors (N, C) of all other images."""
-        own = np.eye(len(self.found), dtype=bool)
+        own = np.eye(len(self.truth), dtype=bool)
         every = [self._error(self.known & ~one[:, None]) for one in own]
         return np.reshape(every, self.truth.shape)
 
     def _error(self, known: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return count_error(self.truth, self.expected, self.variance, self.found, known)
+        expected, variance = self.estimate.expected, self.estimate.variance
+        return count_error(self.truth, expected, variance, self.estimate.n_nuclei, known)
 
 
 def counted(samples: list[Sample], nuclei: list[Found], n_classes: int) -> Counted:
@@ -130,24 +117,10 @@ def counted(samples: list[Sample], nuclei: list[Found], n_classes: int) -> Count
     known = np.zeros(shape, bool)
     for name in np.unique(source):
         known[source == name] = truth[source == name].any(axis=0)
-    found = np.array([len(nuclei[n].class_code) for n in sure], np.int64)
+    n_nuclei = np.array([len(nuclei[n].class_code) for n in sure], np.int64)
     share = np.concatenate(
         [np.empty((0, n_classes)), *(nuclei[n].class_probabilities for n in sure)]
     )
-    image = np.repeat(np.arange(len(sure)), found)
     contrasts = np.concatenate([nuclei[n].contrasts for n in sure]) if sure else np.empty((0, 0))
-    apart = disagreement_of_counts(image, contrasts, *shape[::-1])
-    group = image[:, None] * n_classes + np.arange(n_classes)
-    group, share = group.ravel(), share.ravel()
-    expected, low, high = count_interval(group, share, truth.size)
-    variance = np.bincount(group, share * (1 - share), truth.size).astype(np.float64)
-    return Counted(
-        truth,
-        known,
-        found,
-        expected.reshape(shape),
-        variance.reshape(shape),
-        low.reshape(shape),
-        high.reshape(shape),
-        apart,
-    )
+    pairs = np.stack([np.repeat(np.arange(len(sure)), n_nuclei), np.arange(len(share))])
+    return Counted(truth, known, estimate_counts(pairs, share, contrasts, len(sure)))

@@ -10,9 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.classes import most_probable
-from nucwsi.composition.calibration import Reliability, best_temperature, reliability, tempered
+from nucwsi.composition.calibration import (
+    Reliability,
+    fit_temperature,
+    reliability,
+    temperature_scaled,
+)
 from nucwsi.metrics import Score, aji, class_detection, panoptic, summed
-from nucwsi.models.ensemble import Quantised
+from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.nuclei.window import in_pixels
 from nucwsi.training.count_truth import class_codes
@@ -62,7 +67,7 @@ class Outlined(NamedTuple):
 
 def _compared(
     samples: list[Sample],
-    maps: list[Quantised],
+    maps: list[QuantisedMaps],
     fixed: PostProcessing,
     mpp: float,
     *,
@@ -76,7 +81,7 @@ def _compared(
 
 
 def outlines_by_source(
-    samples: list[Sample], maps: list[Quantised], fixed: PostProcessing, mpp: float
+    samples: list[Sample], maps: list[QuantisedMaps], fixed: PostProcessing, mpp: float
 ) -> dict[str, Outlined]:
     """Score the nuclei that the maps of images give.
 
@@ -84,7 +89,7 @@ def outlines_by_source(
     ----------
     samples : list of Sample
         Those without outlines are left out.
-    maps : list of Quantised
+    maps : list of QuantisedMaps
         Of each sample.
     fixed : PostProcessing
     mpp : float
@@ -107,7 +112,7 @@ def outlines_by_source(
 
 
 def detection_by_source(
-    samples: list[Sample], maps: list[Quantised], fixed: PostProcessing, mpp: float
+    samples: list[Sample], maps: list[QuantisedMaps], fixed: PostProcessing, mpp: float
 ) -> dict[str, float]:
     """Score the nuclei that the maps of images give where the truth is points.
 
@@ -115,7 +120,7 @@ def detection_by_source(
     ----------
     samples : list of Sample
         Those with outlines are left out.
-    maps : list of Quantised
+    maps : list of QuantisedMaps
         Of each sample.
     fixed : PostProcessing
     mpp : float
@@ -144,7 +149,7 @@ def detection_by_source(
 
 
 def tuned(
-    samples: list[Sample], maps: list[Quantised], classes: tuple[str, ...], mpp: float
+    samples: list[Sample], maps: list[QuantisedMaps], classes: tuple[str, ...], mpp: float
 ) -> PostProcessing:
     """Search the constants of post-processing, one after the other, twice around.
 
@@ -152,7 +157,7 @@ def tuned(
     ----------
     samples : list of Sample
         For validation.
-    maps : list of Quantised
+    maps : list of QuantisedMaps
         Of each sample.
     classes : tuple of str
     mpp : float
@@ -218,7 +223,7 @@ class _Typed(NamedTuple):
     truth: NDArray[np.integer]
 
 
-def _typed(samples: Iterable[Sample], maps: Iterable[Quantised]) -> _Typed:
+def _typed(samples: Iterable[Sample], maps: Iterable[QuantisedMaps]) -> _Typed:
     pixels, owners, truths, total = [], [], [], 0
     for sample, seen in zip(samples, maps, strict=True):
         rows, columns = (
@@ -238,31 +243,31 @@ def _typed(samples: Iterable[Sample], maps: Iterable[Quantised]) -> _Typed:
     return _Typed(np.concatenate(pixels), np.concatenate(owners), np.concatenate(truths))
 
 
-def temperature(samples: list[Sample], maps: list[Quantised]) -> float:
+def temperature(samples: list[Sample], maps: list[QuantisedMaps]) -> float:
     """Find by what the class logits are to be divided.
 
     Parameters
     ----------
     samples : list of Sample
         For validation.
-    maps : list of Quantised
+    maps : list of QuantisedMaps
         Of each sample.
 
     Returns
     -------
     float
     """
-    return best_temperature(*_typed(samples, maps))
+    return fit_temperature(*_typed(samples, maps))
 
 
-def said_and_true(samples: list[Sample], maps: list[Quantised]) -> Reliability:
+def said_and_true(samples: list[Sample], maps: list[QuantisedMaps]) -> Reliability:
     """Compare how sure the maps are of the classes of true nuclei with how often they are right.
 
     Parameters
     ----------
     samples : list of Sample
         For validation.
-    maps : list of Quantised
+    maps : list of QuantisedMaps
         Of each sample.
 
     Returns
@@ -270,10 +275,10 @@ def said_and_true(samples: list[Sample], maps: list[Quantised]) -> Reliability:
     Reliability
     """
     pixels, nucleus, truth = _typed(samples, maps)
-    return reliability(tempered(pixels, nucleus, len(truth), 1.0), truth)
+    return reliability(temperature_scaled(pixels, nucleus, len(truth), 1.0), truth)
 
 
-def class_accuracy(samples: list[Sample], maps: list[Quantised]) -> float:
+def class_accuracy(samples: list[Sample], maps: list[QuantisedMaps]) -> float:
     """Return the mean over classes of the share of true nuclei that are called by their class.
 
     Classes of fewer than 50 nuclei are left out, unless there is no other.
@@ -281,7 +286,7 @@ def class_accuracy(samples: list[Sample], maps: list[Quantised]) -> float:
     Parameters
     ----------
     samples : list of Sample
-    maps : list of Quantised
+    maps : list of QuantisedMaps
         Of each sample.
 
     Returns
@@ -292,7 +297,7 @@ def class_accuracy(samples: list[Sample], maps: list[Quantised]) -> float:
     pixels, nucleus, truth = _typed(samples, maps)
     if not len(truth):
         return 0.0
-    called = most_probable(tempered(pixels, nucleus, len(truth), 1.0))
+    called = most_probable(temperature_scaled(pixels, nucleus, len(truth), 1.0))
     classes, count = np.unique(truth, return_counts=True)
     enough = count >= min(_FEWEST_NUCLEI, count.max())
     return float(np.mean([(called[truth == c] == c).mean() for c in classes[enough]]))

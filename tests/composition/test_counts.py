@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucwsi.composition.counts import Population, composition, morphometry
-from nucwsi.composition.group_stats import percentiles, spread
 
 CONIC = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 COARSE = ("epithelial", "spindle", "other")
@@ -124,33 +123,6 @@ def test_intervals_hold_what_is_expected():
         - {f"lymphocyte_{end}" for end in ("low", "high")}
     ):
         np.testing.assert_array_equal(wide[name], found[name])
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(0, 40), st.integers(1, 4), st.integers(0, 10**6))
-def test_spread_equals_numpy_group_by_group(n, n_groups, seed):
-    rng = np.random.default_rng(seed)
-    group = rng.integers(0, n_groups, n)
-    values = rng.choice(np.float32([0, 0.5, 1, 7.25, 1e6, np.nan]), n)
-    found = spread(values, group, n_groups, (0, 5, 50, 95, 100))
-    for index in range(n_groups):
-        mine = values[(group == index) & ~np.isnan(values)].astype(float)
-        assert found.n[index] == len(mine)
-        if len(mine) == 0:
-            assert np.isnan([found.mean[index], found.sd[index]]).all()
-            assert np.isnan(found.percentiles[:, index]).all()
-            continue
-        assert found.mean[index] == pytest.approx(mine.mean())
-        expected = mine.std(ddof=1) if len(mine) > 1 else np.nan
-        assert found.sd[index] == pytest.approx(expected, nan_ok=True)
-        np.testing.assert_allclose(
-            found.percentiles[:, index], np.percentile(mine, (0, 5, 50, 95, 100)), rtol=1e-6
-        )
-
-
-def test_negative_zero_is_zero():
-    values = np.float32([-0.0, 1.0, 0.5])
-    assert percentiles(values, np.zeros(3, np.int64), 1, (50,)) == 0.5
 
 
 def test_morphometry_has_a_row_for_all_that_exists():

@@ -13,7 +13,7 @@ from nucwsi.composition.disagreement import (
     disagreement,
     disagreement_of_counts,
 )
-from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble
 
 VIEWS = st.sampled_from([1, 2, 4, 8])

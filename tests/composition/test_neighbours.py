@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nucwsi.composition.neighbours import Closeness
+from nucwsi.composition.neighbours import NeighbourGraph
 
 
 def counted(points, codes, radius, n_classes, members):
@@ -28,10 +28,10 @@ def test_pairs_equal_a_loop(n, n_classes, seed):
     # Whole numbers, so that many pairs are exactly as far apart as the radius.
     points = rng.integers(0, 12, (n, 2)).astype(float)
     codes = rng.integers(0, n_classes + 1, n).astype(np.uint8)
-    closeness = Closeness(points, 3.0, codes, n_classes)
+    graph = NeighbourGraph(points, 3.0, codes, n_classes)
     for share in (1.0, 0.5, 0.0):
         members = np.flatnonzero(rng.random(n) < share)
-        found = closeness.pairs(members)
+        found = graph.count_pairs(members)
         assert found.n_pairs.tolist() == counted(points, codes, 3.0, n_classes, members)
 
 
@@ -42,9 +42,12 @@ def test_expectation_and_deviation_are_those_of_all_relabellings(codes):
     members = np.arange(len(codes))
     dealt = {tuple(order) for order in itertools.permutations(codes.tolist())}
     every = np.array(
-        [Closeness(points, 0.5, np.array(d, np.uint8), 3).pairs(members).n_pairs for d in dealt]
+        [
+            NeighbourGraph(points, 0.5, np.array(d, np.uint8), 3).count_pairs(members).n_pairs
+            for d in dealt
+        ]
     )
-    found = Closeness(points, 0.5, codes, 3).pairs(members)
+    found = NeighbourGraph(points, 0.5, codes, 3).count_pairs(members)
     np.testing.assert_allclose(found.expected, every.mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(found.sd, every.std(axis=0), atol=1e-7)
     assert every.sum() > 0
@@ -52,7 +55,7 @@ def test_expectation_and_deviation_are_those_of_all_relabellings(codes):
 
 def test_one_class_only_leaves_nothing_to_chance():
     points = np.random.default_rng(0).random((500, 2)) * 100
-    found = Closeness(points, 10, np.zeros(500, np.uint8), 2).pairs(np.arange(500))
+    found = NeighbourGraph(points, 10, np.zeros(500, np.uint8), 2).count_pairs(np.arange(500))
     assert found.n_pairs[0] == pytest.approx(found.expected[0])
     assert found.n_pairs[0] > 100
     assert found.sd.tolist() == [0, 0, 0]
@@ -62,9 +65,9 @@ def test_what_lies_together_stands_out():
     rng = np.random.default_rng(1)
     points = rng.random((2000, 2)) * 1000
     codes = (points[:, 0] > 500).astype(np.uint8)
-    together = Closeness(points, 20, codes, 2).pairs(np.arange(2000))
+    together = NeighbourGraph(points, 20, codes, 2).count_pairs(np.arange(2000))
     z = (together.n_pairs - together.expected) / together.sd
     assert z[0] > 5
     assert z[1] < -5
-    shuffled = Closeness(points, 20, rng.permutation(codes), 2).pairs(np.arange(2000))
+    shuffled = NeighbourGraph(points, 20, rng.permutation(codes), 2).count_pairs(np.arange(2000))
     assert np.abs((shuffled.n_pairs - shuffled.expected) / shuffled.sd).max() < 4

@@ -12,7 +12,7 @@ from nucwsi.composition.regions import (
     areas,
     geometries,
     grid_regions,
-    owned,
+    owned_nuclei,
     slide_region,
     tissue_area,
     tissue_regions,
@@ -52,7 +52,7 @@ def on_cells(points, mask):
 
 def membership(points, regions):
     found = np.zeros((len(regions), len(points)), bool)
-    found[tuple(owned(points, regions))] = True
+    found[tuple(owned_nuclei(points, regions))] = True
     return found
 
 
@@ -133,8 +133,8 @@ def test_the_predicate_within_would_be_caught():
 
 def test_nothing_in_nothing_out():
     none = np.array([], dtype=object)
-    assert owned(np.empty((0, 2)), [slide_region((0, 0, 1, 1))]).shape == (2, 0)
-    assert owned(np.ones((1, 2)), []).shape == (2, 0)
+    assert owned_nuclei(np.empty((0, 2)), [slide_region((0, 0, 1, 1))]).shape == (2, 0)
+    assert owned_nuclei(np.ones((1, 2)), []).shape == (2, 0)
     assert areas([]).shape == tissue_area(none, []).shape == (0,)
     assert tissue_area(geometries([slide_region((0, 0, 1, 1))]), []).tolist() == [0]
     assert without_ignored([]) == tissue_regions([]) == grid_regions((0, 0, 9, 9), (3, 3), []) == []

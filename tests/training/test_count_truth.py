@@ -57,8 +57,10 @@ def test_images_are_counted_if_all_their_labels_are_sure():
     found = counted(samples, nuclei, 3)
     assert found.truth.tolist() == [[2, 1, 0], [0, 0, 0], [0, 0, 1]]
     assert found.known.tolist() == [[True, True, False]] * 2 + [[False, False, True]]
-    assert found.found.tolist() == [2, 0, 2]
-    np.testing.assert_allclose(found.expected, [[1, 0.7, 0.3], [0, 0, 0], [0, 0, 2]], rtol=1e-6)
+    assert found.estimate.n_nuclei.tolist() == [2, 0, 2]
+    np.testing.assert_allclose(
+        found.estimate.expected, [[1, 0.7, 0.3], [0, 0, 0], [0, 0, 2]], rtol=1e-6
+    )
     np.testing.assert_allclose(found.error(), [(1 - 0.32) ** 0.5 / 2, 0, 0.5], rtol=1e-6)
     # The third class was counted as 2 for sure, but there was 1.
     assert found.coverage(np.zeros(3)).tolist() == [1, 1, 0]

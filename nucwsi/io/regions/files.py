@@ -20,7 +20,7 @@ import orjson
 import shapely
 from shapely import MultiPolygon, Polygon
 
-from nucwsi.composition.outlines import ellipse, mended, with_holes
+from nucwsi.composition.outlines import ellipse, repaired_area, with_holes
 from nucwsi.composition.regions import Colour, Region
 from nucwsi.errors import RegionError
 from nucwsi.io.regions.geojson import Origin, from_qupath
@@ -58,7 +58,7 @@ def _sound(shape: Polygon | MultiPolygon, where: str) -> Polygon | MultiPolygon:
     if shape.is_empty or not np.isfinite(shapely.get_coordinates(shape)).all():
         raise RegionError(f"{where} has an outline without numbers or points; draw it anew")
     try:
-        whole = mended(shape)
+        whole = repaired_area(shape)
     except ValueError as error:
         raise RegionError(
             f"{where} has an invalid outline ({error}); in QuPath use Objects > Annotations >"
