@@ -17,7 +17,7 @@ from bench.measure import THREADS
 from nucwsi.config import PredictSettings
 from nucwsi.grid import TileGrid
 from nucwsi.io.stores.reader import CoreReader, opened
-from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.runtime.allocator import keep_freed_memory
 from nucwsi.steps import predict as step
@@ -30,7 +30,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._asked = Ensemble.answered
+        self._asked = Ensemble.mean_and_contrasts
 
         def timed(*arguments: Any, **named: Any) -> Any:
             started = time.monotonic()
@@ -38,14 +38,14 @@ class Clock:
             self.seconds += time.monotonic() - started
             return answer
 
-        Ensemble.answered = timed  # type: ignore[method-assign]
+        Ensemble.mean_and_contrasts = timed  # type: ignore[method-assign]
 
 
 def pictures(tiles: Path, every: int = 1) -> Iterator[tuple[NDArray[np.uint8], int]]:
     """Yield the windows that ``predict`` shows to the network on a CPU, and their halo."""
     halo_px = read_cards(MEMBERS)[0].halo_px
     with opened(tiles, "tiles") as store:
-        grid = TileGrid(store.frame.shape, int(store.facts["core_px"]))
+        grid = TileGrid(store.frame.shape, store.facts.core_px)
         cores = CoreReader(grid, store.chunk)
         for job in list(step._jobs(store, grid, range(grid.n_rows), whole=False))[::every]:
             yield step._read(cores, job.window.grown(halo_px))[None], halo_px

@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from nucwsi import RESULT_VERSION
+from nucwsi.classes import most_probable
 from nucwsi.composition.regions import Region
-from nucwsi.grid import Frame
+from nucwsi.facts import Member, SlideFacts
+from nucwsi.grid import CELL_PX, Frame
 from nucwsi.io.nuclei.parquet import AT_ONCE, write_nuclei
 from nucwsi.io.regions.geojson import write_regions, write_tissue
+from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.nuclei.table import NucleusTable
 
 CLASSES = ("epithelial", "inflammatory", "spindle", "other")
@@ -55,7 +59,7 @@ def _nuclei(frame: Frame, rows: range, per_row: int, seed: int) -> NucleusTable:
         id=canvas.astype(np.int64) @ np.array([frame.shape[1], 1]),
         row=centroid[:, 1],
         column=centroid[:, 0],
-        class_code=shares.argmax(axis=1).astype(np.uint8),
+        class_code=most_probable(shares),
         class_probabilities=shares,
         contrasts=np.empty((len(shares), 0), np.float32),
         area_um2=area,
@@ -75,20 +79,25 @@ def _nuclei(frame: Frame, rows: range, per_row: int, seed: int) -> NucleusTable:
 def make(folder: Path, n_nuclei: int, n_regions: int) -> dict[str, int]:
     """Write parts of nuclei, the tissue they lie in, and regions as a pathologist would draw."""
     frame, per_row = _frame(n_nuclei), round(np.sqrt(n_nuclei))
-    facts = {
-        "kind": "part",
-        "frame": frame.to_dict(),
-        "core_px": 512,
-        "slide": "synthetic",
-        "slide_checksum": "0" * 32,
-        "status": "ok",
-        "classes": list(CLASSES),
-        "members": [{"name": "synthetic", "checksum": "0" * 32}],
-        "count_error": dict.fromkeys(CLASSES, 0.1),
-        "views": 1,
-        "parts": PARTS,
-        "n_dropped": dict.fromkeys(CLASSES, 0),
-    }
+    facts = SlideFacts(
+        kind="part",
+        slide="synthetic",
+        slide_checksum="0" * 32,
+        vendor="synthetic",
+        mpp_source="synthetic",
+        frame=frame,
+        core_px=512,
+        halo_px=0,
+        tissue_px=CELL_PX,
+        tile={},
+        result_version=RESULT_VERSION,
+        members=(Member(name="synthetic", checksum="0" * 32),),
+        classes=CLASSES,
+        count_error=dict.fromkeys(CLASSES, 0.1),
+        post_processing=PostProcessing(0.5, 0.1, 1.0, dict.fromkeys(CLASSES, 4.0)),
+        parts=PARTS,
+        n_dropped=dict.fromkeys(CLASSES, 0),
+    )
     for part in range(1, PARTS + 1):
         # In pieces of a row of cores, as they come from `segment`.
         first, stop = ((part - k) * per_row // PARTS for k in (1, 0))
@@ -96,11 +105,11 @@ def make(folder: Path, n_nuclei: int, n_regions: int) -> dict[str, int]:
             _nuclei(frame, range(row, min(row + 20, stop)), per_row, seed=row)
             for row in range(first, stop, 20)
         )
-        write_nuclei(folder / f"{part}.parquet", tables, {**facts, "part": part}, AT_ONCE)
+        write_nuclei(folder / f"{part}.parquet", tables, facts.with_(part=part), AT_ONCE)
     rng = np.random.default_rng(0)
     side = frame.level0_shape[0]
     piece = _rings(np.array([[side / 2, side / 2]]), side * rng.uniform(0.42, 0.5, (1, 4000)), 4000)
-    write_tissue(folder / "tissue.geojson", list(piece), {**facts, "kind": "tissue"})
+    write_tissue(folder / "tissue.geojson", list(piece), facts)
     drawn = _rings(
         rng.uniform(0, side, (n_regions, 2)), rng.uniform(400, 2000, (n_regions, 60)), 60
     )

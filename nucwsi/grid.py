@@ -7,8 +7,7 @@ lives in canvas pixels; `Frame` leads from there to level-0 pixels and to µm.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,9 @@ from nucwsi.errors import ConfigError
 #: Width of the strips in which cores are visited. Wider ones take more memory, and narrower ones
 #: more time, for what borders on two strips is decoded twice.
 STRIP_PX = 3072
+
+#: Side of a cell of the tissue mask and of the overview, in canvas pixels.
+CELL_PX = 16
 
 
 @dataclass(frozen=True)
@@ -314,39 +316,17 @@ class Frame:
         """
         return np.asarray(points, np.float64) * self.scale + self.origin_px
 
-    def px(self, length_um: float) -> int:
-        """Return the nearest whole number of canvas pixels to a length in µm.
+    def from_level0(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Move points from level 0 to the canvas: the inverse of `to_level0`.
 
         Parameters
         ----------
-        length_um : float
+        points : (N, 2) ndarray of float
+            Row and column in level-0 pixels.
 
         Returns
         -------
-        int
+        (N, 2) ndarray of float
+            Row and column in canvas pixels.
         """
-        return round(length_um / self.mpp)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the frame as plain JSON types."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Frame:
-        """Rebuild a frame from `to_dict`'s answer.
-
-        Parameters
-        ----------
-        data : dict
-
-        Returns
-        -------
-        Frame
-        """
-        return cls(
-            shape=(int(data["shape"][0]), int(data["shape"][1])),
-            mpp=float(data["mpp"]),
-            level0_mpp=(float(data["level0_mpp"][0]), float(data["level0_mpp"][1])),
-            origin_px=(float(data["origin_px"][0]), float(data["origin_px"][1])),
-            level0_shape=(int(data["level0_shape"][0]), int(data["level0_shape"][1])),
-        )
+        return (np.asarray(points, np.float64) - self.origin_px) / self.scale

@@ -8,16 +8,17 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import shapely
+from stores import nucleus_facts
 
 from nucwsi.config import AssessSettings, ComposeSettings
 from nucwsi.grid import Frame
 from nucwsi.io.nuclei.parquet import write_nuclei
 from nucwsi.io.regions.geojson import write_tissue
 from nucwsi.io.stores.publish import file_checksum
-from nucwsi.nuclei.seams import LineCounts, hilbert_key, seam_audit
+from nucwsi.nuclei.hilbert import hilbert_key
+from nucwsi.nuclei.seams import LineCounts, seam_audit
 from nucwsi.nuclei.table import NucleusTable
-from nucwsi.phantom import Phantom
-from nucwsi.phantom.nuclei import CLASSES
+from nucwsi.phantom import CLASSES, Phantom
 from nucwsi.steps.assess import assess
 from nucwsi.steps.compose import compose
 from nucwsi.steps.view import view
@@ -75,31 +76,22 @@ def write_results(slide, folder, table, names=(), **changed):
     """Write what the steps before `assess` leave of a slide; `names` are those of its regions."""
     folder.mkdir(parents=True)
     frame = Frame((800, 1050), 0.5, (0.25, 0.25), (0.0, 0.0), SHAPE)
-    facts = {
-        "frame": frame.to_dict(),
-        "core_px": 512,
-        "slide": "small",
-        "slide_checksum": file_checksum(slide),
-        "mpp_source": "vendor",
-        "vendor": "tiff",
-        "status": "ok",
-        "bad_tiles": [],
-        "tissue_um2": 1e5,
-        "result_version": 1,
-        "kind": "nuclei",
-        "classes": list(CLASSES),
-        "members": [{"name": "none", "checksum": "1" * 64}],
-        "count_error": {},
-        "views": 1,
-        "exact": True,
-        "n_dropped": dict.fromkeys(CLASSES, 2),
-        **changed,
-    }
+    facts = nucleus_facts(
+        frame,
+        512,
+        CLASSES,
+        slide="small",
+        slide_checksum=file_checksum(slide),
+        mpp_source="vendor",
+        vendor="tiff",
+        tissue_um2=1e5,
+        n_dropped=dict.fromkeys(CLASSES, 2),
+    ).with_(**changed)
     groups = [table.take(np.arange(k, min(k + 100, len(table)))) for k in range(0, len(table), 100)]
     write_nuclei(folder / "nuclei.parquet", groups, facts, row_group=100)
     pieces = [shapely.box(100, 100, 1900, 1500)]
-    write_tissue(folder / "tissue.geojson", pieces, {**facts, "kind": "tissue"})
-    audit = {"exact": facts["exact"], **seam_audit(LineCounts(n_seam=50, n_control=100))}
+    write_tissue(folder / "tissue.geojson", pieces, facts)
+    audit = {"exact": facts.exact, **seam_audit(LineCounts(n_seam=50, n_control=100))}
     (folder / "seams.json").write_text(json.dumps(audit))
     compose(
         folder / "nuclei.parquet",

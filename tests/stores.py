@@ -1,11 +1,13 @@
 """Stores and checkpoints made without a slide and without training."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from nucwsi.grid import Frame, TileGrid
+from nucwsi.facts import Member, SlideFacts
+from nucwsi.grid import CELL_PX, Frame, TileGrid
 from nucwsi.io.stores.publish import create_array, create_group, pack
 from nucwsi.models.checkpoint import save_checkpoint
 from nucwsi.models.unet import UNet
@@ -14,7 +16,6 @@ from nucwsi.steps.predict import OVERLAP_PX
 
 CLASSES = ("epithelial", "inflammatory", "spindle", "other")
 CONSTANTS = PostProcessing(0.5, 0.16, 1.0, dict.fromkeys(CLASSES, 5.0))
-CELL_PX = 16
 
 
 def frame_of(shape, mpp=0.5):
@@ -22,23 +23,36 @@ def frame_of(shape, mpp=0.5):
     return Frame(shape, mpp, (mpp / 2, mpp / 2), (0.0, 0.0), (2 * height, 2 * width))
 
 
-def tile_facts(frame, core_px, halo_px=112):
-    return {
-        "kind": "tiles",
-        "version": 1,
-        "frame": frame.to_dict(),
-        "core_px": core_px,
-        "halo_px": halo_px,
-        "tissue_px": CELL_PX,
-        "slide": "phantom",
-        "slide_checksum": "0" * 32,
-        "mpp_source": "phantom",
-        "vendor": "phantom",
-        "status": "ok",
-        "bad_tiles": [],
-        "tissue_um2": float(np.prod(frame.shape)) * frame.mpp**2,
-        "result_version": 1,
+def tile_facts(frame, core_px, halo_px=112, **more):
+    """What `tile` says of a phantom that is tissue everywhere."""
+    facts = SlideFacts(
+        kind="tiles",
+        slide="phantom",
+        slide_checksum="0" * 32,
+        vendor="phantom",
+        mpp_source="phantom",
+        frame=frame,
+        core_px=core_px,
+        halo_px=halo_px,
+        tissue_px=CELL_PX,
+        tile={},
+        tissue_um2=float(np.prod(frame.shape)) * frame.mpp**2,
+        result_version=1,
+    )
+    return facts.with_(**more)
+
+
+def nucleus_facts(frame, core_px=64, classes=CLASSES, **more):
+    """What `stitch` says of a phantom's nuclei that a perfect network has found."""
+    made = {
+        "kind": "nuclei",
+        "classes": tuple(classes),
+        "members": (Member(name="perfect", checksum="1" * 32),),
+        "post_processing": replace(CONSTANTS, min_area_um2=dict.fromkeys(classes, 5.0)),
+        "precision": "float32",
+        "n_dropped": dict.fromkeys(classes, 0),
     }
+    return tile_facts(frame, core_px, **{**made, **more})
 
 
 def cells_of(mask):
@@ -54,7 +68,7 @@ def write_tiles(path: Path, rgb, tissue, core_px, halo_px=112):
     """Publish a canvas (3, H, W) as ``tiles.zarr.zip``; `tissue` is in cells."""
     frame = frame_of(rgb.shape[1:])
     folder = path.with_suffix(".folder")
-    group = create_group(folder, {"nucwsi": tile_facts(frame, core_px, halo_px)})
+    group = create_group(folder, {"nucwsi": tile_facts(frame, core_px, halo_px).to_json()})
     create_array(group, "0", rgb.shape, (3, core_px, core_px), "u1", 255)[:] = rgb
     create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
     pack(folder, path)
@@ -71,24 +85,22 @@ def write_maps(
     """
     np_map, hv_map, tp_map = maps
     grid = TileGrid(np_map.shape, core_px)
-    facts = {
-        **tile_facts(frame_of(np_map.shape), core_px),
-        "kind": "maps",
-        "classes": list(CLASSES[: len(tp_map)]),
-        "members": [{"name": "perfect", "checksum": "1" * 32}],
-        "count_error": {},
-        "views": 1,
-        "exact": seen_from is None,
-        "overlap_px": 0 if seen_from is None else OVERLAP_PX,
-        "part": part,
-        "parts": parts,
-        "post_processing": {
-            **vars(constants),
-            "min_area_um2": {c: constants.min_area_um2[c] for c in CLASSES[: len(tp_map)]},
-        },
-    }
+    classes = CLASSES[: len(tp_map)]
+    smallest = {name: constants.min_area_um2[name] for name in classes}
+    facts = nucleus_facts(
+        frame_of(np_map.shape),
+        core_px,
+        classes,
+        kind="maps",
+        exact=seen_from is None,
+        overlap_px=0 if seen_from is None else OVERLAP_PX,
+        part=part,
+        parts=parts,
+        post_processing=replace(constants, min_area_um2=smallest),
+        n_dropped={},
+    )
     folder = path.with_suffix(".folder")
-    group = create_group(folder, {"nucwsi": facts})
+    group = create_group(folder, {"nucwsi": facts.to_json()})
     create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
     rows = grid.band(part, parts)
     for name, values, dtype in (("np", np_map, "u1"), ("hv", hv_map, "i1"), ("tp", tp_map, "u1")):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import shapely
+from stores import nucleus_facts
 
 from nucwsi.classes import CONIC
 from nucwsi.grid import Frame
 from nucwsi.io.nuclei.parquet import write_nuclei
 from nucwsi.io.regions.geojson import write_tissue
-from nucwsi.nuclei.seams import hilbert_key
+from nucwsi.nuclei.hilbert import hilbert_key
 from nucwsi.nuclei.table import NucleusTable
 
 ORIGIN = (4000.0, 700.0)  # row, column
@@ -48,6 +49,14 @@ def nuclei_at(centres, classes, probabilities, seed=0):
     )
 
 
+def assert_same_nuclei(one, other):
+    """Check that two tables hold the same nuclei, to the last bit of what can differ."""
+    np.testing.assert_array_equal(one.id, other.id)
+    np.testing.assert_array_equal(one.geometry, other.geometry)
+    for name in ("row", "class_code", "class_probabilities", "area_um2", "at_edge", "escalated"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
 def write_result(folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None):
     """Write ``nuclei.parquet`` and ``tissue.geojson``; return both paths and the table.
 
@@ -64,32 +73,21 @@ def write_result(folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None
     if only is not None:
         probabilities = np.tile(np.eye(len(classes))[only], (n, 1))
     table = nuclei_at(centres[order], classes, probabilities, seed)
-    facts = {
-        "frame": frame.to_dict(),
-        "core_px": 512,
-        "slide": "made",
-        "slide_checksum": "0" * 32,
-        "mpp_source": "vendor",
-        "vendor": "none",
-        "status": "ok",
-        "bad_tiles": [],
-        "tissue_um2": 1200.0 * 1500,
-        "result_version": 1,
-    }
+    facts = nucleus_facts(
+        frame,
+        512,
+        classes,
+        slide="made",
+        tissue_um2=1200.0 * 1500,
+        count_error=dict.fromkeys(classes[:2], 0.25),
+        views=2,
+        contrasts=2,
+        n_dropped=dict.fromkeys(classes, 2),
+    )
     folder.mkdir(parents=True, exist_ok=True)
     nuclei, tissue = folder / "nuclei.parquet", folder / "tissue.geojson"
-    more = {
-        "kind": "nuclei",
-        "classes": list(classes),
-        "members": [{"name": "none", "checksum": "1" * 64}],
-        "count_error": dict.fromkeys(classes[:2], 0.25),
-        "views": 2,
-        "contrasts": 2,
-        "segment": {},
-        "n_dropped": dict.fromkeys(classes, 2),
-    }
     parts = (table.take(np.arange(k, min(k + 50, n))) for k in range(0, n, 50))
-    write_nuclei(nuclei, parts, {**facts, **more}, row_group=50)
+    write_nuclei(nuclei, parts, facts, row_group=50)
     pieces = [shapely.box(left, top, left + 4800, top + 6000)]
-    write_tissue(tissue, pieces, {**facts, "kind": "tissue"})
+    write_tissue(tissue, pieces, facts)
     return nuclei, tissue, table

@@ -13,23 +13,25 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from nucwsi import __version__
+from nucwsi.classes import most_probable
 from nucwsi.composition.counts import Columns, Population
 from nucwsi.composition.disagreement import contrast_names
 from nucwsi.composition.regions import (
     Region,
     grid_regions,
-    owned,
+    owned_nuclei,
     slide_region,
     tissue_regions,
     without_ignored,
 )
-from nucwsi.composition.tables import Census
+from nucwsi.composition.tables import RegionTables
 from nucwsi.config import ComposeSettings
 from nucwsi.errors import ConfigError, RegionError, StoreError
+from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.csv_table import write_csv
 from nucwsi.io.nuclei.parquet import FEATURES, iter_columns, read_facts
-from nucwsi.io.regions.files import read_regions
+from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.regions.geojson import read_tissue, write_regions
 from nucwsi.io.stores.publish import file_checksum
 
@@ -55,7 +57,7 @@ def _user_regions(files: Sequence[Path], frame: Frame, beside: bool) -> list[Reg
 
 
 def _read(files: Sequence[Path], frame: Frame, needed: bool) -> list[Region]:
-    user = read_regions(files, frame.origin_px, needed)
+    user = read_region_files(files, frame.origin_px, needed)
     slide = slide_region(_bounds(frame)).geometry
     for region in user:
         if not shapely.intersects(slide, region.geometry):
@@ -95,20 +97,20 @@ def _regions(
 
 
 def _counted(
-    nuclei: Path, facts: dict[str, Any], regions: list[Region], features: tuple[str, ...]
-) -> tuple[Census, NDArray[np.float64]]:
+    nuclei: Path, facts: SlideFacts, regions: list[Region], features: tuple[str, ...]
+) -> tuple[RegionTables, NDArray[np.float64]]:
     """Read the nuclei and find their regions; also return their centroids, x and y.
 
     One row group at a time, for its nuclei lie close together.
     """
-    classes = tuple(facts["classes"])
+    classes = facts.classes
     shares = [f"p_{name}" for name in classes]
-    apart = contrast_names(classes, facts.get("contrasts", 0))
+    apart = contrast_names(classes, facts.contrasts)
     groups = list(iter_columns(nuclei, ["row", "column", *features, *shares, *apart]))
     centroids = [np.column_stack([group["column"], group["row"]]) for group in groups]
     first, found = 0, [np.empty((2, 0), np.int64)]
     for points in centroids:
-        found.append(owned(points, regions) + np.array([[0], [first]]))
+        found.append(owned_nuclei(points, regions) + np.array([[0], [first]]))
         first += len(points)
     pairs = np.concatenate(found, axis=1)
     table = {
@@ -117,26 +119,26 @@ def _counted(
     }
     share = np.column_stack([table[name] for name in shares])
     # The class of a nucleus is its most probable one: no need to read the names.
-    code = share.argmax(axis=1).astype(np.uint8)
+    code = most_probable(share)
     contrasts = np.reshape([table[name] for name in apart], (len(apart), len(code))).T
     population = Population(code, share, {name: table[name] for name in features}, contrasts)
     ordered = pairs[:, np.argsort(pairs[0], kind="stable")]
     places = np.concatenate([np.empty((0, 2)), *centroids])
-    return Census(regions, ordered, population, classes, facts["count_error"]), places
+    return RegionTables(regions, ordered, population, classes, facts.count_error), places
 
 
-def _with_origin(columns: Columns, facts: dict[str, Any], frame: Frame) -> Columns:
+def _with_origin(columns: Columns, facts: SlideFacts) -> Columns:
     """Say on each row of the composition where its numbers come from."""
     region = columns["region_id"]
     dropped = np.full(len(region), np.nan)
-    dropped[region == "slide"] = sum(facts["n_dropped"].values())
-    model = "+".join(member["checksum"][:8] for member in facts["members"])
+    dropped[region == "slide"] = sum(facts.n_dropped.values())
+    model = "+".join(member.checksum[:8] for member in facts.members)
     return {
         **columns,
         "n_dropped": dropped,
-        "status": np.full(len(region), facts["status"], object),
-        "mpp_x": np.full(len(region), frame.level0_mpp[1]),
-        "mpp_y": np.full(len(region), frame.level0_mpp[0]),
+        "status": np.full(len(region), facts.status, object),
+        "mpp_x": np.full(len(region), facts.frame.level0_mpp[1]),
+        "mpp_y": np.full(len(region), facts.frame.level0_mpp[0]),
         "pipeline_version": np.full(len(region), __version__, object),
         "model_id": np.full(len(region), model, object),
     }
@@ -171,7 +173,7 @@ def compose(
         ``composition.csv``: the whole slide, the user's regions, pieces of tissue, the grid.
     settings : ComposeSettings
     regions : sequence of pathlib.Path
-        Files of the user's regions; see `io.region_files.read_regions`.
+        Files of the user's regions; see `io.regions.files.read_region_files`.
     beside : bool
         Whether they were found beside the slide, and may hold none.
     geojson : pathlib.Path, optional
@@ -194,32 +196,32 @@ def compose(
         raise ConfigError(f"{neighbours}: needs `neighbours_um` above 0, for example 20")
     facts = read_facts(nuclei)
     tissue_facts, pieces = read_tissue(tissue)
-    if tissue_facts["slide_checksum"] != facts["slide_checksum"]:
+    if tissue_facts.slide_checksum != facts.slide_checksum:
         raise StoreError(f"{tissue}: is not the tissue of {nuclei}; make both from one slide")
-    frame = Frame.from_dict(facts["frame"])
+    frame = facts.frame
     every = _regions(frame, pieces, _user_regions(regions, frame, beside), settings)
     features = FEATURES if morphometry is not None else FEATURES[:1]
-    census, places = _counted(nuclei, facts, every, features)
-    columns = census.composition(pieces, frame.level0_pixel_um2)
+    tables, places = _counted(nuclei, facts, every, features)
+    columns = tables.composition(pieces, frame.level0_pixel_um2)
     if geojson is not None:
         files = [{"path": str(path), "fingerprint": file_checksum(path)} for path in regions]
         made = {"compose": settings.model_dump(), "region_files": files}
         _write_geojson(geojson, every, columns, frame, made)
     if morphometry is not None:
-        _write_table(morphometry, facts["slide"], census.morphometry())
+        _write_table(morphometry, facts.slide, tables.morphometry())
     if neighbours is not None:
         points_um = places * frame.level0_mpp[::-1]
-        table = census.neighbours(points_um, settings.neighbours_um)
-        _write_table(neighbours, facts["slide"], table)
-    _write_table(output, facts["slide"], _with_origin(columns, facts, frame))
+        table = tables.neighbours(points_um, settings.neighbours_um)
+        _write_table(neighbours, facts.slide, table)
+    _write_table(output, facts.slide, _with_origin(columns, facts))
     log.info("%d nuclei in %d regions", len(places), len(every))
 
 
 def _write_geojson(
-    path: Path, regions: list[Region], columns: Columns, frame: Frame, facts: dict[str, Any]
+    path: Path, regions: list[Region], columns: Columns, frame: Frame, made: dict[str, Any]
 ) -> None:
     # The squares of the grid would hide the slide in QuPath: they are for the table.
     shown = [index for index, region in enumerate(regions) if region.source != "grid"]
     numbers = {name: values for name, values in columns.items() if values.dtype != object}
     measured = [{name: float(values[index]) for name, values in numbers.items()} for index in shown]
-    write_regions(path, [regions[index] for index in shown], measured, frame.origin_px, facts)
+    write_regions(path, [regions[index] for index in shown], measured, frame.origin_px, made)

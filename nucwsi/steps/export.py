@@ -31,13 +31,13 @@ def export(nuclei: Path, output: Path, settings: ExportSettings) -> None:
         If the table cannot be read, or an output cannot be written.
     """
     facts = read_facts(nuclei)
-    top, left = facts["frame"]["origin_px"] if settings.qupath_origin == "auto" else (0.0, 0.0)
+    origin = facts.frame.origin_px if settings.qupath_origin == "auto" else (0.0, 0.0)
     written = write_nuclei_zip(
         output,
         iter_tables(nuclei),
-        slide=facts["slide"],
-        classes=tuple(facts["classes"]),
-        origin=(top, left),
+        slide=facts.slide,
+        classes=facts.classes,
+        origin=origin,
         nuclei_per_file=settings.nuclei_per_file,
         facts={"export": settings.model_dump()},
     )
@@ -50,9 +50,9 @@ def export(nuclei: Path, output: Path, settings: ExportSettings) -> None:
 
             write_labels(path, iter_tables(nuclei), facts, {"nuclei": file_checksum(nuclei)})
         else:
-            from nucwsi.io.nuclei.flat_tables import write_csv, write_flatgeobuf
+            from nucwsi.io.nuclei.flat_tables import write_flatgeobuf, write_nuclei_csv
 
-            (write_csv if setting == "csv" else write_flatgeobuf)(path, nuclei)
+            (write_nuclei_csv if setting == "csv" else write_flatgeobuf)(path, nuclei)
 
 
 def _extras(output: Path, settings: ExportSettings) -> dict[str, Path]:

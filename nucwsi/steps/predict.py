@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from nucwsi import RESULT_VERSION
 from nucwsi.composition.disagreement import contrast_weights
 from nucwsi.config import LEAST_NP, PredictSettings
 from nucwsi.errors import StoreError
+from nucwsi.facts import Member, SlideFacts
 from nucwsi.grid import TileGrid, Window
 from nucwsi.io.stores.publish import (
     Workspace,
@@ -29,15 +31,11 @@ from nucwsi.io.stores.publish import (
     write_chunk,
 )
 from nucwsi.io.stores.reader import CoreReader, Store, opened
-from nucwsi.models.checkpoint import Card, largest_halo_px, mean_count_error, read_cards
-from nucwsi.models.ensemble import (
-    Ensemble,
-    Quantised,
-    choose_device,
-    largest_batch,
-)
+from nucwsi.models.card import Card, largest_halo_px, mean_count_error, read_cards
+from nucwsi.models.ensemble import Ensemble, QuantisedMaps, largest_batch
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.allocator import keep_freed_memory, return_freed_memory
+from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.lease import leased
 from nucwsi.runtime.progress import progress
 
@@ -72,9 +70,10 @@ class _Job:
         return "{},{}".format(*self.position)
 
 
-def _jobs(store: Store, grid: TileGrid, rows: range, whole: bool) -> Iterator[_Job]:
-    cell = int(store.facts["tissue_px"])
-    mask = store.chunk("tissue", 0, 0) > 0
+def _jobs(store: Store, grid: TileGrid, rows: range, step_px: int) -> Iterator[_Job]:
+    """Cut the box around the tissue of each core, at multiples of `step_px` that divide the core."""
+    cell, mask = store.facts.tissue_px, store.tissue()
+    step = step_px // cell
     for row, column in grid.strips(rows):
         core = grid.core(row, column)
         cells = Window(
@@ -83,16 +82,13 @@ def _jobs(store: Store, grid: TileGrid, rows: range, whole: bool) -> Iterator[_J
         tissue = mask[cells.slices]
         if not tissue.any():
             continue
-        box = Window(0, 0, grid.core_px // cell, grid.core_px // cell)
-        if not whole:
-            rows_used, columns_used = np.flatnonzero(tissue.any(1)), np.flatnonzero(tissue.any(0))
-            top, left = int(rows_used[0]), int(columns_used[0])
-            box = Window(top, left, int(rows_used[-1]) + 1 - top, int(columns_used[-1]) + 1 - left)
+        used = [np.flatnonzero(tissue.any(axis)) // step for axis in (1, 0)]
+        (top, left), (low, right) = ((int(side[end]) for side in used) for end in (0, -1))
         window = Window(
-            core.row + box.row * cell,
-            core.column + box.column * cell,
-            box.height * cell,
-            box.width * cell,
+            core.row + top * step_px,
+            core.column + left * step_px,
+            (low + 1 - top) * step_px,
+            (right + 1 - left) * step_px,
         )
         yield _Job((row, column), core, tissue, window)
 
@@ -114,16 +110,16 @@ class _Arrays(NamedTuple):
     overlap_px: int
 
 
-def _write_around(arrays: _Arrays, job: _Job, maps: Quantised) -> Quantised:
+def _write_around(arrays: _Arrays, job: _Job, maps: QuantisedMaps) -> QuantisedMaps:
     """Keep a tile's answer with its overlap, and return it without."""
     for array, values in zip(arrays.around, maps, strict=False):
         write_chunk(array, *job.position, values)
     inner = slice(arrays.overlap_px, -arrays.overlap_px)
     kept = (..., inner, inner)
-    return Quantised._make(values[kept] for values in maps)
+    return QuantisedMaps._make(values[kept] for values in maps)
 
 
-def _write(arrays: tuple[zarr.Array[Any], ...], job: _Job, maps: Quantised, cell: int) -> None:
+def _write(arrays: tuple[zarr.Array[Any], ...], job: _Job, maps: QuantisedMaps, cell: int) -> None:
     core, inside = job.core, job.window.intersection(job.core)
     if inside is None:
         return
@@ -162,24 +158,24 @@ def _checked(store: Store, cards: tuple[Card, ...]) -> int:
             f"{store.path}: was tiled at {store.frame.mpp} µm/px, but {cards[0].path} works at"
             f" {cards[0].mpp}; tile the slide for this checkpoint"
         )
-    if halo_px > store.facts["halo_px"]:
+    if halo_px > store.facts.halo_px:
         raise StoreError(
-            f"{store.path}: was tiled for a halo of {store.facts['halo_px']} px, but the ensemble"
+            f"{store.path}: was tiled for a halo of {store.facts.halo_px} px, but the ensemble"
             f" needs {halo_px}; tile the slide for this ensemble"
         )
-    if not all(card.local for card in cards) and store.facts["core_px"] < SMALLEST_CORE_PX:
+    if not all(card.local for card in cards) and store.facts.core_px < SMALLEST_CORE_PX:
         raise StoreError(
-            f"{store.path}: was tiled with core_px {store.facts['core_px']}, but an ensemble with a"
+            f"{store.path}: was tiled with core_px {store.facts.core_px}, but an ensemble with a"
             f" member that is not local needs {SMALLEST_CORE_PX} or more; tile the slide anew"
         )
     return halo_px
 
 
 def _map_arrays(
-    place: Workspace, store: Store, cards: tuple[Card, ...], facts: dict[str, Any]
+    place: Workspace, store: Store, cards: tuple[Card, ...], facts: SlideFacts
 ) -> _Arrays:
-    group = create_group(place.folder / "maps", {"nucwsi": facts})
-    grid = TileGrid(store.frame.shape, int(store.facts["core_px"]))
+    group = create_group(place.folder / "maps", {"nucwsi": facts.to_json()})
+    grid = store.grid
     tissue, n_classes = store.chunk("tissue", 0, 0), len(cards[0].classes)
     create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
 
@@ -192,12 +188,12 @@ def _map_arrays(
                 ("np", (), "u1"),
                 ("hv", (2,), "i1"),
                 ("tp", (n_classes,), "u1"),
-                ("contrasts", (int(facts["contrasts"]) * n_classes,), "i1"),
+                ("contrasts", (facts.contrasts * n_classes,), "i1"),
             )
             if 0 not in lead
         )
 
-    overlap_px = int(facts["overlap_px"])
+    overlap_px = facts.overlap_px
     side = grid.core_px + 2 * overlap_px
     shape = (grid.n_rows * side, grid.n_columns * side)
     around = made("around_", shape, side) if overlap_px else ()
@@ -252,27 +248,31 @@ def predict(
             "result_version": RESULT_VERSION,
         }
         exact = all(card.local for card in cards)
-        facts = {
-            **store.facts,
-            "kind": "maps",
-            "exact": exact,
-            "overlap_px": 0 if exact else OVERLAP_PX,
-            "classes": list(cards[0].classes),
-            "members": [{"name": card.name, "checksum": card.checksum} for card in cards],
-            "views": settings.views,
-            "contrasts": len(contrast_weights(settings.views, len(cards))),
-            "part": part,
-            "parts": parts,
-            "post_processing": asdict(cards[0].post_processing),
-            "count_error": mean_count_error(cards),
-        }
+        facts = store.facts.with_(
+            kind="maps",
+            exact=exact,
+            overlap_px=0 if exact else OVERLAP_PX,
+            classes=cards[0].classes,
+            members=tuple(Member(name=card.name, checksum=card.checksum) for card in cards),
+            views=settings.views,
+            contrasts=len(contrast_weights(settings.views, len(cards))),
+            part=part,
+            parts=parts,
+            post_processing=cards[0].post_processing,
+            count_error=mean_count_error(cards),
+        )
         if not exact:
             log.warning(
                 "%s: not local, so results depend on core_px; nuclei are merged by overlap",
                 ", ".join(card.name for card in cards if not card.local),
             )
         ensemble = Ensemble.load(cards, device, settings.views)
-        facts["precision"] = str(ensemble.precision).removeprefix("torch.")
+        if store.facts.core_px % ensemble.stride:
+            raise StoreError(
+                f"{store.path}: was tiled with core_px {store.facts.core_px}, but the ensemble"
+                f" needs a multiple of its stride, {ensemble.stride} px; tile the slide anew"
+            )
+        facts = facts.with_(precision=str(ensemble.precision).removeprefix("torch."))
         log.info("%s, %s, %d members", device, ensemble.precision, len(cards))
         with workspace(output, decisive) as place:
             arrays = _map_arrays(place, store, cards, facts)
@@ -290,13 +290,14 @@ def _run(
     part: int,
     parts: int,
 ) -> None:
-    grid = TileGrid(store.frame.shape, int(store.facts["core_px"]))
-    cell, cores = int(store.facts["tissue_px"]), CoreReader(grid, store.chunk)
+    grid, cell = store.grid, store.facts.tissue_px
+    cores = CoreReader(grid, store.chunk)
     # Equal windows can be batched, which pays on a GPU only. What lies beyond the tissue counts too
     # for networks that are not local, so their windows are equal on every device.
     batched = ensemble.device.type == "cuda"
     whole = batched or arrays.overlap_px > 0
-    every = list(_jobs(store, grid, grid.band(part, parts), whole))
+    step_px = grid.core_px if whole else math.lcm(cell, ensemble.stride)
+    every = list(_jobs(store, grid, grid.band(part, parts), step_px))
     # The largest windows first: what follows finds room in the memory that they leave.
     every.sort(key=lambda job: -job.window.height * job.window.width)
     jobs = [job for job in every if job.key not in place.done]
@@ -309,7 +310,7 @@ def _run(
     def load(batch: list[_Job]) -> NDArray[np.uint8]:
         return np.stack([_read(cores, job.window.grown(halo_px)) for job in batch])
 
-    def save(job: _Job, maps: Quantised) -> None:
+    def save(job: _Job, maps: QuantisedMaps) -> None:
         if arrays.overlap_px:
             maps = _write_around(arrays, job, maps)
         _write(arrays.cores, job, maps, cell)

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from nucwsi import __version__
+from nucwsi.classes import most_probable
 from nucwsi.errors import StoreError
+from nucwsi.io.benchmarks import read_benchmark
 from nucwsi.io.nuclei.parquet import iter_columns, read_facts
 from nucwsi.io.regions.check import zip_facts
 from nucwsi.io.slides.slide import check_slide
@@ -57,17 +59,12 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _timings(folder: Path | None) -> dict[str, dict[str, float]]:
-    """Read Snakemake's benchmark files: seconds on the clock and of processors, memory in MB."""
-    wanted = {"s": "wall_s", "cpu_time": "cpu_s", "max_rss": "max_rss_mb"}
-    found: dict[str, dict[str, float]] = {}
+    """Read Snakemake's benchmark files (file -> cost), without what was not measured."""
+    timings: dict[str, dict[str, float]] = {}
     for path in sorted(folder.glob("*.tsv")) if folder is not None else []:
-        with path.open(encoding="utf-8", newline="") as stream:
-            row = next(csv.DictReader(stream, delimiter="\t"), {})
-        numbers = {name: row.get(column, "-") for column, name in wanted.items()}
-        found[path.stem] = {
-            name: float(text) for name, text in numbers.items() if text not in {"-", "NA", ""}
-        }
-    return found
+        cost = next((job._asdict() for job in read_benchmark(path)), {})
+        timings[path.stem] = {name: value for name, value in cost.items() if value is not None}
+    return timings
 
 
 def _versions() -> dict[str, str]:
@@ -80,10 +77,10 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _class_counts(nuclei: Path, classes: list[str]) -> dict[str, int]:
+def _class_counts(nuclei: Path, classes: tuple[str, ...]) -> dict[str, int]:
     counts = np.zeros(len(classes), np.int64)
     for group in iter_columns(nuclei, [f"p_{name}" for name in classes]):
-        code = np.column_stack(list(group.values())).argmax(axis=1)
+        code = most_probable(np.column_stack(list(group.values())))
         counts += np.bincount(code, minlength=len(classes))
     return dict(zip(classes, counts.tolist(), strict=True))
 
@@ -121,41 +118,40 @@ def provenance(
         If a result is damaged or of another slide, or the output cannot be written.
     """
     facts, folder = read_facts(nuclei), nuclei.parent
-    name, frame = facts["slide"], facts["frame"]
+    name, frame = facts.slide, facts.frame
     if slide is not None:
-        check_slide(slide, facts["slide_checksum"], nuclei)
-    tissue = _document(folder / "tissue.geojson").get("nucwsi", {})
+        check_slide(slide, facts.slide_checksum, nuclei)
     composed = _document(folder / f"{name}.regions.geojson").get("nucwsi", {})
     exported = zip_facts(folder / f"{name}.nuclei.qupath.zip")
-    per_class = _class_counts(nuclei, facts["classes"])
+    per_class = _class_counts(nuclei, facts.classes)
     document = {
         "slide": {
             "name": name,
             "path": None if slide is None else str(slide),
-            "fingerprint": facts["slide_checksum"],
-            "vendor": facts["vendor"],
-            "mpp": {"x": frame["level0_mpp"][1], "y": frame["level0_mpp"][0]},
-            "mpp_source": facts["mpp_source"],
-            "level0_shape_px": frame["level0_shape"],
-            "bounds_origin_px": frame["origin_px"],
-            "status": facts["status"],
+            "fingerprint": facts.slide_checksum,
+            "vendor": facts.vendor,
+            "mpp": {"x": frame.level0_mpp[1], "y": frame.level0_mpp[0]},
+            "mpp_source": facts.mpp_source,
+            "level0_shape_px": frame.level0_shape,
+            "bounds_origin_px": frame.origin_px,
+            "status": facts.status,
         },
         "regions": composed.get("region_files", []),
-        "models": facts["members"],
-        "precision": facts.get("precision"),
+        "models": [member.model_dump() for member in facts.members],
+        "precision": facts.precision,
         "parameters": {
-            "working_mpp": frame["mpp"],
-            "tile": tissue.get("tile", {}),
-            "predict": {"views": facts["views"]},
-            "segment": facts["segment"],
+            "working_mpp": frame.mpp,
+            "tile": facts.tile,
+            "predict": {"views": facts.views},
+            "segment": facts.segment,
             "compose": composed.get("compose", {}),
             "export": exported.get("export", {}),
         },
         "counts": {
-            "canvas_px": frame["shape"],
-            "tissue_um2": facts["tissue_um2"],
-            "bad_tiles": len(facts["bad_tiles"]),
-            "dropped": facts["n_dropped"],
+            "canvas_px": frame.shape,
+            "tissue_um2": facts.tissue_um2,
+            "bad_tiles": len(facts.bad_tiles),
+            "dropped": facts.n_dropped,
             "nuclei": sum(per_class.values()),
             "nuclei_by_class": per_class,
             "regions_by_source": _region_counts(folder / "composition.csv"),
@@ -165,7 +161,7 @@ def provenance(
         "seams": _document(folder / "seams.json"),
         "timings": _timings(benchmarks),
         "versions": _versions(),
-        "result_version": facts["result_version"],
+        "result_version": facts.result_version,
         "outputs": _outputs(folder, name),
         "fingerprint": _FINGERPRINT,
     }

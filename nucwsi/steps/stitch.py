@@ -10,47 +10,40 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.config import StitchSettings
 from nucwsi.errors import StoreError
+from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.nuclei.buckets import Buckets
 from nucwsi.io.nuclei.parquet import AT_ONCE, iter_tables, read_columns, read_facts, write_nuclei
 from nucwsi.io.stores.publish import file_checksum, published, workspace
-from nucwsi.nuclei.seams import LineCounts, hilbert_key, line_counts, seam_audit
+from nucwsi.nuclei.hilbert import hilbert_key
+from nucwsi.nuclei.seams import LineCounts, line_counts, seam_audit
 from nucwsi.nuclei.table import NucleusTable
 
 log = logging.getLogger(__name__)
 
-#: Facts in which the parts of one slide may differ.
-_OF_A_PART = {"part", "n_dropped"}
 
-
-def _joint_facts(parts: list[Path]) -> dict[str, Any]:
-    """Check that the parts are all of one slide, and add up what they count."""
-    listed = (read_facts(path, "part") for path in parts)
-    every = sorted(listed, key=lambda facts: int(facts["part"]))
-    found = [int(facts["part"]) for facts in every]
-    if found != list(range(1, int(every[0]["parts"]) + 1)):
+def _joint_facts(parts: list[Path]) -> SlideFacts:
+    """Check that the parts are all of one run of one slide, and add up what they dropped."""
+    of_parts = sorted((read_facts(path, "part") for path in parts), key=lambda facts: facts.part)
+    first, given = of_parts[0], [facts.part for facts in of_parts]
+    if given != list(range(1, first.parts + 1)):
         raise StoreError(
-            f"{parts[0]}: a slide of {every[0]['parts']} parts needs each of them once, got"
-            f" {found}; run `segment` for the others"
+            f"{parts[0]}: a slide of {first.parts} parts needs each of them once, got"
+            f" {given}; run `segment` for the others"
         )
-    for facts in every[1:]:
-        for key in every[0].keys() - _OF_A_PART:
-            if facts.get(key) != every[0][key]:
-                raise StoreError(
-                    f"{parts[0]}: the parts differ in {key}; segment all of them anew, alike"
-                )
-    dropped = {
-        name: sum(facts["n_dropped"][name] for facts in every) for name in every[0]["n_dropped"]
-    }
-    joint = {key: value for key, value in every[0].items() if key not in {"part", "parts"}}
-    return {**joint, "kind": "nuclei", "n_dropped": dropped}
+    for facts in of_parts[1:]:
+        if name := facts.differing(first):
+            raise StoreError(
+                f"{parts[0]}: the parts differ in {name}; segment all of them anew, alike"
+            )
+    dropped = {name: sum(facts.n_dropped[name] for facts in of_parts) for name in first.n_dropped}
+    return first.with_(kind="nuclei", part=1, parts=1, n_dropped=dropped)
 
 
 def _keys(frame: Frame, row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -103,7 +96,7 @@ def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSetting
         written.
     """
     facts = _joint_facts(parts)
-    frame, core_px = Frame.from_dict(facts["frame"]), int(facts["core_px"])
+    frame, core_px = facts.frame, facts.core_px
     columns = [read_columns(path, ["id", "row", "column"]) for path in parts]
     _check_unique(parts, [found["id"] for found in columns])
     keys = np.concatenate([_keys(frame, found["row"], found["column"]) for found in columns])
@@ -113,7 +106,7 @@ def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSetting
 
     decisive = {"parts": [file_checksum(path) for path in parts], "bounds": bounds.tolist()}
     with workspace(output, decisive) as place:
-        buckets = Buckets(place.folder / "buckets", tuple(facts["classes"]))
+        buckets = Buckets(place.folder / "buckets", facts.classes)
         for table in (table for path in parts for table in iter_tables(path)):
             keys = _keys(frame, table.row, table.column)
             buckets.deal(table, np.searchsorted(bounds, keys, side="right"))
@@ -124,8 +117,7 @@ def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSetting
                 yield table.take(np.lexsort([table.id, _keys(frame, table.row, table.column)]))
 
         write_nuclei(output, ordered(), facts, settings.row_group)
-    # Maps made before the field existed are of local networks, whose tiles agree.
-    audit = {"exact": facts.get("exact", True), **seam_audit(counts)}
+    audit = {"exact": facts.exact, **seam_audit(counts)}
     with published(seams) as aside:
         aside.write_text(json.dumps(audit, indent=1) + "\n")
     if audit["visible"]:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from nucwsi import RESULT_VERSION
 from nucwsi.config import TileSettings
 from nucwsi.errors import SlideError
-from nucwsi.grid import Frame, TileGrid, Window
+from nucwsi.facts import SlideFacts
+from nucwsi.grid import CELL_PX, Frame, TileGrid, Window
 from nucwsi.io.regions.geojson import write_tissue
-from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame
-from nucwsi.io.slides.mpp import choose_mpp
+from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, level0_claim
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.stores.publish import (
     Workspace,
@@ -31,7 +31,7 @@ from nucwsi.io.stores.publish import (
     workspace,
     write_chunk,
 )
-from nucwsi.models.checkpoint import largest_halo_px, read_cards
+from nucwsi.models.card import largest_halo_px, read_cards
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.progress import progress
 from nucwsi.slide.resample import reduced
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     import zarr
 
 log = logging.getLogger(__name__)
-
-#: Canvas pixels per pixel of the overview and of the tissue mask, along each axis.
-CELL_PX = 16
 
 #: Reduction of the pyramid's levels; each core owns whole chunks of all of them.
 _LEVELS = (1, 4, 16)
@@ -124,9 +121,9 @@ def _outlines(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
 class _Canvas:
     """The arrays of the store that is being made."""
 
-    def __init__(self, folder: Path, grid: TileGrid, facts: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, grid: TileGrid, facts: SlideFacts) -> None:
         self.folder, self.grid = folder, grid
-        self.group = create_group(folder, {**_ome(facts), "nucwsi": facts})
+        self.group = create_group(folder, {**_ome(facts), "nucwsi": facts.to_json()})
         self.levels = [self._array(str(n), factor) for n, factor in enumerate(_LEVELS)]
 
     def _array(self, name: str, factor: int) -> zarr.Array[Any]:
@@ -143,8 +140,8 @@ class _Canvas:
             )
 
 
-def _ome(facts: dict[str, Any]) -> dict[str, Any]:
-    mpp = facts["frame"]["mpp"]
+def _ome(facts: SlideFacts) -> dict[str, Any]:
+    mpp = facts.frame.mpp
     axes = [{"name": "c", "type": "channel"}]
     axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
     datasets = [
@@ -161,7 +158,7 @@ def _ome(facts: dict[str, Any]) -> dict[str, Any]:
         {"label": label, "color": colour, "active": True, "window": window}
         for label, colour in (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
     ]
-    scales = {"version": "0.4", "name": facts["slide"], "axes": axes, "datasets": datasets}
+    scales = {"version": "0.4", "name": facts.slide, "axes": axes, "datasets": datasets}
     return {"multiscales": [scales], "omero": {"channels": channels, "rdefs": {"model": "color"}}}
 
 
@@ -248,36 +245,29 @@ def tile(
     cards = read_cards(members)
     mpp, halo_px = cards[0].mpp, largest_halo_px(cards)
     with open_slide(slide) as opened:
-        claim = choose_mpp(
-            str(slide),
-            opened.claims,
-            override=slide_mpp,
-            objective_power=opened.objective_power,
-            trust_power=settings.objective_power,
-        )
+        claim = level0_claim(opened, override=slide_mpp, trust_power=settings.objective_power)
         if claim.rows > 2 * mpp:
             raise SlideError(
                 f"{slide}: {claim.rows:g} µm per pixel is too coarse for a model of {mpp:g} µm per"
                 " pixel; scan at 20x or more"
             )
         source = SlideCanvas(opened, canvas_frame(opened, claim, mpp))
-        facts: dict[str, Any] = {
-            "kind": "tiles",
-            "version": 1,
-            "frame": source.frame.to_dict(),
-            "core_px": settings.core_px,
-            "halo_px": halo_px,
-            "tissue_px": CELL_PX,
-            "tile": settings.model_dump(),
-            "slide": name,
-            "slide_checksum": file_checksum(slide),
-            "mpp_source": claim.source,
-            "vendor": opened.vendor,
-            "result_version": RESULT_VERSION,
-        }
+        facts = SlideFacts(
+            kind="tiles",
+            slide=name,
+            slide_checksum=file_checksum(slide),
+            vendor=opened.vendor,
+            mpp_source=claim.source,
+            frame=source.frame,
+            core_px=settings.core_px,
+            halo_px=halo_px,
+            tissue_px=CELL_PX,
+            tile=settings.model_dump(),
+            result_version=RESULT_VERSION,
+        )
         # A slide that must not be analysed leaves nothing behind.
         tissue = _find(source, settings, threads)
-        with workspace(output, facts) as place:
+        with workspace(output, facts.to_json()) as place:
             grid = TileGrid(source.frame.shape, settings.core_px)
             canvas = _Canvas(place.folder / "tiles", grid, facts)
             seen = grown(tissue.analysed | tissue.unreadable, -(-halo_px // CELL_PX))
@@ -296,31 +286,30 @@ def _publish(
     canvas: _Canvas,
     tissue: _Tissue,
     bad: list[Window],
-    facts: dict[str, Any],
+    facts: SlideFacts,
     output: Path,
     tissue_output: Path,
 ) -> None:
-    mask, frame = tissue.analysed, Frame.from_dict(facts["frame"])
+    mask, frame = tissue.analysed, facts.frame
     create_array(canvas.group, "tissue", mask.shape, mask.shape, "u1", 0)[:] = mask
     outlines = _outlines(tissue.found, frame)
     # Cells at the edge of the canvas reach beyond it; their outlines do not.
     tissue_um2 = sum(outline.area for outline in outlines) * frame.level0_pixel_um2
-    facts = {
-        **facts,
-        "status": "degraded" if bad else "ok",
-        "bad_tiles": [[piece.row, piece.column, *piece.shape] for piece in bad],
-        "tissue_um2": tissue_um2,
-    }
-    canvas.group.attrs["nucwsi"] = facts
+    facts = facts.with_(
+        status="degraded" if bad else "ok",
+        bad_tiles=tuple((piece.row, piece.column, *piece.shape) for piece in bad),
+        tissue_um2=tissue_um2,
+    )
+    canvas.group.attrs["nucwsi"] = facts.to_json()
     if bad:
         log.warning("%d tiles of the slide cannot be read; the rest is analysed", len(bad))
     log.info(
         "%g µm/px (%s), %d x %d px, %.2f mm² of tissue in %d pieces",
         frame.level0_mpp[0],
-        facts["mpp_source"],
+        facts.mpp_source,
         *frame.shape,
         tissue_um2 / 1e6,
         len(outlines),
     )
     pack(canvas.folder, output)
-    write_tissue(tissue_output, outlines, {**facts, "kind": "tissue"})
+    write_tissue(tissue_output, outlines, facts)

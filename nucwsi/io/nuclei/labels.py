@@ -16,8 +16,10 @@ import shapely
 from numpy.typing import NDArray
 
 from nucwsi.classes import colours, display_name
+from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, Window
 from nucwsi.io.stores.publish import create_array, create_group, pack, workspace
+from nucwsi.nuclei.polygons import level0_to_canvas
 from nucwsi.nuclei.raster import paint, touched
 from nucwsi.nuclei.table import NucleusTable
 
@@ -91,8 +93,8 @@ def _class_label(classes: tuple[str, ...]) -> dict[str, Any]:
     return {"colors": shown, "properties": properties}
 
 
-def _create(folder: Path, frame: Frame, facts: dict[str, Any]) -> list[_Level]:
-    classes, name = tuple(facts["classes"]), str(facts["slide"])
+def _create(folder: Path, facts: SlideFacts) -> list[_Level]:
+    classes, name, frame = facts.classes, facts.slide, facts.frame
     shapes = _shapes(frame.shape)
     label = {"version": _VERSION, "source": {"image": "../../"}}
     groups = {
@@ -123,12 +125,11 @@ def _window(square: tuple[int, int], shape: tuple[int, int]) -> Window | None:
 
 
 def _on_canvas(table: NucleusTable, frame: Frame) -> NDArray[np.object_]:
-    origin, scale = np.array(frame.origin_px[::-1]), np.array(frame.scale[::-1])
-    return shapely.transform(shapely.from_wkb(table.geometry), lambda xy: (xy - origin) / scale)
+    return level0_to_canvas(shapely.from_wkb(table.geometry), frame)
 
 
 def write_labels(
-    path: Path, tables: Iterable[NucleusTable], facts: dict[str, Any], decisive: dict[str, Any]
+    path: Path, tables: Iterable[NucleusTable], facts: SlideFacts, decisive: dict[str, Any]
 ) -> None:
     """Paint the nuclei, and publish image and labels as one zip.
 
@@ -138,7 +139,7 @@ def write_labels(
         Ends in ``.ome.zarr.zip``.
     tables : iterable of NucleusTable
         Consumed one at a time.
-    facts : dict
+    facts : SlideFacts
         Of the table of nuclei: ``frame``, ``classes`` and ``slide``.
     decisive : dict
         Plain JSON types that tell these nuclei from others.
@@ -148,10 +149,10 @@ def write_labels(
     StoreError
         If it cannot be written.
     """
-    frame = Frame.from_dict(facts["frame"])
+    frame = facts.frame
     with workspace(path, decisive) as place:
         folder = place.folder / "labels"
-        levels = _create(folder, frame, facts)
+        levels = _create(folder, facts)
         squares: set[tuple[int, int]] = set()
         codes, first = [np.zeros(1, np.uint8)], 1
         for table in tables:
@@ -166,7 +167,7 @@ def write_labels(
                     squares.add(square)
             codes.append(table.class_code + np.uint8(1))
             first += len(table)
-        _colour(levels, squares, np.concatenate(codes), tuple(facts["classes"]))
+        _colour(levels, squares, np.concatenate(codes), facts.classes)
         pack(folder, path)
 
 

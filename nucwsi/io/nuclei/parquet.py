@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nucwsi.composition.disagreement import contrast_names, disagreement
 from nucwsi.errors import StoreError
+from nucwsi.facts import SlideFacts
 from nucwsi.io.nuclei.arrow import from_bytes, from_numpy, to_bytes, to_numpy
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.table import NucleusTable
@@ -146,7 +147,12 @@ def _grouped(tables: Iterable[NucleusTable], size: int) -> Iterator[NucleusTable
 
 
 def write_nuclei(
-    path: Path, tables: Iterable[NucleusTable], facts: dict[str, Any], row_group: int
+    path: Path,
+    tables: Iterable[NucleusTable],
+    facts: SlideFacts,
+    row_group: int,
+    *,
+    n_dropped: Callable[[], dict[str, int]] | None = None,
 ) -> None:
     """Write a table of nuclei, whole or not at all.
 
@@ -154,20 +160,22 @@ def write_nuclei(
     ----------
     path : pathlib.Path
     tables : iterable of NucleusTable
-        Consumed one at a time.
-    facts : dict
-        Plain JSON types for the file's ``nucwsi`` metadata, with ``classes``, ``contrasts`` and
-        ``count_error``; it is read after the last table, so a generator of tables may complete it.
+        Consumed one at a time; together all nuclei of the file, in its order.
+    facts : SlideFacts
+        Where the nuclei come from; stored as the file's ``nucwsi`` metadata.
     row_group : int
         Nuclei per row group.
+    n_dropped : callable, optional
+        Gives the fact of this name. It is asked after the last table, when whoever makes the tables
+        knows it.
 
     Raises
     ------
     StoreError
         If the disk is full or the folder cannot be written.
     """
-    classes = tuple(facts["classes"])
-    schema = _schema(classes, facts.get("contrasts", 0))
+    classes = facts.classes
+    schema = _schema(classes, facts.contrasts)
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
     with (
         published(path) as aside,
@@ -178,74 +186,77 @@ def write_nuclei(
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
             box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
             writer.write_batch(to_arrow(table, classes), row_group_size=row_group)
+        if n_dropped is not None:
+            facts = facts.with_(n_dropped=n_dropped())
         # What geopandas hands on as `attrs`.
-        attributes = {"count_error": facts["count_error"]}
+        attributes = {"count_error": facts.count_error}
         writer.add_key_value_metadata(
             {
                 "geo": _geo(box),
-                "nucwsi": json.dumps(facts),
+                "nucwsi": json.dumps(facts.to_json()),
                 "PANDAS_ATTRS": json.dumps(attributes),
             }
         )
 
 
-def open_table(path: Path) -> tuple[pq.ParquetFile, dict[str, Any]]:
+def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.ParquetFile, SlideFacts]:
     """Open a table for reading.
 
     Parameters
     ----------
     path : pathlib.Path
+        ``nuclei.parquet``, or a part of it as `segment` makes them.
+    *kinds : str
+        ``nuclei``: all of a slide; ``part``: those of one part. By default both will do.
 
     Returns
     -------
     file : pyarrow.parquet.ParquetFile
-        To be closed.
-    facts : dict
-        What the table says of its slide and its making.
+        Open; the caller closes it.
+    facts : SlideFacts
+        Where the nuclei come from.
 
     Raises
     ------
     StoreError
-        If it is missing, damaged or no table of nuclei.
+        If it is missing, damaged, no table of nuclei of these kinds, or written by a newer nucwsi.
     """
     try:
         file = pq.ParquetFile(path)
-        facts: dict[str, Any] = json.loads(file.metadata.metadata[b"nucwsi"])
-        kind = facts["kind"]
+        document = json.loads(file.metadata.metadata[b"nucwsi"])
+        facts = SlideFacts.from_json(document, *(kinds or ("nuclei", "part")))
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run the step that makes it") from None
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path}: is not a nucwsi table of nuclei ({error}); make it again"
         ) from None
-    if kind not in {"nuclei", "part"}:
-        raise StoreError(f"{path}: holds {kind!r}, expected 'nuclei'")
     return file, facts
 
 
-def read_facts(path: Path, kind: Literal["nuclei", "part"] = "nuclei") -> dict[str, Any]:
-    """Read what a table says of its slide and its making.
+def read_facts(path: Path, kind: Literal["nuclei", "part"] = "nuclei") -> SlideFacts:
+    """Read where the nuclei of a table come from.
 
     Parameters
     ----------
     path : pathlib.Path
+        ``nuclei.parquet``, or a part of it.
     kind : str
-        ``nuclei``: all of a slide; ``part``: those of one part, as `segment` makes them.
+        ``nuclei``: all of a slide, as `stitch` makes them; ``part``: those of one part, as
+        `segment` makes them.
 
     Returns
     -------
-    dict
+    SlideFacts
+        Slide, ensemble and settings.
 
     Raises
     ------
     StoreError
-        If it is missing, damaged, no table of nuclei or of the other kind.
+        As `open_table`.
     """
-    file, facts = open_table(path)
+    file, facts = open_table(path, kind)
     file.close()
-    if facts["kind"] != kind:
-        made = "stitch" if kind == "nuclei" else "segment"
-        raise StoreError(f"{path}: holds {facts['kind']!r}, expected {kind!r} of `nucwsi {made}`")
     return facts
 
 
@@ -318,4 +329,4 @@ def iter_tables(path: Path) -> Iterator[NucleusTable]:
     file, facts = open_table(path)
     with file:
         for batch in file.iter_batches(AT_ONCE):
-            yield from_arrow(batch, tuple(facts["classes"]))
+            yield from_arrow(batch, facts.classes)

@@ -11,14 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
-from nucwsi.grid import Frame, TileGrid, Window
+from nucwsi.grid import Frame, Window
 from nucwsi.io.stores.reader import CoreReader, Store, opened
-
-#: What all parts of a slide have in common.
-_ALIKE = (
-    *("slide_checksum", "frame", "core_px", "tile", "bad_tiles", "members", "views", "parts"),
-    *("post_processing", "result_version"),
-)
 
 
 class SlideMaps(CoreReader):
@@ -31,17 +25,16 @@ class SlideMaps(CoreReader):
 
     Attributes
     ----------
-    facts : dict
-        What the maps know of slide, tiles and ensemble.
-    frame : Frame
+    facts : SlideFacts
+        Where the maps come from, as their first part says.
     grid : TileGrid
+        The canvas cut into cores.
     """
 
     def __init__(self, stores: list[Store]) -> None:
-        self.facts: dict[str, Any] = stores[0].facts
-        self.frame: Frame = stores[0].frame
-        grid = TileGrid(self.frame.shape, int(self.facts["core_px"]))
-        self._tissue = stores[0].chunk("tissue", 0, 0) > 0
+        self.facts = stores[0].facts
+        grid = stores[0].grid
+        self._tissue = stores[0].tissue()
         owner = {
             row: store
             for part, store in enumerate(stores, start=1)
@@ -52,12 +45,12 @@ class SlideMaps(CoreReader):
     @property
     def names(self) -> tuple[str, ...]:
         """The arrays: ``np``, ``hv``, ``tp``, and ``contrasts`` if there were several answers."""
-        return ("np", "hv", "tp", *(["contrasts"] if self.facts.get("contrasts") else []))
+        return ("np", "hv", "tp", *(["contrasts"] if self.facts.contrasts else []))
 
     @property
-    def overlap_px(self) -> int:
-        """How far the network's own answer around each core is kept; 0 where all agree."""
-        return int(self.facts.get("overlap_px", 0))
+    def frame(self) -> Frame:
+        """How the canvas of the maps lies on its slide."""
+        return self.facts.frame
 
     def around(self, name: str, row: int, column: int) -> NDArray[Any]:
         """Read one map as the network saw it from one core, with the overlap.
@@ -72,10 +65,11 @@ class SlideMaps(CoreReader):
         Returns
         -------
         ndarray
-            (..., H, W) of the core grown by `overlap_px`, as far as that lies on the canvas.
+            (..., H, W) of the core grown by ``facts.overlap_px``, cut at the end of the canvas.
         """
-        core, side = self.grid.core(row, column), self.grid.core_px + 2 * self.overlap_px
-        stored = Window(core.row - self.overlap_px, core.column - self.overlap_px, side, side)
+        core, overlap_px = self.grid.core(row, column), self.facts.overlap_px
+        side = self.grid.core_px + 2 * overlap_px
+        stored = Window(core.row - overlap_px, core.column - overlap_px, side, side)
         inside = stored.intersection(self.grid.canvas) or core
         block = self._load(f"around_{name}", row, column)
         return block[(..., *inside.within(stored).slices)]
@@ -92,7 +86,7 @@ class SlideMaps(CoreReader):
         -------
         (H, W) ndarray of bool
         """
-        cell = int(self.facts["tissue_px"])
+        cell = self.facts.tissue_px
         answer = np.zeros(window.shape, bool)
         inside = window.intersection(self.grid.canvas)
         if inside is not None:
@@ -117,7 +111,7 @@ class SlideMaps(CoreReader):
         -------
         bool
         """
-        cell = int(self.facts["tissue_px"])
+        cell = self.facts.tissue_px
         core = self.grid.core(row, column)
         rows = slice(core.row // cell, -(-core.row_stop // cell))
         columns = slice(core.column // cell, -(-core.column_stop // cell))
@@ -144,18 +138,17 @@ def open_maps(paths: list[Path]) -> Iterator[SlideMaps]:
     """
     with ExitStack() as stack:
         stores = [stack.enter_context(opened(path, "maps")) for path in paths]
-        stores.sort(key=lambda store: int(store.facts["part"]))
-        found = [int(store.facts["part"]) for store in stores]
-        parts = int(stores[0].facts["parts"])
-        if found != list(range(1, parts + 1)):
+        stores.sort(key=lambda store: store.facts.part)
+        given = [store.facts.part for store in stores]
+        first = stores[0]
+        if given != list(range(1, first.facts.parts + 1)):
             raise StoreError(
-                f"{stores[0].path}: a slide of {parts} parts needs each of them once, got"
-                f" {found}; run `predict` for the others"
+                f"{first.path}: a slide of {first.facts.parts} parts needs each of them once, got"
+                f" {given}; run `predict` for the others"
             )
         for store in stores[1:]:
-            for key in _ALIKE:
-                if store.facts.get(key) != stores[0].facts.get(key):
-                    raise StoreError(
-                        f"{store.path}: differs from {stores[0].path} in {key}; predict both anew"
-                    )
+            if name := store.facts.differing(first.facts):
+                raise StoreError(
+                    f"{store.path}: differs from {first.path} in {name}; predict both anew"
+                )
         yield SlideMaps(stores)

@@ -14,13 +14,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
+from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, TileGrid, Window
 
 
@@ -39,17 +40,38 @@ class Store:
     Attributes
     ----------
     path : pathlib.Path
+        The ``.zarr.zip`` file.
     archive : zipfile.ZipFile
-    facts : dict
-        The ``nucwsi`` member of its attributes.
-    frame : Frame
+        The same file, open.
+    facts : SlideFacts
+        Where its arrays come from: the ``nucwsi`` member of the group's attributes.
     """
 
     path: Path
     archive: zipfile.ZipFile
-    facts: dict[str, Any]
-    frame: Frame
+    facts: SlideFacts
     _headers: dict[str, _Header] = field(default_factory=dict, repr=False)
+
+    @property
+    def frame(self) -> Frame:
+        """How the canvas of the arrays lies on its slide."""
+        return self.facts.frame
+
+    @property
+    def grid(self) -> TileGrid:
+        """The canvas cut into cores; each core is one chunk of the arrays."""
+        return TileGrid(self.facts.frame.shape, self.facts.core_px)
+
+    def tissue(self) -> NDArray[np.bool_]:
+        """Read where the network is asked.
+
+        Returns
+        -------
+        (H, W) ndarray of bool
+            In cells of ``facts.tissue_px`` canvas pixels; cells at the far edges may reach beyond
+            the canvas.
+        """
+        return self.chunk("tissue", 0, 0) > 0
 
     def _header(self, name: str) -> _Header:
         if name not in self._headers:
@@ -93,7 +115,7 @@ class Store:
 
 
 @contextmanager
-def opened(path: Path, kind: str) -> Iterator[Store]:
+def opened(path: Path, kind: Literal["tiles", "maps"]) -> Iterator[Store]:
     """Open a published store for reading.
 
     Parameters
@@ -110,22 +132,19 @@ def opened(path: Path, kind: str) -> Iterator[Store]:
     Raises
     ------
     StoreError
-        If it is missing, damaged, or of another kind.
+        If it is missing, damaged, of another kind, or written by a newer nucwsi.
     """
     with ExitStack() as stack:
         try:
             archive = stack.enter_context(zipfile.ZipFile(path))
-            facts: Any = json.loads(archive.read(".zattrs"))["nucwsi"]
-            frame = Frame.from_dict(facts["frame"])
+            facts = SlideFacts.from_json(json.loads(archive.read(".zattrs"))["nucwsi"], kind)
         except FileNotFoundError:
             raise StoreError(f"{path}: does not exist; run the step that makes it") from None
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise StoreError(
                 f"{path}: is not a whole nucwsi store ({error}); make it again"
             ) from error
-        if facts.get("kind") != kind:
-            raise StoreError(f"{path}: holds {facts.get('kind')!r}, expected {kind!r}")
-        yield Store(path, archive, facts, frame)
+        yield Store(path, archive, facts)
 
 
 class CoreReader:

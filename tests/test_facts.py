@@ -1,0 +1,101 @@
+"""Facts: what an artefact says of its origin comes back equal, and nothing else passes for it."""
+
+import json
+from dataclasses import fields
+
+import pytest
+from stores import frame_of, nucleus_facts, tile_facts
+
+from nucwsi.facts import FORMAT_VERSION, SlideFacts
+from nucwsi.grid import Frame
+
+
+def stored(facts):
+    """What a reader gets to see: the facts after JSON."""
+    return json.loads(json.dumps(facts.to_json()))
+
+
+@pytest.mark.parametrize("kind", ["tiles", "tissue", "maps", "part", "nuclei"])
+def test_what_is_stored_comes_back_equal(kind):
+    facts = nucleus_facts(frame_of((700, 900)), bad_tiles=((0, 64, 128, 96),), kind=kind)
+    assert SlideFacts.from_json(stored(facts), kind) == facts
+
+
+def test_a_newer_format_is_refused_and_the_way_out_named():
+    document = {**stored(tile_facts(frame_of((64, 64)), 64)), "version": FORMAT_VERSION + 1}
+    with pytest.raises(ValueError, match=r"format 2 is newer than the 1 .* update nucwsi"):
+        SlideFacts.from_json(document, "tiles")
+
+
+def test_another_kind_is_refused():
+    document = stored(tile_facts(frame_of((64, 64)), 64))
+    with pytest.raises(ValueError, match="holds 'tiles', expected 'nuclei' or 'part'"):
+        SlideFacts.from_json(document, "nuclei", "part")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"core_px": "wide"}, "`core_px`: .*'wide'"),
+        ({"status": "fine"}, "`status`: .*'fine'"),
+        ({"frame": {"shape": [10]}}, r"`frame\.shape\.1`: Field required"),
+        ({"surprise": 1}, "`surprise`: .*not permitted"),
+    ],
+)
+def test_a_fact_that_makes_no_sense_is_named(change, message):
+    document = {**stored(tile_facts(frame_of((64, 64)), 64)), **change}
+    with pytest.raises(ValueError, match=message):
+        SlideFacts.from_json(document, "tiles")
+
+
+@pytest.mark.parametrize("name", ["slide", "frame", "slide_checksum", "core_px", "kind"])
+def test_a_missing_fact_is_named(name):
+    document = stored(tile_facts(frame_of((64, 64)), 64))
+    del document[name]
+    with pytest.raises(ValueError, match=f"`{name}`: Field required"):
+        SlideFacts.from_json(document, "tiles")
+
+
+def test_what_an_ensemble_made_names_its_classes_and_constants():
+    document = {**stored(tile_facts(frame_of((64, 64)), 64)), "kind": "maps"}
+    with pytest.raises(ValueError, match="neither classes nor constants"):
+        SlideFacts.from_json(document, "maps")
+
+
+def test_no_object_at_all_is_refused():
+    with pytest.raises(ValueError, match="a list, expected an object"):
+        SlideFacts.from_json([], "tiles")
+
+
+def test_tiles_know_no_constants_yet():
+    facts = tile_facts(frame_of((64, 64)), 64)
+    with pytest.raises(ValueError, match="knows no ensemble yet"):
+        _ = facts.constants
+
+
+def test_facts_cannot_be_changed():
+    facts = tile_facts(frame_of((64, 64)), 64)
+    with pytest.raises(ValueError, match="frozen"):
+        facts.slide = "another"
+
+
+def test_parts_may_differ_in_their_number_but_in_nothing_that_decides():
+    first = nucleus_facts(frame_of((700, 900)), kind="part", part=1, parts=2)
+    second = first.with_(part=2, n_dropped=dict.fromkeys(first.classes, 7), precision="bfloat16")
+    assert second.differing(first) is None
+    for name, other in (
+        ("slide_checksum", "1" * 32),
+        ("members", ()),
+        ("views", 4),
+        ("segment", {"np_level": 9}),
+        ("frame", Frame((700, 900), 0.5, (0.25, 0.26), (0.0, 0.0), (1400, 1800))),
+    ):
+        assert second.with_(**{name: other}).differing(first) == name
+
+
+def test_every_value_of_a_frame_is_kept():
+    frame = Frame((701, 903), 0.3512345678901234, (0.2501, 0.2539), (12.5, 7.25), (1400, 1800))
+    kept = SlideFacts.from_json(stored(tile_facts(frame, 64)), "tiles").frame
+    assert [getattr(kept, f.name) for f in fields(Frame)] == [
+        getattr(frame, f.name) for f in fields(Frame)
+    ]
