@@ -1,18 +1,26 @@
-"""Whole-slide nucleus segmentation, classification and cellular composition for H&E."""
+"""Whole-slide nucleus segmentation, classification and cellular composition for H&E.
+
+The steps of the pipeline run through the command line and the workflow. For use from Python this
+package offers the names of `__all__` (docs/outputs.md); everything below it may change.
+"""
 
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-#: Rises whenever the same input and settings give another result; a change reruns the workflow.
+#: Rises with every change by which the same input and settings give another result; the workflow
+#: then makes its results anew.
 RESULT_VERSION = 4
 
 __all__ = ["RESULT_VERSION", "__version__", "compose", "read_regions"]
 
+#: Public name -> module that holds it. These load on demand: the command line imports this package
+#: and must load neither data frames nor torch nor zarr.
+_LAZY = {"compose": "nucwsi.api", "read_regions": "nucwsi.api"}
+
 
 def __getattr__(name: str) -> Any:
-    # Loaded when they are asked for: the command line imports this file and no data frames.
-    if name in {"compose", "read_regions"}:
-        return getattr(importlib.import_module("nucwsi.api"), name)
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'nucwsi' has no attribute {name!r}")

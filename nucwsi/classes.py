@@ -1,14 +1,14 @@
-"""The classes a network can name, and the colour each of them keeps everywhere."""
+"""The classes of nuclei: the colour that each has everywhere, and which is the most probable."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Class name -> RGB. QuPath keeps the first colour it meets for a name, so these never change.
-#: The classes of a checkpoint (CoNIC's, their stand-ins, PanNuke's, MoNuSAC's) keep apart from each
-#: other and from haematoxylin, eosin and glass under normal vision and the three colour
-#: deficiencies (CIEDE2000 >= 11.8).
+#: Class name -> RGB. QuPath keeps the first colour that it meets for a name, so these never change.
+#: Classes of one checkpoint (CoNIC's, the default's, PanNuke's, MoNuSAC's) differ from each other and
+#: from haematoxylin, eosin and glass by a CIEDE2000 of at least 11.8, under normal vision and under
+#: the three colour vision deficiencies.
 COLOURS: dict[str, tuple[int, int, int]] = {
     "neutrophil": (255, 225, 25),
     "epithelial": (0, 158, 115),
@@ -27,7 +27,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 #: The classes of the CoNIC challenge, in the order of its ``counts.csv``.
 CONIC = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 
-#: For classes of foreign checkpoints that the table above does not name, in order of appearance.
+#: Colours of classes that the table above does not name, in the order of the checkpoint.
 _SPARE: tuple[tuple[int, int, int], ...] = (
     (240, 228, 66),
     (0, 114, 178),
@@ -39,7 +39,7 @@ _SPARE: tuple[tuple[int, int, int], ...] = (
 
 
 def colours(classes: tuple[str, ...]) -> dict[str, tuple[int, int, int]]:
-    """Give each class its colour.
+    """Return the colour of each class.
 
     Parameters
     ----------
@@ -63,10 +63,12 @@ def display_name(name: str) -> str:
     Parameters
     ----------
     name : str
+        Class name of a checkpoint, such as ``epithelial``.
 
     Returns
     -------
     str
+        With a capital letter and without underscores.
     """
     return name.replace("_", " ").capitalize()
 

@@ -1,26 +1,26 @@
-"""What can go wrong through no fault of nucwsi, each with the exit code it leaves behind."""
+"""The errors that a user can cause and mend; each is also the built-in error that fits it."""
 
 from __future__ import annotations
 
 
 class NucwsiError(Exception):
-    """Base of all errors that a user can cause and mend; shown as one line, never a traceback."""
+    """Base of all these errors; the command line shows one line and no traceback."""
 
 
 class ConfigError(NucwsiError, ValueError):
-    """A setting, an argument or the slide sheet is wrong."""
+    """A setting, an argument or the slide sheet is wrong; the exit code is 2, else 1."""
 
 
 class SlideError(NucwsiError, OSError):
-    """A slide cannot be read, or not be trusted."""
+    """A slide cannot be read, or what it says of itself cannot be trusted."""
 
 
 class DataError(NucwsiError, ValueError):
-    """A labelled data set has another layout, is damaged or contradicts itself."""
+    """A labelled data set has an unexpected layout, is damaged or contradicts itself."""
 
 
 class CheckpointError(NucwsiError, ValueError):
-    """A model file is damaged, of another format, or does not fit."""
+    """A checkpoint is damaged, of an unknown format, or does not fit the other members."""
 
 
 class RegionError(NucwsiError, ValueError):
@@ -28,4 +28,4 @@ class RegionError(NucwsiError, ValueError):
 
 
 class StoreError(NucwsiError, OSError):
-    """An artefact is missing, damaged or of another run, or cannot be written."""
+    """A file that a step makes is missing, damaged, of another run, or cannot be written."""
