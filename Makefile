@@ -1,11 +1,12 @@
-# Nothing is needed beforehand but Python 3.11 or newer with pip and venv.
+# Needs Python 3.11 or newer with pip and venv, and nothing else.
 #
-#   make demo               the demo slide from picture to QuPath; SLIDE=path takes yours
-#   make test               all checks and tests
-#   make check              format, lint, types, import contracts, docstrings, workflow
-#   make bench              the figures of docs/performance.md and docs/accuracy.md
+#   make demo               analyse the demo slide; SLIDE=path analyses yours
+#   make test               run all checks and tests
+#   make check              check format, lint, types, imports, docstrings and the workflow
+#   make bench              measure the figures of docs/performance.md and docs/accuracy.md
+#   make clean              remove the environment; results stay
 #
-#   GPU=1 make clean demo   with the CUDA build of torch; CORES=4 leaves the other cores alone
+#   GPU=1 make clean demo   install the CUDA build of torch; CORES=4 leaves other cores free
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -19,7 +20,7 @@ CPU_WHEELS := https://download.pytorch.org/whl/cpu
 
 .PHONY: demo test check bench clean
 
-# make hands SLIDE to the shell by the environment, where blanks and quotes in a path do no harm.
+# The shell reads SLIDE from the environment, where blanks and quotes in a path do no harm.
 demo: $(VENV)/demo.stamp
 	@$(BIN)/snakemake --cores $(CORES) --logger rich $${SLIDE:+--config "slides=$$SLIDE"}
 
@@ -38,20 +39,19 @@ check: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench
 
-# Results stay.
 clean:
 	rm -rf $(VENV) .venv .snakemake
 
-# The CPU build of torch spares gigabytes of CUDA; it lies on an index of its own. Where pip has
-# been told to look elsewhere, or that index cannot be reached, any build will do.
+# The CPU build of torch saves gigabytes of CUDA, but has an index of its own. Where pip is
+# configured to look elsewhere, or that index cannot be reached, any build will do.
 $(VENV)/torch.stamp: $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
 	    "nucwsi needs Python 3.11 or newer; name one: make demo PYTHON=/path/to/python")'
-	@echo "Installing nucwsi into $(VENV): some minutes, once"
+	@echo "Installing nucwsi into $(VENV); this takes some minutes, once"
 	@$(PYTHON) -m venv $(VENV)
 	@if [ -z "$(GPU)" ] && ! $(PIP) config list | grep -qE 'index-url|find-links'; then \
 	    $(PIP) install --no-deps --retries 2 --index-url $(CPU_WHEELS) '$(TORCH)' 2> /dev/null \
-	    || echo "$(CPU_WHEELS) gives no torch; taking that of pip's default index"; fi
+	    || echo "$(CPU_WHEELS) gives no torch; taking it from pip's default index"; fi
 	@$(PIP) install -c $(CONSTRAINTS) '$(TORCH)'
 	@touch $@
 
@@ -59,6 +59,8 @@ $(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
 	@$(PIP) install -c $(CONSTRAINTS) -e '.[workflow]'
 	@touch $@
 
+# Dependency groups (PEP 735) need pip 25.1; Python 3.11 comes with an older one.
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml
-	@$(PIP) install -c $(CONSTRAINTS) -e '.[dev]'
+	@$(PIP) install -c $(CONSTRAINTS) pip
+	@$(PIP) install -c $(CONSTRAINTS) -e '.[slurm]' --group dev
 	@touch $@

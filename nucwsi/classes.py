@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Class name -> RGB. QuPath keeps the first colour that it meets for a name, so these never change.
-#: Classes of one checkpoint (CoNIC's, the default's, PanNuke's, MoNuSAC's) differ from each other and
-#: from haematoxylin, eosin and glass by a CIEDE2000 of at least 11.8, under normal vision and under
-#: the three colour vision deficiencies.
+#: Classes of one checkpoint (CoNIC's, the default's, PanNuke's, MoNuSAC's) differ from each other
+#: and from haematoxylin, eosin and glass by a CIEDE2000 of at least 11.8, under normal vision and
+#: under the three colour vision deficiencies.
 COLOURS: dict[str, tuple[int, int, int]] = {
     "neutrophil": (255, 225, 25),
     "epithelial": (0, 158, 115),

@@ -1,20 +1,22 @@
-"""Environments: what `make` installs is pinned, and the conda files name this very version."""
+"""Environments: what `make` installs is pinned, and every file names this version."""
 
 import importlib.metadata as metadata
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import yaml
 from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from nucwsi import __version__
 
-#: torch pins these itself, in its CUDA build only.
+#: Only the CUDA build of torch needs these, and it pins them itself.
 _OF_TORCH = ("nvidia-", "cuda-", "triton")
 
 
@@ -27,7 +29,7 @@ def pins():
 
 
 def needed(name, extras=("",), seen=None):
-    """Gather what a distribution needs here, directly or not."""
+    """Return the distributions that one needs on this platform, directly or indirectly."""
     seen = set() if seen is None else seen
     for text in metadata.distribution(name).requires or ():
         wanted = Requirement(text)
@@ -40,12 +42,20 @@ def needed(name, extras=("",), seen=None):
 
 
 def test_everything_that_is_installed_is_pinned(pins):
-    wanted = {name for name in needed("nucwsi", ("dev",)) if not name.startswith(_OF_TORCH)}
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    tools = [Requirement(text).name for text in declared["dependency-groups"]["dev"]]
+    wanted = {"pip", *map(canonicalize_name, tools), *needed("nucwsi", ("", "slurm"))}
+    wanted |= {name for tool in tools for name in needed(tool)}
+    wanted = {name for name in wanted if not name.startswith(_OF_TORCH)}
     assert {"torch", "snakemake", "pytest", "numpy"} <= wanted
     assert sorted(wanted - set(pins) - {"nucwsi"}) == []
 
 
-#: Stands for Python and pip: notes what is to be installed, and knows one setting of pip.
+def test_pip_knows_dependency_groups(pins):
+    assert Version(pins["pip"]) >= Version("25.1")
+
+
+#: Stands in for Python and pip: notes what is to be installed, and has one setting of pip.
 _STUB = """#!/bin/sh
 case "$*" in
   "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
@@ -88,7 +98,11 @@ def test_make_installs_what_is_pinned_and_no_cuda_unless_asked(tmp_path, situati
     assert ("gives no torch" in told) == ("UNREACHABLE" in situation)
     pinned = "-c envs/constraints.txt "
     assert re.fullmatch(pinned + r"torch==[\d.]+", lines[0])
-    assert lines[1:] == [pinned + "-e .[workflow]", pinned + "-e .[dev]"]
+    assert lines[1:] == [
+        pinned + "-e .[workflow]",
+        pinned + "pip",
+        pinned + "-e .[slurm] --group dev",
+    ]
 
 
 def test_make_says_which_python_it_needs(tmp_path):
@@ -118,3 +132,20 @@ def test_the_conda_environments_name_this_version(name):
     assert pip == {"pip": [f"nucwsi =={__version__}"]}
     assert all(re.fullmatch(r"[a-z-]+( (=|>=)[\d.]+)?", line) for line in conda)
     assert "pip" in conda
+
+
+def test_the_citation_and_the_changelog_name_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == __version__
+    newest = re.search(
+        r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert newest is not None
+    assert newest[1] == __version__
+
+
+def test_the_hooks_of_pre_commit_are_the_commands_of_make_check():
+    recipe = (ROOT / "Makefile").read_text("utf-8").split("\ncheck:")[1].split("\n\n")[0]
+    commands = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe.split("\n")[1:]]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    assert [hook["entry"] for hook in hooks["repos"][0]["hooks"]] == commands
