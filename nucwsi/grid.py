@@ -126,6 +126,28 @@ class Window:
                 right = min(self.column_stop, (column + 1) * width)
                 yield Window(top, left, low - top, right - left)
 
+    def cells(self, cell_px: int) -> Window:
+        """Return the cells that hold a pixel of the window.
+
+        Parameters
+        ----------
+        cell_px : int
+            Side of a cell in pixels; the first one starts at the origin of the canvas.
+
+        Returns
+        -------
+        Window
+            In cells.
+
+        Examples
+        --------
+        >>> Window(16, 0, 17, 16).cells(16)
+        Window(row=1, column=0, height=2, width=1)
+        """
+        row, column = self.row // cell_px, self.column // cell_px
+        row_stop, column_stop = -(-self.row_stop // cell_px), -(-self.column_stop // cell_px)
+        return Window(row, column, row_stop - row, column_stop - column)
+
     def within(self, outer: Window) -> Window:
         """Return the same pixels counted from the origin of `outer`.
 

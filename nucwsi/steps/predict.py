@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,19 +16,12 @@ from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
 from nucwsi.composition.disagreement import contrast_weights
-from nucwsi.config import LEAST_NP, PredictSettings
+from nucwsi.config import PredictSettings
 from nucwsi.errors import StoreError
 from nucwsi.facts import Member, SlideFacts
-from nucwsi.grid import TileGrid, Window
-from nucwsi.io.stores.publish import (
-    Workspace,
-    create_array,
-    create_group,
-    file_checksum,
-    pack,
-    workspace,
-    write_chunk,
-)
+from nucwsi.grid import Window
+from nucwsi.io.stores.maps_writer import MapsWriter
+from nucwsi.io.stores.publish import Workspace, file_checksum, pack, workspace
 from nucwsi.io.stores.reader import CoreReader, Store, opened
 from nucwsi.models.card import Card, largest_halo_px, mean_count_error, read_cards
 from nucwsi.models.ensemble import Ensemble, QuantisedMaps, largest_batch
@@ -38,9 +30,6 @@ from nucwsi.runtime.allocator import keep_freed_memory, return_freed_memory
 from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.lease import leased
 from nucwsi.runtime.progress import progress
-
-if TYPE_CHECKING:
-    import zarr
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +47,9 @@ _TILES_KEPT = 8
 
 @dataclass(frozen=True)
 class _Job:
-    """One core, and the part of it that holds tissue."""
+    """One core, and the window of it that holds tissue."""
 
-    position: tuple[int, int]  # in the grid
-    core: Window
-    tissue: NDArray[np.bool_]  # of the core, in tissue cells
+    position: tuple[int, int]  # of the core in the grid
     window: Window  # what the network answers for; may reach beyond the canvas
 
     @property
@@ -70,79 +57,34 @@ class _Job:
         return "{},{}".format(*self.position)
 
 
-def _jobs(store: Store, grid: TileGrid, rows: range, step_px: int) -> Iterator[_Job]:
-    """Cut the box around the tissue of each core, at multiples of `step_px` that divide the core."""
-    cell, mask = store.facts.tissue_px, store.tissue()
+def _jobs(store: Store, rows: range, step_px: int) -> Iterator[_Job]:
+    """Box the tissue of each core; sides of boxes lie at multiples of `step_px` in the core."""
+    cell, tissue = store.facts.tissue_px, store.tissue()
     step = step_px // cell
-    for row, column in grid.strips(rows):
-        core = grid.core(row, column)
-        cells = Window(
-            core.row // cell, core.column // cell, -(-core.height // cell), -(-core.width // cell)
-        )
-        tissue = mask[cells.slices]
-        if not tissue.any():
+    for row, column in store.grid.strips(rows):
+        core = store.grid.core(row, column)
+        inside = tissue[core.cells(cell).slices]
+        if not inside.any():
             continue
-        used = [np.flatnonzero(tissue.any(axis)) // step for axis in (1, 0)]
-        (top, left), (low, right) = ((int(side[end]) for side in used) for end in (0, -1))
+        rows_used, columns_used = (np.flatnonzero(inside.any(axis)) // step for axis in (1, 0))
+        top, low = int(rows_used[0]), int(rows_used[-1])
+        left, right = int(columns_used[0]), int(columns_used[-1])
         window = Window(
             core.row + top * step_px,
             core.column + left * step_px,
             (low + 1 - top) * step_px,
             (right + 1 - left) * step_px,
         )
-        yield _Job((row, column), core, tissue, window)
+        yield _Job((row, column), window)
 
 
 def _read(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
-    """Read a window; what lies beyond the canvas is white."""
-    picture = np.full((3, *window.shape), 255, np.uint8)
+    """Read (3, H, W) of a window; what lies beyond the canvas is white."""
+    rgb = np.full((3, *window.shape), 255, np.uint8)
     inside = window.intersection(cores.grid.canvas)
     if inside is not None:
-        picture[(slice(None), *inside.within(window).slices)] = cores.read("0", inside)
-    return picture
-
-
-class _Arrays(NamedTuple):
-    """The arrays of the store that is being made; none for contrasts where there are none."""
-
-    cores: tuple[zarr.Array[Any], ...]
-    around: tuple[zarr.Array[Any], ...]  # a chunk for each core, overlaps and all; or none
-    overlap_px: int
-
-
-def _write_around(arrays: _Arrays, job: _Job, maps: QuantisedMaps) -> QuantisedMaps:
-    """Keep a tile's answer with its overlap, and return it without."""
-    for array, values in zip(arrays.around, maps, strict=False):
-        write_chunk(array, *job.position, values)
-    inner = slice(arrays.overlap_px, -arrays.overlap_px)
-    kept = (..., inner, inner)
-    return QuantisedMaps._make(values[kept] for values in maps)
-
-
-def _write(arrays: tuple[zarr.Array[Any], ...], job: _Job, maps: QuantisedMaps, cell: int) -> None:
-    core, inside = job.core, job.window.intersection(job.core)
-    if inside is None:
-        return
-    # Beyond the tissue the network is not asked, whatever the size of the core.
-    mask = job.tissue.repeat(cell, 0).repeat(cell, 1)[: core.height, : core.width]
-    source, target = inside.within(job.window).slices, inside.within(core).slices
-    for number, (array, values) in enumerate(zip(arrays, maps, strict=False)):
-        block = np.zeros((*values.shape[:-2], *core.shape), values.dtype)
-        block[(..., *target)] = values[(..., *source)] * mask[target]
-        write_chunk(array, *job.position, block)
-        if number == 0:
-            mask &= _near_nuclei(block)
-
-
-def _near_nuclei(np_map: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell where the other maps can matter; most of the room that they take is elsewhere.
-
-    Edges are as wide as `instances.EDGE_RADIUS_PX`. What lies beyond the core is not known here, so
-    its border always counts.
-    """
-    near = np.pad(np_map >= LEAST_NP * 255, 1, constant_values=True)
-    near = near[:-2] | near[1:-1] | near[2:]
-    return near[:, :-2] | near[:, 1:-1] | near[:, 2:]
+        rgb[(slice(None), *inside.within(window).slices)] = cores.read("0", inside)
+    return rgb
 
 
 def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]:
@@ -169,35 +111,6 @@ def _checked(store: Store, cards: tuple[Card, ...]) -> int:
             f" member that is not local needs {SMALLEST_CORE_PX} or more; tile the slide anew"
         )
     return halo_px
-
-
-def _map_arrays(
-    place: Workspace, store: Store, cards: tuple[Card, ...], facts: SlideFacts
-) -> _Arrays:
-    group = create_group(place.folder / "maps", {"nucwsi": facts.to_json()})
-    grid = store.grid
-    tissue, n_classes = store.chunk("tissue", 0, 0), len(cards[0].classes)
-    create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
-
-    def made(prefix: str, shape: tuple[int, int], side: int) -> tuple[zarr.Array[Any], ...]:
-        return tuple(
-            create_array(
-                group, prefix + name, (*lead, *shape), (*lead, side, side), dtype, 0, codec="lz4"
-            )
-            for name, lead, dtype in (
-                ("np", (), "u1"),
-                ("hv", (2,), "i1"),
-                ("tp", (n_classes,), "u1"),
-                ("contrasts", (facts.contrasts * n_classes,), "i1"),
-            )
-            if 0 not in lead
-        )
-
-    overlap_px = facts.overlap_px
-    side = grid.core_px + 2 * overlap_px
-    shape = (grid.n_rows * side, grid.n_columns * side)
-    around = made("around_", shape, side) if overlap_px else ()
-    return _Arrays(made("", grid.shape, grid.core_px), around, overlap_px)
 
 
 def predict(
@@ -275,63 +188,71 @@ def predict(
         facts = facts.with_(precision=str(ensemble.precision).removeprefix("torch."))
         log.info("%s, %s, %d members", device, ensemble.precision, len(cards))
         with workspace(output, decisive) as place:
-            arrays = _map_arrays(place, store, cards, facts)
-            _run(store, arrays, place, ensemble, halo_px, settings, part, parts)
+            writer = MapsWriter(place.folder / "maps", facts, store.tissue())
+            jobs = _open_jobs(store, ensemble, facts, place)
+            _run(store, jobs, ensemble, writer, place, halo_px, settings.batch_size)
             pack(place.folder / "maps", output)
+
+
+def _open_jobs(store: Store, ensemble: Ensemble, facts: SlideFacts, place: Workspace) -> list[_Job]:
+    """List the cores that are still to be done."""
+    # Equal windows can be batched, which pays on a GPU only. What lies beyond the tissue counts too
+    # for networks that are not local, so their windows are equal on every device.
+    whole = _batched(ensemble) or facts.overlap_px > 0
+    step_px = store.grid.core_px if whole else math.lcm(facts.tissue_px, ensemble.stride)
+    jobs = list(_jobs(store, store.grid.band(facts.part, facts.parts), step_px))
+    # The largest windows first: what follows finds room in the memory that they leave.
+    jobs.sort(key=lambda job: -job.window.height * job.window.width)
+    still_open = [job for job in jobs if job.key not in place.done]
+    if len(still_open) < len(jobs):
+        log.info("resuming: %d of %d tiles are done", len(jobs) - len(still_open), len(jobs))
+    return still_open
+
+
+def _batched(ensemble: Ensemble) -> bool:
+    return ensemble.device.type == "cuda"
 
 
 def _run(
     store: Store,
-    arrays: _Arrays,
-    place: Workspace,
+    jobs: list[_Job],
     ensemble: Ensemble,
+    writer: MapsWriter,
+    place: Workspace,
     halo_px: int,
-    settings: PredictSettings,
-    part: int,
-    parts: int,
+    batch_size: int,
 ) -> None:
-    grid, cell = store.grid, store.facts.tissue_px
-    cores = CoreReader(grid, store.chunk)
-    # Equal windows can be batched, which pays on a GPU only. What lies beyond the tissue counts too
-    # for networks that are not local, so their windows are equal on every device.
-    batched = ensemble.device.type == "cuda"
-    whole = batched or arrays.overlap_px > 0
-    step_px = grid.core_px if whole else math.lcm(cell, ensemble.stride)
-    every = list(_jobs(store, grid, grid.band(part, parts), step_px))
-    # The largest windows first: what follows finds room in the memory that they leave.
-    every.sort(key=lambda job: -job.window.height * job.window.width)
-    jobs = [job for job in every if job.key not in place.done]
-    if len(jobs) < len(every):
-        log.info("resuming: %d of %d tiles are done", len(every) - len(jobs), len(every))
-    size = settings.batch_size or largest_batch(
-        ensemble, grid.core_px + 2 * halo_px, limit=min(64, max(1, len(jobs)))
-    )
+    """Read one batch ahead, ask the ensemble, and write one batch behind."""
+    cores, overlap_px = CoreReader(store.grid, store.chunk), writer.overlap_px
+    size, batched = 1, _batched(ensemble)
+    if batched:
+        size = batch_size or largest_batch(
+            ensemble, store.grid.core_px + 2 * halo_px, limit=min(64, max(1, len(jobs)))
+        )
 
     def load(batch: list[_Job]) -> NDArray[np.uint8]:
         return np.stack([_read(cores, job.window.grown(halo_px)) for job in batch])
 
     def save(job: _Job, maps: QuantisedMaps) -> None:
-        if arrays.overlap_px:
-            maps = _write_around(arrays, job, maps)
-        _write(arrays.cores, job, maps, cell)
+        writer.write(job.position, job.window, maps)
         place.mark(job.key)
 
     with (
-        ThreadPoolExecutor(1) as reader,
-        ThreadPoolExecutor(1) as writer,
+        ThreadPoolExecutor(1) as reading,
+        ThreadPoolExecutor(1) as writing,
         progress("predict", len(jobs), "tiles") as advance,
     ):
         saving: list[Future[None]] = []
-        batches = ahead(load, _batches(jobs, size if batched else 1), reader, 1)
-        for shown, (batch, pictures) in enumerate(batches, start=1):
-            answers = ensemble.quantised(pictures, halo_px - arrays.overlap_px)
+        batches = ahead(load, _batches(jobs, size), reading, 1)
+        for n_batches, (batch, rgb) in enumerate(batches, start=1):
+            answers = ensemble.quantised(rgb, halo_px - overlap_px)
             for earlier in saving:
                 earlier.result()
             saving = [
-                writer.submit(save, job, maps) for job, maps in zip(batch, answers, strict=True)
+                writing.submit(save, job, maps) for job, maps in zip(batch, answers, strict=True)
             ]
             advance(len(batch))
-            if not batched and shown % _TILES_KEPT == 0:
+            if not batched and n_batches % _TILES_KEPT == 0:
                 return_freed_memory()
         for last in saving:
             last.result()

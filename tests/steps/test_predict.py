@@ -10,10 +10,11 @@ from zarr.storage import ZipStore
 
 from nucwsi.config import PredictSettings
 from nucwsi.errors import CheckpointError, ConfigError, StoreError
+from nucwsi.io.stores import maps_writer
 from nucwsi.io.stores import publish as store_module
 from nucwsi.io.stores.maps import open_maps
 from nucwsi.io.stores.reader import opened
-from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.unet import UNet
 from nucwsi.steps import predict as step
@@ -75,8 +76,8 @@ def test_a_member_is_shown_no_more_than_it_can_see(canvas, members, monkeypatch)
         return forward(self, image, margin_px)
 
     monkeypatch.setattr(UNet, "forward", watched)
-    near = ensemble.answered(rgb[..., 128:-128, 128:-128], 32)
-    far = ensemble.answered(rgb, 160)
+    near = ensemble.mean_and_contrasts(rgb[..., 128:-128, 128:-128], 32)
+    far = ensemble.mean_and_contrasts(rgb, 160)
     for one, other in zip((*near[0], near[1]), (*far[0], far[1]), strict=True):
         torch.testing.assert_close(one, other)
     stride, radius = member.stride, member.receptive_radius_px
@@ -108,10 +109,10 @@ def test_the_network_is_asked_in_tissue_only(canvas, reference):
 def test_maps_are_kept_near_nuclei(tmp_path, canvas, monkeypatch):
     """Up to the pixel beyond a nucleus, also across a seam; far from it they take no room."""
     members = (str(write_member(tmp_path / "sure.safetensors", sure=300)),)
-    monkeypatch.setattr(step, "LEAST_NP", 0)
+    monkeypatch.setattr(maps_writer, "LEAST_NP", 0)
     np_map, *full = whole([run(tmp_path, canvas, members, 1024)])
     level = int(np.quantile(np_map[np_map > 0], 0.9))
-    monkeypatch.setattr(step, "LEAST_NP", level / 255)
+    monkeypatch.setattr(maps_writer, "LEAST_NP", level / 255)
     kept = whole([run(tmp_path, canvas, members, 256)])
     np.testing.assert_array_equal(kept[0], np_map)
     near = ndimage.maximum_filter(np_map >= level, 3)
@@ -129,11 +130,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, canvas, members, reference,
     asked = []
     honest = Ensemble.quantised
 
-    def mortal(self, rgb, halo_px):
+    def mortal(self, rgb, margin_px):
         asked.append(rgb.shape)
         if len(asked) == 4:
             raise KeyboardInterrupt
-        return honest(self, rgb, halo_px)
+        return honest(self, rgb, margin_px)
 
     monkeypatch.setattr(Ensemble, "quantised", mortal)
     with pytest.raises(KeyboardInterrupt):

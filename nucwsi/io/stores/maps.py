@@ -90,12 +90,9 @@ class SlideMaps(CoreReader):
         answer = np.zeros(window.shape, bool)
         inside = window.intersection(self.grid.canvas)
         if inside is not None:
-            top, left = inside.row // cell, inside.column // cell
-            cells = self._tissue[
-                top : -(-inside.row_stop // cell), left : -(-inside.column_stop // cell)
-            ]
-            cover = cells.repeat(cell, 0).repeat(cell, 1)
-            whole = Window(top * cell, left * cell, *cover.shape)
+            cells = inside.cells(cell)
+            cover = self._tissue[cells.slices].repeat(cell, 0).repeat(cell, 1)
+            whole = Window(cells.row * cell, cells.column * cell, *cover.shape)
             answer[inside.within(window).slices] = cover[inside.within(whole).slices]
         return answer
 
@@ -111,11 +108,8 @@ class SlideMaps(CoreReader):
         -------
         bool
         """
-        cell = self.facts.tissue_px
-        core = self.grid.core(row, column)
-        rows = slice(core.row // cell, -(-core.row_stop // cell))
-        columns = slice(core.column // cell, -(-core.column_stop // cell))
-        return bool(self._tissue[rows, columns].any())
+        cells = self.grid.core(row, column).cells(self.facts.tissue_px)
+        return bool(self._tissue[cells.slices].any())
 
 
 @contextmanager
