@@ -91,7 +91,7 @@ def write_results(slide, folder, table, names=(), **changed):
     write_nuclei(folder / "nuclei.parquet", groups, facts, row_group=100)
     pieces = [shapely.box(100, 100, 1900, 1500)]
     write_tissue(folder / "tissue.geojson", pieces, facts)
-    audit = {"exact": facts.exact, **seam_audit(LineCounts(n_seam=50, n_control=100))}
+    audit = {"exact": facts.exact, **seam_audit(LineCounts(n_seam=50, n_control=100), (1024, 1024), 512)}
     (folder / "seams.json").write_text(json.dumps(audit))
     compose(
         folder / "nuclei.parquet",

@@ -1,13 +1,21 @@
-"""One table from many parts: its order on disk, and the audit of the seams."""
+"""The audit of the seams: whether the borders between tiles can be seen in the result.
+
+If tiles disagreed, nuclei would be missing, doubled or cut along the seams, which are the borders
+between cores. Nuclei near the seams are therefore compared with those near control lines, which lie
+`CONTROL_PX` to either side of each seam: near enough to run through the same tissue, far enough to
+have nothing to do with the seam. A canvas may end between a seam and its control line, so the
+comparison is per area of the bands and per length of the lines that lie on the canvas.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Half-width of the band along a seam in which nuclei are compared, in canvas pixels.
+#: Half-width of the band along a line in which nuclei are counted, in canvas pixels.
 BAND_PX = 16
 
 #: Distance of the control lines from their seam, in canvas pixels.
@@ -16,61 +24,22 @@ CONTROL_PX = 64
 #: A nucleus ends on a line if its box does to within this many canvas pixels.
 ON_LINE_PX = 0.26
 
-_HILBERT_BITS = 16
-
-
-def hilbert_key(
-    row: NDArray[np.floating], column: NDArray[np.floating], extent_px: float
-) -> NDArray[np.int64]:
-    """Give each point its place along a Hilbert curve, so that neighbours lie together on disk.
-
-    Parameters
-    ----------
-    row, column : (N,) ndarray of float
-        Not negative.
-    extent_px : float
-        Side of a square that holds all points, in the same unit.
-
-    Returns
-    -------
-    (N,) ndarray of int64
-        0 to ``4**16 - 1``.
-
-    References
-    ----------
-    Hilbert, Mathematische Annalen 38 (1891); the bitwise form is that of Warren, Hacker's
-    Delight, 2nd edition, section 16.
-    """
-    side = 1 << _HILBERT_BITS
-    cells = [
-        np.clip(values * (side / extent_px), 0, side - 1).astype(np.int64)
-        for values in (column, row)
-    ]
-    x, y = cells
-    key = np.zeros(len(x), np.int64)
-    bit = side >> 1
-    while bit:
-        right, lower = (x & bit) > 0, (y & bit) > 0
-        key += bit * bit * ((3 * right) ^ lower)
-        # Turn the quadrant so that the curve enters it where it left the one before.
-        flip = ~lower & right
-        x, y = np.where(flip, side - 1 - x, x), np.where(flip, side - 1 - y, y)
-        x, y = np.where(lower, x, y), np.where(lower, y, x)
-        bit >>= 1
-    return key
+#: The seams are visible beyond this many standard deviations.
+_VISIBLE_Z = 4
 
 
 class LineCounts(NamedTuple):
-    """Nuclei along seams, and along two control lines beside each seam.
+    """Nuclei near the seams and near the control lines; counts of several tables can be added.
 
     Attributes
     ----------
     n_seam, n_control : int
-        Nuclei whose centroid lies within `BAND_PX` of a line.
+        Nuclei whose centroid lies within `BAND_PX` of a line. Only lines whose whole band lies on
+        the canvas count.
     area_seam_um2, area_control_um2 : float
-        Sum of their areas.
+        Sum of the areas of these nuclei, in µm².
     cut_seam, cut_control : int
-        Nuclei whose box ends on a line, as a cut nucleus would.
+        Nuclei whose box ends on a line, as that of a cut nucleus would.
     """
 
     n_seam: int = 0
@@ -81,17 +50,38 @@ class LineCounts(NamedTuple):
     cut_control: int = 0
 
     def plus(self, other: LineCounts) -> LineCounts:
-        """Add the counts of other nuclei.
+        """Add the counts of other nuclei of the same canvas.
 
         Parameters
         ----------
         other : LineCounts
+            Counts along the same lines.
 
         Returns
         -------
         LineCounts
+            The sum of both, field by field.
         """
         return LineCounts._make(one + two for one, two in zip(self, other, strict=True))
+
+
+def _lines(size_px: int, core_px: int, shift_px: int, room_px: int) -> NDArray[np.int64]:
+    """List the lines across one axis of a canvas: the seams, shifted, that keep off its ends.
+
+    Returns the positions of those at least `room_px` from either end, in canvas pixels.
+    """
+    lines = np.arange(core_px, size_px, core_px) + shift_px
+    return lines[(lines >= room_px) & (lines <= size_px - room_px)]
+
+
+def _gap(
+    values: NDArray[np.floating], lines: NDArray[np.int64], core_px: int
+) -> NDArray[np.floating]:
+    """Return the distance of each value, (N,), from the nearest line; infinite without any."""
+    if not len(lines):
+        return np.full(len(values), np.inf)
+    nearest = np.round((values - lines[0]) / core_px).clip(0, len(lines) - 1)
+    return np.abs(values - lines[0] - nearest * core_px)
 
 
 def line_counts(
@@ -103,9 +93,6 @@ def line_counts(
 ) -> LineCounts:
     """Count the nuclei at seams and at their control lines.
 
-    The control lines lie `CONTROL_PX` to either side of each seam: near enough to run through the
-    same tissue, far enough to have nothing to do with the seam.
-
     Parameters
     ----------
     centroids : (N, 2) ndarray of float
@@ -113,83 +100,130 @@ def line_counts(
     boxes : (N, 4) ndarray of float
         First row, first column, last row, last column of the outlines, in canvas pixels.
     area_um2 : (N,) ndarray of float
+        Area of each nucleus in µm².
     shape : (int, int)
-        Height and width of the canvas.
+        Height and width of the canvas in pixels.
     core_px : int
-        Distance of the seams.
+        Distance of the seams in canvas pixels.
 
     Returns
     -------
     LineCounts
+        A nucleus near two lines of one kind (a crossing) counts once.
+
+    Raises
+    ------
+    ValueError
+        If cores are so small that a control line lies before the canvas.
     """
-    near, cut = _along_seams(centroids, boxes, shape, core_px, 0)
+    if core_px <= CONTROL_PX + BAND_PX:
+        raise ValueError(
+            f"cores of {core_px} px leave no room for control lines: expected more than"
+            f" {CONTROL_PX + BAND_PX} px"
+        )
+    near, cut = _along(centroids, boxes, shape, core_px, 0)
     counts = LineCounts(
-        n_seam=int(near.sum()), area_seam_um2=float(area_um2[near].sum(dtype=np.float64))
+        n_seam=int(near.sum()),
+        area_seam_um2=float(area_um2[near].sum(dtype=np.float64)),
+        cut_seam=int(cut.sum()),
     )
-    counts = counts._replace(cut_seam=int(cut.sum()))
-    for shift in (-CONTROL_PX, CONTROL_PX):
-        near, cut = _along_seams(centroids, boxes, shape, core_px, shift)
+    for shift_px in (-CONTROL_PX, CONTROL_PX):
+        near, cut = _along(centroids, boxes, shape, core_px, shift_px)
         control = LineCounts(
-            0, int(near.sum()), 0, float(area_um2[near].sum(dtype=np.float64)), 0, int(cut.sum())
+            n_control=int(near.sum()),
+            area_control_um2=float(area_um2[near].sum(dtype=np.float64)),
+            cut_control=int(cut.sum()),
         )
         counts = counts.plus(control)
     return counts
 
 
-def _along_seams(
+def _along(
     centroids: NDArray[np.floating],
     boxes: NDArray[np.floating],
     shape: tuple[int, int],
     core_px: int,
-    shift: int,
+    shift_px: int,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which centroids lie near a line, and which boxes end on one."""
-    near, cut = np.zeros(len(centroids), bool), np.zeros(len(centroids), bool)
-    for axis in range(2):
-        last = (shape[axis] - 1) // core_px
-        if last == 0:
-            continue
-
-        def gap(values: NDArray[np.floating], last: int = last) -> NDArray[np.floating]:
-            nearest = np.round((values - shift) / core_px).clip(1, last)
-            return np.abs(values - shift - nearest * core_px)
-
-        near |= gap(centroids[:, axis]) < BAND_PX
-        cut |= np.minimum(gap(boxes[:, axis]), gap(boxes[:, axis + 2])) < ON_LINE_PX
+    """Return which centroids lie in the band of a line, and which boxes end on one; (N,) each."""
+    near, cut = np.zeros((2, len(centroids)), bool)
+    for axis, size_px in enumerate(shape):
+        lines = _lines(size_px, core_px, shift_px, BAND_PX)
+        near |= _gap(centroids[:, axis], lines, core_px) < BAND_PX
+        lines = _lines(size_px, core_px, shift_px, 1)
+        cut |= _gap(boxes[:, axis], lines, core_px) < ON_LINE_PX
+        cut |= _gap(boxes[:, axis + 2], lines, core_px) < ON_LINE_PX
     return near, cut
 
 
-def seam_audit(counts: LineCounts) -> dict[str, float | int | bool | None]:
+def _band_area(shape: tuple[int, int], core_px: int, shift_px: int) -> float:
+    """Return the share of the canvas that the bands of `line_counts` cover, crossings once."""
+    free = [
+        1 - len(_lines(size_px, core_px, shift_px, BAND_PX)) * 2 * BAND_PX / size_px
+        for size_px in shape
+    ]
+    return 1 - free[0] * free[1]
+
+
+def _line_length(shape: tuple[int, int], core_px: int, shift_px: int) -> int:
+    """Return the length of all lines on the canvas, in canvas pixels."""
+    rows, columns = (len(_lines(size_px, core_px, shift_px, 1)) for size_px in shape)
+    return rows * shape[1] + columns * shape[0]
+
+
+def _seam_share(
+    extent: Callable[[tuple[int, int], int, int], float], shape: tuple[int, int], core_px: int
+) -> float:
+    """Return the extent of the seams in that of both control lines; 0 without seams."""
+    control = sum(extent(shape, core_px, shift_px) for shift_px in (-CONTROL_PX, CONTROL_PX))
+    return extent(shape, core_px, 0) / control if control else 0.0
+
+
+def _z(seam: int, control: int, share: float) -> float:
+    """Return how far a Poisson count is from what another one lets expect, in deviations."""
+    return (seam - control * share) / max(1.0, float(np.sqrt(seam + control * share**2)))
+
+
+def _quotient(one: float, other: float) -> float | None:
+    return one / other if other else None
+
+
+def seam_audit(
+    counts: LineCounts, shape: tuple[int, int], core_px: int
+) -> dict[str, float | int | bool | None]:
     """Judge whether the seams can be seen in the result.
 
     Parameters
     ----------
     counts : LineCounts
+        Of all nuclei of the canvas.
+    shape : (int, int)
+        Height and width of the canvas in pixels.
+    core_px : int
+        Distance of the seams in canvas pixels.
 
     Returns
     -------
     dict
-        The counts; ``density_ratio`` and ``area_ratio`` (seam to control, None without nuclei);
-        ``density_z`` and ``cut_z``, the differences in standard deviations of Poisson counts;
-        ``visible``, whether nuclei are missing, doubled or cut along seams beyond 4 of these.
+        The fields of `counts`; ``n_expected`` and ``cut_expected``, what the control lines let
+        expect of ``n_seam`` and ``cut_seam``; ``density_ratio`` and ``area_ratio`` (seam to
+        control, None without nuclei); ``density_z`` and ``cut_z``, the differences in standard
+        deviations of Poisson counts; ``visible``, whether nuclei are missing, doubled or cut along
+        seams beyond 4 of these.
     """
-
-    def _score(seam: int, control: int) -> float:
-        # Two control lines a seam: half of their count, with a quarter of its variance.
-        return (seam - control / 2) / max(1.0, float(np.sqrt(seam + control / 4)))
-
-    def _ratio(one: float, other: float) -> float | None:
-        return one / other if other else None
-
-    seam_area = _ratio(counts.area_seam_um2, counts.n_seam)
-    control_area = _ratio(counts.area_control_um2, counts.n_control)
-    density_z = _score(counts.n_seam, counts.n_control)
-    cut_z = _score(counts.cut_seam, counts.cut_control)
+    band_share = _seam_share(_band_area, shape, core_px)
+    line_share = _seam_share(_line_length, shape, core_px)
+    density_z = _z(counts.n_seam, counts.n_control, band_share)
+    cut_z = _z(counts.cut_seam, counts.cut_control, line_share)
+    seam_area = _quotient(counts.area_seam_um2, counts.n_seam)
+    control_area = _quotient(counts.area_control_um2, counts.n_control)
     return {
         **counts._asdict(),
-        "density_ratio": _ratio(counts.n_seam, counts.n_control / 2),
+        "n_expected": counts.n_control * band_share,
+        "cut_expected": counts.cut_control * line_share,
+        "density_ratio": _quotient(counts.n_seam, counts.n_control * band_share),
         "area_ratio": seam_area / control_area if seam_area and control_area else None,
         "density_z": density_z,
         "cut_z": cut_z,
-        "visible": bool(abs(density_z) > 4 or cut_z > 4),
+        "visible": bool(abs(density_z) > _VISIBLE_Z or cut_z > _VISIBLE_Z),
     }

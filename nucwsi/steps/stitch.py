@@ -117,14 +117,14 @@ def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSetting
                 yield table.take(np.lexsort([table.id, _keys(frame, table.row, table.column)]))
 
         write_nuclei(output, ordered(), facts, settings.row_group)
-    audit = {"exact": facts.exact, **seam_audit(counts)}
+    audit = {"exact": facts.exact, **seam_audit(counts, frame.shape, core_px)}
     with published(seams) as aside:
         aside.write_text(json.dumps(audit, indent=1) + "\n")
     if audit["visible"]:
         log.warning(
             "the seams can be seen: %d nuclei along them where %g were expected, %d cut",
             counts.n_seam,
-            counts.n_control / 2,
+            audit["n_expected"],
             counts.cut_seam,
         )
     if not audit["exact"]:
