@@ -17,7 +17,7 @@ from nucwsi.grid import TileGrid, Window
 from nucwsi.nuclei.pixels import connected
 
 #: A piece of a component: row and column of its core in the grid, and its label there.
-Piece = tuple[int, int, int]
+CorePiece = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Component:
         Smallest window that holds it, on the canvas.
     first : (int, int)
         Row and column of its first pixel in raster order, on the canvas.
-    pieces : tuple of Piece
+    pieces : tuple of CorePiece
         What each core sees of it.
     """
 
     box: Window
     first: tuple[int, int]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[CorePiece, ...]
 
 
 @dataclass
@@ -46,7 +46,7 @@ class _Growing:
     row_stop: int
     column_stop: int
     first: tuple[int, int]
-    pieces: list[Piece]
+    pieces: list[CorePiece]
 
     def absorb(self, other: _Growing) -> None:
         self.row, self.column = min(self.row, other.row), min(self.column, other.column)

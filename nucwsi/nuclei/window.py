@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.classes import most_probable
+from nucwsi.grid import Window
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.nuclei.instances import Instances, edge_strength, slope_limit, split_components
 from nucwsi.nuclei.morphometry import pixel_sums
-from nucwsi.nuclei.pixels import Pixels
+from nucwsi.nuclei.pixels import Pixels, begins_in
 from nucwsi.nuclei.polygons import Outlines, simplified, trace, trace_smooth
 
 
@@ -104,7 +105,7 @@ def in_pixels(
     )
 
 
-class Maps(NamedTuple):
+class WindowMaps(NamedTuple):
     """Stored maps of a window.
 
     Attributes
@@ -169,17 +170,17 @@ def _at_edge(pixels: Pixels, count: int, tissue: NDArray[np.bool_]) -> NDArray[n
 
 
 def nuclei_of(
-    maps: Maps,
+    maps: WindowMaps,
     components: Pixels,
     count: int,
     constants: Constants,
-    block: tuple[slice, slice] | None = None,
+    block: Window | None = None,
 ) -> Nuclei:
     """Turn components into nuclei.
 
     Parameters
     ----------
-    maps : Maps
+    maps : WindowMaps
         Of a window that reaches `instances.EDGE_RADIUS_PX` beyond every component, or to the
         canvas' edge.
     components : Pixels
@@ -187,9 +188,10 @@ def nuclei_of(
     count : int
         Largest number in `components`; all from 1 on occur.
     constants : Constants
-    block : (slice, slice), optional
-        For components that the window cuts: only nuclei whose marker begins in this part of the
-        window are returned, so that blocks which partition the canvas return each nucleus once.
+    block : Window, optional
+        For components that the window cuts, in pixels of the window. Only nuclei whose marker
+        begins here are returned, so that blocks which partition the canvas return each nucleus
+        once.
 
     Returns
     -------
@@ -205,16 +207,17 @@ def nuclei_of(
         by_marker=block is not None,
     )
     if block is not None:
-        instances = _begun_in(instances, block)
+        begun = begins_in(instances.first_px, components.shape[1], block)
+        instances = Instances(instances.pixels.only(begun), instances.first_px[begun])
     return measured(maps, instances, constants)
 
 
-def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
+def measured(maps: WindowMaps, instances: Instances, constants: Constants) -> Nuclei:
     """Measure instances and trace their outlines; what is too small or too unsure is dropped.
 
     Parameters
     ----------
-    maps : Maps
+    maps : WindowMaps
         Of the window.
     instances : Instances
     constants : Constants
@@ -248,11 +251,3 @@ def measured(maps: Maps, instances: Instances, constants: Constants) -> Nuclei:
         outlines._replace(polygons=simple),
         np.bincount(code[~keep], minlength=len(constants.min_area_px)),
     )
-
-
-def _begun_in(instances: Instances, block: tuple[slice, slice]) -> Instances:
-    row, column = np.divmod(instances.first_px, instances.pixels.shape[1])
-    rows, columns = block
-    begun = (row >= rows.start) & (row < rows.stop)
-    begun &= (column >= columns.start) & (column < columns.stop)
-    return Instances(instances.pixels.only(begun), instances.first_px[begun])

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from nucwsi.models.ensemble import Ensemble, Quantised, choose_precision
+from nucwsi.models.ensemble import Ensemble, QuantisedMaps, choose_precision
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei.pixels import connected
-from nucwsi.nuclei.window import Constants, Maps, nuclei_of
+from nucwsi.nuclei.window import Constants, WindowMaps, nuclei_of
 from nucwsi.training.augment import sampled
 from nucwsi.training.data import Sample
 
@@ -48,7 +48,7 @@ class Found:
     contrasts: NDArray[np.float32]
 
 
-def predicted(ensemble: Ensemble, sample: Sample, stride: int) -> Quantised:
+def predicted(ensemble: Ensemble, sample: Sample, stride: int) -> QuantisedMaps:
     """Predict the maps of a picture, mirrored at its edges.
 
     Parameters
@@ -60,7 +60,7 @@ def predicted(ensemble: Ensemble, sample: Sample, stride: int) -> Quantised:
 
     Returns
     -------
-    Quantised
+    QuantisedMaps
         At the model's mpp.
     """
     shape = [int(np.ceil(side / sample.scale - 1e-6)) for side in sample.instances.shape]
@@ -72,10 +72,10 @@ def predicted(ensemble: Ensemble, sample: Sample, stride: int) -> Quantised:
     rgb = np.ascontiguousarray(np.rint(image * 255).astype(np.uint8).transpose(2, 0, 1))[None]
     maps = ensemble.quantised(rgb, _MARGIN_PX)[0]
     height, width = shape
-    return Quantised._make(values[..., :height, :width] for values in maps)
+    return QuantisedMaps._make(values[..., :height, :width] for values in maps)
 
 
-def maps_of(network: UNet, samples: list[Sample], device: torch.device) -> list[Quantised]:
+def maps_of(network: UNet, samples: list[Sample], device: torch.device) -> list[QuantisedMaps]:
     """Predict the maps of pictures with one network in one view.
 
     Parameters
@@ -87,7 +87,7 @@ def maps_of(network: UNet, samples: list[Sample], device: torch.device) -> list[
 
     Returns
     -------
-    list of Quantised
+    list of QuantisedMaps
         At the model's mpp.
     """
     members = (network.eval().folded(),)
@@ -95,12 +95,12 @@ def maps_of(network: UNet, samples: list[Sample], device: torch.device) -> list[
     return [predicted(ensemble, sample, network.stride) for sample in samples]
 
 
-def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:
+def found(maps: QuantisedMaps, fixed: Constants, sample: Sample) -> Found:
     """Cut the nuclei out of the maps of a picture.
 
     Parameters
     ----------
-    maps : Quantised
+    maps : QuantisedMaps
         At the model's mpp.
     fixed : Constants
     sample : Sample
@@ -113,7 +113,7 @@ def found(maps: Quantised, fixed: Constants, sample: Sample) -> Found:
     height, width = maps.np_map.shape
     everywhere = np.ones((height + 2, width + 2), bool)
     components, count = connected(maps.np_map >= fixed.np_level)
-    nuclei = nuclei_of(Maps(everywhere, *maps), components, count, fixed)
+    nuclei = nuclei_of(WindowMaps(everywhere, *maps), components, count, fixed)
     outlines = shapely.transform(nuclei.outlines.polygons, lambda xy: xy * sample.scale)
     labels = np.zeros(sample.instances.shape, np.int32)
     if len(outlines):

@@ -17,7 +17,7 @@ from nucwsi.nuclei.morphometry import pixel_sums, shapes
 from nucwsi.nuclei.pixels import Pixels, connected
 from nucwsi.nuclei.polygons import simplified, trace, trace_smooth, window_to_level0
 from nucwsi.nuclei.validity import repaired
-from nucwsi.nuclei.window import Constants, Maps, nuclei_of
+from nucwsi.nuclei.window import Constants, WindowMaps, nuclei_of
 
 LIMIT = slope_limit(0.12)
 
@@ -349,7 +349,7 @@ def test_small_nuclei_are_dropped_by_class_and_counted():
     labels = discs((40, 80), [(20, 20), (20, 60)], 6)
     np_map = ((labels > 0) * 255).astype(np.uint8)
     tp_map = np.stack([(labels == 1) * 255, (labels == 2) * 255]).astype(np.uint8)
-    maps = Maps(np.ones((42, 82), bool), np_map, perfect_hv(labels), tp_map)
+    maps = WindowMaps(np.ones((42, 82), bool), np_map, perfect_hv(labels), tp_map)
     area = int((labels == 1).sum())
     components, count = label_mask(labels > 0)
     kept = nuclei_of(
@@ -367,7 +367,7 @@ def test_small_nuclei_are_dropped_by_class_and_counted():
 def test_a_nucleus_that_is_unsure_on_the_mean_is_dropped(least, n_kept):
     labels = discs((40, 80), [(20, 20), (20, 60)], 10)
     np_map = np.choose(labels, [0, 255, 192]).astype(np.uint8)
-    maps = Maps(
+    maps = WindowMaps(
         np.ones((42, 82), bool), np_map, perfect_hv(labels), np.full((1, 40, 80), 255, np.uint8)
     )
     kept = nuclei_of(
@@ -385,7 +385,7 @@ def test_a_nucleus_at_the_end_of_the_tissue_is_marked(column, touches):
     labels = discs((40, 40), [(20, column + 10)], 10)
     tissue = np.zeros((42, 42), bool)
     tissue[1:-1, 7:-1] = True  # one pixel more on each side: analysed from column 6 on
-    maps = Maps(
+    maps = WindowMaps(
         tissue,
         ((labels > 0) * 255).astype(np.uint8),
         perfect_hv(labels),

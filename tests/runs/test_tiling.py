@@ -1,7 +1,5 @@
 """Tiled = untiled: the same nuclei whatever the core, the parts and the order."""
 
-import inspect
-import textwrap
 from contextlib import nullcontext
 
 import numpy as np
@@ -9,13 +7,15 @@ import pytest
 import shapely
 from scipy import ndimage
 from stores import CONSTANTS, cells_of, write_maps
+from tables_made import assert_same_nuclei
 
 from nucwsi.config import SegmentSettings, StitchSettings
 from nucwsi.errors import StoreError
+from nucwsi.grid import Window
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
+from nucwsi.nuclei import ownership
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.phantom import Phantom
-from nucwsi.steps import segment as step
 from nucwsi.steps.segment import segment
 from nucwsi.steps.stitch import stitch
 
@@ -38,13 +38,6 @@ def nuclei_of(folder, maps, tissue, core_px, parts=1):
     return table.take(np.argsort(table.id))
 
 
-def assert_same(one, other):
-    np.testing.assert_array_equal(one.id, other.id)
-    np.testing.assert_array_equal(one.geometry, other.geometry)
-    for name in ("row", "class_code", "class_probabilities", "area_um2", "at_edge", "escalated"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-
-
 @pytest.fixture(scope="module")
 def scene():
     """The phantom as a perfect network sees it: seams, corners, giants, chains, a dense sheet."""
@@ -63,7 +56,7 @@ def reference(tmp_path_factory, scene):
 def test_the_same_nuclei_for_every_core_and_every_number_of_parts(
     tmp_path, scene, reference, core_px, parts
 ):
-    assert_same(nuclei_of(tmp_path, *scene[1:], core_px, parts), reference)
+    assert_same_nuclei(nuclei_of(tmp_path, *scene[1:], core_px, parts), reference)
 
 
 def test_every_painted_nucleus_is_found_once(scene, reference):
@@ -109,7 +102,7 @@ def test_percolating_tissue_is_cut_alike_by_all_cores(tmp_path, dense):
     for core_px, parts in ((1024, 1), (512, 3)):
         folder = tmp_path / f"{core_px}"
         tables.append(nuclei_of(folder, *dense, core_px, parts))
-    assert_same(*tables)
+    assert_same_nuclei(*tables)
     assert tables[0].escalated.mean() > 0.9
     assert len(tables[0]) > 10000
 
@@ -118,9 +111,9 @@ def test_blocks_cut_as_a_whole_would(tmp_path, dense, monkeypatch):
     """No nucleus is lost or doubled by the blocks; where basins tie, a few pixels may go over."""
     maps, tissue = tuple(layer[..., :1500, :1500] for layer in dense[0]), dense[1][:94, :94]
     whole = nuclei_of(tmp_path / "whole", maps, tissue, 1024)
-    monkeypatch.setattr(step, "GIANT_PX", 600)
-    monkeypatch.setattr(step, "BLOCK_PX", 512)
-    blocks = nuclei_of(tmp_path / "blocks", maps, tissue, 1024)
+    monkeypatch.setattr(ownership, "GIANT_PX", 600)
+    monkeypatch.setattr(ownership, "BLOCK_PX", 512)
+    blocks = nuclei_of(tmp_path / "blocks", maps, tissue, 512)
     assert not whole.escalated.any()
     assert blocks.escalated.mean() > 0.9
     np.testing.assert_array_equal(blocks.id, whole.id)
@@ -133,25 +126,30 @@ def test_blocks_cut_as_a_whole_would(tmp_path, dense, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("honest", "planted"),
+    ("sides", "doubled"),
     [
-        ("(row >= inner.row)", "(row > inner.row)"),
-        ("(row < inner.row_stop)", "(row <= inner.row_stop)"),
-        ("(column >= inner.column)", "(column > inner.column)"),
-        ("(column < inner.column_stop)", "(column <= inner.column_stop)"),
-        ("core(*position).within", "core(*position).grown(1).within"),
+        ((1, 0, 0, 0), False),
+        ((0, 1, 0, 0), True),
+        ((0, 0, 1, 0), False),
+        ((0, 0, 0, 1), True),
+        ((-1, 1, -1, 1), True),
     ],
+    ids=["first row", "last row", "first column", "last column", "all around"],
 )
 def test_a_planted_error_of_one_pixel_is_noticed(
-    tmp_path, scene, reference, monkeypatch, honest, planted
+    tmp_path, scene, reference, monkeypatch, sides, doubled
 ):
-    """Owning one row or column too few or too many loses or doubles nuclei: this test sees it."""
-    source = textwrap.dedent(inspect.getsource(step._Segmenter._owned))
-    assert honest in source
-    namespace = dict(vars(step))
-    exec(source.replace(honest, planted), namespace)  # noqa: S102
-    monkeypatch.setattr(step._Segmenter, "_owned", namespace["_owned"])
-    doubled = "<=" in planted or "grown" in planted
+    """A core that owns one row or column too few loses nuclei, one too many doubles them."""
+    honest = ownership.begins_in
+
+    def planted(first_px, width, core):
+        top, low, left, right = sides
+        shifted = Window(
+            core.row + top, core.column + left, core.height - top + low, core.width - left + right
+        )
+        return honest(first_px, width, shifted)
+
+    monkeypatch.setattr(ownership, "begins_in", planted)
     noticed = pytest.raises(StoreError, match="owned twice") if doubled else nullcontext()
     with noticed:
         assert len(nuclei_of(tmp_path, *scene[1:], 256)) < len(reference)
@@ -171,16 +169,16 @@ def bars(length_px):
 
 
 def test_long_nuclei_belong_to_the_core_of_their_first_pixel(tmp_path, monkeypatch):
-    long = bars(step.MARGINS_PX[-1] + 22)
+    long = bars(ownership.MARGINS_PX[-1] + 22)
     found = nuclei_of(tmp_path / "a", *long, 256)
     assert len(found) == 6
-    assert_same(found, nuclei_of(tmp_path / "b", *long, 512))
+    assert_same_nuclei(found, nuclei_of(tmp_path / "b", *long, 512))
     twice = pytest.raises(StoreError, match="owned twice")
     # Nothing is read far above a core: what is taken for one of the core above is found by both.
     for shift, noticed in (((-1, 0), twice), ((0, 1), nullcontext())):
         monkeypatch.setattr(
-            step,
-            "_owner",
+            ownership,
+            "owner",
             lambda grid, row, column, shift=shift: (
                 (row + shift[0]) // grid.core_px,
                 (column + shift[1]) // grid.core_px,
@@ -192,13 +190,17 @@ def test_long_nuclei_belong_to_the_core_of_their_first_pixel(tmp_path, monkeypat
 
 def test_the_whole_mask_is_searched_only_where_a_nucleus_leaves_all_margins(tmp_path, monkeypatch):
     searched = []
-    search = step._find_work
-    monkeypatch.setattr(step, "_find_work", lambda *a: searched.append(a) or search(*a))
-    for margin_px in step.MARGINS_PX:
+    search = ownership.find_far_components
+    monkeypatch.setattr(
+        ownership, "find_far_components", lambda *a: searched.append(a) or search(*a)
+    )
+    for margin_px in ownership.MARGINS_PX:
         folder, short = tmp_path / f"{margin_px}", bars(margin_px - 6)
-        assert_same(nuclei_of(folder / "a", *short, 256), nuclei_of(folder / "b", *short, 512))
+        assert_same_nuclei(
+            nuclei_of(folder / "a", *short, 256), nuclei_of(folder / "b", *short, 512)
+        )
     assert not searched
-    nuclei_of(tmp_path / "long", *bars(step.MARGINS_PX[-1] + 6), 256)
+    nuclei_of(tmp_path / "long", *bars(ownership.MARGINS_PX[-1] + 6), 256)
     assert len(searched) == 1
 
 
@@ -214,7 +216,7 @@ def test_empty_maps_give_an_empty_table(tmp_path):
     stitch([tmp_path / "n.parquet"], tmp_path / "o.parquet", tmp_path / "s.json", StitchSettings())
     assert list(iter_tables(tmp_path / "o.parquet")) == []
     facts = read_facts(tmp_path / "o.parquet")
-    assert set(facts["n_dropped"]) == set(CONSTANTS.min_area_um2)
+    assert set(facts.n_dropped) == set(CONSTANTS.min_area_um2)
 
 
 def test_parts_of_different_settings_are_refused(tmp_path, scene):

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +26,11 @@ from nucwsi.nuclei.instances import EDGE_RADIUS_PX, Instances
 from nucwsi.nuclei.merge import LabelledTile, Piece, merge
 from nucwsi.nuclei.pixels import Pixels, connected
 from nucwsi.nuclei.table import NucleusTable
-from nucwsi.nuclei.window import Constants, Maps, Nuclei, measured, nuclei_of
+from nucwsi.nuclei.window import Constants, Nuclei, WindowMaps, measured, nuclei_of
+from nucwsi.steps.segment.local import Job
 from nucwsi.steps.segment.on_slide import on_slide
 
 log = logging.getLogger(__name__)
-
-#: Yields the nuclei of some part of the canvas.
-Job: TypeAlias = Callable[[], Iterator[NucleusTable]]
 
 
 class OverlapSegmenter:
@@ -57,7 +54,7 @@ class OverlapSegmenter:
         anything = np.ones_like(constants.min_area_px)
         self._constants = constants._replace(min_area_px=anything, min_mean_np=0.0)
         self._final = constants
-        self._highest_px = maps.grid.core_px - 2 * maps.overlap_px - 1
+        self._highest_px = maps.grid.core_px - 2 * maps.facts.overlap_px - 1
         # Of each row its tiles; row k - 1 of a table is instance k of the tile.
         self._rows: dict[int, list[tuple[LabelledTile, NucleusTable]]] = {}
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
@@ -117,12 +114,12 @@ class OverlapSegmenter:
         return [self._tile(row, column) for column in columns if self.maps.has_tissue(row, column)]
 
     def _tile(self, row: int, column: int) -> tuple[LabelledTile, NucleusTable]:
-        grid, reach = self.maps.grid, self.maps.overlap_px
+        grid, reach = self.maps.grid, self.maps.facts.overlap_px
         core = grid.core(row, column)
         window = core.grown(reach).intersection(grid.canvas) or core
         np_map, *others = (self.maps.around(name, row, column) for name in self.maps.names)
         tissue = self.maps.tissue(window.grown(1))
-        seen = Maps(tissue, np_map * tissue[1:-1, 1:-1], *others)
+        seen = WindowMaps(tissue, np_map * tissue[1:-1, 1:-1], *others)
         components, count = connected(seen.np_map >= self._constants.np_level)
         nuclei = nuclei_of(seen, components, count, self._constants)
         table = on_slide(nuclei, window, self.maps.frame, escalated=False)
@@ -141,9 +138,9 @@ class OverlapSegmenter:
         number[1:][giant] = 0
         return nuclei.pixels.renumbered(number).image()
 
-    def _core_maps(self, window: Window) -> Maps:
+    def _core_maps(self, window: Window) -> WindowMaps:
         tissue = self.maps.tissue(window.grown(1))
-        return Maps(tissue, *(self.maps.read(name, window) for name in self.maps.names))
+        return WindowMaps(tissue, *(self.maps.read(name, window) for name in self.maps.names))
 
     def _redo(self, window: Window) -> NDArray[np.int32]:
         seen = self._core_maps(window)
