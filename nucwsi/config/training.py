@@ -34,7 +34,7 @@ class TrainSettings(Section):
         min_length=1,
     )
     mpp: float = setting(0.5, "working resolution in µm per pixel", ge=0.05, le=5)
-    architecture: Literal["unet", "lite2"] = setting(
+    architecture: str = setting(
         "unet", "encoder of the U-Net; unet: plain convolutions; lite2: EfficientNet-lite2"
     )
     pretrained: bool = setting(

@@ -36,3 +36,9 @@ def test_a_member_is_called_like_its_file_unless_it_is_named(monkeypatch, words,
     words = ("train", "data", "-o", "a/mine.safetensors", "--widths", "8,16", *words)
     assert run(*words).exit_code == 0
     assert seen == [(TrainSettings(widths=(8, 16)), {"name": name, "device": "auto", "threads": 1})]
+
+
+def test_an_architecture_that_cannot_be_trained_is_refused_before_images_are_read():
+    result = run("train", "nowhere", "-o", "m.safetensors", "--architecture", "seresnext50")
+    assert result.exit_code == 2
+    assert "`architecture` is 'seresnext50'; expected one of unet, lite2" in result.output
