@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from bench.measure import THREADS
 from nucwsi.config import PredictSettings
-from nucwsi.grid import TileGrid
 from nucwsi.io.stores.reader import CoreReader, opened
 from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble
@@ -45,10 +44,9 @@ def pictures(tiles: Path, every: int = 1) -> Iterator[tuple[NDArray[np.uint8], i
     """Yield the windows that ``predict`` shows to the network on a CPU, and their halo."""
     halo_px = read_cards(MEMBERS)[0].halo_px
     with opened(tiles, "tiles") as store:
-        grid = TileGrid(store.frame.shape, store.facts.core_px)
-        cores = CoreReader(grid, store.chunk)
-        for job in list(step._jobs(store, grid, range(grid.n_rows), whole=False))[::every]:
-            yield step._read(cores, job.window.grown(halo_px))[None], halo_px
+        cores, rows = CoreReader(store.grid, store.chunk), range(store.grid.n_rows)
+        for job in list(step.tissue_jobs(store, rows, store.facts.tissue_px))[::every]:
+            yield step.read_window(cores, job.window.grown(halo_px))[None], halo_px
 
 
 def ensemble(precision: torch.dtype | None = None) -> Ensemble:

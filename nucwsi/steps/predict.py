@@ -46,19 +46,44 @@ _TILES_KEPT = 8
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One core, and the window of it that holds tissue."""
+class Job:
+    """One core, and the window of it that the ensemble is asked for.
 
-    position: tuple[int, int]  # of the core in the grid
-    window: Window  # what the network answers for; may reach beyond the canvas
+    Attributes
+    ----------
+    position : (int, int)
+        Row and column of the core in the grid.
+    window : Window
+        Box around the tissue of the core, in canvas pixels; may reach beyond the canvas.
+    """
+
+    position: tuple[int, int]
+    window: Window
 
     @property
     def key(self) -> str:
+        """Name of the job in the list of what is done."""
         return "{},{}".format(*self.position)
 
 
-def _jobs(store: Store, rows: range, step_px: int) -> Iterator[_Job]:
-    """Box the tissue of each core; sides of boxes lie at multiples of `step_px` in the core."""
+def tissue_jobs(store: Store, rows: range, step_px: int) -> Iterator[Job]:
+    """Box the tissue of each core that holds some.
+
+    Parameters
+    ----------
+    store : Store
+        Tiles.
+    rows : range
+        Rows of cores to visit.
+    step_px : int
+        The sides of a box lie at multiples of this from the origin of its core, in canvas pixels.
+        A multiple of the cells of the tissue mask that divides a core.
+
+    Yields
+    ------
+    Job
+        In the order of `TileGrid.strips`.
+    """
     cell, tissue = store.facts.tissue_px, store.tissue()
     step = step_px // cell
     for row, column in store.grid.strips(rows):
@@ -75,11 +100,24 @@ def _jobs(store: Store, rows: range, step_px: int) -> Iterator[_Job]:
             (low + 1 - top) * step_px,
             (right + 1 - left) * step_px,
         )
-        yield _Job((row, column), window)
+        yield Job((row, column), window)
 
 
-def _read(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
-    """Read (3, H, W) of a window; what lies beyond the canvas is white."""
+def read_window(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
+    """Read the pixels of a window; those beyond the canvas are white.
+
+    Parameters
+    ----------
+    cores : CoreReader
+        Of tiles.
+    window : Window
+        In canvas pixels.
+
+    Returns
+    -------
+    (3, H, W) ndarray of uint8
+        Red, green and blue.
+    """
     rgb = np.full((3, *window.shape), 255, np.uint8)
     inside = window.intersection(cores.grid.canvas)
     if inside is not None:
@@ -87,7 +125,7 @@ def _read(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
     return rgb
 
 
-def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]:
+def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
     iterator = iter(jobs)
     while batch := list(itertools.islice(iterator, size)):
         yield batch
@@ -194,13 +232,13 @@ def predict(
             pack(place.folder / "maps", output)
 
 
-def _open_jobs(store: Store, ensemble: Ensemble, facts: SlideFacts, place: Workspace) -> list[_Job]:
+def _open_jobs(store: Store, ensemble: Ensemble, facts: SlideFacts, place: Workspace) -> list[Job]:
     """List the cores that are still to be done."""
     # Equal windows can be batched, which pays on a GPU only. What lies beyond the tissue counts too
     # for networks that are not local, so their windows are equal on every device.
     whole = _batched(ensemble) or facts.overlap_px > 0
     step_px = store.grid.core_px if whole else math.lcm(facts.tissue_px, ensemble.stride)
-    jobs = list(_jobs(store, store.grid.band(facts.part, facts.parts), step_px))
+    jobs = list(tissue_jobs(store, store.grid.band(facts.part, facts.parts), step_px))
     # The largest windows first: what follows finds room in the memory that they leave.
     jobs.sort(key=lambda job: -job.window.height * job.window.width)
     still_open = [job for job in jobs if job.key not in place.done]
@@ -215,7 +253,7 @@ def _batched(ensemble: Ensemble) -> bool:
 
 def _run(
     store: Store,
-    jobs: list[_Job],
+    jobs: list[Job],
     ensemble: Ensemble,
     writer: MapsWriter,
     place: Workspace,
@@ -230,10 +268,10 @@ def _run(
             ensemble, store.grid.core_px + 2 * halo_px, limit=min(64, max(1, len(jobs)))
         )
 
-    def load(batch: list[_Job]) -> NDArray[np.uint8]:
-        return np.stack([_read(cores, job.window.grown(halo_px)) for job in batch])
+    def load(batch: list[Job]) -> NDArray[np.uint8]:
+        return np.stack([read_window(cores, job.window.grown(halo_px)) for job in batch])
 
-    def save(job: _Job, maps: QuantisedMaps) -> None:
+    def save(job: Job, maps: QuantisedMaps) -> None:
         writer.write(job.position, job.window, maps)
         place.mark(job.key)
 

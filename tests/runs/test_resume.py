@@ -1,7 +1,5 @@
 """A step killed at any moment, without a chance to tidy up, and started again."""
 
-import errno
-import fcntl
 import os
 import shutil
 import signal
@@ -15,10 +13,8 @@ from tables_made import write_result
 
 import nucwsi.steps.stitch as stitching
 from nucwsi.config import StitchSettings
-from nucwsi.errors import StoreError
 from nucwsi.io.nuclei.parquet import iter_tables, read_columns, read_facts, write_nuclei
 from nucwsi.io.slides.phantom import write_phantom
-from nucwsi.io.stores.publish import published, workspace
 from nucwsi.phantom import Phantom
 
 #: ``nucwsi``, which sends itself a signal when tile N is written but not yet noted as done, or,
@@ -177,37 +173,9 @@ def test_an_orphan_that_is_left_alone_finishes(step, orphan, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == set(step.expected)
 
 
-def test_a_forerunner_that_ends_just_now_takes_no_folder_away(tmp_path, monkeypatch):
-    honest, calls = fcntl.flock, []
-
-    def flock(lock, operation):
-        if not calls:
-            shutil.rmtree(tmp_path / ".a.zip.work")
-        calls.append(operation)
-        honest(lock, operation)
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with workspace(tmp_path / "a.zip", {}) as place:
-        place.mark("one")
-        assert sorted(path.name for path in place.folder.iterdir()) == [
-            *("done", "fingerprint", "lock")
-        ]
-    assert len(calls) == 2
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
-    def flock(lock, operation):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with workspace(tmp_path / "a.zip", {}) as place:
-        place.mark("one")
-
-
 def test_stitch_takes_no_file_that_a_killed_run_left_half_written(tmp_path, monkeypatch):
     part, _, _ = write_result(tmp_path / "made", 200)
-    facts = {**read_facts(part), "kind": "part", "part": 1, "parts": 1}
+    facts = read_facts(part).with_(kind="part")
     write_nuclei(tmp_path / "1.parquet", iter_tables(part), facts, 50)
     outputs = tmp_path / "nuclei.parquet", tmp_path / "seams.json"
     with monkeypatch.context() as killing:
@@ -227,17 +195,3 @@ def test_a_step_that_is_told_to_end_leaves_nothing_half_written(tmp_path):
     ran = subprocess.run([sys.executable, "-c", MORTAL, *words], cwd=tmp_path, check=False)
     assert ran.returncode == 128 + signal.SIGTERM
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("/share/in.svs", r"^/share/in.svs: Permission denied$"),
-        ("out.csv", r"out.csv: cannot be written: Permission denied; "),
-        (".out.csv.1.tmp/x", r"out.csv: cannot be written: Permission denied; "),
-        (".", r"out.csv: cannot be written: Permission denied; "),
-    ],
-)
-def test_an_input_that_cannot_be_read_is_not_taken_for_the_output(tmp_path, name, message):
-    with pytest.raises(StoreError, match=message), published(tmp_path / "out.csv"):
-        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / name))

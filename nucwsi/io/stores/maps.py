@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from nucwsi.errors import StoreError
 from nucwsi.grid import Frame, Window
 from nucwsi.io.stores.reader import CoreReader, Store, opened
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 
 class SlideMaps(CoreReader):
@@ -74,6 +77,41 @@ class SlideMaps(CoreReader):
         block = self._load(f"around_{name}", row, column)
         return block[(..., *inside.within(stored).slices)]
 
+    def to_dask(self, name: str) -> da.Array:
+        """Return one of the maps as a lazy array.
+
+        Parameters
+        ----------
+        name : str
+            ``np``, ``hv``, ``tp`` or ``contrasts``; see `names`.
+
+        Returns
+        -------
+        dask.array.Array
+            (..., H, W) of the whole canvas, a block for each core. Valid as long as the maps are
+            open.
+
+        Raises
+        ------
+        KeyError
+            If the maps hold no array of this name.
+        """
+        # Only those who ask for it pay for the import.
+        import dask.array as da
+
+        if name not in self.names:
+            raise KeyError(f"{name!r} is none of the maps {', '.join(self.names)}")
+        some = self.core(name, 0, 0)
+        grid, lead = self.grid, some.shape[:-2]
+
+        def block(block_info: Any) -> NDArray[Any]:
+            return self.core(name, *block_info[None]["chunk-location"][-2:])
+
+        heights = tuple(grid.core(row, 0).height for row in range(grid.n_rows))
+        widths = tuple(grid.core(0, column).width for column in range(grid.n_columns))
+        chunks = (*((side,) for side in lead), heights, widths)
+        return da.map_blocks(block, chunks=chunks, dtype=some.dtype, meta=some[..., :0, :0])
+
     def tissue(self, window: Window) -> NDArray[np.bool_]:
         """Tell where the network was asked.
 
@@ -113,23 +151,29 @@ class SlideMaps(CoreReader):
 
 
 @contextmanager
-def open_maps(paths: list[Path]) -> Iterator[SlideMaps]:
-    """Open all parts of a slide's maps.
+def open_maps(paths: Path | str | Sequence[Path]) -> Iterator[SlideMaps]:
+    """Open all parts of a slide's maps as one canvas.
 
     Parameters
     ----------
-    paths : list of pathlib.Path
-        ``{k}-of-{n}.zarr.zip``, in any order.
+    paths : sequence of pathlib.Path, or a folder
+        ``{k}-of-{n}.zarr.zip``, in any order; of a folder, all such files.
 
     Yields
     ------
     SlideMaps
+        Open for reading until the block ends.
 
     Raises
     ------
     StoreError
         If a part is missing, occurs twice, or belongs to another slide or ensemble.
     """
+    if isinstance(paths, Path | str):
+        folder = Path(paths)
+        paths = sorted(folder.glob("*-of-*.zarr.zip"))
+        if not paths:
+            raise StoreError(f"{folder}: holds no maps (k-of-n.zarr.zip); run `nucwsi predict`")
     with ExitStack() as stack:
         stores = [stack.enter_context(opened(path, "maps")) for path in paths]
         stores.sort(key=lambda store: store.facts.part)

@@ -213,8 +213,10 @@ class CoreReader:
         ndarray
             (..., H, W).
         """
+        if window.intersection(self.grid.canvas) != window:
+            raise IndexError(f"{window} reaches beyond the canvas of {self.grid.shape} px")
         core_px = self.grid.core_px
-        found: NDArray[Any] | None = None
+        values: NDArray[Any] | None = None
         for row in range(window.row // core_px, -(-window.row_stop // core_px)):
             rows, from_rows = _shared(window.row, window.height, row * core_px, core_px)
             for column in range(window.column // core_px, -(-window.column_stop // core_px)):
@@ -222,12 +224,12 @@ class CoreReader:
                     window.column, window.width, column * core_px, core_px
                 )
                 block = self.core(name, row, column)
-                if found is None:
-                    found = np.empty((*block.shape[:-2], *window.shape), block.dtype)
-                found[..., rows, columns] = block[..., from_rows, from_columns]
-        if found is None:
-            raise IndexError(f"{window} lies outside the canvas of {self.grid.shape} px")
-        return found
+                if values is None:
+                    values = np.empty((*block.shape[:-2], *window.shape), block.dtype)
+                values[..., rows, columns] = block[..., from_rows, from_columns]
+        if values is None:
+            raise IndexError(f"{window} holds no pixel")
+        return values
 
 
 def _shared(start: int, length: int, core: int, core_px: int) -> tuple[slice, slice]:
