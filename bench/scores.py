@@ -12,10 +12,10 @@ import torch
 
 from nucwsi.config import EvaluateSettings
 from nucwsi.models.ensemble import Ensemble, Network
-from nucwsi.models.unet import Maps
+from nucwsi.models.network import NetworkMaps
 from nucwsi.steps import evaluate
 
-_ANSWERS: dict[tuple[str, str, int], Maps] = {}
+_ANSWERS: dict[tuple[str, str, int], NetworkMaps] = {}
 
 
 def _digest(values: torch.Tensor) -> str:
@@ -25,10 +25,10 @@ def _digest(values: torch.Tensor) -> str:
 class _Remembering(Ensemble):
     """An ensemble that knows what a member of the same weights has said of the same picture."""
 
-    def _answer(self, member: Network, image: torch.Tensor, margin_px: int) -> Maps:
+    def _activated(self, member: Network, image: torch.Tensor, margin_px: int) -> NetworkMaps:
         key = (_digest(next(member.parameters())), _digest(image), margin_px)
         if key not in _ANSWERS:
-            _ANSWERS[key] = super()._answer(member, image, margin_px)
+            _ANSWERS[key] = super()._activated(member, image, margin_px)
         return _ANSWERS[key]
 
 

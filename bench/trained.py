@@ -12,11 +12,11 @@ import torch
 
 from nucwsi import metrics
 from nucwsi.config import TrainSettings
-from nucwsi.models.checkpoint import read_cards
-from nucwsi.models.ensemble import choose_device
+from nucwsi.models.card import read_cards
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei.window import in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory
+from nucwsi.runtime.device import choose_device
 from nucwsi.training.data import Sample
 from nucwsi.training.labelled_nuclei import found, maps_of
 from nucwsi.training.load_samples import load_samples

@@ -4,7 +4,7 @@ import numpy as np
 
 from nucwsi.config import TrainSettings
 from nucwsi.labels.targets import hv_targets
-from nucwsi.models.ensemble import Quantised
+from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.training.data import Sample
 
 TINY = TrainSettings(
@@ -54,7 +54,7 @@ def sample(seed=0, outlined=True, scale=1.0, side=96):
 
 def perfect(one):
     """Make maps without a fault of a sample at 0.5 µm/px."""
-    return Quantised(
+    return QuantisedMaps(
         np.where(one.instances > 0, 255, 0).astype(np.uint8),
         (one.hv_map * 127).round().astype(np.int8),
         np.full((4, *one.instances.shape), 64, np.uint8),

@@ -1,9 +1,10 @@
-"""From tiles to mean maps: every member looks at every view, and the answers are averaged."""
+"""The ensemble: the mean of the maps of every member in every view."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,17 +12,15 @@ from numpy.typing import NDArray
 
 from nucwsi.composition.disagreement import contrast_weights
 from nucwsi.errors import ConfigError
-from nucwsi.models.checkpoint import Card, load_network
+from nucwsi.models.card import Card
 from nucwsi.models.layers import inner
-from nucwsi.models.seresnext import SEResNeXt
-from nucwsi.models.unet import Maps, UNet, activate
+from nucwsi.models.loading import load_network
+from nucwsi.models.network import Network, NetworkMaps, activate, own_halo_px
 from nucwsi.models.views import apply_view, choose_views, undo_maps
 
-Network: TypeAlias = UNet | SEResNeXt
 
-
-class Quantised(NamedTuple):
-    """Maps as they are stored; `segment` sees nothing else, so every window sees the same numbers.
+class QuantisedMaps(NamedTuple):
+    """Maps of one window as they are stored; `segment` sees no other, so windows cannot differ.
 
     Attributes
     ----------
@@ -32,8 +31,8 @@ class Quantised(NamedTuple):
     tp_map : (C, H, W) ndarray of uint8
         Probability times 255.
     contrast_map : (Q · C, H, W) ndarray of int8
-        Contrasts between answers of `np` times `tp`, by contrast, then class; times 127. Q is 0 for
-        a single answer; see `contrasts.contrast_weights`.
+        Contrasts between members and views of `np` times `tp`, by contrast, then class; times 127.
+        Q is 0 for one member in one view; see `disagreement.contrast_weights`.
     """
 
     np_map: NDArray[np.uint8]
@@ -42,45 +41,15 @@ class Quantised(NamedTuple):
     contrast_map: NDArray[np.int8]
 
 
-def choose_device(name: str) -> torch.device:
-    """Turn a device setting into a device.
-
-    Parameters
-    ----------
-    name : str
-        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Returns
-    -------
-    torch.device
-
-    Raises
-    ------
-    ConfigError
-        If there is no device of this name, or not on this machine.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"device: {name!r} is none of auto, cpu, cuda and cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"device {name!r}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA"
-            " devices; use `device: cpu` or install a CUDA build of torch"
-        )
-    return device
-
-
 def choose_precision(device: torch.device, training: bool = False) -> torch.dtype:
     """Return the fastest precision that keeps the maps.
 
     Parameters
     ----------
     device : torch.device
+        Where the network runs.
     training : bool
-        float16 cannot hold small gradients.
+        Whether gradients are computed; float16 cannot hold small ones.
 
     Returns
     -------
@@ -103,11 +72,14 @@ class Ensemble:
 
     Attributes
     ----------
-    members : tuple of UNet or SEResNeXt
+    members : tuple of Network
+        Networks for inference, on `device`, with the same classes at the same mpp.
     device : torch.device
+        Where the maps are computed.
     precision : torch.dtype
+        Of the convolutions; the maps are averaged in float32.
     views : int
-        1, 2, 4 or 8.
+        Flips and quarter turns averaged for each member: 1, 2, 4 or 8.
     """
 
     members: tuple[Network, ...]
@@ -128,64 +100,75 @@ class Ensemble:
         Parameters
         ----------
         cards : tuple of Card
+            Cards of the members, in the order of the contrasts.
         device : torch.device
+            Where the maps will be computed.
         views : int
-            1, 2, 4 or 8.
+            Flips and quarter turns averaged for each member: 1, 2, 4 or 8.
         precision : torch.dtype, optional
             Default: `choose_precision`.
 
         Returns
         -------
         Ensemble
+            Ready to compute maps.
 
         Raises
         ------
         CheckpointError
             If a member cannot be loaded.
+        ConfigError
+            If `views` is another number.
         """
         choose_views(views)
-        networks = tuple(load_network(card).to(device) for card in cards)
+        networks = tuple(load_network(card) for card in cards)
         for network in networks:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network.to(device, memory_format=torch.channels_last)
         return cls(networks, device, precision or choose_precision(device), views)
 
-    def mean_maps(self, rgb: NDArray[np.uint8], margin_px: int = 0) -> Maps:
-        """Average all members' answers to all views.
+    @property
+    def stride(self) -> int:
+        """Pixels of which the size of every window, less its margin, must be a multiple."""
+        return math.lcm(*(member.stride for member in self.members))
+
+    def mean_maps(self, rgb: NDArray[np.uint8], margin_px: int = 0) -> NetworkMaps:
+        """Average the maps of all members in all views.
 
         Parameters
         ----------
         rgb : (N, 3, H, W) ndarray of uint8
-            H and W are multiples of the networks' stride.
+            Windows at the ensemble's mpp, 0 to 255; H - 2 `margin_px` and W - 2 `margin_px` are
+            multiples of `stride`.
         margin_px : int
-            Pixels on each side of `rgb` that are seen but not asked for.
+            Pixels at each border of `rgb` that are seen but not answered for.
 
         Returns
         -------
-        Maps
-            float32 on the device: probabilities and positions in the frame of `rgb`, without the
-            margin.
+        NetworkMaps
+            float32 on the device: probabilities and positions of the windows without the margin.
         """
-        return self.answered(rgb, margin_px, contrasts=False)[0]
+        return self.mean_and_contrasts(rgb, margin_px, contrasts=False)[0]
 
     @torch.inference_mode()
-    def answered(
+    def mean_and_contrasts(
         self, rgb: NDArray[np.uint8], margin_px: int = 0, contrasts: bool = True
-    ) -> tuple[Maps, torch.Tensor]:
-        """Ask all members about all views.
+    ) -> tuple[NetworkMaps, torch.Tensor]:
+        """Average the maps of all members in all views, and keep how they differ.
 
         Parameters
         ----------
         rgb, margin_px
             As for `mean_maps`.
         contrasts : bool
-            Whether these are wanted.
+            Whether to compute the contrasts; without, Q is 0.
 
         Returns
         -------
-        mean : Maps
-            What `mean_maps` returns.
-        contrasts : (N, Q, C, H, W) Tensor
-            Of `np` times `tp`; see `contrasts.contrast_weights`.
+        mean : NetworkMaps
+            As `mean_maps` returns it.
+        contrasts : (N, Q, C, H, W) Tensor of float32
+            Weighted sums of the members' and views' `np` times `tp`, in the frame of `mean`; see
+            `disagreement.contrast_weights`.
         """
         tensor = torch.from_numpy(rgb)
         if self.device.type == "cuda":
@@ -194,24 +177,24 @@ class Ensemble:
         weights = contrast_weights(self.views, len(self.members))[:, :, :, None, None, None]
         if not contrasts:
             weights = weights[:0]
-        total: Maps | None = None
-        apart: torch.Tensor | None = None
+        total: NetworkMaps | None = None
+        contrast: torch.Tensor | None = None
         for number, view in enumerate(choose_views(self.views)):
             seen = apply_view(image, view).contiguous(memory_format=torch.channels_last)
             for place, member in enumerate(self.members):
-                answer = undo_maps(self._answer(member, seen, margin_px), view)
-                total = answer if total is None else Maps(*map(torch.add, total, answer))
+                maps = undo_maps(self._activated(member, seen, margin_px), view)
+                total = maps if total is None else NetworkMaps(*map(torch.add, total, maps))
                 if len(weights):
                     weight = torch.from_numpy(weights[:, number, place]).to(self.device)
-                    share = weight * (answer.np_map * answer.tp_map)[:, None]
-                    apart = share if apart is None else apart + share
+                    share = weight * (maps.np_map * maps.tp_map)[:, None]
+                    contrast = share if contrast is None else contrast + share
         count = self.views * len(self.members)
         if total is None:
-            raise ConfigError("an ensemble needs at least one member")
-        mean = total if count == 1 else Maps(*(value / count for value in total))
-        return mean, mean.tp_map[:, None][:, :0] if apart is None else apart
+            raise ConfigError(f"an ensemble needs at least one member, got {self.members}")
+        mean = total if count == 1 else NetworkMaps(*(value / count for value in total))
+        return mean, mean.tp_map[:, None][:, :0] if contrast is None else contrast
 
-    def _answer(self, member: Network, image: torch.Tensor, margin_px: int) -> Maps:
+    def _activated(self, member: Network, image: torch.Tensor, margin_px: int) -> NetworkMaps:
         # The margin is as wide as the member that sees farthest needs it.
         unseen_px = _unseen_px(member, margin_px)
         enabled = self.precision != torch.float32
@@ -219,54 +202,59 @@ class Ensemble:
             raw = member(inner(image, unseen_px), margin_px - unseen_px)
         return activate(raw)
 
-    def quantised(self, rgb: NDArray[np.uint8], halo_px: int) -> list[Quantised]:
-        """Predict a batch of windows and keep their cores.
+    def quantised(self, rgb: NDArray[np.uint8], margin_px: int) -> list[QuantisedMaps]:
+        """Compute the maps of a batch of windows, rounded as they are stored.
 
         Parameters
         ----------
-        rgb : (N, 3, H, W) ndarray of uint8
-            Windows with their halo.
-        halo_px : int
-            Margin that is cut off.
+        rgb, margin_px
+            As for `mean_maps`.
 
         Returns
         -------
-        list of Quantised
-            One for each window, of H - 2 halo by W - 2 halo pixels.
+        list of QuantisedMaps
+            One for each window, of H - 2 `margin_px` by W - 2 `margin_px` pixels.
         """
-        maps, apart = self.answered(rgb, halo_px)
+        maps, contrasts = self.mean_and_contrasts(rgb, margin_px)
         np_map = _stored(maps.np_map, 255, torch.uint8)
         hv_map = _stored(maps.hv_map, 127, torch.int8)
         tp_map = _stored(maps.tp_map, 255, torch.uint8)
-        contrast_map = _stored(apart.flatten(1, 2).clamp(-1, 1), 127, torch.int8)
+        contrast_map = _stored(contrasts.flatten(1, 2).clamp(-1, 1), 127, torch.int8)
         return [
-            Quantised(np_map[i, 0], hv_map[i], tp_map[i], contrast_map[i])
+            QuantisedMaps(np_map[i, 0], hv_map[i], tp_map[i], contrast_map[i])
             for i in range(rgb.shape[0])
         ]
 
 
 def _unseen_px(member: Network, margin_px: int) -> int:
-    """Return how much of a margin no answer of a local member depends on."""
-    if not isinstance(member, UNet):
-        return 0
-    return max(0, margin_px - member.receptive_radius_px) // member.stride * member.stride
+    """Return the outer pixels of a margin that a member need not be shown.
+
+    What it is shown beyond the margin stays a multiple of its stride, so that its cells lie on the
+    canvas as in every other window, whatever the strides of the other members.
+    """
+    shown_px = margin_px // member.stride * member.stride
+    if member.local:
+        shown_px = min(shown_px, own_halo_px(member))
+    return margin_px - shown_px
 
 
 def _stored(values: torch.Tensor, scale: int, dtype: torch.dtype) -> NDArray[Any]:
-    answer: NDArray[Any] = (values * scale).round_().to(dtype).cpu().numpy()
-    return answer
+    """Round the multiples of 1 / `scale` to integers, on the processor."""
+    rounded: NDArray[Any] = (values * scale).round_().to(dtype).cpu().numpy()
+    return rounded
 
 
 def largest_batch(ensemble: Ensemble, side_px: int, limit: int) -> int:
-    """Find how many windows fit at once.
+    """Find how many windows fit on the device at once, by trying.
 
     Parameters
     ----------
     ensemble : Ensemble
+        On the device whose memory counts.
     side_px : int
-        Side of the square windows, with halo.
+        Side of the square windows in pixels, with halo.
     limit : int
-        No more than this.
+        Windows that there are; no larger batch is tried.
 
     Returns
     -------
@@ -275,6 +263,7 @@ def largest_batch(ensemble: Ensemble, side_px: int, limit: int) -> int:
     """
     if ensemble.device.type == "cpu":
         return 1
+    side_px = -(-side_px // ensemble.stride) * ensemble.stride
     batch = 1
     while batch < limit:
         try:

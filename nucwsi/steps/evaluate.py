@@ -21,10 +21,11 @@ from nucwsi.classes import colours
 from nucwsi.config import EvaluateSettings
 from nucwsi.errors import StoreError
 from nucwsi.io.stores.publish import published
-from nucwsi.models.checkpoint import mean_count_error, read_cards
-from nucwsi.models.ensemble import Ensemble, choose_device
+from nucwsi.models.card import mean_count_error, read_cards
+from nucwsi.models.ensemble import Ensemble
 from nucwsi.nuclei.window import in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory
+from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.progress import progress
 from nucwsi.training.count_truth import class_codes, counted, fully_classed
 from nucwsi.training.data import Sample
@@ -215,7 +216,7 @@ def evaluate(
     torch.set_num_threads(threads)
     keep_freed_memory()
     ensemble = Ensemble.load(cards, choose_device(settings.device), settings.views)
-    stride = max(member.stride for member in ensemble.members)
+    stride = ensemble.stride
     fixed = in_pixels(cards[0].post_processing, classes, mpp)
     shared = mean_count_error(cards)
     error = np.array([shared.get(name, 0.0) for name in classes])

@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 from nucwsi import __version__
 from nucwsi.config import TrainSettings
 from nucwsi.io.stores.publish import file_checksum, published, workspace
-from nucwsi.models.checkpoint import load_trainable, read_card, read_cards, save_checkpoint
-from nucwsi.models.ensemble import Quantised, choose_device
+from nucwsi.models.architectures import check_trainable
+from nucwsi.models.card import read_card, read_cards
+from nucwsi.models.checkpoint import save_checkpoint
+from nucwsi.models.ensemble import QuantisedMaps
+from nucwsi.models.loading import load_trainable
+from nucwsi.models.network import own_halo_px
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.nuclei.window import in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory
+from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.progress import progress
 from nucwsi.training.count_truth import counted
 from nucwsi.training.data import Sample
@@ -64,10 +69,6 @@ def _labels_checksum(samples: list[Sample]) -> str:
     return digest.hexdigest()
 
 
-def _halo_px(network: UNet) -> int:
-    return -(-network.receptive_radius_px // network.stride) * network.stride
-
-
 def train(
     data: list[Path],
     output: Path,
@@ -105,6 +106,7 @@ def train(
     torch.set_num_threads(threads)
     keep_freed_memory()
     where = choose_device(device)
+    check_trainable(settings.architecture)
     teachers = read_cards(settings.teachers)
     teach = teaching(teachers, settings, where)
     start = read_card(settings.start) if settings.start else None
@@ -184,23 +186,25 @@ def _publish(
             "widths": list(settings.widths),
             "classes": list(settings.classes),
             "mpp": settings.mpp,
-            "halo_px": _halo_px(network),
+            "halo_px": own_halo_px(network),
             "post_processing": fixed,
             "count_error": _by_class("", settings, counts.error()),
             "about": about,
         },
     )
     with published(output.with_suffix(".md")) as aside:
-        aside.write_text(_card(name, network, fixed, about, file_checksum(output)), "utf-8")
+        aside.write_text(
+            _card(name, network, settings, fixed, about, file_checksum(output)), "utf-8"
+        )
     log.info("%s: %s", name, about["validation"])
 
 
-def _reliability(held_back: list[Sample], maps: list[Quantised]) -> dict[str, Any]:
+def _reliability(held_back: list[Sample], maps: list[QuantisedMaps]) -> dict[str, Any]:
     """Say how sure the network is of the classes of nuclei, and how often it is right."""
     compared = said_and_true(held_back, maps)
     bins = zip(*(values.tolist() for values in compared), strict=True)
     return {
-        "error": round(compared.error, 4) if compared.nuclei.any() else None,
+        "error": round(compared.error, 4) if compared.n_nuclei.any() else None,
         "bins": [[n, round(said, 3), round(true, 3)] for n, said, true in bins if n],
     }
 
@@ -212,13 +216,18 @@ def _by_class(what: str, settings: TrainSettings, values: NDArray[np.float64]) -
 
 
 def _card(
-    name: str, network: UNet, fixed: PostProcessing, about: dict[str, Any], checksum: str
+    name: str,
+    network: UNet,
+    settings: TrainSettings,
+    fixed: PostProcessing,
+    about: dict[str, Any],
+    checksum: str,
 ) -> str:
     parameters = sum(p.numel() for p in network.parameters())
     lines = [
         f"# {name}",
         "",
-        f"Architecture {network.architecture}, widths {', '.join(map(str, network.widths))}:"
+        f"Architecture {settings.architecture}, widths {', '.join(map(str, settings.widths))}:"
         f" {parameters / 1e6:.2f} million parameters, receptive radius"
         f" {network.receptive_radius_px} px. Checksum `{checksum}`.",
         "",

@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
 from nucwsi.labels.targets import published_hv_targets
+from nucwsi.models.architectures import build_trainable
 from nucwsi.models.ensemble import choose_precision
-from nucwsi.models.lite import LiteEncoder
-from nucwsi.models.unet import Maps, UNet
+from nucwsi.models.network import Network, NetworkMaps
+from nucwsi.models.unet import UNet
 from nucwsi.training.augment import Batch, draw_batch
 from nucwsi.training.data import Sample
 from nucwsi.training.losses import teacher_loss, total_loss
@@ -157,10 +158,10 @@ def _ahead(
 class _Trainee:
     """A network with all that its next step depends on."""
 
-    def __init__(self, how: TrainSettings, device: torch.device, start: nn.Module | None) -> None:
+    def __init__(self, how: TrainSettings, device: torch.device, start: Network | None) -> None:
         torch.manual_seed(how.seed)
         self.how = how
-        self.network = UNet(how.widths, len(how.classes), how.architecture)
+        self.network = build_trainable(how.architecture, how.widths, len(how.classes))
         stride = self.network.stride
         if how.crop_px % stride:
             raise ConfigError(
@@ -168,11 +169,9 @@ class _Trainee:
                 f" network of {len(how.widths)} `widths`"
             )
         encoder = self.network.encoder
-        known: list[nn.Parameter] = []
-        if isinstance(encoder, LiteEncoder) and how.pretrained:
-            if start is None:
-                encoder.load_published()
-            known = [*encoder.stem.parameters(), *encoder.stages.parameters()]
+        known = encoder.published_parameters() if how.pretrained else []
+        if known and start is None:
+            encoder.load_published()
         if start is not None:
             try:
                 self.network.load_state_dict(start.state_dict())
@@ -263,8 +262,8 @@ def train(
     folder: Path,
     device: torch.device,
     validate: Validate,
-    teach: Callable[[Tensor, int], Maps] | None = None,
-    start: nn.Module | None = None,
+    teach: Callable[[Tensor, int], NetworkMaps] | None = None,
+    start: Network | None = None,
     advance: Callable[..., None] = lambda _count, **_: None,
 ) -> UNet:
     """Train one member, or go on where a killed run stopped.
@@ -281,7 +280,7 @@ def train(
         Scores a network; the states of training are judged by the sum of what it returns.
     teach : callable, optional
         Answers to the images of a batch and the number of the step, which are learnt as well.
-    start : torch.nn.Module, optional
+    start : Network, optional
         Network to begin with.
     advance : callable
         Told the number of steps just done; ``earlier=True``: by the run that was killed.
@@ -314,7 +313,7 @@ def train(
         batch = crops.on(device)
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             raw = trainee.network(batch.image)
-        raw = Maps(*(value.float() for value in raw))
+        raw = NetworkMaps(*(value.float() for value in raw))
         loss = total_loss(raw, batch, weights, how)
         if teach is not None:
             shown = crops.image if how.teacher_colour else crops.plain

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nucwsi.config import TrainSettings
-from nucwsi.models.unet import Maps, activate
+from nucwsi.models.network import NetworkMaps, activate
 from nucwsi.training.augment import Batch
 
 #: Separable parts of the 5x5 Sobel filter, scaled to give the slope per pixel of a ramp.
@@ -124,12 +124,12 @@ def tp_loss(
     return (weight * (0.5 + focal) * -log_set).sum() / weight.sum()
 
 
-def total_loss(raw: Maps, batch: Batch, class_weights: Tensor, how: TrainSettings) -> Tensor:
+def total_loss(raw: NetworkMaps, batch: Batch, class_weights: Tensor, how: TrainSettings) -> Tensor:
     """Sum of the three heads' losses.
 
     Parameters
     ----------
-    raw : Maps
+    raw : NetworkMaps
         The network's raw output.
     batch : Batch
     class_weights : (C,) Tensor
@@ -151,14 +151,14 @@ def total_loss(raw: Maps, batch: Batch, class_weights: Tensor, how: TrainSetting
     )
 
 
-def teacher_loss(raw: Maps, teacher: Maps, how: TrainSettings) -> Tensor:
+def teacher_loss(raw: NetworkMaps, teacher: NetworkMaps, how: TrainSettings) -> Tensor:
     """Distance from what an ensemble says, everywhere, whether or not there are labels.
 
     Parameters
     ----------
-    raw : Maps
+    raw : NetworkMaps
         The network's raw output.
-    teacher : Maps
+    teacher : NetworkMaps
         Mean of the ensemble, after `activate`.
     how : TrainSettings
 

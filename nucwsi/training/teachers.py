@@ -10,14 +10,14 @@ from torch.nn import functional
 
 from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
-from nucwsi.models.checkpoint import Card
+from nucwsi.models.card import Card
 from nucwsi.models.ensemble import Ensemble
-from nucwsi.models.unet import Maps
+from nucwsi.models.network import NetworkMaps
 
 
 def teaching(
     cards: tuple[Card, ...], how: TrainSettings, device: torch.device
-) -> Callable[[Tensor, int], Maps] | None:
+) -> Callable[[Tensor, int], NetworkMaps] | None:
     """Make ready to ask an ensemble about crops, its members by turns.
 
     But for Dice, and for which pixels count, the losses' gradients are linear in the answers: over
@@ -52,13 +52,13 @@ def teaching(
     teachers = [Ensemble.load((card,), device, how.teacher_views) for card in cards]
     scale = how.mpp / cards[0].mpp
 
-    def _teach(image: Tensor, step: int) -> Maps:
+    def _teach(image: Tensor, step: int) -> NetworkMaps:
         return asked(teachers[step % len(teachers)], image, scale)
 
     return _teach
 
 
-def asked(teacher: Ensemble, image: Tensor, scale: float) -> Maps:
+def asked(teacher: Ensemble, image: Tensor, scale: float) -> NetworkMaps:
     """Ask a teacher about crops, at its own resolution.
 
     Parameters
@@ -71,15 +71,15 @@ def asked(teacher: Ensemble, image: Tensor, scale: float) -> Maps:
 
     Returns
     -------
-    Maps
+    NetworkMaps
         On the pixels of the crops and the device of the teacher.
     """
-    stride = max(member.stride for member in teacher.members)
+    stride = teacher.stride
     shape = image.shape[-2:]
     size = [max(1, round(side * scale / stride)) * stride for side in shape]
     rgb = (_resized(image, size) * 255).round().to(torch.uint8).numpy()
     # Made without a graph, they can take part in one as copies only.
-    return Maps(*(_resized(value.clone(), shape) for value in teacher.mean_maps(rgb)))
+    return NetworkMaps(*(_resized(value.clone(), shape) for value in teacher.mean_maps(rgb)))
 
 
 def _resized(values: Tensor, size: Sequence[int]) -> Tensor:

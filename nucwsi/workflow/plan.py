@@ -12,7 +12,7 @@ from nucwsi.classes import CONIC
 from nucwsi.config import EXTRA_EXPORTS, Config, EnsembleConfig, Section, TrainSettings, validated
 from nucwsi.errors import ConfigError
 from nucwsi.io.slides.sheet import SlideEntry, read_sheet
-from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.card import read_cards
 
 #: The slide of a fresh clone; rule `phantom` paints it.
 DEMO_SLIDE = Path("demo/phantom.tiff")

@@ -12,7 +12,7 @@ import pytest
 from stores import write_member
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.checkpoint import read_card
+from nucwsi.models.card import read_card
 from nucwsi.models.download import fetch
 
 

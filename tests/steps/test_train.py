@@ -14,7 +14,8 @@ from samples_made import TINY
 from bench import trained
 from nucwsi.cli.commands import main
 from nucwsi.grid import Window
-from nucwsi.models.checkpoint import load_network, read_card
+from nucwsi.models.card import read_card
+from nucwsi.models.loading import load_network
 from nucwsi.phantom import CLASSES, Phantom
 from nucwsi.steps import train
 

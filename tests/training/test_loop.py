@@ -9,14 +9,15 @@ import pytest
 import torch
 from samples_made import TINY, perfect, sample
 
-from nucwsi.composition.calibration import best_temperature, reliability, tempered
+from nucwsi.composition.calibration import fit_temperature, reliability, temperature_scaled
 from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
 from nucwsi.labels.targets import hv_targets
 from nucwsi.metrics import panoptic
-from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble
-from nucwsi.models.unet import Maps, UNet
+from nucwsi.models.network import NetworkMaps
+from nucwsi.models.unet import UNet
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.nuclei.window import in_pixels
 from nucwsi.phantom import CLASSES, Phantom
@@ -55,21 +56,25 @@ def test_losses_are_least_at_the_truth_and_blind_where_nothing_is_known():
 
 def test_a_student_that_says_the_same_loses_nothing_more():
     batch = whole(sample(), 2)
-    teacher = Maps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, 96, 96), 0.25))
-    same = Maps(
+    teacher = NetworkMaps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, 96, 96), 0.25))
+    same = NetworkMaps(
         torch.logit(teacher.np_map.clamp(1e-4, 1 - 1e-4)),
         torch.atanh(teacher.hv_map.clamp(-0.999, 0.999)),
         torch.zeros(1, 4, 96, 96),
     )
-    other = Maps(same.np_map + 1, -same.hv_map, same.tp_map + torch.arange(4.0).view(1, 4, 1, 1))
+    other = NetworkMaps(
+        same.np_map + 1, -same.hv_map, same.tp_map + torch.arange(4.0).view(1, 4, 1, 1)
+    )
     assert teacher_loss(same, teacher, TINY) < teacher_loss(other, teacher, TINY) - 1
 
 
 def test_the_class_loss_weighs_what_the_settings_say():
     batch = whole(sample(), 2)
     shape = batch.cover.shape[1:]
-    raw = Maps(torch.zeros(1, 1, *shape), torch.zeros(1, 2, *shape), torch.zeros(1, 4, *shape))
-    teacher = Maps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, *shape), 0.25))
+    raw = NetworkMaps(
+        torch.zeros(1, 1, *shape), torch.zeros(1, 2, *shape), torch.zeros(1, 4, *shape)
+    )
+    teacher = NetworkMaps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, *shape), 0.25))
     alone = tp_loss(raw.tp_map, batch.class_set, batch.share, torch.ones(4), TINY.focal_gamma)
 
     def losses(tp_weight):
@@ -216,7 +221,7 @@ def test_a_teacher_sees_the_crop_before_its_colours_change(tmp_path):
 
         def teach(image, _):
             images.append(image)
-            return Maps(image[:, :1], image[:, 1:], image.repeat(1, 2, 1, 1)[:, :4])
+            return NetworkMaps(image[:, :1], image[:, 1:], image.repeat(1, 2, 1, 1)[:, :4])
 
         run(tmp_path / str(len(list(tmp_path.iterdir()))), how, teach=teach)
         return images[0]
@@ -236,7 +241,7 @@ def test_a_teacher_is_asked_at_its_own_resolution(scale, size):
         def mean_maps(self, rgb):
             assert rgb.shape == (1, 3, *size)
             seen = torch.from_numpy(rgb).float() / 255
-            return Maps(seen[:, :1], seen[:, 1:], seen)
+            return NetworkMaps(seen[:, :1], seen[:, 1:], seen)
 
     row, column = torch.meshgrid(torch.linspace(0, 1, 64), torch.linspace(0, 1, 96), indexing="ij")
     image = torch.stack([row, column, row * column])[None]
@@ -313,9 +318,9 @@ def test_temperature_undoes_overconfidence():
     truth = np.array([rng.choice(3, p=p) for p in shares])
     loud = np.exp(2 * logits) / np.exp(2 * logits).sum(1, keepdims=True)
     nucleus = np.arange(4000)
-    assert best_temperature(loud, nucleus, truth) == pytest.approx(2, rel=0.1)
-    assert best_temperature(loud[:0], nucleus[:0], truth[:0]) == 1
-    calm = tempered(loud, nucleus, 4000, 2.0)
+    assert fit_temperature(loud, nucleus, truth) == pytest.approx(2, rel=0.1)
+    assert fit_temperature(loud[:0], nucleus[:0], truth[:0]) == 1
+    calm = temperature_scaled(loud, nucleus, 4000, 2.0)
     np.testing.assert_allclose(calm, shares, atol=1e-9)
     assert reliability(calm, truth).error < 0.03 < reliability(loud, truth).error
-    assert reliability(calm, truth).nuclei.sum() == 4000
+    assert reliability(calm, truth).n_nuclei.sum() == 4000

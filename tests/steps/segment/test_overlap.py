@@ -2,20 +2,22 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import shapely
 from stores import OVERLAP_PX, cells_of, write_maps, write_member, write_tiles
-from test_tiling import assert_same
+from tables_made import assert_same_nuclei
 
 from nucwsi.config import PredictSettings, SegmentSettings, StitchSettings
 from nucwsi.errors import StoreError
 from nucwsi.grid import TileGrid
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.stores.maps import open_maps
-from nucwsi.models.checkpoint import ARCHITECTURES
-from nucwsi.models.unet import Maps, UNet
+from nucwsi.models.architectures import ARCHITECTURES
+from nucwsi.models.network import NetworkMaps
+from nucwsi.models.unet import UNet
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.phantom import Phantom
 from nucwsi.steps.predict import predict
@@ -134,13 +136,13 @@ def test_what_one_tile_parts_is_kept_as_its_judge_sees_it(tmp_path, top, parted_
 
 def test_parts_do_not_matter(tmp_path, scene, disagreeing):
     maps = scene[1]
-    assert_same(merged(tmp_path, maps, shifted(maps, 1), parts=3), disagreeing[0])
+    assert_same_nuclei(merged(tmp_path, maps, shifted(maps, 1), parts=3), disagreeing[0])
 
 
 def test_the_results_say_that_tiles_disagree(disagreeing):
     folder = disagreeing[1]
     assert json.loads((folder / "seams.json").read_text())["exact"] is False
-    assert read_facts(folder / "nuclei.parquet")["exact"] is False
+    assert read_facts(folder / "nuclei.parquet").exact is False
 
 
 def test_what_is_higher_than_any_nucleus_is_left_out_and_told(tmp_path, caplog):
@@ -162,10 +164,11 @@ def nearsighted(monkeypatch):
 
     def forward(self, image, margin_px=0):
         raw = honest(self, image, margin_px)
-        return Maps(raw.np_map + 20 * (image.mean((1, 2, 3), keepdim=True) - 0.5), *raw[1:])
+        return NetworkMaps(raw.np_map + 20 * (image.mean((1, 2, 3), keepdim=True) - 0.5), *raw[1:])
 
     monkeypatch.setattr(UNet, "forward", forward)
-    monkeypatch.setitem(ARCHITECTURES, "unet", False)
+    monkeypatch.setattr(UNet, "local", False)
+    monkeypatch.setitem(ARCHITECTURES, "unet", replace(ARCHITECTURES["unet"], local=False))
 
 
 @pytest.fixture
@@ -188,7 +191,7 @@ def predicted(folder, canvas, core_px=CORE_PX, views=1):
 def test_each_tile_keeps_its_own_answer(tmp_path, canvas, caplog):
     path = predicted(tmp_path, canvas, views=2)
     with open_maps([path]) as maps:
-        assert maps.facts["exact"] is False
+        assert maps.facts.exact is False
         grid = TileGrid(canvas[0].shape[1:], CORE_PX)
         for at in grid.positions():
             core = grid.core(*at)
@@ -217,8 +220,8 @@ def test_local_networks_keep_their_cores_only(tmp_path, canvas, caplog):
     caplog.set_level(logging.WARNING)
     path = predicted(tmp_path, canvas)
     with open_maps([path]) as maps:
-        assert maps.facts["exact"] is True
-        assert maps.overlap_px == 0
+        assert maps.facts.exact is True
+        assert maps.facts.overlap_px == 0
         with pytest.raises(StoreError, match="has no array 'around_np'"):
             maps.around("np", 0, 0)
     segment([path], tmp_path / "n.parquet", SETTINGS)

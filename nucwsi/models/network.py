@@ -1,0 +1,118 @@
+"""What every network offers, whatever its architecture, and the maps that it returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class NetworkMaps(NamedTuple):
+    """Maps of a batch of windows as tensors, before they are rounded to `QuantisedMaps`.
+
+    Attributes
+    ----------
+    np_map : (N, 1, H, W) Tensor of float
+        Whether the pixel is nucleus: a logit from the network, a probability in [0, 1] after
+        `activate`.
+    hv_map : (N, 2, H, W) Tensor of float
+        Where in its nucleus the pixel lies. Channel 0 grows with the column, channel 1 with the
+        row; after `activate` both are in [-1, 1] and zero at the nucleus' centroid.
+    tp_map : (N, C, H, W) Tensor of float
+        Class of the pixel's nucleus: logits, or after `activate` probabilities that sum to 1 over
+        the C classes. There is no background class: `np_map` decides that.
+    """
+
+    np_map: Tensor
+    hv_map: Tensor
+    tp_map: Tensor
+
+
+def activate(maps: NetworkMaps) -> NetworkMaps:
+    """Turn the raw output of a network into probabilities and positions.
+
+    Parameters
+    ----------
+    maps : NetworkMaps
+        Logits, as `Network.forward` returns them, in any floating-point precision.
+
+    Returns
+    -------
+    NetworkMaps
+        float32, same shapes: sigmoid of `np_map`, tanh of `hv_map`, softmax of `tp_map`.
+    """
+    return NetworkMaps(
+        maps.np_map.float().sigmoid(),
+        maps.hv_map.float().tanh(),
+        maps.tp_map.float().softmax(dim=1),
+    )
+
+
+class Network(Protocol):
+    """The one interface through which an ensemble uses a network.
+
+    A `torch.nn.Module` with the four properties and methods below is a network; what else is named
+    here, every module has. `architectures.ARCHITECTURES` lists those that checkpoints may name.
+    """
+
+    @property
+    def local(self) -> bool:
+        """Whether a pixel's answer depends on nothing beyond `receptive_radius_px`."""
+
+    @property
+    def stride(self) -> int:
+        """Pixels of which the origin and the size of every window must be multiples."""
+
+    @property
+    def receptive_radius_px(self) -> int:
+        """Farthest input pixel, in rows or columns, that convolutions bring to an output pixel."""
+
+    def folded(self) -> Network:
+        """Return a copy for inference, its batch normalisations folded into the convolutions."""
+
+    def forward(self, image: Tensor, margin_px: int = 0) -> NetworkMaps:
+        """Compute the maps of a batch of windows.
+
+        Parameters
+        ----------
+        image : (N, 3, H, W) Tensor of float
+            RGB in [0, 1] at the network's mpp; H and W are multiples of `stride`.
+        margin_px : int
+            Pixels at each border of `image` that are seen but not answered for.
+
+        Returns
+        -------
+        NetworkMaps
+            Logits of H - 2 `margin_px` by W - 2 `margin_px` pixels; see `activate`.
+        """
+
+    def __call__(self, image: Tensor, margin_px: int = 0) -> NetworkMaps:
+        """Compute the maps, as `forward` does."""
+
+    def eval(self) -> Self:
+        """Use the running statistics of the batch normalisations."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """Move the weights to a device, a precision or a memory format."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the weights by name."""
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> Any:
+        """Replace the weights; `RuntimeError` where a name or a shape differs."""
+
+
+def own_halo_px(network: Network) -> int:
+    """Return the smallest halo of a network: its receptive radius, rounded up to its stride.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    int
+        Pixels on each side of a window, at the network's mpp.
+    """
+    return -(-network.receptive_radius_px // network.stride) * network.stride
