@@ -1,11 +1,10 @@
-"""The tables of `compose` from Python, on GeoDataFrames."""
+"""What Python users import: the tables of `compose`, on GeoDataFrames."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import geopandas
 import numpy as np
@@ -13,28 +12,26 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from nucwsi.classes import most_probable
-from nucwsi.composition.counts import Population
-from nucwsi.composition.disagreement import contrast_names
-from nucwsi.composition.outlines import repaired_area
-from nucwsi.composition.regions import Region, owned_nuclei, without_ignored
+from nucwsi.composition.regions import geometries, owned_nuclei, without_ignored
 from nucwsi.composition.tables import RegionTables
-from nucwsi.errors import ConfigError, RegionError
-from nucwsi.io.nuclei.parquet import FEATURES, read_facts
+from nucwsi.errors import ConfigError
+from nucwsi.io.nuclei.geodataframe import read_population
+from nucwsi.io.nuclei.parquet import read_facts
 from nucwsi.io.regions.files import read_region_files
+from nucwsi.io.regions.geodataframe import read_region_frame
 
 
 class Tables(NamedTuple):
-    """What `compose` answers.
+    """The three tables that `compose` makes; docs/counting.md explains their columns.
 
     Attributes
     ----------
     composition : pandas.DataFrame
-        A row a region: counts with intervals, fractions, densities; see docs/counting.md.
+        One row for each region: counts with intervals, fractions, densities per mm² of tissue.
     morphometry : pandas.DataFrame
-        A row for each region, class and feature.
+        One row for each region, class and feature.
     neighbours : pandas.DataFrame
-        A row for each region and pair of classes; empty without a radius.
+        One row for each region and pair of classes; empty if `neighbours_um` is 0.
     """
 
     composition: pd.DataFrame
@@ -55,168 +52,104 @@ def compose(
     Parameters
     ----------
     nuclei : geopandas.GeoDataFrame
-        N nuclei: outlines in level-0 pixels, ``class`` (missing: unclassified), and where they are
-        known ``p_<class>`` for each class (else every class is taken as certain) and features
-        such as ``area_um2``. What ``geopandas.read_parquet("nuclei.parquet")`` returns, or a
-        part of it. Its ``attrs["count_error"]`` (class -> share of nuclei) widens the intervals by
-        what nuclei get wrong in common, and its columns ``contrast<k>_<class>`` by how far the
-        answers of an ensemble lie apart.
+        One row for each nucleus, e.g. of ``geopandas.read_parquet("nuclei.parquet")``: its outline
+        (x, y in level-0 pixels), and its ``class``, which may be missing. Also used, if present:
+
+        * ``p_<class>`` for each class, 0 to 1; without them every class is taken as certain.
+        * ``contrast<k>_<class>``: how far the answers of an ensemble lie apart; widens intervals.
+        * ``attrs["count_error"]``, class -> share of nuclei that are miscounted alike; widens
+          intervals, too.
+        * Features such as ``area_um2``, not negative; NaN where they are not known.
     regions : geopandas.GeoDataFrame
-        R polygons or multipolygons in the frame of the nuclei; its coordinate reference system is
-        ignored. Maybe with ``name`` and ``region_class`` or QuPath's ``classification``; a class
-        that begins with ``Ignore`` is cut out of all others. See `read_regions`.
+        One polygon or multipolygon for each region, in the frame of the nuclei; the coordinate
+        reference system is ignored. Optional columns are ``name``, and ``region_class`` or QuPath's
+        ``classification``. A class that begins with ``Ignore`` is cut out of all other regions.
+        See `read_regions`.
     mpp : float or (float, float), optional
-        µm per level-0 pixel, or along x and along y; by default what the nuclei say with their
-        ``area_um2``.
+        µm per level-0 pixel, or along x and along y. By default it is derived from the areas of the
+        outlines and ``area_um2``, as if pixels were square.
     tissue : geopandas.GeoDataFrame, optional
-        Pieces of tissue in the same frame, for densities; by default regions are all tissue.
+        Pieces of tissue in the same frame, for densities. By default regions are all tissue.
     neighbours_um : float
-        Nuclei are neighbours if their centroids are at most this far apart; 0: no such table.
+        Nuclei are neighbours if their centroids are at most this many µm apart. With 0 the table of
+        neighbours is empty.
 
     Returns
     -------
     Tables
+        Composition, morphometry and neighbours.
 
     Raises
     ------
     ConfigError
-        If a column or an outline is missing, or `mpp` is neither given nor known from the nuclei.
+        If a column is missing, a nucleus has no outline or a number that cannot be counted with, or
+        `mpp` is wrong, or neither given nor known from the nuclei.
     RegionError
         If a region is no valid area.
+
+    Examples
+    --------
+    Two nuclei, one of which may be of either class, in a region of 100 px x 100 px:
+
+    >>> import geopandas, nucwsi, shapely
+    >>> nuclei = geopandas.GeoDataFrame(
+    ...     {"class": ["a", "b"], "p_a": [1.0, 0.4], "p_b": [0.0, 0.6]},
+    ...     geometry=[shapely.Point(x, 50).buffer(8) for x in (30, 70)],
+    ... )
+    >>> regions = geopandas.GeoDataFrame({"name": ["core"]}, geometry=[shapely.box(0, 0, 100, 100)])
+    >>> table = nucwsi.compose(nuclei, regions, mpp=0.5).composition
+    >>> table[["region_name", "n_a", "expected_a", "a_low", "a_high", "a_per_mm2"]]
+      region_name  n_a  expected_a  a_low  a_high  a_per_mm2
+    0        core    1         1.4      1       2      400.0
     """
-    region_tables, centroids = _region_tables(nuclei, _regions(regions))
-    px_um = _px_um(nuclei, mpp, region_tables.nuclei.features["area_um2"])
+    population, classes, centroids = read_population(nuclei)
+    areas = without_ignored(read_region_frame(regions))
+    error = nuclei.attrs.get("count_error", {})
+    tables = RegionTables(areas, owned_nuclei(centroids, areas), population, classes, error)
+    px_um = _px_um(nuclei, mpp, population.features["area_um2"])
     if tissue is None:
-        union = shapely.union_all([region.geometry for region in region_tables.regions])
+        union = shapely.union_all(geometries(areas))
     else:
         union = shapely.union_all(tissue.geometry.to_numpy())
-    pieces = shapely.get_parts(union).tolist()
-    tables = [
-        region_tables.composition(pieces, float(np.prod(px_um))),
-        region_tables.morphometry(),
-        {},
-    ]
-    if neighbours_um > 0:
-        tables[2] = region_tables.neighbours(centroids * px_um, neighbours_um)
-    return Tables(*map(pd.DataFrame, tables))
+    composition = tables.composition(shapely.get_parts(union).tolist(), float(np.prod(px_um)))
+    neighbours = tables.neighbours(centroids * px_um, neighbours_um) if neighbours_um > 0 else {}
+    return Tables(*map(pd.DataFrame, (composition, tables.morphometry(), neighbours)))
 
 
 def read_regions(
     files: str | Path | Sequence[str | Path], nuclei: str | Path
 ) -> geopandas.GeoDataFrame:
-    """Read regions that a pathologist drew, in the frame of the nuclei.
+    """Read the regions that a pathologist drew, in the frame of the nuclei.
 
     Parameters
     ----------
     files : str, pathlib.Path or sequence of them
         GeoJSON of QuPath, XML of ImageScope or ASAP, ``.annotations`` of HALO.
     nuclei : str or pathlib.Path
-        ``nuclei.parquet`` of the same slide: QuPath counts from the origin of the slide's bounds,
-        the nuclei from the file's upper left corner.
+        ``nuclei.parquet`` of the same slide. It says where the slide's bounds begin, from which
+        QuPath counts; nuclei and regions count from the file's upper left corner.
 
     Returns
     -------
     geopandas.GeoDataFrame
-        ``name``, ``region_class`` and geometry.
+        One row for each region: ``name``, ``region_class`` (may be empty) and geometry, x and y in
+        level-0 pixels.
 
     Raises
     ------
     RegionError
-        If a file cannot be used.
+        If a file cannot be read, or holds no region or one that is no valid area.
     StoreError
         If `nuclei` is no table of nuclei.
     """
-    every = [files] if isinstance(files, str | Path) else files
+    paths = [files] if isinstance(files, str | Path) else files
     frame = read_facts(Path(nuclei)).frame
-    found = read_region_files([Path(path) for path in every], frame.origin_px)
+    regions = read_region_files([Path(path) for path in paths], frame.origin_px)
     columns = {
-        "name": [region.name for region in found],
-        "region_class": [region.region_class for region in found],
+        "name": [region.name for region in regions],
+        "region_class": [region.region_class for region in regions],
     }
-    return geopandas.GeoDataFrame(columns, geometry=[region.geometry for region in found])
-
-
-def _class_name(value: Any) -> str:
-    """Return the name of a class, however geopandas has read QuPath's."""
-    if isinstance(value, str) and value.startswith("{"):
-        value = json.loads(value)
-    if isinstance(value, dict):
-        value = value.get("name", "")
-    return value if isinstance(value, str) else ""
-
-
-def _texts(frame: geopandas.GeoDataFrame, *columns: str) -> list[str]:
-    for column in columns:
-        if column in frame:
-            return [_class_name(value) for value in frame[column]]
-    return [""] * len(frame)
-
-
-def _regions(frame: geopandas.GeoDataFrame) -> list[Region]:
-    names, labels = _texts(frame, "name"), _texts(frame, "region_class", "classification")
-    regions = []
-    for number, shape in enumerate(frame.geometry.to_numpy(), start=1):
-        ident = f"region_{number:03d}"
-        name = names[number - 1] or labels[number - 1] or ident
-        if shape is None or shape.geom_type not in {"Polygon", "MultiPolygon"}:
-            kind = "missing" if shape is None else f"a {shape.geom_type}"
-            raise RegionError(f"`regions`: {name} ({ident}) is {kind}, expected an area")
-        try:
-            whole = repaired_area(shapely.force_2d(shape))
-        except ValueError as error:
-            raise RegionError(f"`regions`: {name} ({ident}) is invalid: {error}") from None
-        regions.append(Region(ident, name, labels[number - 1], "user", whole))
-    return without_ignored(regions)
-
-
-def _classes(frame: geopandas.GeoDataFrame) -> tuple[str, ...]:
-    shares = tuple(name.removeprefix("p_") for name in frame if name.startswith("p_"))
-    named = tuple(sorted(frame["class"].dropna().unique())) if "class" in frame else ()
-    # Another program's `p_value` is no class.
-    if shares and set(named) <= set(shares):
-        return shares
-    if "class" not in frame:
-        raise ConfigError("`nuclei` has no column `class`, nor `p_<class>`")
-    return named
-
-
-def _region_tables(
-    frame: geopandas.GeoDataFrame, regions: list[Region]
-) -> tuple[RegionTables, NDArray[np.float64]]:
-    classes = _classes(frame)
-    shares = [f"p_{name}" for name in classes]
-    if "class" in frame:
-        code = pd.Categorical(frame["class"], categories=classes).codes.astype(np.int64)
-        code[code < 0] = len(classes)
-    else:
-        code = most_probable(frame[shares].to_numpy())
-    if set(shares) <= set(frame):
-        share = frame[shares].to_numpy(np.float32)
-    else:
-        share = np.eye(len(classes) + 1, len(classes), dtype=np.float32)[code]
-    outlines = frame.geometry.to_numpy()
-    void = np.flatnonzero(shapely.is_missing(outlines) | shapely.is_empty(outlines))
-    if len(void):
-        raise ConfigError(
-            f"`nuclei` has {len(void)} rows without an outline, the first at"
-            f" {frame.index[void[0]]!r}; leave them out"
-        )
-    centroids = shapely.get_coordinates(shapely.centroid(outlines))
-    features = {name: frame[name].to_numpy(np.float32) for name in FEATURES if name in frame}
-    features.setdefault("area_um2", np.full(len(frame), np.nan, np.float32))
-    population = Population(code.astype(np.uint8), share, features, _contrasts(frame, classes))
-    error = frame.attrs.get("count_error", {})
-    return RegionTables(
-        regions, owned_nuclei(centroids, regions), population, classes, error
-    ), centroids
-
-
-def _contrasts(frame: geopandas.GeoDataFrame, classes: tuple[str, ...]) -> NDArray[np.float32]:
-    """Return the contrasts (N, Q · C) that the nuclei have, by contrast, then class."""
-    n_contrasts = 0
-    while classes and set(contrast_names(classes, n_contrasts + 1)) <= set(frame):
-        n_contrasts += 1
-    return frame[contrast_names(classes, n_contrasts)].to_numpy(np.float32)
+    return geopandas.GeoDataFrame(columns, geometry=[region.geometry for region in regions])
 
 
 def _px_um(
@@ -224,13 +157,20 @@ def _px_um(
     mpp: float | tuple[float, float] | None,
     area_um2: NDArray[np.float32],
 ) -> NDArray[np.float64]:
-    """Return the width and height of a level-0 pixel in µm."""
+    """Return the width and height of a level-0 pixel in µm, (2,)."""
     if mpp is not None:
-        return np.broadcast_to(np.asarray(mpp, np.float64), 2)
-    area_px = float(frame.geometry.area.sum())
-    found = float(np.nansum(area_um2)) / area_px if area_px else 0.0
-    if not found:
+        px_um = np.asarray(mpp, np.float64)
+        if px_um.shape not in {(), (2,)} or not (np.isfinite(px_um) & (px_um > 0)).all():
+            raise ConfigError(
+                f"`mpp` is {mpp!r}, expected one number above 0 or two, along x and along y;"
+                " e.g. mpp=0.25"
+            )
+        return np.broadcast_to(px_um, 2)
+    known = ~np.isnan(area_um2)
+    area_px = float(frame.geometry.area[known].sum())
+    px_um2 = float(area_um2[known].sum()) / area_px if area_px else 0.0
+    if not px_um2:
         raise ConfigError(
             "`mpp` is not known from `nuclei` (no `area_um2`); name it, e.g. mpp=0.25"
         )
-    return np.full(2, np.sqrt(found))
+    return np.full(2, np.sqrt(px_um2))

@@ -84,10 +84,16 @@ def write_result(folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None
         contrasts=2,
         n_dropped=dict.fromkeys(classes, 2),
     )
+    pieces = [shapely.box(left, top, left + 4800, top + 6000)]
+    return *write_table(folder, table, facts, pieces), table
+
+
+def write_table(folder, table, facts, pieces):
+    """Write nuclei and pieces of tissue; return the paths of both files."""
     folder.mkdir(parents=True, exist_ok=True)
     nuclei, tissue = folder / "nuclei.parquet", folder / "tissue.geojson"
+    n = len(table)
     parts = (table.take(np.arange(k, min(k + 50, n))) for k in range(0, n, 50))
     write_nuclei(nuclei, parts, facts, row_group=50)
-    pieces = [shapely.box(left, top, left + 4800, top + 6000)]
     write_tissue(tissue, pieces, facts)
-    return nuclei, tissue, table
+    return nuclei, tissue

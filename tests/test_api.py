@@ -98,6 +98,57 @@ def test_nuclei_of_anywhere(made):
     assert nucwsi.compose(nuclei, regions, mpp=0.5, neighbours_um=0).neighbours.empty
 
 
+@pytest.mark.parametrize("mpp_x", [0.25375, 0.5], ids=["1.5 % wider", "twice as wide"])
+def test_width_and_height_of_a_pixel_are_not_mistaken_for_each_other(mpp_x):
+    """Pixels are 0.25 µm high; 80 of them are 20 µm downwards, and 20.3 or 40 µm across."""
+    nuclei = geopandas.GeoDataFrame(
+        {"class": ["down", "down", "across", "across"]},
+        geometry=shapely.points([(50, 50), (50, 130), (500, 500), (580, 500)]),
+    )
+    nuclei.geometry = nuclei.geometry.buffer(4)
+    regions = regions_of({"all": shapely.box(0, 0, 1000, 2000)})
+    tables = nucwsi.compose(nuclei, regions, mpp=(mpp_x, 0.25), neighbours_um=20.1)
+    [row] = tables.composition.to_dict("records")
+    assert row["area_mm2"] == pytest.approx(1000 * mpp_x * 2000 * 0.25 * 1e-6)
+    assert row["down_per_mm2"] == pytest.approx(2 / row["area_mm2"])
+    pairs = tables.neighbours.set_index(["class_a", "class_b"])["n_pairs"]
+    assert pairs.to_dict() == {("across", "across"): 0, ("across", "down"): 0, ("down", "down"): 1}
+
+
+@pytest.mark.parametrize("mpp", [0, -0.25, np.nan, (0.25, 0.0), (0.25, 0.25, 0.25)])
+def test_a_size_of_pixels_that_cannot_be_is_refused(mpp):
+    nuclei = geopandas.GeoDataFrame({"class": ["a"]}, geometry=[shapely.box(0, 0, 9, 9)])
+    regions = regions_of({"all": shapely.box(0, 0, 50, 50)})
+    with pytest.raises(ConfigError, match=r"`mpp` is .*, expected one number above 0 or two"):
+        nucwsi.compose(nuclei, regions, mpp=mpp)
+
+
+def test_the_size_of_pixels_is_derived_from_the_nuclei_whose_area_is_known():
+    """Two outlines of 100 px² each; of one it is known that they are 25 µm²."""
+    nuclei = geopandas.GeoDataFrame(
+        {"class": ["a", "a"], "area_um2": [25.0, np.nan]},
+        geometry=[shapely.box(0, 0, 10, 10), shapely.box(20, 0, 30, 10)],
+    )
+    table = nucwsi.compose(nuclei, regions_of({"all": shapely.box(0, 0, 100, 100)})).composition
+    assert table["area_mm2"].tolist() == [pytest.approx(1e4 * 0.25e-6)]
+    assert table["a_area_um2_median"].tolist() == [25]
+
+
+def test_a_nucleus_without_probabilities_is_refused_before_it_spoils_its_region():
+    nuclei = geopandas.GeoDataFrame(
+        {"class": ["a", "b"], "p_a": [0.8, np.nan], "p_b": [0.2, np.nan]},
+        index=["first", "second"],
+        geometry=[shapely.Point(x, 10).buffer(3) for x in (10, 20)],
+    )
+    regions = regions_of({"all": shapely.box(0, 0, 50, 50)})
+    with pytest.raises(ConfigError, match=r"1 rows with a number .*, the first at 'second': `p_a`"):
+        nucwsi.compose(nuclei, regions, mpp=0.5)
+    table = nucwsi.compose(nuclei.dropna(subset=["p_a", "p_b"]), regions, mpp=0.5).composition
+    assert table[["n_a", "expected_a", "a_low", "a_high"]].iloc[0].tolist() == [
+        *(1, pytest.approx(0.8), 0, 1)
+    ]
+
+
 def test_nuclei_without_any_class():
     nuclei = geopandas.GeoDataFrame({"class": [None, None]}, geometry=[SHAPES["ring"]] * 2)
     table = nucwsi.compose(nuclei, regions_of({"a": shapely.box(-9e9, -9e9, 9e9, 9e9)}), mpp=0.25)

@@ -14,9 +14,11 @@ import shapely
 import shapely.affinity
 from commands import refused, succeeded
 from regions_made import DISC, LEFT, SHAPES, TOP, at, write_geojson
-from tables_made import ORIGIN, write_result
+from stores import nucleus_facts
+from tables_made import ORIGIN, nuclei_at, write_result, write_table
 
 from nucwsi.classes import CONIC
+from nucwsi.grid import Frame
 from nucwsi.io.regions.check import check_geojson
 from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.slides.slide import open_slide
@@ -185,6 +187,37 @@ def test_round_trip_on_a_slide_with_bounds(shared, tmp_path):
     middles = geopandas.read_parquet(nuclei).geometry.centroid
     moved = shapely.affinity.translate(shapely.geometry.shape(outlines[0]), 1500, 900)
     assert table.loc["region_001", "n_nuclei"] == middles.intersects(moved).sum() > 100
+
+
+@pytest.mark.parametrize("mpp_x", [0.25375, 0.5], ids=["1.5 % wider", "twice as wide"])
+def test_width_and_height_of_a_pixel_are_not_mistaken_for_each_other(tmp_path, mpp_x):
+    """Densities, squares of the grid and neighbours by hand, where pixels are 0.25 µm high."""
+    frame = Frame((3000, 4000), 0.5, (0.25, mpp_x), (0.0, 0.0), (14000, 18000))
+    # 80 px are 20 µm downwards (epithelial, plasma) and 20.3 or 40 µm across (neutrophil).
+    centres = np.array([(100, 100), (100, 180), (900, 900), (980, 900)], float)
+    probabilities = np.eye(6)[[1, 3, 0, 0]]
+    slide = shapely.box(0, 0, 2000 / mpp_x, 1500 / 0.25)
+    table = nuclei_at(centres, CONIC, probabilities)
+    nuclei, _ = write_table(tmp_path, table, nucleus_facts(frame, 512, CONIC, contrasts=2), [slide])
+    composition, neighbours = tmp_path / "composition.csv", tmp_path / "neighbours.csv"
+    succeeded(
+        *("compose", nuclei, "-o", composition, "--no-pieces", "--grid-um", 505),
+        *("--neighbours", neighbours, "--neighbours-um", 20.1),
+    )
+    rows = pd.read_csv(composition).set_index("region_id")
+    whole = rows.loc["slide"]
+    assert (whole["mpp_x"], whole["mpp_y"]) == (mpp_x, 0.25)
+    # 2 mm x 1.5 mm, four nuclei, two of which are neutrophils.
+    assert whole["tissue_area_mm2"] == pytest.approx(3, rel=1e-6)
+    assert whole["neutrophil_per_mm2"] == pytest.approx(2 / 3, rel=1e-6)
+    # Squares of 505 µm: 1500 µm hold three from top to bottom, 2000 µm four from left to right.
+    squares = {f"grid_r{row:03d}_c{column:03d}" for row in (1, 2, 3) for column in (1, 2, 3, 4)}
+    assert set(rows.index) - {"slide"} == squares
+    assert rows.loc["grid_r001_c001", "area_mm2"] == pytest.approx(0.505**2, rel=1e-6)
+    pairs = pd.read_csv(neighbours).set_index(["class_a", "class_b"])["n_pairs"]
+    assert pairs["epithelial", "plasma"] == 1
+    assert pairs["neutrophil", "neutrophil"] == 0
+    assert pairs.sum() == 1
 
 
 def test_the_checkpoints_error_of_counts_reaches_the_table(made):
