@@ -1,5 +1,5 @@
 include: "workflow/Snakefile"
 
 
-# An include alone plans nothing.
+# Without a default target, a Snakefile that only includes another plans no job.
 workflow.default_target = "all"

@@ -1,3 +1,6 @@
+# Rules beyond one slide: paint the demo, join the tables of all slides, write the report.
+
+
 rule phantom:
     output:
         slide=nuc.DEMO_SLIDE,

@@ -1,3 +1,5 @@
+# The configuration, the slides and the members of a run, and what rules look up by wildcard.
+
 import re
 from pathlib import Path
 

@@ -1,5 +1,6 @@
-# One verb, one rule: `rule x` calls `nucwsi x` with the settings of section `x`.
-# `params` hold what changes results, `resources` and `threads` what only changes the speed.
+# The steps of one slide, in the order of the pipeline. Rule `x` calls `nucwsi x` with the settings of
+# section `x`. A change of `params` makes jobs rerun, so these hold what affects results; `resources`
+# and `threads` hold what affects the speed alone.
 
 
 rule tile:
@@ -58,7 +59,7 @@ rule predict:
 
 rule segment:
     input:
-        # Of all parts: a nucleus of this one may reach into the next.
+        # The maps of all parts, because a nucleus may reach into the next part.
         collect(OUTPUT / "{{slide}}" / "maps" / "{part}.zarr.zip", part=PARTS),
     output:
         temp(OUTPUT / "{slide}" / "nuclei" / "{part}.parquet"),
@@ -197,7 +198,7 @@ rule render:
         tissue=OUTPUT / "{slide}" / "tissue.geojson",
         regions=OUTPUT / "{slide}" / "{slide}.regions.geojson",
     output:
-        # The last file of a folder that is made as a whole.
+        # The last file that is written into the folder: where it exists, the folder is complete.
         OUTPUT / "{slide}" / "viewer" / "index.html",
     log:
         OUTPUT / "logs" / "{slide}" / "render.log",
