@@ -1,10 +1,11 @@
-"""The shapes of the phantom's nuclei, and where they lie.
+"""Where the phantom's nuclei lie.
 
 The slide is cut into blocks of 256 canvas pixels, and the nuclei of a block follow from the seed
-and from its neighbours alone. What must be there comes first: a dense sheet, giants, chains, and
-nuclei centred on corners and seams. Then nuclei are thrown at random, keeping clear of all that
-lie there already. Blocks take turns in four colours, as on a map: a block waits for neighbours of
-lower colour only, hence no more than three blocks away anything is ever needed.
+and from the neighbouring blocks alone. The nuclei that must exist come first: a dense sheet,
+giants, chains, and nuclei centred on corners and seams. Then nuclei are thrown at random, and kept
+where they stay clear of all that lie there already. Blocks take turns in four colours, as on a map:
+a block waits for neighbours of lower colour only, so it never depends on more than the blocks
+three steps away.
 """
 
 from __future__ import annotations
@@ -16,163 +17,33 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from nucwsi.grid import Window
-from nucwsi.phantom.fields import Anatomy
+from nucwsi.phantom.anatomy import Anatomy
+from nucwsi.phantom.nucleus import (
+    CLASSES,
+    Nucleus,
+    clashes,
+    draw_axes,
+    draw_radii,
+    draw_touching,
+)
 
-#: Corners of an outline.
-_K = 48
-_TURN = np.arange(_K) * (2 * np.pi / _K)
-#: Canvas pixels between the seams that nuclei are placed on; 512 and 1024 are multiples of it.
+#: Canvas pixels between the seams that nuclei are placed on; core sizes such as 512 and 1024 are
+#: multiples of it.
 SEAM_PX = 256
 #: Smallest distance between nuclei that do not touch, in µm.
 _GAP_UM = 0.7
 #: Half the length of a giant, in canvas pixels: longer than any halo is wide.
 _GIANT_PX = 132.0
 
-#: Class -> semi-axes (shortest and longest of each, µm), exponent of the superellipse, roughness.
-_SHAPES: dict[str, tuple[tuple[float, float], tuple[float, float], float, float]] = {
-    "epithelial": ((4.0, 5.8), (3.0, 4.1), 2.0, 0.05),
-    "inflammatory": ((2.4, 3.1), (2.2, 2.8), 2.0, 0.05),
-    "spindle": ((5.5, 9.5), (1.2, 1.9), 1.7, 0.05),
-    "other": ((3.0, 5.5), (2.2, 3.8), 2.0, 0.30),
-}
-CLASSES = tuple(_SHAPES)
+#: Kinds of the nuclei that are thrown at random; the others are there on purpose.
 _THROWN = ("interior", "seam", "edge")
-
-
-@dataclass(frozen=True, eq=False)
-class Nucleus:
-    """One nucleus: an ellipse with dents.
-
-    Attributes
-    ----------
-    id : int
-        Unique on the slide.
-    kind : str
-        ``interior``, ``seam``, ``corner``, ``giant``, ``chain``, ``sheet`` or ``edge``.
-    class_name : str
-        One of `CLASSES`.
-    centre : (float, float)
-        Row and column in level-0 pixels.
-    axes : (float, float)
-        Semi-axes in level-0 pixels.
-    angle : float
-        Of the first axis, in radians from columns to rows.
-    radii : (48,) ndarray of float
-        The outline in the ellipse's own coordinates, at equal turns; at most 1.
-    """
-
-    id: int
-    kind: str
-    class_name: str
-    centre: tuple[float, float]
-    axes: tuple[float, float]
-    angle: float
-    radii: NDArray[np.float64]
-
-    @cached_property
-    def outline(self) -> NDArray[np.float64]:
-        """Corners as (48, 2) rows and columns in level-0 pixels; may reach beyond the slide."""
-        u = self.radii * np.cos(_TURN) * self.axes[0]
-        v = self.radii * np.sin(_TURN) * self.axes[1]
-        cos, sin = math.cos(self.angle), math.sin(self.angle)
-        return np.stack([u * sin + v * cos, u * cos - v * sin], axis=1) + self.centre
-
-    def box(self, margin_px: float = 0.0) -> Window:
-        """Return the smallest window of whole level-0 pixels around the nucleus and a margin.
-
-        Parameters
-        ----------
-        margin_px : float
-
-        Returns
-        -------
-        Window
-        """
-        low = np.floor(self.outline.min(0) - margin_px).astype(int)
-        high = np.ceil(self.outline.max(0) + margin_px).astype(int)
-        return Window(int(low[0]), int(low[1]), *(int(side) for side in high - low))
-
-    @cached_property
-    def _edges(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        x, y = self.radii * np.cos(_TURN), self.radii * np.sin(_TURN)
-        dx, dy = np.roll(x, -1) - x, np.roll(y, -1) - y
-        area = x * dy - y * dx
-        normal_u, normal_v = dy / area, -dx / area
-        slope = np.hypot(normal_u / self.axes[0], normal_v / self.axes[1])
-        return normal_u.astype(np.float32), normal_v.astype(np.float32), slope.astype(np.float32)
-
-    def reach(
-        self, rows: NDArray[np.floating], columns: NDArray[np.floating]
-    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Tell where points lie between the centre and the outline, and beyond.
-
-        Parameters
-        ----------
-        rows, columns : ndarray of float
-            Level-0 pixels; broadcast against each other.
-
-        Returns
-        -------
-        share : ndarray of float
-            0 at the centre, below 1 inside, 1 on the outline.
-        distance : ndarray of float
-            To the outline in level-0 pixels, positive outside.
-        """
-        y = np.asarray(rows - self.centre[0], np.float32)
-        x = np.asarray(columns - self.centre[1], np.float32)
-        cos, sin = math.cos(self.angle), math.sin(self.angle)
-        u = (x * cos + y * sin) / np.float32(self.axes[0])
-        v = (y * cos - x * sin) / np.float32(self.axes[1])
-        sector = np.floor(np.arctan2(v, u) * np.float32(_K / (2 * np.pi))).astype(np.int32) % _K
-        normal_u, normal_v, slope = self._edges
-        share = u * normal_u[sector] + v * normal_v[sector]
-        return share, (share - 1) / slope[sector]
-
-    @cached_property
-    def discs(self) -> NDArray[np.float64]:
-        """Discs that cover the ellipse, as (N, 3) row, column and radius."""
-        long, short = self.axes
-        count = 1 if long < 1.2 * short else 1 + math.ceil(2 * long / short)
-        place = (
-            np.linspace(-1, 1, count) * max(0.0, long - 0.8 * short) if count > 1 else np.zeros(1)
-        )
-        radius = np.full(count, long if count == 1 else 1.05 * short)
-        row = self.centre[0] + place * math.sin(self.angle)
-        return np.stack([row, self.centre[1] + place * math.cos(self.angle), radius], axis=1)
-
-
-def _clashes(discs: NDArray[np.float64], others: NDArray[np.float64], gap: float) -> bool:
-    apart = np.hypot(discs[:, None, 0] - others[:, 0], discs[:, None, 1] - others[:, 1])
-    return bool((apart < discs[:, None, 2] + others[:, 2] + gap).any())
-
-
-def _radii(class_name: str, rng: np.random.Generator) -> NDArray[np.float64]:
-    *_, exponent, rough = _SHAPES[class_name]
-    radii = (np.abs(np.cos(_TURN)) ** exponent + np.abs(np.sin(_TURN)) ** exponent) ** (
-        -1 / exponent
-    )
-    waves = np.arange(2, 6)
-    swing = rng.normal(0, rough, waves.size) / (waves - 1)
-    radii *= 1 + (swing * np.cos(np.outer(_TURN, waves) + rng.uniform(0, 6.3, waves.size))).sum(1)
-    return np.clip(radii / radii.max(), 0.45, 1)
-
-
-def _cut(
-    radii: NDArray[np.float64], axis_px: float, offset: tuple[float, float]
-) -> NDArray[np.float64]:
-    # Cut a round nucleus along the line half way to its neighbour, so that the two touch there.
-    apart = math.hypot(*offset)
-    facing = np.cos(_TURN - math.atan2(*offset))
-    limit = np.where(facing > 1e-6, apart / 2 / axis_px / np.maximum(facing, 1e-6), np.inf)
-    return np.minimum(radii, limit)
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Nuclei that are kept or given up together; of two that clash the higher rank stays."""
+    """Nuclei that are kept or dropped together; of two groups that clash the higher rank stays."""
 
     rank: float
     nuclei: list[Nucleus]
@@ -188,6 +59,7 @@ class Layout:
     Parameters
     ----------
     anatomy : Anatomy
+        The slide's tissue, shape and seed.
     block_px : float
         Side of a block, i.e. `SEAM_PX` canvas pixels, in level-0 pixels.
     density : float
@@ -200,7 +72,7 @@ class Layout:
         self.density = density
         self.n_rows, self.n_columns = (math.ceil(side / block_px) for side in anatomy.shape)
         self._gap_px = _GAP_UM / anatomy.mpp
-        # Enough to go through a slide row by row; older blocks are made again.
+        # Enough blocks to walk the slide row by row; an older block is computed again.
         kept = 64 + 5 * self.n_columns
         self._proposed = lru_cache(kept)(self._propose)
         self._fixed = lru_cache(kept)(self._fix)
@@ -217,6 +89,7 @@ class Layout:
         Yields
         ------
         Nucleus
+            Block by block in row-major order.
         """
         first_row, last_row = self._blocks(window.row, window.row_stop, self.n_rows)
         first_column, last_column = self._blocks(window.column, window.column_stop, self.n_columns)
@@ -227,6 +100,7 @@ class Layout:
                         yield nucleus
 
     def _blocks(self, start: int, stop: int, count: int) -> tuple[int, int]:
+        """Return the half-open range of blocks whose nuclei can reach the pixels start to stop."""
         # The centre of a nucleus lies at most half a giant away from its pixels.
         return (
             max(0, math.floor(start / self.block_px - 0.6)),
@@ -234,6 +108,7 @@ class Layout:
         )
 
     def _around(self, row: int, column: int) -> Iterator[tuple[int, int]]:
+        """Yield the row and column of a block and its neighbours, at most nine."""
         for r in range(max(0, row - 1), min(self.n_rows, row + 2)):
             for c in range(max(0, column - 1), min(self.n_columns, column + 2)):
                 yield r, c
@@ -242,19 +117,18 @@ class Layout:
         return np.random.default_rng((self.anatomy.seed, 100 + stream, row, column))
 
     def _draw(
-        self, kind: str, name: str, centre: tuple[float, float], rng: np.random.Generator
+        self, kind: str, class_name: str, centre: tuple[float, float], rng: np.random.Generator
     ) -> Nucleus:
-        long, short, *_ = _SHAPES[name]
-        axes = rng.uniform(*long) / self.anatomy.mpp, rng.uniform(*short) / self.anatomy.mpp
+        axes = draw_axes(class_name, self.anatomy.mpp, rng)
         angle = rng.uniform(0, np.pi)
-        if name == "spindle":
+        if class_name == "spindle":
             angle = self.anatomy.fibre_angle(*centre) + rng.normal(0, 0.25)
-        return Nucleus(0, kind, name, centre, axes, angle, _radii(name, rng))
+        return Nucleus(0, kind, class_name, centre, axes, angle, draw_radii(class_name, rng))
 
     def _giant(self, centre: tuple[float, float], rng: np.random.Generator) -> Nucleus:
         axes = _GIANT_PX * self.block_px / SEAM_PX, rng.uniform(4, 6) / self.anatomy.mpp
         angle = self.anatomy.fibre_angle(*centre) + rng.normal(0, 0.3)
-        return Nucleus(0, "giant", "spindle", centre, axes, angle, _radii("spindle", rng))
+        return Nucleus(0, "giant", "spindle", centre, axes, angle, draw_radii("spindle", rng))
 
     def _chain(self, centre: tuple[float, float], rng: np.random.Generator) -> list[Nucleus]:
         name = "inflammatory" if rng.random() < 0.5 else "epithelial"
@@ -267,10 +141,13 @@ class Layout:
         centres += np.asarray(centre) - centres.mean(0)
         return [
             Nucleus(0, "chain", name, (float(r), float(c)), (radius, radius), 0.0, radii)
-            for (r, c), radii in zip(centres, _packed(centres, radius, name, rng), strict=True)
+            for (r, c), radii in zip(
+                centres, draw_touching(centres, radius, name, rng), strict=True
+            )
         ]
 
     def _propose(self, row: int, column: int) -> list[_Group]:
+        """Draw the nuclei on a block's upper left corner and on its upper and left seams."""
         rng = self._random(0, row, column)
         top, left, side = row * self.block_px, column * self.block_px, self.block_px
         groups = []
@@ -291,22 +168,24 @@ class Layout:
         return [group for group in groups if self._fits(group.discs)]
 
     def _fits(self, discs: NDArray[np.float64]) -> bool:
+        """Return whether discs (N, 3) lie on tissue of the slide and clear of the sheet."""
         height, width = self.anatomy.shape
         row, column, radius = self.anatomy.sheet
         rows, columns = discs[:, 0], discs[:, 1]
         return bool(
             ((rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)).all()
             and (self.anatomy.tissue(rows, columns) > 0).all()
-            and not _clashes(discs, np.array([[row, column, radius]]), self._gap_px)
+            and not clashes(discs, np.array([[row, column, radius]]), self._gap_px)
         )
 
     def _fix(self, row: int, column: int) -> list[Nucleus]:
+        """Keep a block's proposals that no rival of higher rank displaces, and its sheet."""
         rivals = [group for near in self._around(row, column) for group in self._proposed(*near)]
         kept = [
             nucleus
             for group in self._proposed(row, column)
             if not any(
-                _clashes(group.discs, rival.discs, self._gap_px)
+                clashes(group.discs, rival.discs, self._gap_px)
                 for rival in rivals
                 if rival.rank > group.rank
             )
@@ -316,6 +195,7 @@ class Layout:
 
     @cached_property
     def _sheet(self) -> dict[tuple[int, int], list[Nucleus]]:
+        """Touching nuclei on a jittered hexagonal lattice, by the row and column of their block."""
         row, column, radius = self.anatomy.sheet
         rng = self._random(1)
         pitch, size = 7.2 / self.anatomy.mpp, 4.0 / self.anatomy.mpp
@@ -325,7 +205,7 @@ class Layout:
         sites += rng.uniform(-0.09, 0.09, sites.shape) * pitch
         sites = sites[np.hypot(*sites.T) < radius - size] + (row, column)
         blocks: dict[tuple[int, int], list[Nucleus]] = {}
-        for (r, c), radii in zip(sites, _packed(sites, size, "epithelial", rng), strict=True):
+        for (r, c), radii in zip(sites, draw_touching(sites, size, "epithelial", rng), strict=True):
             name = "epithelial" if rng.random() < 0.5 else "inflammatory"
             nucleus = Nucleus(0, "sheet", name, (float(r), float(c)), (size, size), 0.0, radii)
             blocks.setdefault((int(r // self.block_px), int(c // self.block_px)), []).append(
@@ -334,6 +214,7 @@ class Layout:
         return blocks
 
     def _class_at(self, row: float, column: float, rng: np.random.Generator) -> str:
+        """Draw the class of a nucleus by the tissue at its centre."""
         if self.anatomy.epithelium(row, column) > 0:
             shares = (0.88, 0.05, 0.02, 0.05)
         elif self.anatomy.inflammation(row, column) > 0:
@@ -343,6 +224,7 @@ class Layout:
         return CLASSES[int(np.searchsorted(np.cumsum(shares)[:-1], rng.random(), side="right"))]
 
     def _fill(self, row: int, column: int) -> list[Nucleus]:
+        """Return all nuclei of a block with their ids; those thrown at random come last."""
         near = [nucleus for place in self._around(row, column) for nucleus in self._fixed(*place)]
         for r, c in self._around(row, column):
             if 2 * (r % 2) + c % 2 < 2 * (row % 2) + column % 2:
@@ -350,13 +232,14 @@ class Layout:
         taken = np.concatenate([np.zeros((0, 3)), *(nucleus.discs for nucleus in near)])
         nuclei = list(self._fixed(row, column))
         for nucleus in self._throw(row, column):
-            if not _clashes(nucleus.discs, taken, self._gap_px):
+            if not clashes(nucleus.discs, taken, self._gap_px):
                 taken = np.concatenate([taken, nucleus.discs])
                 nuclei.append(replace(nucleus, kind=self._situation(nucleus)))
         first = (row * self.n_columns + column) * 4096 + 1
         return [replace(nucleus, id=first + index) for index, nucleus in enumerate(nuclei)]
 
     def _throw(self, row: int, column: int) -> Iterator[Nucleus]:
+        """Throw nuclei on a block's tissue, denser in epithelium and inflammation."""
         rng = self._random(2, row, column)
         area_um2 = (self.block_px * self.anatomy.mpp) ** 2
         count = rng.poisson(area_um2 * 0.017 * self.density)
@@ -372,21 +255,10 @@ class Layout:
             yield self._draw("interior", self._class_at(r, c, rng), (r, c), rng)
 
     def _situation(self, nucleus: Nucleus) -> str:
+        """Return the kind of a nucleus that was thrown: ``edge``, ``seam`` or ``interior``."""
         outline = nucleus.outline
         low, high = outline.min(0), outline.max(0)
         beyond = (low < 0).any() or (high > self.anatomy.shape).any()
         if beyond or (self.anatomy.tissue(*outline[::6].T) < 0).any():
             return "edge"
         return "seam" if (low // self.block_px != high // self.block_px).any() else "interior"
-
-
-def _packed(
-    centres: NDArray[np.float64], radius: float, name: str, rng: np.random.Generator
-) -> list[NDArray[np.float64]]:
-    # Round outlines, each cut half way to the neighbours it would overlap.
-    pairs = cKDTree(centres).query_pairs(2 * radius, output_type="ndarray")
-    outlines = [_radii(name, rng) for _ in centres]
-    for one, other in np.concatenate([pairs, pairs[:, ::-1]]):
-        offset = centres[other] - centres[one]
-        outlines[one] = _cut(outlines[one], radius, (float(offset[0]), float(offset[1])))
-    return outlines
