@@ -1,4 +1,4 @@
-"""Artefacts are whole or absent and the same bytes every time; a killed job goes on where it was."""
+"""Artefacts are whole or absent and always the same bytes; a killed job goes on where it was."""
 
 import errno
 import fcntl
@@ -32,7 +32,8 @@ def test_nothing_is_published_after_an_error(tmp_path):
             aside.write_text("half")
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fails)
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
@@ -67,7 +68,8 @@ def test_a_job_of_the_same_facts_goes_on_and_another_begins_anew(tmp_path):
             raise KeyboardInterrupt
 
     for threshold in (1, 1, 2):
-        pytest.raises(KeyboardInterrupt, killed, {"threshold": threshold})
+        with pytest.raises(KeyboardInterrupt):
+            killed({"threshold": threshold})
     assert seen == [set(), {"one"}, set()]
     with workspace(tmp_path / "a.zip", {"threshold": 2}) as place:
         assert place.done == {"one"}
@@ -82,7 +84,8 @@ def test_a_line_that_was_cut_off_is_not_taken_for_work_done(tmp_path):
                 stream.write("0,1")  # of "0,12"
             raise KeyboardInterrupt
 
-    pytest.raises(KeyboardInterrupt, killed)
+    with pytest.raises(KeyboardInterrupt):
+        killed()
     with workspace(tmp_path / "a.zip", {}) as place:
         assert place.done == {"0,1"}
         place.mark("0,2")

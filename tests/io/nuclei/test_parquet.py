@@ -1,0 +1,107 @@
+"""The table of nuclei: what is written is read, in row groups, and what is no table is named."""
+
+import itertools
+import json
+
+import geopandas
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from stores import frame_of, nucleus_facts
+from tables_made import nuclei_at
+
+from nucwsi.errors import StoreError
+from nucwsi.facts import FORMAT_VERSION
+from nucwsi.io.nuclei.parquet import (
+    iter_columns,
+    iter_tables,
+    open_table,
+    read_columns,
+    read_facts,
+    write_nuclei,
+)
+
+CLASSES = ("epithelial", "spindle")
+FACTS = nucleus_facts(
+    frame_of((500, 500)), classes=CLASSES, contrasts=2, count_error={"spindle": 0.1}
+)
+
+
+def some(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return nuclei_at(rng.uniform(50, 900, (n, 2)), CLASSES, rng.dirichlet([1, 1], n), seed)
+
+
+@pytest.mark.parametrize("row_group", [1, 7, 40, 1000])
+@pytest.mark.parametrize("sizes", [(40,), (1, 0, 38, 1), (13, 14, 13)])
+def test_every_value_comes_back_in_order(tmp_path, row_group, sizes):
+    table, stops = some(40), np.cumsum((0, *sizes))
+    pieces = [table.take(np.arange(a, b)) for a, b in itertools.pairwise(stops)]
+    write_nuclei(tmp_path / "n.parquet", [p for p in pieces if len(p)], FACTS, row_group)
+    back = list(iter_tables(tmp_path / "n.parquet"))
+    for name, values in vars(table).items():
+        found = np.concatenate([getattr(part, name) for part in back])
+        np.testing.assert_array_equal(found, values, err_msg=name)
+    groups = [len(group["id"]) for group in iter_columns(tmp_path / "n.parquet", ["id"])]
+    assert sum(groups) == 40
+    assert set(groups[:-1]) <= {row_group}
+
+
+def test_no_nuclei_are_a_table_too(tmp_path):
+    write_nuclei(tmp_path / "n.parquet", [], FACTS, 10)
+    assert len(geopandas.read_parquet(tmp_path / "n.parquet")) == 0
+    assert read_columns(tmp_path / "n.parquet", ["id"])["id"].shape == (0,)
+
+
+def test_facts_come_back_and_geopandas_hands_on_the_errors_of_counts(tmp_path):
+    write_nuclei(tmp_path / "n.parquet", [some(3)], FACTS, 10)
+    assert read_facts(tmp_path / "n.parquet") == FACTS
+    assert geopandas.read_parquet(tmp_path / "n.parquet").attrs["count_error"] == {"spindle": 0.1}
+
+
+def test_what_was_dropped_is_asked_after_the_last_nucleus(tmp_path):
+    dropped = {"epithelial": 0, "spindle": 0}
+
+    def tables():
+        yield some(3)
+        dropped["spindle"] = 5
+
+    write_nuclei(tmp_path / "n.parquet", tables(), FACTS, 10, n_dropped=lambda: dict(dropped))
+    assert read_facts(tmp_path / "n.parquet").n_dropped == {"epithelial": 0, "spindle": 5}
+
+
+def test_the_disagreement_of_a_nucleus_is_a_column(tmp_path):
+    table = some(5)
+    write_nuclei(tmp_path / "n.parquet", [table], FACTS, 10)
+    column = read_columns(tmp_path / "n.parquet", ["disagreement"])["disagreement"]
+    own = table.contrasts.reshape(5, 2, 2)[np.arange(5), :, table.class_code]
+    np.testing.assert_allclose(column, np.hypot(own[:, 0], own[:, 1]), rtol=1e-6)
+
+
+def test_a_part_is_no_whole_table(tmp_path):
+    write_nuclei(tmp_path / "n.parquet", [some(3)], FACTS.with_(kind="part"), 10)
+    with pytest.raises(StoreError, match="holds 'part', expected 'nuclei'"):
+        read_facts(tmp_path / "n.parquet")
+    assert read_facts(tmp_path / "n.parquet", "part").kind == "part"
+
+
+def test_a_table_of_a_newer_format_is_refused(tmp_path):
+    path = tmp_path / "n.parquet"
+    write_nuclei(path, [some(3)], FACTS, 10)
+    table = pq.read_table(path)
+    facts = {**FACTS.to_json(), "version": FORMAT_VERSION + 1}
+    pq.write_table(table.replace_schema_metadata({"nucwsi": json.dumps(facts)}), path)
+    with pytest.raises(StoreError, match=r"n\.parquet: .* newer .* update nucwsi"):
+        read_facts(path)
+
+
+@pytest.mark.parametrize("what", ["absent", "text", "another table"])
+def test_what_is_no_table_of_nuclei_is_named(tmp_path, what):
+    path = tmp_path / "n.parquet"
+    if what == "text":
+        path.write_text("id,row,column\n")
+    if what == "another table":
+        pq.write_table(pa.table({"id": [1]}), path)
+    with pytest.raises(StoreError, match=r"n\.parquet: (does not exist|is not a nucwsi table)"):
+        open_table(path)
