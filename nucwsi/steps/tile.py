@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -22,19 +21,11 @@ from nucwsi.grid import CELL_PX, Frame, TileGrid, Window
 from nucwsi.io.regions.geojson import write_tissue
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, level0_claim
 from nucwsi.io.slides.slide import open_slide
-from nucwsi.io.stores.publish import (
-    Workspace,
-    create_array,
-    create_group,
-    file_checksum,
-    pack,
-    workspace,
-    write_chunk,
-)
+from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
+from nucwsi.io.stores.tiles_writer import TilesWriter
 from nucwsi.models.card import largest_halo_px, read_cards
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.progress import progress
-from nucwsi.slide.resample import reduced
 from nucwsi.slide.tissue import (
     Piece,
     find_tissue,
@@ -45,12 +36,9 @@ from nucwsi.slide.tissue import (
 )
 
 if TYPE_CHECKING:
-    import zarr
+    pass
 
 log = logging.getLogger(__name__)
-
-#: Reduction of the pyramid's levels; each core owns whole chunks of all of them.
-_LEVELS = (1, 4, 16)
 
 
 @dataclass(frozen=True)
@@ -64,6 +52,7 @@ class _Tissue:
     analysed : (H, W) ndarray of bool
         Tissue and margin: where the network is to be asked.
     unreadable : (H, W) ndarray of bool
+        Cells that no level of the slide shows whole.
     """
 
     found: NDArray[np.bool_]
@@ -73,9 +62,8 @@ class _Tissue:
     def without(self, bad: list[Window]) -> _Tissue:
         """Leave out the cells that lie in bad windows of the canvas: nothing is known of them."""
         good = np.ones(self.found.shape, bool)
-        for piece in bad:
-            rows = slice(piece.row // CELL_PX, -(-piece.row_stop // CELL_PX))
-            good[rows, piece.column // CELL_PX : -(-piece.column_stop // CELL_PX)] = False
+        for window in bad:
+            good[window.cells(CELL_PX).slices] = False
         return _Tissue(self.found & good, self.analysed & good, self.unreadable)
 
 
@@ -118,87 +106,41 @@ def _outlines(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
     return [on_slide(piece) for piece in pieces(mask)]
 
 
-class _Canvas:
-    """The arrays of the store that is being made."""
-
-    def __init__(self, folder: Path, grid: TileGrid, facts: SlideFacts) -> None:
-        self.folder, self.grid = folder, grid
-        self.group = create_group(folder, {**_ome(facts), "nucwsi": facts.to_json()})
-        self.levels = [self._array(str(n), factor) for n, factor in enumerate(_LEVELS)]
-
-    def _array(self, name: str, factor: int) -> zarr.Array[Any]:
-        height, width = (-(-side // factor) for side in self.grid.shape)
-        chunk = self.grid.core_px // factor
-        return create_array(self.group, name, (3, height, width), (3, chunk, chunk), "u1", 255)
-
-    def write(self, core: Window, rgb: NDArray[np.uint8]) -> None:
-        """Write a core (3, H, W) into every level."""
-        for array, factor in zip(self.levels, _LEVELS, strict=True):
-            small = reduced(rgb, factor) if factor > 1 else rgb
-            write_chunk(
-                array, core.row // self.grid.core_px, core.column // self.grid.core_px, small
-            )
+def _key(position: tuple[int, int]) -> str:
+    """Name a core in the list of what is done."""
+    return "{},{}".format(*position)
 
 
-def _ome(facts: SlideFacts) -> dict[str, Any]:
-    mpp = facts.frame.mpp
-    axes = [{"name": "c", "type": "channel"}]
-    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-    datasets = [
-        {
-            "path": str(n),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [1.0, factor * mpp, factor * mpp]}
-            ],
-        }
-        for n, factor in enumerate(_LEVELS)
-    ]
-    window = {"min": 0, "max": 255, "start": 0, "end": 255}
-    channels = [
-        {"label": label, "color": colour, "active": True, "window": window}
-        for label, colour in (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
-    ]
-    scales = {"version": "0.4", "name": facts.slide, "axes": axes, "datasets": datasets}
-    return {"multiscales": [scales], "omero": {"channels": channels, "rdefs": {"model": "color"}}}
-
-
-def _cores(grid: TileGrid, seen: NDArray[np.bool_]) -> Iterator[tuple[str, Window]]:
-    """List the cores that some window around tissue sees."""
-    for row, column in grid.positions():
-        core = grid.core(row, column)
-        rows = slice(core.row // CELL_PX, -(-core.row_stop // CELL_PX))
-        columns = slice(core.column // CELL_PX, -(-core.column_stop // CELL_PX))
-        if seen[rows, columns].any():
-            yield f"{row},{column}", core
-
-
-def _spoilt(place: Workspace) -> list[Window]:
-    """Return the bad parts of the canvas that were noted so far."""
+def _bad_windows(place: Workspace) -> list[Window]:
+    """Return the windows of the canvas that are noted as unreadable so far."""
     keys = sorted(key for key in place.done if key.startswith("bad "))
     return [Window(*(int(number) for number in key.split()[1:])) for key in keys]
 
 
 def _fill(
     source: SlideCanvas,
-    canvas: _Canvas,
-    cores: list[tuple[str, Window]],
+    writer: TilesWriter,
+    positions: list[tuple[int, int]],
+    grid: TileGrid,
     place: Workspace,
     threads: int,
 ) -> None:
-    jobs = [(key, core) for key, core in cores if key not in place.done]
-    if len(jobs) < len(cores):
-        log.info("resuming: %d of %d tiles are done", len(cores) - len(jobs), len(cores))
+    """Read and write the cores that are still to be done; note what cannot be read."""
+    still_open = [position for position in positions if _key(position) not in place.done]
+    if len(still_open) < len(positions):
+        n_done = len(positions) - len(still_open)
+        log.info("resuming: %d of %d tiles are done", n_done, len(positions))
 
-    def bring(job: tuple[str, Window]) -> list[Window]:
-        pixels, bad = source.read(job[1])
-        canvas.write(job[1], np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    def bring(position: tuple[int, int]) -> list[Window]:
+        rgb, bad = source.read(grid.core(*position))
+        writer.write(position, np.ascontiguousarray(rgb.transpose(2, 0, 1)))
         return bad
 
-    with ThreadPoolExecutor(threads) as pool, progress("tile", len(jobs), "tiles") as advance:
-        for (key, _), bad in ahead(bring, jobs, pool, 2 * threads):
-            for piece in bad:
-                place.mark(f"bad {piece.row} {piece.column} {piece.height} {piece.width}")
-            place.mark(key)
+    with ThreadPoolExecutor(threads) as pool, progress("tile", len(still_open), "tiles") as advance:
+        for position, bad in ahead(bring, still_open, pool, 2 * threads):
+            for window in bad:
+                place.mark(f"bad {window.row} {window.column} {window.height} {window.width}")
+            place.mark(_key(position))
             advance(1)
 
 
@@ -218,11 +160,13 @@ def tile(
     Parameters
     ----------
     slide : pathlib.Path
+        The slide's file, or the first of several.
     output : pathlib.Path
         ``tiles.zarr.zip``.
     tissue_output : pathlib.Path
         ``tissue.geojson``: the outlines of the pieces of tissue, without the margin around them.
     settings : TileSettings
+        How tissue is found, and how large a tile's core is.
     name : str
         The slide's name in all results.
     members : tuple of str
@@ -269,38 +213,37 @@ def tile(
         tissue = _find(source, settings, threads)
         with workspace(output, facts.to_json()) as place:
             grid = TileGrid(source.frame.shape, settings.core_px)
-            canvas = _Canvas(place.folder / "tiles", grid, facts)
+            writer = TilesWriter(place.folder / "tiles", facts)
             seen = grown(tissue.analysed | tissue.unreadable, -(-halo_px // CELL_PX))
-            cores = list(_cores(grid, seen))
-            _fill(source, canvas, cores, place, threads)
-            bad = _spoilt(place)
-            spoilt = sum(piece.height * piece.width for piece in bad)
-            read = sum(core.height * core.width for _, core in cores)
-            share = spoilt / max(1, read)
+            cores = {at: grid.core(*at) for at in grid.positions()}
+            needed = [at for at, core in cores.items() if seen[core.cells(CELL_PX).slices].any()]
+            _fill(source, writer, needed, grid, place, threads)
+            bad = _bad_windows(place)
+            bad_px = sum(window.height * window.width for window in bad)
+            read_px = sum(cores[at].height * cores[at].width for at in needed)
+            share = bad_px / max(1, read_px)
             if share <= settings.max_bad_tiles:
-                _publish(canvas, tissue.without(bad), bad, facts, output, tissue_output)
+                _publish(writer, tissue.without(bad), bad, facts, output, tissue_output)
         _refuse_unreadable(slide, share, settings.max_bad_tiles)
 
 
 def _publish(
-    canvas: _Canvas,
+    writer: TilesWriter,
     tissue: _Tissue,
     bad: list[Window],
     facts: SlideFacts,
     output: Path,
     tissue_output: Path,
 ) -> None:
-    mask, frame = tissue.analysed, facts.frame
-    create_array(canvas.group, "tissue", mask.shape, mask.shape, "u1", 0)[:] = mask
+    frame = facts.frame
     outlines = _outlines(tissue.found, frame)
     # Cells at the edge of the canvas reach beyond it; their outlines do not.
     tissue_um2 = sum(outline.area for outline in outlines) * frame.level0_pixel_um2
     facts = facts.with_(
         status="degraded" if bad else "ok",
-        bad_tiles=tuple((piece.row, piece.column, *piece.shape) for piece in bad),
+        bad_tiles=tuple((window.row, window.column, *window.shape) for window in bad),
         tissue_um2=tissue_um2,
     )
-    canvas.group.attrs["nucwsi"] = facts.to_json()
     if bad:
         log.warning("%d tiles of the slide cannot be read; the rest is analysed", len(bad))
     log.info(
@@ -311,5 +254,5 @@ def _publish(
         tissue_um2 / 1e6,
         len(outlines),
     )
-    pack(canvas.folder, output)
+    writer.publish(output, facts, tissue.analysed)
     write_tissue(tissue_output, outlines, facts)

@@ -1,0 +1,107 @@
+"""The tiles of a slide while they are being made: an OME-Zarr pyramid, one chunk for each core.
+
+`io.stores.reader` reads what is written here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.facts import SlideFacts
+from nucwsi.grid import TileGrid
+from nucwsi.io.stores.publish import create_array, create_group, pack, write_chunk
+from nucwsi.slide.resample import reduced
+
+if TYPE_CHECKING:
+    import zarr
+
+#: Reduction of the pyramid's levels; each core owns whole chunks of all of them.
+LEVELS = (1, 4, 16)
+
+
+class TilesWriter:
+    """Writes a slide's canvas core by core; several threads may write different cores.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the zarr group; one that a killed run has left is reopened.
+    facts : SlideFacts
+        Those of the tiles, as far as they are known.
+    """
+
+    def __init__(self, folder: Path, facts: SlideFacts) -> None:
+        self._folder = folder
+        self._grid = TileGrid(facts.frame.shape, facts.core_px)
+        self._group = create_group(folder, {**_ome(facts), "nucwsi": facts.to_json()})
+        self._levels = [self._array(str(n), factor) for n, factor in enumerate(LEVELS)]
+
+    def _array(self, name: str, factor: int) -> zarr.Array[Any]:
+        height, width = (-(-side // factor) for side in self._grid.shape)
+        chunk = self._grid.core_px // factor
+        return create_array(self._group, name, (3, height, width), (3, chunk, chunk), "u1", 255)
+
+    def write(self, position: tuple[int, int], rgb: NDArray[np.uint8]) -> None:
+        """Write a core into every level of the pyramid.
+
+        Parameters
+        ----------
+        position : (int, int)
+            Row and column of the core in the grid.
+        rgb : (3, H, W) ndarray of uint8
+            Red, green and blue of the core, at the working mpp.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or the folder cannot be written.
+        """
+        for array, factor in zip(self._levels, LEVELS, strict=True):
+            write_chunk(array, *position, reduced(rgb, factor) if factor > 1 else rgb)
+
+    def publish(self, output: Path, facts: SlideFacts, tissue: NDArray[np.bool_]) -> None:
+        """Complete the store and publish it as one zip.
+
+        Parameters
+        ----------
+        output : pathlib.Path
+            ``tiles.zarr.zip``.
+        facts : SlideFacts
+            Those of the tiles, complete.
+        tissue : (H, W) ndarray of bool
+            Where the network is to be asked, in cells of ``facts.tissue_px`` canvas pixels.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written, or does not read back.
+        """
+        create_array(self._group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
+        self._group.attrs["nucwsi"] = facts.to_json()
+        pack(self._folder, output)
+
+
+def _ome(facts: SlideFacts) -> dict[str, Any]:
+    mpp = facts.frame.mpp
+    axes = [{"name": "c", "type": "channel"}]
+    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    datasets = [
+        {
+            "path": str(n),
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [1.0, factor * mpp, factor * mpp]}
+            ],
+        }
+        for n, factor in enumerate(LEVELS)
+    ]
+    window = {"min": 0, "max": 255, "start": 0, "end": 255}
+    channels = [
+        {"label": label, "color": colour, "active": True, "window": window}
+        for label, colour in (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
+    ]
+    scales = {"version": "0.4", "name": facts.slide, "axes": axes, "datasets": datasets}
+    return {"multiscales": [scales], "omero": {"channels": channels, "rdefs": {"model": "color"}}}
