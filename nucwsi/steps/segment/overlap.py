@@ -1,19 +1,21 @@
 """Nuclei of networks that are not local: each tile is segmented by itself, then tiles are merged.
 
-Such a network sees one nucleus differently from two tiles, so a map put together from cores has
+Such a network sees one nucleus differently from two tiles, so maps that are joined from cores have
 steps along the seams. Here every nucleus is cut as a whole out of the answer of one tile, chosen by
 `nucwsi.nuclei.merge`; only what no tile holds whole comes from the maps of the cores.
 
-Tiles are merged in bands of three rows, of which the middle one keeps its nuclei. Instances of two
-tiles meet in their overlap only. What happens at one seam can therefore reach the next but through
-an instance that is as high as a core without its overlaps; no nucleus is, and such are left out.
+Tiles are merged in bands of three rows, of which the middle one keeps its nuclei. All bands must
+decide a case alike, but a case may reach beyond a band: a chain of small instances can lead along
+the overlap of two columns from one seam to the next. So cases that touch the middle row are
+followed into further tiles until they end, or until they are larger than any tile. Then it is
+certain that no tile sees them whole, and nothing beyond the band changes what becomes of them.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -22,8 +24,9 @@ from numpy.typing import NDArray
 
 from nucwsi.grid import Window
 from nucwsi.io.stores.maps import SlideMaps
+from nucwsi.nuclei.cases import Case, Instance, LabelledTile, link
 from nucwsi.nuclei.instances import EDGE_RADIUS_PX, Instances
-from nucwsi.nuclei.merge import LabelledTile, Piece, merge
+from nucwsi.nuclei.merge import merge
 from nucwsi.nuclei.pixels import Pixels, connected
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.nuclei.window import Constants, Nuclei, WindowMaps, measured, nuclei_of
@@ -49,80 +52,101 @@ class OverlapSegmenter:
     """
 
     def __init__(self, maps: SlideMaps, constants: Constants) -> None:
-        self.maps = maps
+        self._maps = maps
         # What is too small or unsure is dropped last: until then it is evidence like any other.
         anything = np.ones_like(constants.min_area_px)
         self._constants = constants._replace(min_area_px=anything, min_mean_np=0.0)
         self._final = constants
-        self._highest_px = maps.grid.core_px - 2 * maps.facts.overlap_px - 1
-        # Of each row its tiles; row k - 1 of a table is instance k of the tile.
-        self._rows: dict[int, list[tuple[LabelledTile, NucleusTable]]] = {}
+        self._overlap_px = maps.facts.overlap_px
+        self._highest_px = maps.grid.core_px - 2 * self._overlap_px - 1
+        # By grid position. Row k - 1 of a table is instance k of the tile.
+        self._tiles: dict[tuple[int, int], tuple[LabelledTile, NucleusTable]] = {}
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
 
     def stages(self, rows: range) -> Iterator[list[Job]]:
-        """Yield what there is to do in rows of cores, to be done in this order.
+        """Yield the jobs of rows of cores, to be done one after another.
 
         Parameters
         ----------
         rows : range
+            Rows of cores.
 
         Yields
         ------
         list of callable
-            Each yields the nuclei of one row.
+            One job for each row.
         """
-        yield [partial(self.row, row) for row in rows]
+        yield [partial(self._row, row) for row in rows]
 
-    def row(self, row: int) -> Iterator[NucleusTable]:
-        """Yield the nuclei whose first pixel lies in one row of cores.
-
-        Parameters
-        ----------
-        row : int
-
-        Yields
-        ------
-        NucleusTable
-        """
-        near = range(max(0, row - 1), min(self.maps.grid.n_rows, row + 2))
-        self._rows = {at: self._rows.get(at) or self._segmented(at) for at in near}
-        tables = {tile: table for at in near for tile, table in self._rows[at]}
-        merged = merge(list(tables), self.maps.grid.canvas, self._redo)
-        chosen: dict[LabelledTile, list[Piece]] = defaultdict(list)
-        for piece in merged.pieces:
-            if piece.window.row // self.maps.grid.core_px != row:
+    def _row(self, row: int) -> Iterator[NucleusTable]:
+        """Yield the nuclei whose first pixel lies in one row of cores."""
+        grid = self._maps.grid
+        band = range(max(0, row - 1), min(grid.n_rows, row + 2))
+        self._tiles = {at: tile for at, tile in self._tiles.items() if at[0] >= band.start}
+        self._segment_tiles(grid.positions(band))
+        cases = self._followed(row)
+        tables = dict(self._tiles.values())
+        merged = merge(list(tables), grid.canvas, self._redo, cases)
+        chosen: dict[LabelledTile, list[Instance]] = defaultdict(list)
+        for instance in merged.instances:
+            if instance.window.row // grid.core_px != row:
                 continue
-            if piece.tile is None:
-                yield from self._kept(self._anew(piece), [piece])
+            if instance.tile is None:
+                yield from self._kept(self._anew(instance), [instance])
             else:
-                chosen[piece.tile].append(piece)
-        for tile, pieces in chosen.items():
-            index = np.array([piece.label - 1 for piece in pieces])
-            yield from self._kept(tables[tile].take(index), pieces)
+                chosen[instance.tile].append(instance)
+        for tile, instances in chosen.items():
+            index = np.array([instance.label - 1 for instance in instances])
+            yield from self._kept(tables[tile].take(index), instances)
 
-    def _kept(self, table: NucleusTable, pieces: list[Piece]) -> Iterator[NucleusTable]:
-        first = np.array([piece.first_pixel for piece in pieces], np.int64)
-        area_px = np.array([piece.mask.sum() for piece in pieces])
+    def _segment_tiles(self, positions: Iterable[tuple[int, int]]) -> None:
+        for at in positions:
+            if at not in self._tiles and self._maps.has_tissue(*at):
+                self._tiles[at] = self._tile(*at)
+
+    def _followed(self, row: int) -> list[Case]:
+        """Return the cases of the band around a row, those near the row followed to their ends."""
+        grid = self._maps.grid
+        core = grid.core(row, 0)
+        # No instance that begins in the row, and so no case that bears upon one, lies farther off.
+        height = core.height + 2 * self._highest_px
+        near = Window(core.row - self._highest_px, 0, height, grid.shape[1])
+        side = grid.core_px + 2 * self._overlap_px
+        while True:
+            known = len(self._tiles)
+            cases = link([tile for tile, _ in self._tiles.values()])
+            for case in cases:
+                if case.window.intersection(near) and max(case.window.shape) <= side:
+                    self._segment_tiles(self._tiles_around(case.window))
+            if len(self._tiles) == known:
+                return cases
+
+    def _tiles_around(self, window: Window) -> Iterator[tuple[int, int]]:
+        """Yield the grid positions of the tiles that share a pixel with a window."""
+        grid = self._maps.grid
+        reached = window.grown(self._overlap_px).intersection(grid.canvas) or grid.canvas
+        for cell in reached.cut(grid.core_px, grid.core_px):
+            yield cell.row // grid.core_px, cell.column // grid.core_px
+
+    def _kept(self, table: NucleusTable, instances: list[Instance]) -> Iterator[NucleusTable]:
+        first = np.array([instance.first_pixel for instance in instances], np.int64)
+        area_px = np.array([instance.mask.sum() for instance in instances])
         keep = self._final.keeps(area_px, table.class_code, table.np_mean)
         self.dropped += np.bincount(table.class_code[~keep], minlength=len(self.dropped))
-        numbers = first[:, 0] * self.maps.frame.shape[1] + first[:, 1]
+        numbers = first[:, 0] * self._maps.frame.shape[1] + first[:, 1]
         if keep.any():
             yield replace(table, id=numbers).take(np.flatnonzero(keep))
 
-    def _segmented(self, row: int) -> list[tuple[LabelledTile, NucleusTable]]:
-        columns = range(self.maps.grid.n_columns)
-        return [self._tile(row, column) for column in columns if self.maps.has_tissue(row, column)]
-
     def _tile(self, row: int, column: int) -> tuple[LabelledTile, NucleusTable]:
-        grid, reach = self.maps.grid, self.maps.facts.overlap_px
+        grid = self._maps.grid
         core = grid.core(row, column)
-        window = core.grown(reach).intersection(grid.canvas) or core
-        np_map, *others = (self.maps.around(name, row, column) for name in self.maps.names)
-        tissue = self.maps.tissue(window.grown(1))
+        window = core.grown(self._overlap_px).intersection(grid.canvas) or core
+        np_map, *others = (self._maps.around(name, row, column) for name in self._maps.names)
+        tissue = self._maps.tissue(window.grown(1))
         seen = WindowMaps(tissue, np_map * tissue[1:-1, 1:-1], *others)
         components, count = connected(seen.np_map >= self._constants.np_level)
         nuclei = nuclei_of(seen, components, count, self._constants)
-        table = on_slide(nuclei, window, self.maps.frame, escalated=False)
+        table = on_slide(nuclei, window, self._maps.frame, escalated=False)
         return LabelledTile(window, core, self._without_giants(nuclei)), table
 
     def _without_giants(self, nuclei: Nuclei) -> NDArray[np.int32]:
@@ -139,20 +163,20 @@ class OverlapSegmenter:
         return nuclei.pixels.renumbered(number).image()
 
     def _core_maps(self, window: Window) -> WindowMaps:
-        tissue = self.maps.tissue(window.grown(1))
-        return WindowMaps(tissue, *(self.maps.read(name, window) for name in self.maps.names))
+        tissue = self._maps.tissue(window.grown(1))
+        return WindowMaps(tissue, *(self._maps.read(name, window) for name in self._maps.names))
 
     def _redo(self, window: Window) -> NDArray[np.int32]:
         seen = self._core_maps(window)
         components, count = connected(seen.np_map >= self._constants.np_level)
         return self._without_giants(nuclei_of(seen, components, count, self._constants))
 
-    def _anew(self, piece: Piece) -> NucleusTable:
-        canvas = self.maps.grid.canvas
-        window = piece.window.grown(EDGE_RADIUS_PX).intersection(canvas) or piece.window
+    def _anew(self, instance: Instance) -> NucleusTable:
+        canvas = self._maps.grid.canvas
+        window = instance.window.grown(EDGE_RADIUS_PX).intersection(canvas) or instance.window
         labels = np.zeros(window.shape, np.int32)
-        labels[piece.window.within(window).slices] = piece.mask
+        labels[instance.window.within(window).slices] = instance.mask
         pixels = Pixels.of(labels)
         instances = Instances(pixels, pixels.first(1))
         nuclei = measured(self._core_maps(window), instances, self._constants)
-        return on_slide(nuclei, window, self.maps.frame, escalated=True)
+        return on_slide(nuclei, window, self._maps.frame, escalated=True)

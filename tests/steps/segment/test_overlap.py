@@ -15,6 +15,7 @@ from nucwsi.errors import StoreError
 from nucwsi.grid import TileGrid
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.stores.maps import open_maps
+from nucwsi.labels.targets import hv_targets
 from nucwsi.models.architectures import ARCHITECTURES
 from nucwsi.models.network import NetworkMaps
 from nucwsi.models.unet import UNet
@@ -57,6 +58,16 @@ def merged(folder, maps, seen_from, parts=1):
     return table.take(np.argsort(table.id))
 
 
+def assert_apart(table, share):
+    """Check that no two nuclei share more than a smoothed edge."""
+    outlines = shapely.from_wkb(table.geometry)
+    one, other = shapely.STRtree(outlines).query(outlines, predicate="intersects")
+    one, other = one[one < other], other[one < other]
+    common = shapely.area(shapely.intersection(outlines[one], outlines[other]))
+    smaller = np.minimum(shapely.area(outlines[one]), shapely.area(outlines[other]))
+    assert (common < share * smaller).all()
+
+
 @pytest.fixture(scope="module")
 def scene():
     """The phantom as a perfect network sees it: seams, corners, giants, chains, a dense sheet."""
@@ -93,12 +104,7 @@ def test_tiles_that_disagree_give_every_nucleus_once(scene, disagreeing):
         mine = np.array([n.kind == situation for n in painted])
         assert (hits[mine] == 1).all(), situation
 
-    outlines = shapely.from_wkb(table.geometry)
-    one, other = shapely.STRtree(outlines).query(outlines, predicate="intersects")
-    one, other = one[one < other], other[one < other]
-    common = shapely.area(shapely.intersection(outlines[one], outlines[other]))
-    smaller = np.minimum(shapely.area(outlines[one]), shapely.area(outlines[other]))
-    assert (common < 0.05 * smaller).all(), "no two nuclei share more than a smoothed edge"
+    assert_apart(table, 0.05)
 
 
 @pytest.mark.parametrize("shift_px", [-3, 3])
@@ -132,6 +138,59 @@ def test_what_one_tile_parts_is_kept_as_its_judge_sees_it(tmp_path, top, parted_
 
     found = merged(tmp_path, maps, seen_from)
     np.testing.assert_allclose(found.area_um2, [26 * 12 / 4], rtol=0.1)
+
+
+def stack(shape, tops, height_px=20):
+    """Label bars one above the other, 30 px wide, across the overlap of two columns of tiles."""
+    labels = np.zeros(shape, np.int32)
+    for number, top in enumerate(tops, start=1):
+        labels[top : top + height_px, CORE_PX - 15 : CORE_PX + 15] = number
+    return labels
+
+
+def maps_of(labels):
+    """Return what a perfect network sees of labels."""
+    np_map = np.where(labels > 0, 255, 0).astype(np.uint8)
+    hv_map = (hv_targets(labels) * 127).round().astype(np.int8)
+    return np_map, hv_map, np.stack([np_map] * 2)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "tops", "far_row", "longer"),
+    [
+        # Begins above the first seam; the third row of tiles sees it go on below.
+        (3, range(491, 990, 20), 2, (971, 1100)),
+        # Ends below the second seam; the first row of tiles sees it go on above.
+        (3, range(541, 1060, 20), 0, (400, 561)),
+        # Higher than any tile.
+        (5, range(491, 2000, 20), 4, (1991, 2200)),
+    ],
+    ids=["goes on below", "goes on above", "higher than a tile"],
+)
+def test_a_chain_from_one_seam_to_the_next_keeps_every_nucleus_once(
+    tmp_path, n_rows, tops, far_row, longer
+):
+    """The columns of tiles disagree by half a nucleus: one case leads along their overlap.
+
+    As tiles beyond one end see it go on, no tile sees the whole case. The band of rows around the
+    other end does not hold those tiles, and must find out.
+    """
+    shape = (n_rows * CORE_PX, 2 * CORE_PX)
+    by_column = [stack(shape, tops), stack(shape, [top - 10 for top in tops])]
+    seen = [shifted(maps_of(labels), 0) for labels in by_column]
+    for labels in by_column:
+        labels[slice(*longer), CORE_PX - 15 : CORE_PX + 15] = 999
+    seen_far = [shifted(maps_of(labels), 0) for labels in by_column]
+
+    def seen_from(row, column):
+        return (seen_far if row == far_row else seen)[column](row, column)
+
+    joined = maps_of(stack(shape, [top + 2 for top in tops]))
+    table = merged(tmp_path / "one", joined, seen_from)
+    assert_apart(table, 0.05)
+    area_px = 4 * table.area_um2.sum()
+    assert area_px == pytest.approx(20 * 30 * len(tops), rel=0.1), "none is lost"
+    assert_same_nuclei(merged(tmp_path / "parts", joined, seen_from, parts=n_rows), table)
 
 
 def test_parts_do_not_matter(tmp_path, scene, disagreeing):
