@@ -1,4 +1,4 @@
-"""One labelled image, checked when it is made: every reader, and training, relies on it."""
+"""One labelled image, checked when it is made: readers of data sets and training rely on it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from nucwsi.errors import DataError
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image and what is known of its nuclei: their outlines, or only points.
+    """An image and what is known of its nuclei: which pixels each holds, or only where it is.
 
     Attributes
     ----------
     image : (H, W, 3) ndarray of uint8
-        RGB.
+        RGB, 0 to 255.
     instances : (H, W) ndarray of int32, or None
         0 is background, every other number one nucleus; None where only points are known.
     ids : (N,) ndarray of int32
         The numbers in `instances`, ascending; 1 to N for points.
     points : (N, 2) ndarray of float32, or None
-        Row and column of each nucleus in pixels of the image; None where outlines are known.
+        Row and column of each nucleus in pixels of the image; None where instances are known.
     codes : (N,) ndarray of uint8, or None
-        Label code of each nucleus, 0 where it is not known; None where none is.
+        Label code of each nucleus, 0 where it is not known; None where no code is known.
     ignored : (H, W) ndarray of bool, or None
-        Where neither nuclei nor background can be told.
+        True where the labels say neither nucleus nor background; None where they always do.
     """
 
     image: NDArray[np.uint8]
@@ -46,27 +46,28 @@ def whole_numbers(where: str, what: str, values: NDArray[Any]) -> NDArray[np.int
     Parameters
     ----------
     where : str
-        File or image, for the error.
+        File or image, for the message of an error.
     what : str
-        What the numbers are, in the plural.
-    values : ndarray
-        MATLAB and PanNuke store integers as float64.
+        What the numbers are, in the plural, for the same message.
+    values : (...) ndarray
+        Integers of any type, of any shape; MATLAB and PanNuke store them as float64.
 
     Returns
     -------
-    ndarray of int64
-        Of the same shape.
+    (...) ndarray of int64
+        The same numbers, of the same shape.
 
     Raises
     ------
     DataError
-        If a value is no number, not whole, negative or above 2^31.
+        If a value is no number, not whole, negative, or 2^31 or above.
     """
     if values.dtype.kind not in "buif":
         raise DataError(f"{where}: the {what} are of type {values.dtype}; expected integers")
     wrong = (values < 0) | (values >= 2**31)
     if values.dtype.kind == "f":
-        wrong |= np.isnan(values) | (values % 1 != 0)
+        # True of NaN, too.
+        wrong |= values != np.floor(values)
     if wrong.any():
         raise DataError(
             f"{where}: the {what} must be integers from 0 on, got {values[wrong].flat[0]:g};"
@@ -75,20 +76,29 @@ def whole_numbers(where: str, what: str, values: NDArray[Any]) -> NDArray[np.int
     return values.astype(np.int64)
 
 
-def majority(
+def majority_classes(
     instances: NDArray[np.integer], classes: NDArray[np.integer]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give each instance the class that most of its pixels have.
 
     Parameters
     ----------
-    instances, classes : (H, W) ndarray of int
-        0 is background; in `classes` it never wins against a class.
+    instances : (H, W) ndarray of int
+        0 is background, every other number one nucleus.
+    classes : (H, W) ndarray of int
+        Label code of each pixel; 0 is background, which never wins against a class.
 
     Returns
     -------
-    ids, codes : (N,) ndarray of int64
-        Instances, ascending, and the class of each; 0 if none of its pixels has one.
+    ids : (N,) ndarray of int64
+        Numbers of the instances, ascending.
+    codes : (N,) ndarray of int64
+        Label code of each; 0 if none of its pixels has a class.
+
+    Examples
+    --------
+    >>> majority_classes(np.array([[4, 4, 4, 0]]), np.array([[2, 2, 5, 5]]))
+    (array([4]), array([2]))
     """
     inside = instances > 0
     ids, owner = np.unique(instances[inside], return_inverse=True)
@@ -99,17 +109,20 @@ def majority(
     return ids.astype(np.int64), votes.argmax(axis=1)
 
 
-def rgb(where: str, image: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Check that an image is 8-bit RGB, whatever type it is stored as.
+def as_rgb(where: str, image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return an image as 8-bit RGB, whatever type it is stored as.
 
     Parameters
     ----------
     where : str
-    image : ndarray
+        File or image, for the message of an error.
+    image : (H, W, 3) ndarray
+        Whole numbers from 0 to 255, of any type.
 
     Returns
     -------
     (H, W, 3) ndarray of uint8
+        RGB, 0 to 255.
 
     Raises
     ------
@@ -130,37 +143,40 @@ def _by(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a single value"
 
 
-def outlined(
+def labelled_instances(
     where: str,
     image: NDArray[np.generic],
     instances: NDArray[np.generic],
     classes: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None,
     ignored: NDArray[np.bool_] | None = None,
 ) -> LabelledImage:
-    """Make a labelled image from outlines.
+    """Make a labelled image from an instance map.
 
     Parameters
     ----------
     where : str
-        File or image, for errors.
+        File or image, for the message of an error.
     image : (H, W, 3) ndarray
         RGB, 0 to 255.
     instances : (H, W) ndarray
-        0 is background; whole numbers of any type.
+        0 is background, every other number one nucleus; whole numbers of any type.
     classes : pair of (M,) ndarray, optional
-        Numbers of instances, and the label code of each. Numbers without a pixel are passed over.
+        Numbers of instances, and the label code of each. Numbers without a pixel are ignored.
+        Without it no class is known.
     ignored : (H, W) ndarray of bool, optional
+        True where the labels say neither nucleus nor background.
 
     Returns
     -------
     LabelledImage
+        With instances, without points.
 
     Raises
     ------
     DataError
         If sizes differ, labels are not integers, or an instance has no class or two.
     """
-    pixels = rgb(where, image)
+    pixels = as_rgb(where, image)
     if instances.shape != pixels.shape[:2]:
         raise DataError(
             f"{where}: the image has {_by(pixels.shape[:2])} px, but its labels"
@@ -177,6 +193,7 @@ def outlined(
 def _codes_of(
     where: str, ids: NDArray[np.int64], named: NDArray[np.generic], given: NDArray[np.generic]
 ) -> NDArray[np.uint8]:
+    """Return the label code (N,) of each of `ids` (N,), given names and codes (M,)."""
     if named.shape != given.shape or named.ndim != 1:
         raise DataError(
             f"{where}: {_by(named.shape)} instances but {_by(given.shape)} classes; expected one"
@@ -200,7 +217,7 @@ def _code_bytes(where: str, given: NDArray[np.generic]) -> NDArray[np.uint8]:
     return codes.astype(np.uint8)
 
 
-def dotted(
+def labelled_points(
     where: str,
     image: NDArray[np.generic],
     points: NDArray[np.generic],
@@ -211,24 +228,25 @@ def dotted(
     Parameters
     ----------
     where : str
-        File or image, for errors.
+        File or image, for the message of an error.
     image : (H, W, 3) ndarray
         RGB, 0 to 255.
     points : (N, 2) ndarray of float
-        Row and column in pixels of the image.
+        Row and column of each nucleus in pixels of the image, from its upper left corner.
     codes : (N,) ndarray
-        Label code of each point.
+        Label code of each nucleus, 0 to 255; whole numbers of any type.
 
     Returns
     -------
     LabelledImage
+        With points, without instances.
 
     Raises
     ------
     DataError
         If the shapes do not fit each other, or a point lies outside the image.
     """
-    pixels = rgb(where, image)
+    pixels = as_rgb(where, image)
     if points.ndim != 2 or points.shape[1] != 2 or codes.shape != points.shape[:1]:
         raise DataError(
             f"{where}: points of {_by(points.shape)} and {_by(codes.shape)} classes; expected"
@@ -254,15 +272,16 @@ def check_codes(where: str, codes: NDArray[np.uint8] | None, known: Sequence[int
     Parameters
     ----------
     where : str
-        File or image, for the error.
+        File or image, for the message of an error.
     codes : (N,) ndarray of uint8, or None
+        Label code of each nucleus.
     known : sequence of int
-        Codes with a name; 0, a nucleus of unknown class, needs none.
+        Codes that have a name; 0, a nucleus of unknown class, needs none.
 
     Raises
     ------
     DataError
-        If a code has none.
+        If a code has no name.
     """
     for code in [] if codes is None else np.unique(codes[codes > 0]).tolist():
         if code not in known:

@@ -1,4 +1,4 @@
-"""Which images train, validate and test: drawn by patient, and never with a patient in two."""
+"""Which images train, validate and test: drawn by patient, and no patient in two splits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Hashable, Iterable
 
 from nucwsi.errors import DataError
 
-#: In the order of precedence: who is tested on anywhere is trained on nowhere.
+#: In ascending precedence: a patient who is tested on in one data set trains in none.
 SPLITS = ("train", "val", "test")
 
 
-def draw(patients: Iterable[str], shares: dict[str, float], seed: int) -> dict[str, str]:
+def draw_splits(patients: Iterable[str], shares: dict[str, float], seed: int) -> dict[str, str]:
     """Draw patients for validation and test.
 
     Patients are ordered by a checksum of seed and name, so that the draw depends neither on the
@@ -20,15 +20,16 @@ def draw(patients: Iterable[str], shares: dict[str, float], seed: int) -> dict[s
     Parameters
     ----------
     patients : iterable of str
-        May repeat.
-    shares : dict
-        Split -> share of the patients; of every share above 0 there is at least one.
+        Names of patients; they may repeat.
+    shares : dict of str to float
+        Split -> share of the patients, 0 to 1; of a share above 0 there is at least one patient.
     seed : int
+        Another seed gives another draw.
 
     Returns
     -------
-    dict
-        Patient -> split; all others remain in ``train``.
+    dict of str to str
+        Patient -> split; those who are not drawn are in ``train``.
 
     Raises
     ------
@@ -37,17 +38,17 @@ def draw(patients: Iterable[str], shares: dict[str, float], seed: int) -> dict[s
 
     Examples
     --------
-    >>> sorted(draw("abcde", {"val": 0.2, "test": 0.2}, seed=1).values())
+    >>> sorted(draw_splits("abcde", {"val": 0.2, "test": 0.2}, seed=1).values())
     ['test', 'train', 'train', 'train', 'val']
     """
     order = sorted(
         set(patients), key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()
     )
     drawn = dict.fromkeys(order, "train")
-    left = iter(order)
+    waiting = iter(order)
     for split, share in shares.items():
         for _ in range(max(1, round(share * len(order))) if share else 0):
-            drawn[next(left, "")] = split
+            drawn[next(waiting, "")] = split
     if "train" not in drawn.values():
         raise DataError(
             f"{len(order)} patients or source images are too few to draw {' and '.join(shares)}"
@@ -62,12 +63,12 @@ def check_leaks(rows: Iterable[tuple[Hashable, str, str]]) -> None:
     Parameters
     ----------
     rows : iterable of (data set, patient, split)
-        An empty patient is unknown.
+        One row for each image; an empty patient is unknown.
 
     Raises
     ------
     DataError
-        If one is.
+        If a patient is in two splits.
     """
     seen: dict[tuple[Hashable, str], str] = {}
     for dataset, patient, split in rows:
@@ -79,21 +80,26 @@ def check_leaks(rows: Iterable[tuple[Hashable, str, str]]) -> None:
 
 
 def held_out(rows: list[tuple[str, str, str]]) -> list[bool]:
-    """Tell which images are off limits, because another data set holds their patient back.
+    """Return which images must not be used, because another data set holds their patient back.
 
-    The published splits of different data sets know nothing of each other: a patient of one's test
-    images may be among the training images of another.
+    The published splits of different data sets are independent: a patient of the test images of one
+    may be among the training images of another.
 
     Parameters
     ----------
     rows : list of (data set, patient, split)
-        Patients are the same wherever they have the same name; an empty one is unknown, and a mere
-        number is known in its own data set only.
+        One row for each image. Patients of the same name are the same patient, in whatever data
+        set, unless the name is a mere number; an empty one is unknown.
 
     Returns
     -------
     list of bool
-        For each row.
+        Whether the patient of each row is in a split of higher precedence elsewhere.
+
+    Examples
+    --------
+    >>> held_out([("a", "TCGA-1", "train"), ("b", "TCGA-1", "test"), ("a", "TCGA-2", "train")])
+    [True, False, False]
     """
     latest: dict[str, int] = {}
     for _, patient, split in rows:

@@ -1,4 +1,4 @@
-"""What a network is asked to learn, computed from an instance map."""
+"""The maps that a network learns to predict, computed from an instance map."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 
 def hv_targets(instances: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Give every nucleus pixel its place inside its nucleus.
+    """Return for every pixel of a nucleus where in its nucleus it lies.
 
-    The horizontal (vertical) value is the column (row) distance to the nucleus' centroid, divided
-    by the largest such distance on the same side, so that each nucleus spans [-1, 1] on each axis.
-    The centroid is not rounded and no box is cut at the image edge, hence the target of a turned
-    picture is the turned target, for all eight views.
+    The horizontal (vertical) value is the distance in columns (rows) from the centroid, divided by
+    the largest such distance on the same side, so that each nucleus spans [-1, 1] on each axis. The
+    centroid is not rounded and no box is cut at the edge of the image, hence the target of a turned
+    image is the turned target, for all eight views.
 
     Parameters
     ----------
@@ -22,11 +22,22 @@ def hv_targets(instances: NDArray[np.integer]) -> NDArray[np.float32]:
     Returns
     -------
     (2, H, W) ndarray of float32
-        Horizontal, then vertical; 0 in the background.
+        Horizontal, then vertical, each from -1 to 1; 0 in the background.
 
     References
     ----------
     Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 3.1.
+
+    Examples
+    --------
+    A nucleus of two rows and three columns:
+
+    >>> hv_targets(np.array([[5, 5, 5], [5, 5, 5]]))
+    array([[[-1.,  0.,  1.],
+            [-1.,  0.,  1.]],
+    <BLANKLINE>
+           [[-1., -1., -1.],
+            [ 1.,  1.,  1.]]], dtype=float32)
     """
     target = np.zeros((2, *instances.shape), np.float32)
     rows, columns = np.nonzero(instances)
@@ -48,18 +59,20 @@ def hv_targets(instances: NDArray[np.integer]) -> NDArray[np.float32]:
 
 
 def published_hv_targets(instances: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Give the targets of the published code, to measure what their correction is worth.
+    """Return the targets of the published code, to measure what their correction is worth.
 
-    The centroid is rounded and counted from zero while pixels are counted from one, and a nucleus
-    within two pixels of the upper or left edge has no target at all.
+    There the centroid is rounded and counted from zero while pixels are counted from one, and a
+    nucleus within two pixels of the upper or left edge has no target at all.
 
     Parameters
     ----------
     instances : (H, W) ndarray of int
+        0 is background, every other number one nucleus.
 
     Returns
     -------
     (2, H, W) ndarray of float32
+        Horizontal, then vertical; 0 in the background.
     """
     target = np.zeros((2, *instances.shape), np.float32)
     rows, columns = np.nonzero(instances)

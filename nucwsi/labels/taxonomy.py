@@ -11,12 +11,12 @@ from nucwsi.errors import DataError
 _EPITHELIAL = frozenset({"benign epithelium", "malignant epithelium"})
 _INFLAMMATORY = frozenset({"neutrophil", "lymphocyte", "plasma", "eosinophil", "macrophage"})
 _SPINDLE = frozenset({"fibroblast", "muscle", "endothelial"})
-#: `rest` is what no data set names: mitoses, nerves, fat, artefacts.
+#: `rest` stands for what no data set names: mitoses, nerves, fat, artefacts.
 _ALL = _EPITHELIAL | _INFLAMMATORY | _SPINDLE | {"dead", "rest"}
 
-#: Name of a label or of a class -> kinds of cell it can stand for. A name gives up what a narrower
-#: name of the same list claims: `other` is what is left, and `epithelial` beside `neoplastic` is
-#: benign.
+#: Name of a label or of a class -> kinds of cell that it can stand for. Beside a narrower name of
+#: the same list a name loses the kinds of that one: `other` is what the others leave, and
+#: `epithelial` beside `neoplastic` is benign.
 KINDS: dict[str, frozenset[str]] = {
     **{kind: frozenset({kind}) for kind in (*_INFLAMMATORY, *_SPINDLE, "dead")},
     "inflammatory": _INFLAMMATORY,
@@ -42,7 +42,7 @@ _LIZARD = {
 }
 
 #: Data set -> label code -> name, as published; the readers cite the sources. MoNuSAC publishes
-#: names, the codes are ours. MoNuSeg has no classes.
+#: names only, so its codes are our own. MoNuSeg has no classes.
 LABELS: dict[str, dict[int, str]] = {
     "conic": _LIZARD,
     "lizard": _LIZARD,
@@ -60,8 +60,8 @@ LABELS: dict[str, dict[int, str]] = {
     "monusac": {1: "epithelial", 2: "lymphocyte", 3: "neutrophil", 4: "macrophage"},
 }
 
-#: Label codes of manifests without a table of their own. Here `consep` has the four classes of the
-#: HoVer-Net paper, and `pannuke` tells only neoplastic nuclei from all others.
+#: Data set -> label code -> name, for manifests without a table of their own. Here `consep` has the
+#: four classes of the HoVer-Net paper, and `pannuke` only separates neoplastic nuclei from others.
 UNTABLED: dict[str, dict[int, str]] = {
     "consep": {1: "miscellaneous", 2: "inflammatory", 3: "epithelial", 4: "spindle"},
     "pannuke": {1: "neoplastic", 2: "other"},
@@ -71,7 +71,7 @@ UNTABLED: dict[str, dict[int, str]] = {
 
 
 def kinds(names: list[str]) -> dict[str, frozenset[str]]:
-    """Tell which kinds of cell each of a list of names stands for.
+    """Return the kinds of cell that each of a list of names stands for.
 
     Parameters
     ----------
@@ -80,13 +80,18 @@ def kinds(names: list[str]) -> dict[str, frozenset[str]]:
 
     Returns
     -------
-    dict
-        Name -> kinds.
+    dict of str to frozenset of str
+        Name -> kinds of cell, none of which a narrower name of the list claims.
 
     Raises
     ------
     DataError
         If a name is not known.
+
+    Examples
+    --------
+    >>> sorted(kinds(["lymphocyte", "inflammatory"])["inflammatory"])
+    ['eosinophil', 'macrophage', 'neutrophil', 'plasma']
     """
     single = [part for name in names for part in name.split("|")]
     for name in single:
@@ -103,19 +108,19 @@ def kinds(names: list[str]) -> dict[str, frozenset[str]]:
 
 
 def class_sets(labels: dict[int, str], classes: tuple[str, ...]) -> dict[int, tuple[str, ...]]:
-    """Tell which of a model's classes each label may mean.
+    """Return which of a model's classes each label may mean.
 
     Parameters
     ----------
-    labels : dict
-        Label code -> name.
+    labels : dict of int to str
+        Label code -> name, for all labels of a data set.
     classes : tuple of str
-        The model's.
+        The classes of the model, in its order.
 
     Returns
     -------
-    dict
-        Label code -> classes, in the model's order; none where the label says nothing, because it
+    dict of int to tuple of str
+        Label code -> classes, in the model's order; empty where the label says nothing, because it
         fits no class or all of them.
 
     Raises

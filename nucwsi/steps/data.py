@@ -11,12 +11,12 @@ from nucwsi.config import ImportSettings
 from nucwsi.errors import ConfigError, DataError, StoreError
 from nucwsi.io.datasets import READERS, Entry
 from nucwsi.io.datasets.write import Writer
-from nucwsi.io.slides.mpp import PLAUSIBLE_UM
 from nucwsi.io.stores.publish import published
 from nucwsi.labels.labelled_image import check_codes
-from nucwsi.labels.splits import SPLITS, check_leaks, draw
+from nucwsi.labels.splits import SPLITS, check_leaks, draw_splits
 from nucwsi.labels.taxonomy import kinds
 from nucwsi.runtime.progress import progress
+from nucwsi.slide.mpp import PLAUSIBLE_UM
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def _assigned(
     if not all(entry.patient for entry in placed):
         log.warning("patients are not known: images are drawn one by one")
     free = {o for o, e in zip(owners, placed, strict=True) if e.split == "train"}
-    drawn = draw(free, wanted, settings.seed)
+    drawn = draw_splits(free, wanted, settings.seed)
     return [
         replace(e, split=drawn[o]) if e.split == "train" else e
         for o, e in zip(owners, placed, strict=True)

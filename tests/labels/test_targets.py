@@ -48,3 +48,10 @@ def test_every_nucleus_has_a_target_and_the_published_ones_forget_some():
     assert published[np.isin(labels, early)].max() == 0
     middle = np.abs(published_hv_targets(labels) - hv_targets(labels))[:, inside].mean()
     assert 0.03 < middle < 0.4
+
+
+def test_a_target_is_the_distance_from_the_centroid_by_side():
+    """Pixels at columns 0, 1 and 4 of one row: their centroid is at 5/3, one pixel lies right."""
+    [across], [down] = np.split(hv_targets(np.array([[7, 7, 0, 0, 7]])), 2)
+    np.testing.assert_allclose(across, [[-1, -2 / 5, 0, 0, 1]], atol=1e-6)
+    assert not down.any()

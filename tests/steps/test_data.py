@@ -12,8 +12,7 @@ from nucwsi.cli.commands import main
 from nucwsi.config import ImportSettings
 from nucwsi.errors import ConfigError, DataError, StoreError
 from nucwsi.io.datasets import READERS
-from nucwsi.labels.splits import check_leaks, draw, held_out
-from nucwsi.labels.taxonomy import KINDS, LABELS, UNTABLED, class_sets, kinds
+from nucwsi.labels.taxonomy import LABELS
 from nucwsi.steps.data import import_data
 from nucwsi.training.load_samples import load_samples
 
@@ -98,16 +97,6 @@ def test_images_of_unknown_patients_are_drawn_with_a_warning(tmp_path, caplog):
     folder = imported("consep", tmp_path, val_share=0.4)
     assert sorted(splits_of(folder).values()) == ["test", "train", "train", "val"]
     assert "patients are not known" in caplog.text
-
-
-def test_a_draw_depends_on_no_order_and_leaves_someone_to_train():
-    names = [f"p{i}" for i in range(40)]
-    shares = {"val": 0.1, "test": 0.2}
-    assert draw(names, shares, 1) == draw(names[::-1] * 2, shares, 1)
-    assert draw(["a", "b"], {"val": 0.01}, 1).keys() == {"a", "b"}
-    assert sorted(draw(["a", "b"], {"val": 0.01}, 1).values()) == ["train", "val"]
-    with pytest.raises(DataError, match="1 patients or source images are too few"):
-        draw(["a"], {"val": 0.1}, 1)
 
 
 def alter(source, name, change):
@@ -307,71 +296,3 @@ def test_patients_that_another_set_tests_on_are_not_trained_on(tmp_path, caplog)
     assert "1 images of split train are left out" in caplog.text
     assert "mine/a" in caplog.text
     assert len(load_samples([one, two], "test", CLASSES, 0.5)) == 3
-
-
-def test_leaks_within_and_between_sets():
-    check_leaks([("a", "", "train"), ("a", "", "val"), ("a", "p", "val"), ("b", "p", "test")])
-    with pytest.raises(DataError, match="b: patient p is in test and in train"):
-        check_leaks([("b", "p", "test"), ("b", "p", "train")])
-    rows = [("a", "p", "val"), ("b", "p", "test"), ("c", "p", "train"), ("c", "q", "train")]
-    assert held_out(rows) == [True, False, True, False]
-
-
-CONIC = tuple(LABELS["conic"].values())
-PANNUKE = tuple(LABELS["pannuke"].values())
-MONUSAC = tuple(LABELS["monusac"].values())
-INFLAMMATORY = ("neutrophil", "lymphocyte", "plasma", "eosinophil")
-
-MEANINGS = [
-    (UNTABLED["consep"], CLASSES, ["other", "inflammatory", "epithelial", "spindle"]),
-    (UNTABLED["pannuke"], CLASSES, ["epithelial", ""]),
-    (UNTABLED["nucls"], CLASSES, ["inflammatory spindle other", "epithelial"]),
-    (UNTABLED["brca-m2c"], CLASSES, ["inflammatory", "epithelial", "spindle"]),
-    (
-        LABELS["consep"],
-        CLASSES,
-        ["other", "inflammatory", "epithelial", "epithelial", "spindle", "spindle", "spindle"],
-    ),
-    (
-        LABELS["conic"],
-        CLASSES,
-        ["inflammatory", "epithelial", *["inflammatory"] * 3, "spindle"],
-    ),
-    (LABELS["pannuke"], CLASSES, ["epithelial", "inflammatory", "spindle", "other", "epithelial"]),
-    (LABELS["monusac"], CLASSES, ["epithelial", *["inflammatory"] * 3]),
-    (LABELS["conic"], CONIC, list(CONIC)),
-    (LABELS["pannuke"], PANNUKE, list(PANNUKE)),
-    (LABELS["monusac"], MONUSAC, list(MONUSAC)),
-    (
-        LABELS["pannuke"],
-        CONIC,
-        ["epithelial", " ".join(INFLAMMATORY), "connective", "", "epithelial"],
-    ),
-    (
-        LABELS["conic"],
-        PANNUKE,
-        ["inflammatory", "neoplastic epithelial", *["inflammatory"] * 3, "connective"],
-    ),
-    (LABELS["monusac"], CONIC, ["epithelial", "lymphocyte", "neutrophil", ""]),
-    (UNTABLED["pannuke"], PANNUKE, ["neoplastic", "inflammatory connective dead epithelial"]),
-]
-
-
-@pytest.mark.parametrize(("labels", "classes", "expected"), MEANINGS)
-def test_labels_mean_sets_of_classes(labels, classes, expected):
-    sets = class_sets(labels, classes)
-    assert [" ".join(sets[code]) for code in sorted(labels)] == expected
-
-
-def test_labels_can_be_joined():
-    labels = {1: "lymphocyte|plasma", 2: "other"}
-    assert class_sets(labels, CONIC)[1] == ("lymphocyte", "plasma")
-    assert "lymphocyte" not in class_sets(labels, CONIC)[2]
-
-
-def test_every_name_of_a_list_keeps_a_kind_of_its_own():
-    for labels in (*LABELS.values(), *UNTABLED.values(), dict(enumerate(CLASSES))):
-        meant = kinds(list(labels.values()))
-        assert all(meant.values())
-        assert sum(map(len, meant.values())) == len(frozenset().union(*meant.values()))
-    assert all(KINDS.values())

@@ -9,7 +9,12 @@ from pathlib import Path
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.dataset import Dataset, Entry
 from nucwsi.io.datasets.read_files import open_array, read_item
-from nucwsi.labels.labelled_image import LabelledImage, majority, outlined, whole_numbers
+from nucwsi.labels.labelled_image import (
+    LabelledImage,
+    labelled_instances,
+    majority_classes,
+    whole_numbers,
+)
 from nucwsi.labels.taxonomy import LABELS
 
 _LICENCE = "CC BY-NC-SA 4.0"
@@ -85,4 +90,4 @@ def _patch(folder: Path, index: int) -> LabelledImage:
     instances = whole_numbers(where, "instances", labels[..., 0])
     classes = whole_numbers(where, "classes", labels[..., 1])
     image = read_item(folder / "images.npy", index)
-    return outlined(where, image, instances, majority(instances, classes))
+    return labelled_instances(where, image, instances, majority_classes(instances, classes))

@@ -8,7 +8,12 @@ from pathlib import Path
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.dataset import Dataset, Entry
 from nucwsi.io.datasets.read_files import by_stem, find_files, read_image, read_mat
-from nucwsi.labels.labelled_image import LabelledImage, majority, outlined, whole_numbers
+from nucwsi.labels.labelled_image import (
+    LabelledImage,
+    labelled_instances,
+    majority_classes,
+    whole_numbers,
+)
 from nucwsi.labels.taxonomy import LABELS
 
 _LAYOUT = "CoNSeP's Train/Images/*.png and Train/Labels/*.mat, and Test beside Train"
@@ -70,4 +75,6 @@ def _tile(image: Path, label: Path) -> LabelledImage:
     if maps[0].shape != maps[1].shape:
         raise DataError(f"{label}: inst_map and type_map differ in size; expected the same")
     instances, classes = (whole_numbers(where, "labels", values) for values in maps)
-    return outlined(where, read_image(image), instances, majority(instances, classes))
+    return labelled_instances(
+        where, read_image(image), instances, majority_classes(instances, classes)
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.dataset import Dataset, Entry
 from nucwsi.io.datasets.read_files import by_stem, find_files, list_files, read_image, read_mat
-from nucwsi.labels.labelled_image import LabelledImage, outlined
+from nucwsi.labels.labelled_image import LabelledImage, labelled_instances
 from nucwsi.labels.taxonomy import LABELS
 
 _LAYOUT = "Lizard's Lizard_Images1 and 2/*.png and Lizard_Labels/Labels/*.mat"
@@ -79,4 +79,6 @@ def _folds(path: Path) -> list[tuple[str, str]]:
 
 def _image(image: Path, label: Path) -> LabelledImage:
     instances, ids, classes = read_mat(label, ("inst_map", "id", "class"))
-    return outlined(str(label), read_image(image), instances, (ids.ravel(), classes.ravel()))
+    return labelled_instances(
+        str(label), read_image(image), instances, (ids.ravel(), classes.ravel())
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.dataset import Dataset, Entry
 from nucwsi.io.datasets.read_files import read_image, readable
-from nucwsi.labels.labelled_image import LabelledImage, dotted, outlined
+from nucwsi.labels.labelled_image import LabelledImage, labelled_instances, labelled_points
 from nucwsi.labels.splits import SPLITS
 from nucwsi.labels.taxonomy import UNTABLED
 
@@ -117,11 +117,11 @@ def _image(picture: Path, archive: Path, named: bool) -> LabelledImage:
         raise DataError(f"{archive}: has classes, but {LABELS_TABLE} does not name them; add it")
     image = read_image(picture)
     if "points" in arrays and codes is not None:
-        return dotted(where, image, arrays["points"], codes)
+        return labelled_points(where, image, arrays["points"], codes)
     if "instances" not in arrays or (codes is not None and "ids" not in arrays):
         raise DataError(
             f"{archive}: holds {', '.join(arrays) or 'nothing'}; expected instances, with ids and"
             " classes if they are known, or points and classes"
         )
     classes = None if codes is None else (arrays["ids"], codes)
-    return outlined(where, image, arrays["instances"], classes, arrays.get("ignored"))
+    return labelled_instances(where, image, arrays["instances"], classes, arrays.get("ignored"))

@@ -14,7 +14,7 @@ from nucwsi.io.datasets.dataset import Dataset, Entry, tcga_patient
 from nucwsi.io.datasets.imagescope import Outline, label_outlines, pairs, read_outlines
 from nucwsi.io.datasets.read_files import read_image
 from nucwsi.io.slides.slide import open_slide
-from nucwsi.labels.labelled_image import LabelledImage, outlined
+from nucwsi.labels.labelled_image import LabelledImage, labelled_instances
 from nucwsi.labels.taxonomy import LABELS
 
 _LAYOUT = "MoNuSAC's folders of patients with *.svs or *.tif and *.xml"
@@ -82,7 +82,7 @@ def _crop(image: Path, xml: Path) -> LabelledImage:
     instances, painted = label_outlines(str(xml), nuclei, shape)
     codes = np.array([code_of[nuclei[index].name] for index in painted], np.int64)
     ignored = label_outlines(str(xml), areas, shape)[0] > 0 if areas else None
-    return outlined(str(xml), pixels, instances, (painted + 1, codes), ignored)
+    return labelled_instances(str(xml), pixels, instances, (painted + 1, codes), ignored)
 
 
 def _read_slide(path: Path) -> NDArray[np.uint8]:

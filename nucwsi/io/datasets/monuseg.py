@@ -8,7 +8,7 @@ from pathlib import Path
 from nucwsi.io.datasets.dataset import Dataset, Entry, tcga_patient
 from nucwsi.io.datasets.imagescope import label_outlines, pairs, read_outlines
 from nucwsi.io.datasets.read_files import read_image
-from nucwsi.labels.labelled_image import LabelledImage, outlined
+from nucwsi.labels.labelled_image import LabelledImage, labelled_instances
 
 _LAYOUT = (
     "MoNuSeg's Tissue Images/*.tif and Annotations/*.xml (training), or both in MoNuSegTestData"
@@ -61,4 +61,4 @@ def read(folder: Path) -> Dataset:
 def _tile(image: Path, xml: Path) -> LabelledImage:
     pixels = read_image(image)
     instances, _ = label_outlines(str(xml), read_outlines(xml), pixels.shape[:2])
-    return outlined(str(xml), pixels, instances)
+    return labelled_instances(str(xml), pixels, instances)

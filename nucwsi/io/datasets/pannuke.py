@@ -11,7 +11,7 @@ import numpy as np
 from nucwsi.errors import DataError
 from nucwsi.io.datasets.dataset import Dataset, Entry
 from nucwsi.io.datasets.read_files import find_files, open_array, read_item
-from nucwsi.labels.labelled_image import LabelledImage, outlined, whole_numbers
+from nucwsi.labels.labelled_image import LabelledImage, labelled_instances, whole_numbers
 from nucwsi.labels.taxonomy import LABELS
 
 _LAYOUT = "PanNuke's Fold 1/images/fold1/images.npy and Fold 1/masks/fold1/masks.npy"
@@ -107,4 +107,4 @@ def _patch(images: Path, masks: Path, index: int) -> LabelledImage:
         instances[inside] = len(codes) + 1 + owner
         codes += [layer + 1] * len(ids)
     classes = (np.arange(1, len(codes) + 1), np.array(codes, np.int64))
-    return outlined(where, read_item(images, index), instances, classes)
+    return labelled_instances(where, read_item(images, index), instances, classes)

@@ -75,8 +75,8 @@ def _classes(frame: geopandas.GeoDataFrame) -> tuple[str, ...]:
 
 
 def _centroids(frame: geopandas.GeoDataFrame) -> NDArray[np.float64]:
-    # An outline that is missing, empty or has a corner that is no number has no centroid. The bounds
-    # of a point are the point, and those of no point are NaN.
+    # An outline that is missing, empty or has a corner that is no number has no centroid. Bounds of
+    # a point are the point; those of no point are NaN.
     with np.errstate(invalid="ignore"):
         centroids = shapely.bounds(shapely.centroid(frame.geometry.to_numpy()))[:, :2]
     void = np.flatnonzero(~np.isfinite(centroids).all(axis=1))
