@@ -1,5 +1,6 @@
 """The tables from Python are those of the command line."""
 
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import shapely
 from commands import succeeded
+from conftest import ROOT
 from regions_made import SHAPES, write_geojson
 from tables_made import ORIGIN, write_result
 
@@ -203,11 +205,24 @@ def test_a_column_that_is_missing():
         nucwsi.compose(empty, empty)
 
 
-def test_the_package_names_what_it_offers():
-    assert all(callable(getattr(nucwsi, name)) for name in ("compose", "read_regions"))
-    assert {"compose", "read_regions"} <= set(nucwsi.__all__)
+def test_the_package_offers_what_the_documentation_uses():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    ]
+    used = {name for block in blocks for name in re.findall(r"\bnucwsi\.([a-z]\w*)", block)}
+    assert used == set(nucwsi.__all__) - {"RESULT_VERSION", "__version__"}
+    assert all(callable(getattr(nucwsi, name)) for name in used)
+
+
+def test_a_name_that_is_not_offered_is_refused():
     with pytest.raises(AttributeError, match="no attribute 'decompose'"):
         nucwsi.decompose  # noqa: B018
+
+
+def test_names_load_what_they_need_when_they_are_asked_for():
     code = (
         "import nucwsi, sys; before = 'geopandas' in sys.modules; from nucwsi import compose;"
         "print(before, 'geopandas' in sys.modules, 'torch' in sys.modules)"
