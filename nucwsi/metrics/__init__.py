@@ -1,8 +1,8 @@
-"""How well nuclei agree with the truth: their pixels, their places, their numbers.
+"""How well predicted nuclei agree with true ones: in pixels, in places, in numbers.
 
-Labels are any positive numbers, 0 is background. What cannot be known is nan, never 0 or 1: a
-class that neither the truth nor the prediction holds has no score, and a mean over classes skips
-it (`numpy.nanmean`).
+Here belong scores, on arrays; no file, no setting, no network. Labels are any positive numbers, 0
+is background. A score that is undefined is NaN, never 0 or 1: a class that neither truth nor
+prediction holds has no score, and a mean over classes skips it (`numpy.nanmean`).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from nucwsi.metrics.instances import (
     summed,
 )
 from nucwsi.metrics.points import (
-    ClassCounts,
-    class_counts,
+    ClassAgreement,
+    class_agreement,
     class_detection,
     detection,
     match_centroids,
 )
 
 __all__ = [
-    "ClassCounts",
+    "ClassAgreement",
     "Overlaps",
     "Score",
     "aji",
     "central_counts",
-    "class_counts",
+    "class_agreement",
     "class_detection",
     "class_panoptic",
     "count_r2",

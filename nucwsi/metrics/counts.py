@@ -1,4 +1,4 @@
-"""Scores of composition: how many nuclei of each class a picture holds."""
+"""Scores of composition: how many nuclei of each class an image holds."""
 
 from __future__ import annotations
 
@@ -13,20 +13,30 @@ from nucwsi.metrics.instances import Labels
 def central_counts(
     instances: Labels, classes: Labels, n_classes: int, margin_px: int
 ) -> NDArray[np.int64]:
-    """Count the instances of each class that have a pixel in the middle of a picture.
+    """Count the instances of each class that have a pixel in the middle of an image.
 
     Parameters
     ----------
     instances : (H, W) ndarray of int
+        Instance map, 0 is background.
     classes : (N,) ndarray of int
-        Class of each label, in ascending order of the labels that occur in the map.
+        Index of the class of each instance, in ascending order of the labels in the map; other
+        numbers than 0 to `n_classes` - 1 are not counted.
     n_classes : int
+        Number of classes.
     margin_px : int
-        Pixels left off on each side; 16 of 256 in CoNIC.
+        Pixels left off on each side; CoNIC leaves off 16 of 256.
 
     Returns
     -------
     (n_classes,) ndarray of int
+        Number of instances.
+
+    Examples
+    --------
+    >>> instances = np.array([[3, 0, 0], [3, 3, 0], [0, 0, 9]])
+    >>> central_counts(instances, np.array([0, 1]), 2, margin_px=1)
+    array([1, 0])
     """
     height, width = instances.shape
     labels = np.unique(instances[instances > 0])
@@ -38,24 +48,28 @@ def central_counts(
 def count_r2(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the coefficient of determination of the counts of each class.
 
-    As in CoNIC, with one difference: a class that occurs nowhere is nan instead of 1, which
-    would raise the mean. Where the true count never varies, 1 is for a perfect prediction and
-    0 for any other, as in scikit-learn.
+    As in CoNIC, with one difference: a class that occurs nowhere is NaN, not 1, which would raise
+    the mean. Where the true count never varies, a perfect prediction scores 1 and any other 0, as
+    in scikit-learn.
 
     Parameters
     ----------
     truth, predicted : (N, C) ndarray of int
-        Counts in N pictures of C classes.
+        Counts of C classes in N images.
 
     Returns
     -------
     (C,) ndarray of float
-        At most 1, and as negative as can be.
+        1 at best; below 0 where the mean of the true counts would be a better prediction.
 
     Raises
     ------
     ValueError
-        If the shapes differ, or fewer than two pictures are given.
+        If the shapes differ, or fewer than two images are given.
+
+    References
+    ----------
+    Graham et al., CoNIC Challenge, Medical Image Analysis 92 (2024).
     """
     true = np.asarray(truth, np.float64)
     guess = np.asarray(predicted, np.float64)
@@ -77,20 +91,22 @@ def interval_coverage(
     high: NDArray[np.integer],
     known: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Return in what share of pictures the intervals of counts hold the true ones.
+    """Return the share of images in which the interval of a count holds the true one.
 
     Parameters
     ----------
-    truth, low, high : (N, C) ndarray of int
-        Counts in N pictures of C classes, and both ends of their intervals, which belong to them.
+    truth : (N, C) ndarray of int
+        True counts of C classes in N images.
+    low, high : (N, C) ndarray of int
+        Ends of the intervals, which belong to them.
     known : (N, C) ndarray of bool
-        Whether the true count is known.
+        Whether the true count is known; other images are left out.
 
     Returns
     -------
     (C,) ndarray of float
-        nan where none is known.
+        0 to 1; NaN for a class whose count no image knows.
     """
     held = known & (low <= truth) & (truth <= high)
-    pictures, undefined = known.sum(axis=0), np.full(truth.shape[1], math.nan)
-    return np.divide(held.sum(axis=0), pictures, out=undefined, where=pictures > 0)
+    images, undefined = known.sum(axis=0), np.full(truth.shape[1], math.nan)
+    return np.divide(held.sum(axis=0), images, out=undefined, where=images > 0)

@@ -1,4 +1,4 @@
-"""Scores of instance maps: panoptic quality, AJI, Dice. Overlaps are counted once, and sparse."""
+"""Scores of instance maps: panoptic quality, AJI and Dice, from the overlaps of instances."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+#: Whole numbers of any type: instance maps, labels, classes, counts of pixels.
 Labels: TypeAlias = NDArray[np.integer]
 
 
@@ -20,13 +21,13 @@ class Overlaps:
     Attributes
     ----------
     truth_labels, predicted_labels : (T,) and (P,) ndarray of int
-        Ascending, without 0.
+        Labels of the instances, ascending, without 0.
     truth_areas, predicted_areas : (T,) and (P,) ndarray of int
-        In pixels.
+        Their areas in pixels.
     truth_index, predicted_index : (N,) ndarray of int
-        One overlapping pair each, as positions in the label arrays.
+        The two members of each overlapping pair, as positions in the arrays of labels.
     shared : (N,) ndarray of int
-        Pixels the pair shares; at least 1.
+        Pixels that both members of each pair hold; at least 1.
     """
 
     truth_labels: Labels
@@ -39,7 +40,7 @@ class Overlaps:
 
     @property
     def union(self) -> Labels:
-        """Pixels that either member of a pair holds."""
+        """Pixels (N,) that either member of each pair holds."""
         return (
             self.truth_areas[self.truth_index]
             + self.predicted_areas[self.predicted_index]
@@ -48,7 +49,7 @@ class Overlaps:
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union of every pair."""
+        """Intersection over union (N,) of each pair, above 0 to 1."""
         return self.shared / self.union
 
 
@@ -58,16 +59,23 @@ def overlaps(truth: Labels, predicted: Labels) -> Overlaps:
     Parameters
     ----------
     truth, predicted : (H, W) ndarray of int
-        Instance maps of one picture.
+        Instance maps of one image, 0 is background.
 
     Returns
     -------
     Overlaps
+        Of T true and P predicted instances.
 
     Raises
     ------
     ValueError
         If the maps differ in shape.
+
+    Examples
+    --------
+    >>> found = overlaps(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 5, 0]]))
+    >>> found.shared.tolist(), found.iou.round(2).tolist()
+    ([2], [0.67])
     """
     if truth.shape != predicted.shape:
         raise ValueError(f"truth has shape {truth.shape}, the prediction {predicted.shape}")
@@ -89,23 +97,24 @@ def overlaps(truth: Labels, predicted: Labels) -> Overlaps:
 
 
 def _ranked(labels: Labels) -> tuple[Labels, Labels, Labels]:
-    found, ranks, areas = np.unique(labels, return_inverse=True, return_counts=True)
-    # Rank 0 is background, whether or not the picture has any.
-    foreground = found > 0
+    """Return the labels (N,) of a map, the rank of each pixel's label from 1 on, and areas (N,)."""
+    values, places, areas = np.unique(labels, return_inverse=True, return_counts=True)
+    # Rank 0 is background, whether or not the map has any.
+    foreground = values > 0
     rank_of = np.cumsum(foreground) * foreground
-    return found[foreground], rank_of[ranks].ravel().astype(np.int64), areas[foreground]
+    return values[foreground], rank_of[places].ravel().astype(np.int64), areas[foreground]
 
 
 @dataclass(frozen=True)
 class Score:
-    """Matches and misses, and the quality of the matches; add scores to pool them.
+    """Matched and unmatched nuclei, and the quality of the matches; add scores to pool images.
 
     Attributes
     ----------
     tp, fp, fn : int
-        Matched, surplus and missed objects.
+        Matched pairs, predicted nuclei without a partner, and true nuclei without a partner.
     iou_sum : float
-        Sum of the matches' intersection over union; 0 where objects are points.
+        Sum of the matches' intersection over union; 0 where nuclei are points.
     """
 
     tp: int = 0
@@ -114,34 +123,34 @@ class Score:
     iou_sum: float = 0.0
 
     def __add__(self, other: Score) -> Score:
-        """Pool the objects of two scores."""
+        """Pool the nuclei of two images."""
         return Score(
             self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.iou_sum + other.iou_sum
         )
 
     @property
     def precision(self) -> float:
-        """Share of the predicted objects that are true; nan if nothing was predicted."""
+        """Share of predicted nuclei that are matched; NaN if none was predicted."""
         return _ratio(self.tp, self.tp + self.fp)
 
     @property
     def recall(self) -> float:
-        """Share of the true objects that were found; nan if there are none."""
+        """Share of true nuclei that are matched; NaN if there are none."""
         return _ratio(self.tp, self.tp + self.fn)
 
     @property
     def dq(self) -> float:
-        """Detection quality, which is the F1 score; nan if there is no object at all."""
+        """Detection quality, which is the F1 score; NaN if there is no nucleus at all."""
         return _ratio(self.tp, self.tp + 0.5 * self.fp + 0.5 * self.fn)
 
     @property
     def sq(self) -> float:
-        """Segmentation quality, the mean intersection over union of matches; 0 without a match."""
+        """Segmentation quality: mean intersection over union of the matches; 0 without a match."""
         return self.iou_sum / self.tp if self.tp else 0.0 * self.dq
 
     @property
     def pq(self) -> float:
-        """Panoptic quality, `dq` times `sq`; nan if there is no object at all."""
+        """Panoptic quality, `dq` times `sq`; NaN if there is no nucleus at all."""
         return self.dq * self.sq
 
 
@@ -155,19 +164,20 @@ def panoptic(truth: Labels, predicted: Labels) -> Score:
     Parameters
     ----------
     truth, predicted : (H, W) ndarray of int
-        Instance maps of one picture.
+        Instance maps of one image, 0 is background.
 
     Returns
     -------
     Score
+        Of all nuclei, whatever their class.
 
     References
     ----------
     Kirillov et al., Panoptic Segmentation, CVPR 2019.
     """
-    found = overlaps(truth, predicted)
-    matched = found.iou[found.iou > 0.5]
-    n_truth, n_predicted = found.truth_labels.size, found.predicted_labels.size
+    pairs = overlaps(truth, predicted)
+    matched = pairs.iou[pairs.iou > 0.5]
+    n_truth, n_predicted = pairs.truth_labels.size, pairs.predicted_labels.size
     return Score(
         matched.size, n_predicted - matched.size, n_truth - matched.size, float(matched.sum())
     )
@@ -180,102 +190,106 @@ def class_panoptic(
     predicted_classes: Labels,
     n_classes: int,
 ) -> list[Score]:
-    """Match instances within each class of one picture.
+    """Match instances within each class of one image.
 
-    For the mPQ+ of CoNIC, add the scores of all pictures class by class and average the `pq` of
-    the classes. CoNIC adds 1e-6 to the denominators, which changes the seventh digit.
+    For the mPQ+ of CoNIC, pool the scores of all images class by class and average the `pq` of the
+    classes. CoNIC adds 1e-6 to the denominators, which changes the seventh digit.
 
     Parameters
     ----------
     truth : (H, W) ndarray of int
-        Instance map.
+        Instance map, 0 is background.
     truth_classes : (N,) ndarray of int
-        Class of each label, in ascending order of the labels that occur in the map; one class
-        per instance, from 0. Instances of other numbers, e.g. -1, are of unknown class, and what is
+        Index of the class of each instance, in ascending order of the labels in the map. Instances
+        of other numbers than 0 to `n_classes` - 1, e.g. -1, are of unknown class, and what is
         matched with them is left out.
     predicted : (H, W) ndarray of int
+        Instance map, 0 is background.
     predicted_classes : (M,) ndarray of int
+        Index of the class of each instance, in ascending order of the labels in the map.
     n_classes : int
+        Number of classes.
 
     Returns
     -------
     list of Score
-        One per class.
+        One for each class.
 
     Raises
     ------
     ValueError
         If a map holds another number of instances than it has classes.
     """
-    found = overlaps(truth, predicted)
+    pairs = overlaps(truth, predicted)
     for name, labels, classes in (
-        ("truth", found.truth_labels, truth_classes),
-        ("prediction", found.predicted_labels, predicted_classes),
+        ("truth", pairs.truth_labels, truth_classes),
+        ("prediction", pairs.predicted_labels, predicted_classes),
     ):
         if labels.size != len(classes):
             raise ValueError(f"the {name} holds {labels.size} instances but {len(classes)} classes")
     truth_classes, predicted_classes = np.asarray(truth_classes), np.asarray(predicted_classes)
-    matched = found.iou > 0.5
-    true, answered = found.truth_index[matched], found.predicted_index[matched]
-    told = np.ones(len(predicted_classes), bool)
-    told[answered[~np.isin(truth_classes[true], np.arange(n_classes))]] = False
+    matched = pairs.iou > 0.5
+    true, answered = pairs.truth_index[matched], pairs.predicted_index[matched]
+    judged = np.ones(len(predicted_classes), bool)
+    judged[answered[~np.isin(truth_classes[true], np.arange(n_classes))]] = False
     hit = truth_classes[true] == predicted_classes[answered]
-    hit_class, hit_iou = truth_classes[true][hit], found.iou[matched][hit]
+    hit_class, hit_iou = truth_classes[true][hit], pairs.iou[matched][hit]
     scores = []
     for code in range(n_classes):
         tp = int((hit_class == code).sum())
-        fp = int((told & (predicted_classes == code)).sum()) - tp
+        fp = int((judged & (predicted_classes == code)).sum()) - tp
         fn = int((truth_classes == code).sum()) - tp
         scores.append(Score(tp, fp, fn, float(hit_iou[hit_class == code].sum())))
     return scores
 
 
 def aji(truth: Labels, predicted: Labels) -> float:
-    """Return the aggregated Jaccard index of one picture.
+    """Return the aggregated Jaccard index of one image.
 
-    Every true nucleus is compared with the predicted one it overlaps best (of equals the one of
-    the lower label), which may serve several; what no nucleus chose counts against the prediction.
+    Every true nucleus is compared with the predicted one that it overlaps best (of equals the one
+    of the lower label), which may serve several. Predicted nuclei that serve none count against the
+    prediction.
 
     Parameters
     ----------
     truth, predicted : (H, W) ndarray of int
-        Instance maps.
+        Instance maps of one image, 0 is background.
 
     Returns
     -------
     float
-        0 to 1; nan if both maps are empty.
+        0 to 1; NaN if both maps are empty.
 
     References
     ----------
     Kumar et al., IEEE Transactions on Medical Imaging 36 (2017), algorithm 1.
     """
-    found = overlaps(truth, predicted)
-    order = np.lexsort((found.predicted_index, -found.iou, found.truth_index))
-    _, first = np.unique(found.truth_index[order], return_index=True)
+    pairs = overlaps(truth, predicted)
+    order = np.lexsort((pairs.predicted_index, -pairs.iou, pairs.truth_index))
+    _, first = np.unique(pairs.truth_index[order], return_index=True)
     best = order[first]
-    missed = np.setdiff1d(np.arange(found.truth_labels.size), found.truth_index)
-    surplus = np.setdiff1d(np.arange(found.predicted_labels.size), found.predicted_index[best])
+    missed = np.setdiff1d(np.arange(pairs.truth_labels.size), pairs.truth_index)
+    surplus = np.setdiff1d(np.arange(pairs.predicted_labels.size), pairs.predicted_index[best])
     union = (
-        found.union[best].sum()
-        + found.truth_areas[missed].sum()
-        + found.predicted_areas[surplus].sum()
+        pairs.union[best].sum()
+        + pairs.truth_areas[missed].sum()
+        + pairs.predicted_areas[surplus].sum()
     )
-    return _ratio(float(found.shared[best].sum()), float(union))
+    return _ratio(float(pairs.shared[best].sum()), float(union))
 
 
 def dice(truth: Labels, predicted: Labels) -> float:
-    """Return the Dice coefficient of nucleus against background pixels.
+    """Return the Dice coefficient of the pixels of all nuclei.
 
     Parameters
     ----------
     truth, predicted : (H, W) ndarray of int
-        Instance maps, or masks.
+        Instance maps or masks of one image, 0 is background.
 
     Returns
     -------
     float
-        0 to 1; nan if both maps are empty.
+        0 to 1; NaN if both maps are empty.
 
     Raises
     ------
@@ -288,17 +302,17 @@ def dice(truth: Labels, predicted: Labels) -> float:
     return _ratio(2.0 * (one & other).sum(), float(one.sum() + other.sum()))
 
 
-def summed(per_picture: Iterable[list[Score]]) -> list[Score]:
-    """Pool the scores of pictures, class by class.
+def summed(of_images: Iterable[list[Score]]) -> list[Score]:
+    """Pool the scores of images, class by class.
 
     Parameters
     ----------
-    per_picture : iterable of list of Score
-        From `class_panoptic`.
+    of_images : iterable of list of Score
+        For each image one score for each class, from `class_panoptic` or `class_detection`.
 
     Returns
     -------
     list of Score
-        One per class.
+        One for each class; none without an image.
     """
-    return [sum(scores, Score()) for scores in zip(*per_picture, strict=True)]
+    return [sum(scores, Score()) for scores in zip(*of_images, strict=True)]

@@ -1,4 +1,4 @@
-"""Scores of centroids: which predicted nucleus is which true one."""
+"""Scores of centroids, and of the classes of nuclei that are matched by them."""
 
 from __future__ import annotations
 
@@ -18,25 +18,34 @@ def match_centroids(
 ) -> NDArray[np.int64]:
     """Pair points that lie close to each other: as many as possible, then as close as possible.
 
-    The optimum is found on the sparse graph of pairs within reach. To leave a point alone is a
-    pair as well, one so expensive that no number of short distances outweighs it.
+    The optimum is found on the sparse graph of pairs within reach. Leaving a point alone is a pair
+    as well, one so expensive that no number of short distances outweighs it.
 
     Parameters
     ----------
     truth, predicted : (N, 2) and (M, 2) ndarray of float
-        Row and column, in any unit.
+        Row and column in any unit and frame, the same for both.
     radius : float
-        Largest distance of a pair, in the same unit; inclusive.
+        Largest distance of a pair in the same unit, above 0; a pair at this distance counts.
 
     Returns
     -------
     (K, 2) ndarray of int
-        Positions in `truth` and in `predicted`, ascending; no point occurs twice.
+        Index in `truth` and index in `predicted`, ascending; no point occurs twice.
 
     Raises
     ------
     ValueError
         If the radius is not positive.
+
+    Examples
+    --------
+    The nearest pair (4 and 5) is not taken, because it would leave two points alone:
+
+    >>> truth, predicted = np.array([[0.0, 0.0], [0.0, 4.0]]), np.array([[0.0, 5.0], [0.0, 9.0]])
+    >>> match_centroids(truth, predicted, 5)
+    array([[0, 0],
+           [1, 1]])
     """
     if not radius > 0:
         raise ValueError(f"the radius must be positive, got {radius}")
@@ -47,7 +56,7 @@ def match_centroids(
     near = cKDTree(one).sparse_distance_matrix(cKDTree(other), radius, output_type="coo_matrix")
     if not near.nnz:
         return np.zeros((0, 2), np.int64)
-    # Groups of points that no pair connects are solved apart: the effort grows with the square.
+    # Groups that no pair connects are solved one by one, for the effort grows with the square.
     n_points = len(one) + len(other)
     links = (np.ones(near.nnz), (near.row, len(one) + near.col))
     _, group = connected_components(sparse.coo_array(links, shape=(n_points, n_points)))
@@ -58,18 +67,18 @@ def match_centroids(
         _assigned(rows[part], columns[part], costs[part])
         for part in np.split(np.arange(near.nnz), cuts)
     ]
-    found = np.concatenate(pairs).astype(np.int64)
-    return found[np.argsort(found[:, 0])]
+    matches = np.concatenate(pairs).astype(np.int64)
+    return matches[np.argsort(matches[:, 0])]
 
 
 def _assigned(rows: Labels, columns: Labels, costs: NDArray[np.float64]) -> Labels:
-    # The best pairs of one group; costs are 0 to 1.
+    """Return the best pairs (K, 2) of one group, given all pairs (P,) and their costs, 0 to 1."""
     if len(rows) == 1:
         return np.stack([rows, columns], axis=1)
     left, row = np.unique(rows, return_inverse=True)
     right, column = np.unique(columns, return_inverse=True)
     alone = np.arange(left.size)
-    # The solver takes a weight of 0 for a missing edge, hence 1 more for everyone.
+    # The solver takes a weight of 0 for a missing edge, hence 1 is added to every cost.
     weights = np.concatenate([costs + 1, np.full(left.size, min(left.size, right.size) + 2.0)])
     places = np.concatenate([row, alone]), np.concatenate([column, right.size + alone])
     graph = sparse.csr_array((weights, places), shape=(left.size, right.size + left.size))
@@ -84,14 +93,14 @@ def detection(truth: NDArray[np.floating], predicted: NDArray[np.floating], radi
     Parameters
     ----------
     truth, predicted : (N, 2) and (M, 2) ndarray of float
-        Row and column, in any unit; one class at a time for scores per class.
+        Row and column in any unit and frame, the same for both.
     radius : float
-        See `match_centroids`.
+        Largest distance of a match, in the same unit; see `match_centroids`.
 
     Returns
     -------
     Score
-        With `iou_sum` 0.
+        Its `iou_sum` is 0.
     """
     tp = len(match_centroids(truth, predicted, radius))
     return Score(tp, len(predicted) - tp, len(truth) - tp)
@@ -110,17 +119,19 @@ def class_detection(
     Parameters
     ----------
     truth, predicted : (N, 2) and (M, 2) ndarray of float
-        Row and column, in any unit.
+        Row and column in any unit and frame, the same for both.
     true_class, predicted_class : (N,) and (M,) ndarray of int
-        From 0; a predicted nucleus that is matched with a true one of another number is left out.
+        Index of the class of each nucleus. True nuclei of other numbers than 0 to `n_classes` - 1
+        are of unknown class; a predicted nucleus that is matched with one of them is left out.
     n_classes : int
+        Number of classes.
     radius : float
-        See `match_centroids`.
+        Largest distance of a match, in the same unit; see `match_centroids`.
 
     Returns
     -------
     list of Score
-        Of each class.
+        One for each class.
 
     References
     ----------
@@ -129,66 +140,70 @@ def class_detection(
     """
     other = ~np.isin(true_class, np.arange(n_classes))
     pairs = match_centroids(truth, predicted, radius)
-    told = np.ones(len(predicted), bool)
-    told[pairs[other[pairs[:, 0]], 1]] = False
+    judged = np.ones(len(predicted), bool)
+    judged[pairs[other[pairs[:, 0]], 1]] = False
     return [
-        detection(truth[true_class == code], predicted[told & (predicted_class == code)], radius)
+        detection(truth[true_class == code], predicted[judged & (predicted_class == code)], radius)
         for code in range(n_classes)
     ]
 
 
 @dataclass(frozen=True)
-class ClassCounts:
-    """Agreement of classes among matched centroids; add counts to pool pictures.
+class ClassAgreement:
+    """How often matched nuclei agree in their class; add agreements to pool images.
 
     Attributes
     ----------
-    right : (C,) ndarray of int
-        Pairs of which both are of the class.
+    agreeing : (C,) ndarray of int
+        Pairs of which both nuclei are of the class.
     confused : (C,) ndarray of int
-        Pairs of which one is of the class and the other is not.
-    alone : (C,) ndarray of int
+        Pairs of which one nucleus is of the class and the other is not.
+    unmatched : (C,) ndarray of int
         True and predicted nuclei of the class without a partner.
     """
 
-    right: NDArray[np.int64]
+    agreeing: NDArray[np.int64]
     confused: NDArray[np.int64]
-    alone: NDArray[np.int64]
+    unmatched: NDArray[np.int64]
 
-    def __add__(self, other: ClassCounts) -> ClassCounts:
-        """Pool the nuclei of two pictures."""
-        return ClassCounts(
-            self.right + other.right, self.confused + other.confused, self.alone + other.alone
+    def __add__(self, other: ClassAgreement) -> ClassAgreement:
+        """Pool the nuclei of two images."""
+        return ClassAgreement(
+            self.agreeing + other.agreeing,
+            self.confused + other.confused,
+            self.unmatched + other.unmatched,
         )
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """F1 score of each class, detection and classification together; nan if there is none."""
-        below = 2 * self.right + 2 * self.confused + self.alone
+        """F1 score (C,) of detection and classification together; NaN where no nucleus is."""
+        below = 2 * self.agreeing + 2 * self.confused + self.unmatched
         undefined = np.full(len(below), np.nan)
-        return np.divide(2 * self.right, below, out=undefined, where=below > 0)
+        return np.divide(2 * self.agreeing, below, out=undefined, where=below > 0)
 
 
-def class_counts(
+def class_agreement(
     truth: NDArray[np.integer],
     predicted: NDArray[np.integer],
     pairs: NDArray[np.int64],
     n_classes: int,
-) -> ClassCounts:
+) -> ClassAgreement:
     """Count how often matched nuclei agree in their class.
 
     Parameters
     ----------
     truth, predicted : (N,) and (M,) ndarray of int
-        Class of each nucleus, from 0; true nuclei of another number are not of these classes, and
-        what is matched with them is left out.
+        Index of the class of each nucleus. True nuclei of other numbers than 0 to `n_classes` - 1
+        are of unknown class, and what is matched with them is left out.
     pairs : (K, 2) ndarray of int
-        From `match_centroids`.
+        Index in `truth` and index in `predicted` of each match, from `match_centroids`.
     n_classes : int
+        Number of classes C.
 
     Returns
     -------
-    ClassCounts
+    ClassAgreement
+        Of C classes.
 
     References
     ----------
@@ -207,7 +222,7 @@ def class_counts(
     same = one == other
     lone_truth, lone_predicted = np.ones(len(truth), bool), np.ones(len(predicted), bool)
     lone_truth[pairs[:, 0]] = lone_predicted[pairs[:, 1]] = False
-    return ClassCounts(
+    return ClassAgreement(
         _tally(one[same]),
         _tally(one[~same]) + _tally(other[~same]),
         _tally(truth[lone_truth & known]) + _tally(predicted[lone_predicted]),
