@@ -1,4 +1,4 @@
-"""Every command and every line of Python in pages of the documentation does what it says."""
+"""Every command and every line of Python on the pages of the documentation runs."""
 
 import importlib.util
 import json
@@ -12,7 +12,7 @@ from commands import succeeded
 from conftest import ROOT
 from tables_made import write_result
 
-#: Described as a recipe; nucwsi does not depend on it.
+#: The pages show how to use this package; nucwsi does not depend on it.
 _OPTIONAL = "spatialdata"
 
 

@@ -1,4 +1,4 @@
-"""Every command and every line of Python in the README does what it says, in a copy."""
+"""Every command and every line of Python in the README runs, in a copy of the project."""
 
 import os
 import re
@@ -12,10 +12,10 @@ from conftest import ROOT
 
 BIN = Path(sys.executable).parent
 
-#: Do not install into the environment that runs this test.
+#: Words that keep make from installing into the environment that runs this test.
 _STAMPS = [word for name in ("torch", "demo", "dev") for word in ("-o", f".venv/{name}.stamp")]
 
-#: What a command becomes here: these would install, recurse, or need a cluster.
+#: Pattern -> replacement for commands that would install, recurse or need a cluster.
 _INSTEAD = (
     (r"^make test$", "make -n " + " ".join(_STAMPS) + " test"),
     (r"^make ", "make " + " ".join(_STAMPS) + " "),
@@ -56,7 +56,7 @@ def test_the_readme_from_top_to_bottom(clone):
             command = re.sub(pattern, instead, command, count=1)
             if command != written:
                 break
-        # The reader types it into a shell.
+        # A shell, as for the reader.
         ran = subprocess.run(  # noqa: S602
             command,
             shell=True,

@@ -1,4 +1,4 @@
-"""What can go wrong beside the slide, through the real command line.
+"""Whatever goes wrong besides the slide itself, through the real command line.
 
 Each ends in one clear line, a non-zero exit, and nothing half-made; or in a valid result.
 """
@@ -59,7 +59,7 @@ def composition(folder):
 
 
 def described_anew(checkpoint, copy, **changes):
-    """Write a copy of a checkpoint that says something else of itself."""
+    """Write a copy of a checkpoint whose metadata are changed."""
     with safe_open(checkpoint, "np") as stored:
         description = json.loads(stored.metadata()["nucwsi"])
         weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
@@ -74,13 +74,13 @@ def degraded(tmp_path_factory):
     slide = folder / "slide.tiff"
     write_phantom(slide, Phantom((900, 1000), seed=5))
     damage(slide, "garbled", tile=6)
-    # At the resolution of the members that tests make.
+    # At the resolution of the members that the tests make.
     member = described_anew(find_checkpoint("default"), folder / "half.safetensors", mpp=0.5)
     return analysed(slide, folder, member, "--max-bad-tiles", "0.3")
 
 
 def test_one_bad_tile_in_a_good_slide(degraded):
-    """The rest is delivered, and the loss can be seen wherever one looks."""
+    """The rest is delivered, and every output reports the loss."""
     facts = read_facts(degraded / "nuclei.parquet")
     assert facts["status"] == "degraded"
     assert facts["bad_tiles"] == [[128, 256, 128, 128]]
@@ -214,7 +214,7 @@ def test_sound_regions_of_every_form_are_counted(degraded, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 300 kB of its own; a function that makes room on it."""
+    """A separate disk of 300 kB, and a function that makes room on it."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root can mount a small disk to fill")
     folder = tmp_path / "disk"
@@ -234,7 +234,7 @@ FULL = "cannot be written: No space left on device; make room or choose another 
 
 
 def test_a_full_disk_leaves_nothing_half_written(small_disk, degraded):
-    """And once there is room, the work goes on where it was, to the same result."""
+    """Once there is room, the work resumes to the same result."""
     disk, make_room = small_disk
     outputs = ("-o", disk / "tiles.zarr.zip", "--tissue-output", disk / "tissue.geojson")
     options = ("--max-bad-tiles", "0.3", "--member", degraded / "half.safetensors")
@@ -309,7 +309,7 @@ def foreign(path):
 
 
 def other_classes(path):
-    """Name classes that its own constants do not know."""
+    """Name classes for which the checkpoint has no constants."""
     described_anew(path, path, classes=["tumour", "stroma", "immune", "fat"])
 
 

@@ -1,4 +1,4 @@
-"""The SLURM profile on a pretend cluster: what is asked for, and what becomes of a lost job."""
+"""The SLURM profile on a pretend cluster: the resources of its jobs, and how a lost job resumes."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def command(script):
 
 @pytest.fixture
 def cluster(snakemake, monkeypatch):
-    """Run the workflow with its SLURM profile; return what the jobs asked for, in order."""
+    """Run the workflow with its SLURM profile; return what the jobs requested, in order."""
     folder = snakemake.folder / "cluster"
     folder.mkdir()
     monkeypatch.setenv("PRETEND_CLUSTER", str(folder))
@@ -77,7 +77,7 @@ def test_slides_and_parts_run_to_the_end_and_a_lost_job_comes_again(
         if at in first:
             again.append(job)
         first.setdefault(at, job)
-    # Two slides; of a slide's steps two run once a part.
+    # Two slides; two of the steps of a slide run once per part.
     expected = 2 * [*ASKED, "predict", "segment"]
     assert sorted(rule for rule, *_ in first) == sorted(expected)
     for job in first.values():

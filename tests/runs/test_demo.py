@@ -30,7 +30,7 @@ def test_the_shipped_network_finds_the_painted_nuclei(snakemake, truth):
     assert len(pairs) > 0.95 * len(found)
     for kind in ("seam", "corner", "chain", "edge", "interior"):
         assert hit[kinds == kind].mean() > 0.97, kind
-    # No tissue is packed like the sheet, which is there for the seams: half of it is found.
+    # The dense sheet tests the seams and is packed like no tissue: half of its nuclei are found.
     assert hit[kinds == "sheet"].mean() > 0.5
 
     mine, theirs = outlines[here], found.geometry.to_numpy()[there]

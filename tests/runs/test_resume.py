@@ -1,4 +1,4 @@
-"""A step killed at any moment, without a chance to tidy up, and started again."""
+"""A step that is killed at any moment, without a chance to tidy up, resumes to the same result."""
 
 import os
 import shutil
@@ -17,8 +17,8 @@ from nucwsi.io.nuclei.parquet import iter_tables, read_columns, read_facts, writ
 from nucwsi.io.slides.phantom import write_phantom
 from nucwsi.phantom import Phantom
 
-#: ``nucwsi``, which sends itself a signal when tile N is written but not yet noted as done, or,
-#: for N = -1, when its artefact is written but not yet in place.
+#: A ``nucwsi`` that sends itself a signal when tile N is written but not yet recorded as done or,
+#: for N = -1, when its output is written but not yet renamed into place.
 MORTAL = """
 import os, sys
 from nucwsi.cli.commands import main
@@ -56,7 +56,7 @@ def finished(*words, **how):
 
 
 class Step:
-    """A step that makes one artefact in a folder, and the number of tiles it works on."""
+    """A step that makes one output in a folder, and the number of tiles that it processes."""
 
     def __init__(self, words, artefact, others=()):
         self.words, self.artefact, self.others = words, artefact, others
@@ -140,7 +140,7 @@ def test_leftovers_of_another_configuration_are_thrown_away(step, tmp_path):
 
 @pytest.fixture
 def orphan(step, tmp_path):
-    """A process that sleeps since its fourth tile."""
+    """A process that has slept since its fourth tile."""
     process = started(*step.command(tmp_path), signalled=signal.SIGSTOP, at=4)
     os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     yield process
@@ -149,7 +149,7 @@ def orphan(step, tmp_path):
 
 
 def test_an_orphan_keeps_its_successor_out_until_it_ends(step, orphan, tmp_path):
-    """Snakemake was killed and started again, but its job lives on."""
+    """Snakemake was killed and started again, but its job still runs."""
     command = step.command(tmp_path)
     code, log = finished(*command)
     assert code == 1

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from nucwsi.io.slides.phantom import write_phantom
 from nucwsi.phantom import Phantom
@@ -25,7 +26,7 @@ def said(*words):
 
 @pytest.fixture(scope="module")
 def slurm(shared, tmp_path_factory):
-    """A SLURM on this machine, with two devices that pass for GPUs."""
+    """A SLURM on this machine, with two devices that stand in for GPUs."""
     script = shared / "slurm_loopback.sh"
     if not shutil.which("sinfo"):
         pytest.skip("no SLURM: sinfo is not installed")
@@ -49,7 +50,7 @@ def slurm(shared, tmp_path_factory):
         yield
     finally:
         subprocess.run(["bash", str(script), "stop", str(folder)], check=True)
-        # With these and no daemon, Snakemake's plugin waits for seconds whenever it is loaded.
+        # With these but no daemon, Snakemake's plugin waits for seconds whenever it is loaded.
         for path in CONFIGURATION:
             path.unlink(missing_ok=True)
 

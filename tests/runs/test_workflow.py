@@ -57,7 +57,7 @@ def test_parts_scatter_predict_and_segment(snakemake, small_slide):
 
 
 def test_region_files_reach_compose(snakemake, small_slide):
-    """Those of the sheet, whatever their names, or those beside the slide."""
+    """The files of the sheet, whatever their names, or those beside the slide."""
     folder = snakemake.folder / "it's here"
     folder.mkdir()
     slide = folder / "a.tiff"
@@ -79,7 +79,7 @@ def test_region_files_reach_compose(snakemake, small_slide):
 
 
 def test_one_name_a_step(snakemake):
-    """Rule, subcommand, function of the step, section, log and benchmark are called alike."""
+    """Rule, subcommand, function of the step, section, log and benchmark share one name."""
     planned = snakemake("-n", "--forceall", "--printshellcmds").text
     rules = {}
     for block in re.split(r"^(?:local)?rule ", planned, flags=re.MULTILINE)[1:]:
@@ -105,7 +105,7 @@ def test_one_name_a_step(snakemake):
 
 
 def test_the_workflow_runs_on_an_installed_package(snakemake, small_slide, monkeypatch):
-    """Not an editable one: everything the workflow asks for is in the wheel."""
+    """The wheel, not an editable install, holds everything that the workflow needs."""
     target, clone = snakemake.folder / "installed", snakemake.folder / "clone"
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
     subprocess.run([*pip, "--no-build-isolation", "--target", str(target), str(ROOT)], check=True)
@@ -142,7 +142,7 @@ def test_a_wrong_configuration_stops_before_any_work(snakemake, settings, messag
 def finished(snakemake, small_slide, tiny_member):
     """A finished run with a random network, and a function that plans it again."""
     settings = {"slides": small_slide, "members": f"[{tiny_member}]"}
-    # A random network finds nuclei everywhere or nowhere: take what it calls likely.
+    # A random network finds nuclei everywhere or nowhere; this threshold gives some.
     snakemake(**settings, segment="{np_threshold: 0.45, min_area_um2: 1}")
 
     def again(*words, **changed):
@@ -201,7 +201,7 @@ def test_a_run_from_slide_to_results(finished):
 
 
 def test_two_slides_do_not_meet_on_the_gpu(snakemake, small_slide, tiny_member):
-    """One at a time without a flag, though there are cores for two."""
+    """Without a flag one job runs at a time, though there are cores for two."""
     slides = snakemake.folder / "slides"
     slides.mkdir()
     for name in "ab":

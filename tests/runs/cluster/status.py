@@ -1,4 +1,4 @@
-"""Tell how a job of the pretend cluster of ``submit.py`` is doing."""
+"""Print the state of a job of the pretend cluster of ``submit.py``."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Submit a job script to a pretend cluster: note what it asks for, run it, print its number.
+"""Submit a job script to a pretend cluster: record what it requests, run it, print its number.
 
 The folder PRETEND_CLUSTER holds ``N.json`` (what job N asked for) and ``N.rc`` (how it ended).
 The first job of the rule PRETEND_LOST_NODE ends at once, as if its node had gone.
