@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from nucwsi.config import EvaluateSettings
-from nucwsi.models.ensemble import Ensemble, Network
-from nucwsi.models.network import NetworkMaps
+from nucwsi.models.ensemble import Ensemble
+from nucwsi.models.network import Network, NetworkMaps
 from nucwsi.steps import evaluate
 
 _ANSWERS: dict[tuple[str, str, int], NetworkMaps] = {}
@@ -26,7 +26,7 @@ class _Remembering(Ensemble):
     """An ensemble that knows what a member of the same weights has said of the same picture."""
 
     def _activated(self, member: Network, image: torch.Tensor, margin_px: int) -> NetworkMaps:
-        key = (_digest(next(member.parameters())), _digest(image), margin_px)
+        key = (_digest(next(iter(member.state_dict().values()))), _digest(image), margin_px)
         if key not in _ANSWERS:
             _ANSWERS[key] = super()._activated(member, image, margin_px)
         return _ANSWERS[key]

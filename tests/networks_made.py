@@ -5,10 +5,14 @@ import struct
 
 import torch
 from safetensors.torch import load_file, save_file
+from stores import CLASSES, CONSTANTS
 
 from nucwsi.models import lite
 from nucwsi.models.architectures import build_network
+from nucwsi.models.checkpoint import save_checkpoint
 from nucwsi.models.ensemble import Ensemble
+from nucwsi.models.layers import inner
+from nucwsi.models.network import NetworkMaps
 
 WIDTHS = (4, 6, 8)
 
@@ -36,6 +40,26 @@ def ensemble_of(*networks, views=1, precision=torch.float32):
     return Ensemble(networks, torch.device("cpu"), precision, views)
 
 
+def write_sharp_member(path, rgb, widths, halo_px):
+    """Write a checkpoint whose `np` spreads over all of [0, 1] on an image (3, H, W)."""
+    network = random_network(widths=widths, n_classes=len(CLASSES))
+    with torch.no_grad():
+        logits = network(torch.from_numpy(rgb)[None] / 255).np_map
+        network.heads.weight[0] *= 2 / logits.std()
+        network.heads.bias[0] = (network.heads.bias[0] - logits.mean()) * 2 / logits.std()
+    description = {
+        "name": path.stem,
+        "widths": list(widths),
+        "classes": CLASSES,
+        "mpp": 0.5,
+        "halo_px": halo_px,
+        "post_processing": CONSTANTS,
+        "about": {},
+    }
+    save_checkpoint(path, network.state_dict(), description)
+    return str(path)
+
+
 def rewritten(member, change):
     """Write a checkpoint again with a changed description; return its path as text."""
     with member.open("rb") as stream:
@@ -44,3 +68,17 @@ def rewritten(member, change):
     change(described)
     save_file(load_file(member), member, metadata={"nucwsi": json.dumps(described)})
     return str(member)
+
+
+class Toy(torch.nn.Module):
+    """A local network of stride 4: a pixel is nucleus if it is red; one class."""
+
+    local, stride, receptive_radius_px = True, 4, 0
+
+    def folded(self):
+        return self
+
+    def forward(self, image, margin_px=0):
+        assert image.shape[-1] % self.stride == image.shape[-2] % self.stride == 0
+        red = inner(image[:, :1], margin_px)
+        return NetworkMaps(4 * (red - 0.5), torch.cat([0 * red, 0 * red], 1), 0 * red)

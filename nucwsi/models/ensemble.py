@@ -80,12 +80,22 @@ class Ensemble:
         Of the convolutions; the maps are averaged in float32.
     views : int
         Flips and quarter turns averaged for each member: 1, 2, 4 or 8.
+
+    Raises
+    ------
+    ConfigError
+        If there is no member, or `views` is another number.
     """
 
     members: tuple[Network, ...]
     device: torch.device
     precision: torch.dtype
     views: int
+
+    def __post_init__(self) -> None:
+        choose_views(self.views)
+        if not self.members:
+            raise ConfigError(f"an ensemble needs at least one member, got {self.members}")
 
     @classmethod
     def load(
@@ -120,7 +130,6 @@ class Ensemble:
         ConfigError
             If `views` is another number.
         """
-        choose_views(views)
         networks = tuple(load_network(card) for card in cards)
         for network in networks:
             network.to(device, memory_format=torch.channels_last)
@@ -177,21 +186,19 @@ class Ensemble:
         weights = contrast_weights(self.views, len(self.members))[:, :, :, None, None, None]
         if not contrasts:
             weights = weights[:0]
-        total: NetworkMaps | None = None
+        totals: list[torch.Tensor] = []
         contrast: torch.Tensor | None = None
         for number, view in enumerate(choose_views(self.views)):
             seen = apply_view(image, view).contiguous(memory_format=torch.channels_last)
             for place, member in enumerate(self.members):
                 maps = undo_maps(self._activated(member, seen, margin_px), view)
-                total = maps if total is None else NetworkMaps(*map(torch.add, total, maps))
+                totals = list(map(torch.add, totals, maps)) if totals else list(maps)
                 if len(weights):
                     weight = torch.from_numpy(weights[:, number, place]).to(self.device)
                     share = weight * (maps.np_map * maps.tp_map)[:, None]
                     contrast = share if contrast is None else contrast + share
         count = self.views * len(self.members)
-        if total is None:
-            raise ConfigError(f"an ensemble needs at least one member, got {self.members}")
-        mean = total if count == 1 else NetworkMaps(*(value / count for value in total))
+        mean = NetworkMaps(*(totals if count == 1 else (value / count for value in totals)))
         return mean, mean.tp_map[:, None][:, :0] if contrast is None else contrast
 
     def _activated(self, member: Network, image: torch.Tensor, margin_px: int) -> NetworkMaps:

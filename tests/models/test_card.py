@@ -8,7 +8,7 @@ from networks_made import rewritten
 from stores import write_member
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.card import read_card, read_cards
+from nucwsi.models.card import largest_halo_px, mean_count_error, read_card, read_cards
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,35 @@ def test_a_card_is_read_without_torch(member):
         [sys.executable, "-c", code, member], capture_output=True, text=True, check=True
     )
     assert ran.stdout == "unet True\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(halo_px=-1), r"halo -1 px is impossible"),
+        (lambda d: d.update(count_error={"mitosis": 0.1}), "must name classes of"),
+        (lambda d: d.update(count_error={"other": -0.1}), "with shares from 0 on"),
+        (lambda d: d["post_processing"].update(np_threshold=0.01), r"np_threshold 0\.01 must be"),
+        (lambda d: d["post_processing"].update(min_mean_np=1), "min_mean_np 1 from 0 to below 1"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(member, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        read_card(rewritten(member, change))
+
+
+def test_the_halo_of_an_ensemble_is_the_largest(tmp_path):
+    halos = (32, 48, 24)
+    members = [str(write_member(tmp_path / f"{h}.safetensors", halo_px=h)) for h in halos]
+    assert largest_halo_px(read_cards(tuple(members))) == 48
+    assert largest_halo_px(read_cards(tuple(members[:1]))) == 32
+
+
+def test_the_count_error_of_an_ensemble_is_the_mean_of_what_was_measured(tmp_path):
+    errors = ({"epithelial": 0.1, "other": 0.3}, {"epithelial": 0.3}, {})
+    members = []
+    for number, error in enumerate(errors):
+        member = write_member(tmp_path / f"{number}.safetensors")
+        members.append(rewritten(member, lambda d, error=error: d.update(count_error=error)))
+    mean = mean_count_error(read_cards(tuple(members)))
+    assert mean == pytest.approx({"epithelial": 0.2, "other": 0.3})

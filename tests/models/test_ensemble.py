@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from networks_made import ensemble_of
+from networks_made import Toy, ensemble_of, random_network
 
-from nucwsi.models.ensemble import Ensemble, largest_batch
+from nucwsi.errors import ConfigError
+from nucwsi.models.ensemble import Ensemble, choose_precision, largest_batch
+from nucwsi.models.network import own_halo_px
 from nucwsi.models.views import VIEWS, apply_view, undo_maps
 
 
@@ -57,3 +59,60 @@ def test_bfloat16_stays_near_float32(network):
 
 def test_a_processor_takes_one_window_at_a_time(network):
     assert largest_batch(ensemble_of(network), 64, limit=8) == 1
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_members_of_different_strides_see_the_same_cells_in_every_window(order):
+    """The halo of 124 px is no multiple of a member's stride of 16 px."""
+    members = (random_network(), random_network(widths=(2, 2, 2, 2, 2)))
+    both = ensemble_of(*(members[k] for k in order))
+    assert both.stride == 16
+    halo = max(own_halo_px(member) for member in members) + 12
+    assert (halo, halo % 16) == (124, 12)
+    picture = np.random.default_rng(4).integers(0, 256, (3, 64 + 2 * halo, 64 + 2 * halo), np.uint8)
+    whole = both.quantised(picture[None], halo)[0]
+    for row in range(0, 64, 16):
+        part = both.quantised(picture[None, :, row : row + 16 + 2 * halo], halo)[0]
+        for stored, expected in zip(part, whole, strict=True):
+            np.testing.assert_array_equal(stored, expected[..., row : row + 16, :])
+
+
+def test_a_network_that_is_not_local_is_shown_the_whole_window():
+    shapes = []
+
+    class Watched(Toy):
+        local = False
+
+        def forward(self, image, margin_px=0):
+            shapes.append((image.shape[-1], margin_px))
+            return super().forward(image, margin_px)
+
+    maps = ensemble_of(Watched()).mean_maps(np.zeros((1, 3, 30, 30), np.uint8), 7)
+    # Of the margin of 7 px, 4 are a multiple of the stride.
+    assert shapes == [(24, 4)]
+    assert maps.np_map.shape == (1, 1, 16, 16)
+
+
+def test_no_precision_is_lower_than_the_maps_can_bear():
+    cuda = torch.device("cuda")
+    assert choose_precision(cuda) is torch.float16
+    assert choose_precision(cuda, training=True) is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("able", "precision"),
+    [
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, torch.bfloat16),
+        ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_a_processor_computes_in_what_it_multiplies_faster(monkeypatch, able, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert choose_precision(torch.device("cpu")) is precision
+
+
+def test_an_ensemble_without_members_is_refused():
+    with pytest.raises(ConfigError, match="needs at least one member"):
+        ensemble_of()

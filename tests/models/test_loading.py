@@ -11,7 +11,7 @@ from stores import CLASSES
 
 from nucwsi.errors import CheckpointError
 from nucwsi.models.card import read_card
-from nucwsi.models.loading import load_network
+from nucwsi.models.loading import load_network, load_trainable
 
 
 def test_the_card_says_what_was_saved(member):
@@ -49,3 +49,14 @@ def test_weights_that_are_not_finite_are_refused(member):
     save_file(weights, member, metadata=header["__metadata__"])
     with pytest.raises(CheckpointError, match="not finite"):
         load_network(read_card(str(member)))
+
+
+def test_folding_is_for_inference_alone(member):
+    card = read_card(str(member))
+    image = torch.rand(1, 3, 32, 32)
+    trained, folded = load_trainable(card), load_network(card)
+    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in trained.modules())
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in folded.modules())
+    with torch.inference_mode():
+        for one, other in zip(trained.eval()(image), folded(image), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)

@@ -9,7 +9,7 @@ from networks_made import WIDTHS
 
 from nucwsi.errors import CheckpointError
 from nucwsi.models.architectures import build_network
-from nucwsi.models.unet import UNet
+from nucwsi.models.unet import PlainEncoder, UNet
 
 
 def test_nothing_beyond_the_receptive_radius_matters(architecture):
@@ -63,3 +63,21 @@ def test_folding_changes_nothing_but_rounding(network):
 def test_an_impossible_network_is_refused(widths, classes):
     with pytest.raises(CheckpointError, match="at least"):
         UNet(widths, classes)
+
+
+def test_cooling_divides_the_class_logits_alone(network):
+    cooled = copy.deepcopy(network)
+    cooled.cool(4.0)
+    image = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        before, after = network(image), cooled(image)
+    torch.testing.assert_close(after.tp_map, before.tp_map / 4)
+    torch.testing.assert_close(after.np_map, before.np_map, atol=0, rtol=0)
+    torch.testing.assert_close(after.hv_map, before.hv_map, atol=0, rtol=0)
+
+
+def test_a_plain_encoder_halves_each_level_and_has_no_published_weights():
+    encoder = PlainEncoder(WIDTHS)
+    levels = encoder(torch.rand(1, 3, 16, 24), 0)
+    assert [tuple(level.shape[1:]) for level in levels] == [(4, 16, 24), (6, 8, 12), (8, 4, 6)]
+    assert encoder.published_parameters() == []

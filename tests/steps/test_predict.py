@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from networks_made import write_sharp_member
 from scipy import ndimage
+from slides_made import write_slide
 from stores import CLASSES, cells_of, write_member, write_tiles
 from zarr.storage import ZipStore
 
-from nucwsi.config import PredictSettings
+from nucwsi.config import PredictSettings, TileSettings
 from nucwsi.errors import CheckpointError, ConfigError, StoreError
 from nucwsi.io.stores import maps_writer
 from nucwsi.io.stores import publish as store_module
@@ -19,6 +21,7 @@ from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.unet import UNet
 from nucwsi.steps import predict as step
 from nucwsi.steps.predict import predict
+from nucwsi.steps.tile import tile
 
 SETTINGS = PredictSettings(device="cpu")
 
@@ -61,6 +64,57 @@ def reference(tmp_path_factory, canvas, members):
 @pytest.mark.parametrize("core_px", [256, 512])
 def test_maps_do_not_depend_on_the_core(tmp_path, canvas, members, reference, core_px):
     for one, other in zip(whole([run(tmp_path, canvas, members, core_px)]), reference, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("n_levels", "halo"), [(6, 224), (7, 448)])
+def test_maps_of_strides_of_more_than_a_cell_do_not_depend_on_the_core(
+    tmp_path, canvas, n_levels, halo
+):
+    """Strides of 32 and 64 px, of windows around tissue that is known in cells of 16 px."""
+    rgb = canvas[0][:, :576, :704]
+    member = write_sharp_member(tmp_path / "m.safetensors", rgb, (2,) * n_levels, halo)
+    made = []
+    for core_px in (256, 1024):
+        tiles = write_tiles(tmp_path / f"{core_px}.zarr.zip", *canvas, core_px, halo_px=halo)
+        output = tmp_path / f"{core_px}" / "1-of-1.zarr.zip"
+        predict(tiles, output, SETTINGS, members=(member,))
+        made.append(whole([output]))
+    assert np.ptp(made[0][0]) > 200
+    for one, other in zip(*made, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_cores_that_the_stride_does_not_divide_are_refused(tmp_path, canvas):
+    widths = (1,) * 10
+    member = str(write_member(tmp_path / "m.safetensors", widths=widths, halo_px=4096))
+    tiles = write_tiles(tmp_path / "t.zarr.zip", *canvas, 256, halo_px=4096)
+    with pytest.raises(StoreError, match=r"core_px 256, but .* multiple of its stride, 512"):
+        predict(tiles, tmp_path / "m.zarr.zip", SETTINGS, members=(member,))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_members_of_different_halos_give_maps_that_do_not_depend_on_the_core(tmp_path, order):
+    """From the slide on: the canvas, too, is read for the member that needs the widest halo."""
+    blocks = np.random.default_rng(3).integers(0, 256, (100, 130, 3), np.uint8)
+    image = blocks.repeat(10, 0).repeat(10, 1)
+    slide = write_slide(tmp_path / "slide.tif", image)
+    rgb = np.ascontiguousarray(image[:960:2, :1280:2].transpose(2, 0, 1))
+    near = write_sharp_member(tmp_path / "near.safetensors", rgb, (4, 6), 10)
+    far = write_sharp_member(tmp_path / "far.safetensors", rgb, (4, 6, 8, 8), 112)
+    members = tuple((near, far)[k] for k in order)
+    made = []
+    for core_px in (256, 1024):
+        tiles = tmp_path / f"{core_px}.zarr.zip"
+        settings = TileSettings(core_px=core_px, tissue="all")
+        tile(slide, tiles, tmp_path / "tissue.geojson", settings, name="s", members=members)
+        output = tmp_path / f"{core_px}" / "1-of-1.zarr.zip"
+        predict(tiles, output, SETTINGS, members=members)
+        with open_maps([output]) as maps:
+            assert maps.facts.halo_px == 112
+        made.append(whole([output]))
+    assert np.ptp(made[0][0]) > 200
+    for one, other in zip(*made, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
