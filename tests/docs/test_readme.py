@@ -1,5 +1,6 @@
 """Every command and every line of Python in the README runs, in a copy of the project."""
 
+import ast
 import os
 import re
 import shutil
@@ -83,3 +84,19 @@ def test_the_pages_link_to_what_exists():
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/*.md")):
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_messages_that_the_readme_explains_are_those_of_the_code():
+    constants = [
+        node.value
+        for path in (ROOT / "nucwsi").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    trouble = (ROOT / "README.md").read_text("utf-8").split("## Trouble")[1].split("\n## ")[0]
+    messages = re.findall(r"^\| `([^`]+)` \|", trouble, re.MULTILINE)
+    assert messages
+    for message in messages:
+        # Numbers and what `…` leaves out are put into a message when it is raised.
+        for piece in re.split(r"[\d.]+|…", message):
+            assert any(piece.strip() in constant for constant in constants), message
