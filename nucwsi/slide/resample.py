@@ -1,4 +1,4 @@
-"""Exact resampling of a picture, such that a pixel never depends on the window it is in."""
+"""Resampling whose pixels do not depend on the window that they are computed in."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from scipy import sparse
 
 
 class Taps(NamedTuple):
-    """Which source pixels make each target pixel along one axis.
+    """The source pixels that make each target pixel along one axis, and their weights.
 
     Attributes
     ----------
-    first : int
-        First source pixel that is needed.
-    stop : int
-        First source pixel that is not.
+    first, stop : int
+        Source pixels ``first <= s < stop`` are needed.
     source : (K, N) ndarray of int64
         Source pixel of each of K taps for N target pixels, counted from `first`.
     weight : (K, N) ndarray of float32
-        Share of the source pixel in the target pixel; sums to one.
+        Weight of the source pixel in the target pixel, 0 to 1; the K weights add up to 1.
     """
 
     first: int
@@ -31,25 +29,34 @@ class Taps(NamedTuple):
 
 
 def scale_taps(start: int, stop: int, scale: float, offset: float) -> Taps:
-    """Find the source pixels that make target pixels `start` to `stop`, and their shares.
+    """Find the source pixels that make target pixels `start` to `stop`, and their weights.
 
     Target pixel k covers the source from ``offset + k * scale`` to ``offset + (k + 1) * scale``.
-    It is the average of what it covers or, where it is smaller than a source pixel, interpolated
-    linearly between the two source pixels around its centre. All of this is worked out for each k
-    alone, so that all windows agree to the last bit.
+    It is the average of what it covers or, if it is smaller than a source pixel, interpolated
+    linearly between the two source pixels around its centre. Each k is computed by itself, so all
+    windows agree to the last bit.
 
     Parameters
     ----------
     start, stop : int
-        Target pixels, half-open.
+        Target pixels ``start <= k < stop``.
     scale : float
-        Source pixels per target pixel.
+        Source pixels per target pixel, above 0.
     offset : float
-        Source position of the origin of the target.
+        Position of the target's origin on the source, in source pixels.
 
     Returns
     -------
     Taps
+        For ``stop - start`` target pixels; source pixels may be negative.
+
+    Examples
+    --------
+    Target pixel 2 covers the source from 3 to 4.5:
+
+    >>> taps = scale_taps(2, 3, 1.5, 0.0)
+    >>> taps.first + taps.source[:, 0], taps.weight[:, 0].round(2)
+    (array([3, 4, 5]), array([0.67, 0.33, 0.  ], dtype=float32))
     """
     if scale >= 1:
         return edge_taps(offset + np.arange(start, stop + 1, dtype=np.float64) * scale)
@@ -62,17 +69,18 @@ def scale_taps(start: int, stop: int, scale: float, offset: float) -> Taps:
 
 
 def edge_taps(edges: NDArray[np.float64]) -> Taps:
-    """Find the source pixels between edges, and their shares.
+    """Find the source pixels between edges, and their weights.
 
     Parameters
     ----------
     edges : (N + 1,) ndarray of float64
-        Source position, ascending; target pixel k covers the source from ``edges[k]`` to
-        ``edges[k + 1]``.
+        Positions on the source, in source pixels, ascending; target pixel k covers the source from
+        ``edges[k]`` to ``edges[k + 1]``.
 
     Returns
     -------
     Taps
+        For N target pixels, each the average of what it covers.
     """
     low, high = edges[:-1], edges[1:]
     bottom = np.floor(low).astype(np.int64)
@@ -85,17 +93,20 @@ def edge_taps(edges: NDArray[np.float64]) -> Taps:
 
 
 def area_average(pixels: NDArray[np.uint8], rows: Taps, columns: Taps) -> NDArray[np.uint8]:
-    """Average the source under each target pixel, as the taps say.
+    """Resample an image as the taps of its rows and columns say.
 
     Parameters
     ----------
-    pixels : (H, W, 3) ndarray of uint8
-        Source from ``rows.first`` to ``rows.stop`` and ``columns.first`` to ``columns.stop``.
+    pixels : (H, W, C) ndarray of uint8
+        Source from ``rows.first`` to ``rows.stop`` and ``columns.first`` to ``columns.stop``, 0 to
+        255.
     rows, columns : Taps
+        Of h target rows, and of w target columns.
 
     Returns
     -------
-    (h, w, 3) ndarray of uint8
+    (h, w, C) ndarray of uint8
+        Rounded to whole numbers from 0 to 255.
     """
     height, width, channels = pixels.shape
     lines = _matrix(rows, height) @ pixels.reshape(height, -1).astype(np.float32)
@@ -105,25 +116,33 @@ def area_average(pixels: NDArray[np.uint8], rows: Taps, columns: Taps) -> NDArra
 
 
 def _matrix(taps: Taps, size: int) -> sparse.csr_array:
-    """Write the taps as a matrix; its products are summed tap by tap, in the same order always."""
+    """Return the taps as a matrix (N, size), whose products always add up in the same order."""
     count, targets = taps.source.shape
     starts = np.arange(targets + 1) * count
-    # Taps without weight may point one pixel beyond the source.
+    # A tap of weight 0 may point one pixel beyond the source.
     columns = np.minimum(taps.source.T, size - 1).ravel()
     return sparse.csr_array((taps.weight.T.ravel(), columns, starts), shape=(targets, size))
 
 
 def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Average blocks of `factor` x `factor` pixels; a rest at the edge is filled by repetition.
+    """Average blocks of pixels; a block that the edge cuts is filled by repeating the edge.
 
     Parameters
     ----------
     pixels : (C, H, W) ndarray of uint8
+        Of any number of channels C, 0 to 255.
     factor : int
+        Side of a block in pixels, 1 to 257.
 
     Returns
     -------
     (C, ceil(H / factor), ceil(W / factor)) ndarray of uint8
+        Rounded to whole numbers, half up.
+
+    Examples
+    --------
+    >>> reduced(np.array([[[0, 10, 7], [20, 31, 7]]], np.uint8), 2)
+    array([[[15,  7]]], dtype=uint8)
     """
     channels, height, width = pixels.shape
     room = ((0, 0), (0, -height % factor), (0, -width % factor))

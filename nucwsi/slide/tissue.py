@@ -1,6 +1,7 @@
-"""Where on a slide the tissue lies, and whether the picture is one of brightfield H&E at all.
+"""Where on a slide the tissue lies, and whether the image is one of brightfield H&E at all.
 
-All thresholds are fixed: a statistic such as Otsu's finds tissue on bare glass as well.
+All thresholds are fixed: a statistic of the image, such as Otsu's, finds tissue on bare glass, too.
+Thresholds were chosen on overviews of about 8 µm per pixel.
 """
 
 from __future__ import annotations
@@ -13,27 +14,28 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 
-#: Optical density of green above the glass from which on something is there; pale eosin has 0.1.
+#: Least optical density of green above that of glass where there is anything; pale eosin has 0.1.
 _MIN_DENSITY = 0.06
 
-#: Difference between the densities of two colours from which on it is stained, and its least share
-#: of the density; dust, bubbles, shadows, pencil and the edge of the coverslip are grey.
+#: Least difference between the densities of two colours where there is a stain, and least share of
+#: the density of green; dust, bubbles, shadows, pencil and the edge of the coverslip are grey.
 _MIN_COLOUR, _MIN_COLOUR_SHARE = 0.05, 0.08
 
-#: Ink that absorbs more red than green, as no stain of H&E does: by this much and this many times.
+#: Ink absorbs more red than green, as no stain of H&E does: by this density and by this factor.
 _INK_EXCESS, _INK_RATIO = 0.04, 1.2
 
-#: Red ink lets red pass and stops blue as well as green. Eosin, even dense, stops less blue.
+#: Red ink transmits red and absorbs blue as strongly as green; even dense eosin absorbs less blue.
+#: Least density of green, largest ratio of red to green and least ratio of blue to green.
 _RED_INK = {"green": 0.9, "red_share": 0.12, "blue_share": 0.8}
 
-#: The thin rim of a stroke of red ink: the same, paler, and this many cells wide at most.
+#: The thin rim of a stroke of red ink is paler, and at most this many pixels wide.
 _RED_RIM = {"green": 0.06, "red_share": 0.15, "blue_share": 0.75}
 _RIM_PX = 4
 
-#: Rows that are looked at together; only memory.
+#: Rows that are computed together; it limits memory and changes no result.
 _STRIP_PX = 256
 
-#: Nothing in H&E averages to less than this over a pixel of the overview.
+#: No colour (0 to 255) of H&E, averaged over a pixel of the overview, is darker than this.
 _BLACK = 40
 
 
@@ -43,9 +45,9 @@ class Piece(NamedTuple):
     Attributes
     ----------
     area_px : int
-        In pixels of the mask.
+        Area without holes, in pixels of the mask.
     outline : shapely.Polygon
-        With holes, along pixel edges of the mask; x, y.
+        With holes, along pixel edges; x, y in pixels of the mask.
     """
 
     area_px: int
@@ -53,17 +55,19 @@ class Piece(NamedTuple):
 
 
 def looks_fluorescent(overview: NDArray[np.uint8]) -> bool:
-    """Tell whether the background is dark.
+    """Return whether the background is dark, as in fluorescence.
 
-    Black padding round a brightfield scan does not count: what is not black there is bright.
+    Black padding around a brightfield scan does not count: there, what is not black is bright.
 
     Parameters
     ----------
     overview : (H, W, 3) ndarray of uint8
+        RGB, 0 to 255, at any scale.
 
     Returns
     -------
     bool
+        True if most of the image is dark, and at most 30 % of the remainder is bright.
     """
     brightness = overview.max(axis=2)
     seen = brightness[brightness >= 60]
@@ -71,18 +75,20 @@ def looks_fluorescent(overview: NDArray[np.uint8]) -> bool:
 
 
 def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
-    """Tell whether RGB and YCbCr were mistaken for each other.
+    """Return whether RGB and YCbCr were mistaken for each other.
 
-    Where YCbCr is shown as RGB, the green and blue of glass hover about 128. Where RGB was turned
-    as if it were YCbCr, glass is magenta: full red and blue, and half of green.
+    Where YCbCr is shown as RGB, green and blue of glass are about 128. Where RGB was converted as
+    if it were YCbCr, glass is magenta: full red and blue, and half of green.
 
     Parameters
     ----------
     overview : (H, W, 3) ndarray of uint8
+        RGB, 0 to 255, at any scale.
 
     Returns
     -------
     bool
+        True if glass has one of these two colours.
     """
     brightness = overview.max(axis=2)
     near = (overview > 104) & (overview < 152)
@@ -92,9 +98,9 @@ def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
 
 
 def _glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Estimate the colour of glass: bright, nearly grey, and the brightest such there is."""
+    """Return the colour (3,) of glass: the median of what is bright, nearly grey and brightest."""
     low, high = overview.min(axis=2), overview.max(axis=2)
-    # Pure white stands for missing data; it is no glass unless there is hardly any other.
+    # Pure white stands for missing data; it is no glass unless there is hardly any other candidate.
     candidates = overview[(low > 190) & (high - low < 26) & (low < 255)]
     if len(candidates) < max(16, low.size // 1000):
         return np.full(3, 255 if (low == 255).mean() > 0.01 else 244, np.uint8)
@@ -103,7 +109,7 @@ def _glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class _Looks(NamedTuple):
-    """What each pixel of an overview looks like by itself, (H, W) ndarrays of bool."""
+    """What each pixel of an overview looks like by itself: (H, W) ndarrays of bool."""
 
     stained: NDArray[np.bool_]
     ink: NDArray[np.bool_]
@@ -115,7 +121,7 @@ def _looks(overview: NDArray[np.uint8]) -> _Looks:
     looks = _Looks(*np.empty((4, *overview.shape[:2]), bool))
     table = -np.log(np.arange(1, 257, dtype=np.float32) / 256)
     glass = table[_glass(overview)]
-    # In strips: the densities of a whole slide would take several times its overview's memory.
+    # In strips: the densities of a whole slide take several times the memory of its overview.
     for top in range(0, len(overview), _STRIP_PX):
         rows = slice(top, top + _STRIP_PX)
         densities = [table[overview[rows, :, c]] - glass[c] for c in range(3)]
@@ -134,12 +140,13 @@ def _looks(overview: NDArray[np.uint8]) -> _Looks:
 def _red(
     densities: list[NDArray[np.float32]], green: float, red_share: float, blue_share: float
 ) -> NDArray[np.bool_]:
+    """Return where densities (H, W) of red, green and blue are those of red ink."""
     red, middle, blue = densities
     return (middle > green) & (red < red_share * middle) & (blue > blue_share * middle)
 
 
 def _ink(looks: _Looks) -> NDArray[np.bool_]:
-    """Find pen and black padding."""
+    """Return where there is pen or black padding, (H, W)."""
     ink = ndimage.binary_opening(looks.ink)
     core = ndimage.binary_opening(looks.red_ink)
     return ink | ndimage.binary_dilation(core, iterations=_RIM_PX, mask=core | looks.red_rim)
@@ -151,11 +158,12 @@ def find_ink(overview: NDArray[np.uint8]) -> NDArray[np.bool_]:
     Parameters
     ----------
     overview : (H, W, 3) ndarray of uint8
-        RGB; glass and missing data are white.
+        RGB, 0 to 255; glass and missing data are white.
 
     Returns
     -------
     (H, W) ndarray of bool
+        True on ink and on padding.
     """
     return _ink(_looks(overview))
 
@@ -166,13 +174,14 @@ def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.boo
     Parameters
     ----------
     overview : (H, W, 3) ndarray of uint8
-        RGB; glass and missing data are white.
+        RGB, 0 to 255; glass and missing data are white.
     min_area_px : int
-        Smaller pieces are dust.
+        Least area of a piece, in pixels of the overview; smaller ones are dust.
 
     Returns
     -------
     (H, W) ndarray of bool
+        True on tissue.
     """
     looks = _looks(overview)
     tissue = ndimage.binary_closing(np.pad(looks.stained, 3), iterations=3)[3:-3, 3:-3]
@@ -185,16 +194,19 @@ def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.boo
 
 
 def grown(mask: NDArray[np.bool_], reach_px: int) -> NDArray[np.bool_]:
-    """Grow a mask by a square neighbourhood.
+    """Grow a mask by a square around each of its pixels.
 
     Parameters
     ----------
     mask : (H, W) ndarray of bool
+        In any frame.
     reach_px : int
+        Pixels on each side; 0 returns the same mask.
 
     Returns
     -------
     (H, W) ndarray of bool
+        True where the mask is, or at most `reach_px` rows and columns away from it.
     """
     if reach_px == 0:
         return mask
@@ -207,14 +219,22 @@ def pieces(mask: NDArray[np.bool_]) -> list[Piece]:
     Parameters
     ----------
     mask : (H, W) ndarray of bool
+        True on tissue; pixels that touch at a corner only are not connected.
 
     Returns
     -------
     list of Piece
+        x and y in pixels of the mask.
+
+    Examples
+    --------
+    >>> [piece] = pieces(np.array([[True, True], [False, True]]))
+    >>> piece.area_px, piece.outline.bounds
+    (3, (0.0, 0.0, 2.0, 2.0))
     """
-    found = [
+    outlined = [
         Piece(round(outline.area), outline)
         for geometry, _ in rasterio.features.shapes(mask.astype(np.uint8), mask=mask)
         for outline in [shapely.geometry.shape(geometry)]
     ]
-    return sorted(found, key=lambda piece: (-piece.area_px, piece.outline.bounds))
+    return sorted(outlined, key=lambda piece: (-piece.area_px, piece.outline.bounds))
