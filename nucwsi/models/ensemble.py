@@ -234,7 +234,7 @@ class Ensemble:
 
 
 def _unseen_px(member: Network, margin_px: int) -> int:
-    """Return the outer pixels of a margin that a member need not be shown.
+    """Return how much of a margin, from outside, a member need not be shown; see `grid`.
 
     What it is shown beyond the margin stays a multiple of its stride, so that its cells lie on the
     canvas as in every other window, whatever the strides of the other members.

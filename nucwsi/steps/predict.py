@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nucwsi import RESULT_VERSION
 from nucwsi.composition.disagreement import contrast_weights
 from nucwsi.config import PredictSettings
-from nucwsi.errors import StoreError
+from nucwsi.errors import CheckpointError, StoreError
 from nucwsi.facts import Member, SlideFacts
 from nucwsi.grid import Window
 from nucwsi.io.stores.maps_writer import MapsWriter
@@ -147,6 +147,11 @@ def _checked(store: Store, cards: tuple[Card, ...]) -> int:
         raise StoreError(
             f"{store.path}: was tiled with core_px {store.facts.core_px}, but an ensemble with a"
             f" member that is not local needs {SMALLEST_CORE_PX} or more; tile the slide anew"
+        )
+    if not all(card.local for card in cards) and halo_px < OVERLAP_PX:
+        raise CheckpointError(
+            f"{cards[0].path}: the largest halo is {halo_px} px, but an ensemble with a member that"
+            f" is not local needs {OVERLAP_PX} or more; save a member anew with a larger halo"
         )
     return halo_px
 

@@ -1,5 +1,7 @@
 """The predict step: maps that depend on nothing but the canvas and the ensemble."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from nucwsi.io.stores import maps_writer
 from nucwsi.io.stores import publish as store_module
 from nucwsi.io.stores.maps import open_maps
 from nucwsi.io.stores.reader import opened
+from nucwsi.models.architectures import ARCHITECTURES
 from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.unet import UNet
@@ -240,6 +243,12 @@ def test_tiles_with_too_small_a_halo_are_refused(tmp_path, canvas, members):
     tiles = write_tiles(tmp_path / "t.zarr.zip", *canvas, 256, halo_px=16)
     with pytest.raises(StoreError, match="halo of 16 px, but the ensemble needs 32"):
         predict(tiles, tmp_path / "m.zarr.zip", SETTINGS, members=members)
+
+
+def test_a_halo_below_the_overlap_of_tiles_is_refused(tmp_path, canvas, members, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "unet", replace(ARCHITECTURES["unet"], local=False))
+    with pytest.raises(CheckpointError, match=r"largest halo is 32 px, but .* needs 64 or more"):
+        run(tmp_path, canvas, members, 512)
 
 
 def test_members_must_agree(tmp_path, canvas, members):
