@@ -1,8 +1,9 @@
-"""Connected components of a mask that is seen one core at a time.
+"""Connected components of a mask that is read one core at a time.
 
-Most components lie within a core and its margin, and whoever works on that core sees them whole.
-The others are found here, by one pass in raster order that joins what touches across the faces of
-cores and remembers only what can still grow: one row of cores.
+A component that lies within a core and its margin is seen whole by whoever works on that core. The
+others are found here, in one pass over the cores in raster order. The pass joins pieces that touch
+across the border of two cores, and forgets a component as soon as it cannot grow any more, so that
+memory is bounded by one row of cores.
 """
 
 from __future__ import annotations
@@ -16,22 +17,23 @@ from numpy.typing import NDArray
 from nucwsi.grid import TileGrid, Window
 from nucwsi.nuclei.pixels import connected
 
-#: A piece of a component: row and column of its core in the grid, and its label there.
+#: The part of a component in one core: row and column of the core in the grid, and the label of the
+#: part, as `connected` numbers the mask of the core.
 CorePiece = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Component:
-    """A connected component that crosses the border of a core.
+    """A 4-connected component that reaches the border of a core.
 
     Attributes
     ----------
     box : Window
-        Smallest window that holds it, on the canvas.
+        Smallest window that holds it, in canvas pixels.
     first : (int, int)
-        Row and column of its first pixel in raster order, on the canvas.
+        Row and column of its first pixel in raster order, in canvas pixels.
     pieces : tuple of CorePiece
-        What each core sees of it.
+        Its parts, one or more for each core that it crosses, ascending.
     """
 
     box: Window
@@ -41,6 +43,8 @@ class Component:
 
 @dataclass
 class _Growing:
+    """A component of which all pixels so far are known; fields as in `Component`."""
+
     row: int
     column: int
     row_stop: int
@@ -62,7 +66,7 @@ class _Growing:
 
 
 class _Forest:
-    """Union-find whose roots carry what is known of their component."""
+    """Union-find of pieces (nodes, numbered from 1), whose roots carry their component so far."""
 
     def __init__(self) -> None:
         self._parent: dict[int, int] = {}
@@ -76,6 +80,7 @@ class _Forest:
         return node
 
     def root(self, node: int) -> int:
+        """Return the root of a node, and halve the way to it."""
         while self._parent[node] != node:
             self._parent[node] = self._parent[self._parent[node]]
             node = self._parent[node]
@@ -91,7 +96,7 @@ class _Forest:
         self._grown[one].absorb(self._grown.pop(other))
 
     def retire(self, living: set[int]) -> list[_Growing]:
-        """Forget every component but the living roots, and return the forgotten."""
+        """Forget every component whose root is not living, and return those forgotten."""
         ended = [grown for node, grown in self._grown.items() if node not in living]
         self._grown = {node: grown for node, grown in self._grown.items() if node in living}
         self._parent = {node: node for node in living}
@@ -106,13 +111,37 @@ def crossing_components(
     Parameters
     ----------
     grid : TileGrid
+        The canvas cut into cores.
     cores : iterable of ((int, int), (H, W) ndarray of bool)
         Grid position and mask of each core, in raster order. Blank cores may be left out.
 
     Yields
     ------
     Component
-        Each once, as soon as it cannot grow any more.
+        Each once, as soon as it cannot grow any more. One that touches the border of its core but
+        does not cross it may be among them.
+
+    References
+    ----------
+    Union-find with path halving: Tarjan and van Leeuwen, Journal of the ACM 31 (1984).
+
+    Examples
+    --------
+    Two cores of three columns. The upper component crosses the border; the lower one does not even
+    touch it::
+
+        . . #|# . .
+        . . .|# . .
+        # # .|. . .
+
+    >>> mask = np.array([[0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 0, 0], [1, 1, 0, 0, 0, 0]], bool)
+    >>> grid = TileGrid((3, 6), 3)
+    >>> cores = (((0, 0), mask[:, :3]), ((0, 1), mask[:, 3:]))
+    >>> [component] = crossing_components(grid, cores)
+    >>> component.box
+    Window(row=0, column=2, height=2, width=2)
+    >>> component.first, component.pieces  # the first label of either core
+    ((0, 2), ((0, 0, 1), (0, 1, 1)))
     """
     forest = _Forest()
     above = np.zeros(grid.shape[1], np.int64)
@@ -149,7 +178,10 @@ def _plant(
     mask: NDArray[np.bool_],
     grid: TileGrid,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Add the pieces of a core that touch another core; return label -> node, and the labels."""
+    """Add the pieces of a core that touch another core.
+
+    Returns the node of each label (0 for one that stays within the core), and the labels, (H, W).
+    """
     pixels, count = connected(mask)
     labels = pixels.image()
     faces = [
@@ -160,12 +192,12 @@ def _plant(
     ]
     outgoing = np.unique(np.concatenate(faces))
     outgoing = outgoing[outgoing > 0]
-    chosen = np.zeros(count, bool)
-    chosen[outgoing - 1] = True
-    found = pixels.only(chosen)
-    row, column = np.divmod(found.first(len(outgoing)), core.width)
+    is_outgoing = np.zeros(count, bool)
+    is_outgoing[outgoing - 1] = True
+    pieces = pixels.only(is_outgoing)
+    row, column = np.divmod(pieces.first(len(outgoing)), core.width)
     first = zip((row + core.row).tolist(), (column + core.column).tolist(), strict=True)
-    box = found.boxes(len(outgoing)) + np.array([core.row, core.column] * 2)
+    box = pieces.boxes(len(outgoing)) + np.array([core.row, core.column] * 2)
     nodes = np.zeros(count + 1, np.int64)
     for label, (top, left, low, right), at in zip(
         outgoing.tolist(), box.tolist(), first, strict=True
@@ -175,7 +207,11 @@ def _plant(
 
 
 def _row_ended(forest: _Forest, frontier: NDArray[np.int64]) -> Iterator[Component]:
-    """Yield what does not reach the frontier, and renumber the frontier to the living roots."""
+    """Yield the components that do not reach the frontier: no core below can add to them.
+
+    `frontier` holds the node of each pixel in the last row of the cores, (W,), 0 for background. It
+    is changed in place to the roots of these nodes.
+    """
     nodes, where = np.unique(frontier, return_inverse=True)
     roots = np.array([forest.root(node) if node else 0 for node in nodes.tolist()], np.int64)
     frontier[:] = roots[where]

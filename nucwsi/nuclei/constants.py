@@ -1,8 +1,14 @@
-"""What is fixed of the way from maps to nuclei, in µm: part of every checkpoint."""
+"""The constants of post-processing: in µm, as every checkpoint carries its own, and in pixels."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -12,15 +18,15 @@ class PostProcessing:
     Attributes
     ----------
     np_threshold : float
-        Nucleus where `np` is at least this.
+        A pixel belongs to a nucleus if its `np` is at least this, 0 to 1.
     edge_slope : float
-        Where a component of the `hv` map falls by more than this per µm, two nuclei meet.
+        Two nuclei meet where an `hv` map, which runs from -1 to 1, falls by at least this per µm.
     min_marker_um2 : float
-        Smaller markers do not start a nucleus, in µm².
-    min_area_um2 : dict
-        Class name -> smallest nucleus of that class, in µm².
+        A marker starts a nucleus if it has at least this area, in µm².
+    min_area_um2 : dict of str to float
+        Class name -> area of the smallest nucleus that is kept, in µm².
     min_mean_np : float
-        Least mean `np` of a nucleus; 0: any.
+        A nucleus is kept if its mean `np` is at least this; 0 keeps all.
     """
 
     np_threshold: float
@@ -28,3 +34,107 @@ class PostProcessing:
     min_marker_um2: float
     min_area_um2: dict[str, float]
     min_mean_np: float = 0.0
+
+
+class PixelConstants(NamedTuple):
+    """The constants of post-processing, in pixels of the maps and as the maps are stored.
+
+    Attributes
+    ----------
+    np_level : int
+        A pixel belongs to a nucleus if its stored `np` is at least this (0 to 255).
+    edge_limit : int
+        Two nuclei meet where the edge strength is at least this; see `instances.edge_strength`.
+    min_marker_px : int
+        A marker starts a nucleus if it has at least so many pixels.
+    min_area_px : (C,) ndarray of int64
+        Number of pixels of the smallest nucleus that is kept, for each class.
+    min_mean_np : float
+        A nucleus is kept if its mean `np` is at least this, 0 to 1.
+    smooth : bool
+        Whether outlines pass between pixels rather than along their edges.
+    simplify_px : float
+        Tolerance in pixels to which outlines are simplified.
+    """
+
+    np_level: int
+    edge_limit: int
+    min_marker_px: int
+    min_area_px: NDArray[np.int64]
+    min_mean_np: float
+    smooth: bool
+    simplify_px: float
+
+    def keeps(
+        self,
+        area_px: NDArray[np.integer],
+        class_code: NDArray[np.uint8],
+        np_mean: NDArray[np.floating],
+    ) -> NDArray[np.bool_]:
+        """Return which nuclei are large enough for their class, and sure enough.
+
+        Parameters
+        ----------
+        area_px : (N,) ndarray of int
+            Number of pixels of each nucleus.
+        class_code : (N,) ndarray of uint8
+            Class of each nucleus, as index into the classes.
+        np_mean : (N,) ndarray of float
+            Mean `np` over the pixels of each nucleus, 0 to 1.
+
+        Returns
+        -------
+        (N,) ndarray of bool
+            False for those that are dropped.
+        """
+        return (area_px >= self.min_area_px[class_code]) & (np_mean >= self.min_mean_np)
+
+
+def in_pixels(
+    fixed: PostProcessing,
+    classes: Sequence[str],
+    mpp: float,
+    *,
+    smooth: bool = True,
+    simplify_px: float = 0.25,
+) -> PixelConstants:
+    """Convert the constants of a checkpoint to pixels: lengths by mpp, areas by mpp².
+
+    Parameters
+    ----------
+    fixed : PostProcessing
+        The constants in µm.
+    classes : sequence of str
+        The classes of the ensemble, in the order of its `tp` maps.
+    mpp : float
+        Size of a pixel of the maps, in µm.
+    smooth : bool
+        Whether outlines pass between pixels rather than along their edges.
+    simplify_px : float
+        Tolerance in pixels to which outlines are simplified.
+
+    Returns
+    -------
+    PixelConstants
+        Thresholds are rounded up, so that no pixel or nucleus below one passes it.
+
+    Examples
+    --------
+    >>> fixed = PostProcessing(0.5, 0.16, 1.0, {"epithelial": 5.0})
+    >>> constants = in_pixels(fixed, ["epithelial"], mpp=0.5)
+    >>> constants.np_level, constants.min_marker_px, constants.min_area_px.tolist()
+    (128, 4, [20])
+    """
+    # The edges are scikit-image's business, and who only reads constants need not wait for it.
+    from nucwsi.nuclei.instances import slope_limit
+
+    areas = np.array([fixed.min_area_um2[name] for name in classes]) / mpp**2
+    return PixelConstants(
+        math.ceil(fixed.np_threshold * 255 - 1e-6),
+        slope_limit(fixed.edge_slope * mpp),
+        max(1, round(fixed.min_marker_um2 / mpp**2)),
+        np.maximum(1, np.ceil(areas - 1e-9)).astype(np.int64),
+        fixed.min_mean_np,
+        smooth,
+        simplify_px,
+    )

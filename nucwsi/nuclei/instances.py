@@ -1,7 +1,8 @@
-"""From maps to instances: where two nuclei meet, where each begins, and which pixels it owns.
+"""From maps to instances: where two nuclei meet, and which pixels belong to which.
 
-Everything here is local to a connected component of the nucleus mask and made of whole numbers
-and fixed constants, so any window that holds a component whole gives it the same instances.
+The instances of a connected component of the nucleus mask depend on the maps of that component
+alone, by whole numbers and fixed constants. So every window that holds a component whole gives it
+the same instances.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from skimage.segmentation._watershed_cy import watershed_raveled
 
 from nucwsi.nuclei.pixels import Pixels, connected_places, first_places
 
-#: Pixels around a component that its edges depend on: half of the 3x3 Sobel filter.
+#: Pixels around a component that its edges depend on: the radius of the 3x3 Sobel filter.
 EDGE_RADIUS_PX = 1
 
 #: Edge strength of an `hv` map that falls by 1 per pixel: 127 grey levels times the Sobel weights.
@@ -22,15 +23,15 @@ _PER_SLOPE = 127 * 4 * 2
 
 
 class Instances(NamedTuple):
-    """Nuclei of one window.
+    """N instances of one window.
 
     Attributes
     ----------
     pixels : Pixels
-        Label k is the k-th nucleus.
+        The pixels of the instances in the window; label k is the k-th instance.
     first_px : (N,) ndarray of int64
-        For each nucleus the flat index in the window of its owner pixel: the first pixel in raster
-        order of its marker, or of its component where that is one nucleus.
+        Flat index in the window of each instance's owner pixel: the first pixel in raster order of
+        its marker, or of its component where that is one instance. It gives the nucleus its id.
     """
 
     pixels: Pixels
@@ -38,29 +39,30 @@ class Instances(NamedTuple):
 
 
 def _pairs(values: NDArray[np.int16], axis: int, times: int) -> NDArray[np.int16]:
-    """Add each pixel to the next along an axis, `times` over: binomial weights."""
+    """Add each pixel of (H, W) to the next along an axis, several times: binomial weights."""
     for _ in range(times):
         values = values[1:] + values[:-1] if axis == 0 else values[:, 1:] + values[:, :-1]
     return values
 
 
 def edge_strength(hv_map: NDArray[np.int8]) -> NDArray[np.int16]:
-    """Measure how steeply the position maps fall, which they only do where nuclei meet or end.
+    """Measure how steeply the `hv` maps fall, which they do only where nuclei meet or end.
 
-    Inside a nucleus the horizontal map rises from left to right and the vertical one from top to
+    Inside a nucleus the horizontal map rises from left to right and the vertical map from top to
     bottom; from one nucleus to the next they fall back. The 3x3 Sobel response is kept in whole
-    numbers and never scaled by anything that the window holds. Wider filters smear the ends of
-    short borders, through which small touching nuclei then grow together.
+    numbers and not scaled to the range of the window, so that it is the same in every window. Wider
+    filters would smear the ends of short borders, and small touching nuclei would grow together
+    there.
 
     Parameters
     ----------
     hv_map : (2, H, W) ndarray of int8
-        Horizontal and vertical position, times 127.
+        Horizontal and vertical position within the nucleus, -1 to 1 times 127.
 
     Returns
     -------
     (H, W) ndarray of int16
-        Steepest fall of both maps, 0 where neither falls; see `slope_limit` for the unit.
+        The steeper fall of the two maps, 0 where neither falls; see `slope_limit` for the unit.
 
     References
     ----------
@@ -72,21 +74,29 @@ def edge_strength(hv_map: NDArray[np.int8]) -> NDArray[np.int16]:
     # (1, 2, 1) across and (1, 0, -1) along; int16 holds 127 * 4 * 2.
     across = _pairs(padded[0], 0, 2), _pairs(padded[1], 1, 2)
     fall = np.maximum(across[0][:, :-2] - across[0][:, 2:], across[1][:-2] - across[1][2:])
-    # Twice as fast as to compare with a number.
+    # Twice as fast as `np.maximum(fall, 0)`.
     return fall * (fall > 0)
 
 
 def slope_limit(slope_per_px: float) -> int:
-    """Return the edge strength of an `hv` map that falls by `slope_per_px` each pixel.
+    """Return the edge strength of an `hv` map that falls at a constant slope.
 
     Parameters
     ----------
     slope_per_px : float
-        Positive for a fall.
+        How much the map, which runs from -1 to 1, falls from one pixel to the next.
 
     Returns
     -------
     int
+        In the unit of `edge_strength`.
+
+    Examples
+    --------
+    >>> falling = np.zeros((2, 3, 5), np.int8)
+    >>> falling[0] = [100, 90, 80, 70, 60]
+    >>> edge_strength(falling)[1].tolist(), slope_limit(10 / 127)
+    ([40, 80, 80, 80, 40], 80)
     """
     return round(slope_per_px * _PER_SLOPE)
 
@@ -99,33 +109,52 @@ def split_components(
     min_marker_px: int,
     by_marker: bool = False,
 ) -> Instances:
-    """Cut components into nuclei by a watershed from their markers.
+    """Cut components into instances by a watershed from their markers.
 
-    A component without or with one marker is one nucleus and needs no watershed.
+    A marker is a connected set of a component's pixels whose edges are weak. A component with one
+    marker or none is one instance and needs no watershed.
 
     Parameters
     ----------
     components : Pixels
-        Connected components (4-neighbours) of the nucleus mask.
+        The 4-connected components of the nucleus mask in a window.
     n_components : int
-        Largest number in `components`; all from 1 on occur.
+        Number of components; all numbers from 1 on occur.
     edges : (H, W) ndarray of int16
-        Of `edge_strength`.
+        Edge strength at each pixel of the window, as `edge_strength` returns it.
     edge_limit : int
-        Pixels of at least this strength belong to no marker.
+        Pixels of at least this edge strength belong to no marker.
     min_marker_px : int
-        Smaller markers do not count.
+        Markers of fewer pixels do not count.
     by_marker : bool
-        The window cuts the components: nuclei are owned by their markers alone, and what has no
-        marker here is not a nucleus here.
+        True if the window cuts the components. Then every instance is owned by its marker, and a
+        component without a marker in the window is no instance here.
 
     Returns
     -------
     Instances
+        First those that are a whole component, then those cut apart, each in raster order.
 
     References
     ----------
     Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 3.2.
+
+    Examples
+    --------
+    One component; its edges (``|``) leave two markers, from which the watershed takes the pixels
+    between. The owner pixels are the first ones of the markers::
+
+        component   # # # # #      markers   a a | b b      instances   1 1 1 2 2
+                    # # # # #                a a | b b                  1 1 1 2 2
+
+    >>> components, count = Pixels.of(np.ones((2, 5), int)), 1
+    >>> edges = np.array([[0, 0, 9, 0, 0], [0, 0, 9, 0, 0]], np.int16)
+    >>> instances = split_components(components, count, edges, edge_limit=5, min_marker_px=2)
+    >>> instances.pixels.image()
+    array([[1, 1, 1, 2, 2],
+           [1, 1, 1, 2, 2]], dtype=int32)
+    >>> instances.first_px.tolist()  # flat indices in the window
+    [0, 3]
     """
     shape, where, component = components
     calm = np.flatnonzero(edges.ravel()[where] < edge_limit)
@@ -158,17 +187,22 @@ def split_components(
 def _flooded(
     pixels: Pixels, count: int, edges: NDArray[np.int16], seeds: NDArray[np.int64]
 ) -> NDArray[np.int32]:
-    """Flood from the seeds; where pixels are equally steep, the one reached first goes first."""
+    """Flood components from their seeds; of pixels that are equally steep, the first reached wins.
+
+    `seeds` holds for each of the `pixels`, (P,), the number of its marker or 0; the answer, (P,),
+    the number of the marker that it is flooded from.
+    """
     place, shape = _side_by_side(pixels, count)
     size, width = shape[0] * shape[1], shape[1]
     height, label, mask = np.zeros(size), np.zeros(size, np.int32), np.zeros(size, np.int8)
-    # All seeds enter the queue at once, and those of equal height leave it in an order that depends
-    # on the rest of the window. Made lower than everything and unequal, they leave in raster order.
+    # All seeds enter the queue at once, and seeds of equal height would leave it in an order that
+    # depends on the rest of the window. So they are made lower than all other pixels, and unequal:
+    # they leave the queue in raster order.
     raster = np.arange(len(place)) - float(len(place))
     height[place] = np.where(seeds > 0, raster, edges.ravel()[pixels.place])
     label[place] = seeds
     mask[place] = 1
-    # What `skimage.segmentation.watershed` calls after it has copied all this into a frame; to
+    # `skimage.segmentation.watershed` calls this after it has padded and copied its arguments. To
     # import that function takes longer than to cut all nuclei of a small slide.
     neighbours = np.array([-width, -1, 1, width])
     strides = np.array([width, 1])
@@ -177,9 +211,9 @@ def _flooded(
 
 
 def _side_by_side(pixels: Pixels, count: int) -> tuple[NDArray[np.int64], tuple[int, int]]:
-    """Move components next to each other, if that takes less room than where they are.
+    """Move components next to each other, if that takes less room than their window.
 
-    Returns the place of each pixel in a window with a frame around it, and the window's shape.
+    Returns the flat index of each pixel, (P,), in an image with a free frame, and its shape.
     """
     row, column = np.divmod(pixels.place, pixels.shape[1])
     top, left, bottom, right = pixels.boxes(count).T

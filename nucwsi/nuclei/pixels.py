@@ -1,4 +1,4 @@
-"""The labelled pixels of a window, as lists: of most windows they are a small part."""
+"""The labelled pixels of a window as lists, since in most windows they are a small part of all."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ def first_places(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     Parameters
     ----------
     labels : (P,) ndarray of int
+        Labels from 0 to `count`.
     count : int
         Largest label.
 
     Returns
     -------
     (count + 1,) ndarray of int64
-        Index of label 0, 1, ...; -1 for a label that does not occur.
+        Index into `labels` of the first 0, 1, ...; -1 for a label that does not occur.
+
+    Examples
+    --------
+    >>> first_places(np.array([2, 0, 2, 1]), 3).tolist()
+    [1, 3, 0, -1]
     """
     first = np.full(count + 1, -1, np.int64)
     # The last assignment wins: in reversed order, that of the first place.
@@ -53,16 +59,16 @@ def begins_in(first_px: NDArray[np.int64], width: int, part: Window) -> NDArray[
 
 
 class Pixels(NamedTuple):
-    """The labelled pixels of a window.
+    """The labelled pixels of a window: a label image without its background.
 
     Attributes
     ----------
     shape : (int, int)
-        Height and width of the window.
+        Height and width of the window in pixels.
     place : (P,) ndarray of int64
         Flat index of each pixel in the window, ascending.
     label : (P,) ndarray of int64
-        From 1 on; of the type that NumPy takes for an index without a copy.
+        Label of each pixel, from 1 on; int64 because NumPy takes it as an index without a copy.
     """
 
     shape: tuple[int, ...]
@@ -76,28 +82,30 @@ class Pixels(NamedTuple):
         Parameters
         ----------
         labels : (H, W) ndarray of int
-            0 is background.
+            Label of each pixel of the window; 0 is background.
 
         Returns
         -------
         Pixels
+            Those whose label is not 0.
         """
         place = np.flatnonzero(labels)
         return cls(labels.shape, place, labels.ravel()[place].astype(np.int64))
 
     def image(self) -> NDArray[np.int32]:
-        """Return the labels as an image, 0 is background.
+        """Return the labels as an image: the inverse of `of`.
 
         Returns
         -------
         (H, W) ndarray of int32
+            Label of each pixel of the window; 0 is background.
         """
         labels = np.zeros(self.shape, np.int32)
         labels.ravel()[self.place] = self.label
         return labels
 
     def first(self, count: int) -> NDArray[np.int64]:
-        """Find the first pixel of each label.
+        """Find the first pixel of each label in raster order.
 
         Parameters
         ----------
@@ -107,12 +115,12 @@ class Pixels(NamedTuple):
         Returns
         -------
         (count,) ndarray of int64
-            Flat index of label 1, 2, ...
+            Flat index in the window of the first pixel of label 1, 2, ...
         """
         return self.place[first_places(self.label, count)[1:]]
 
     def boxes(self, count: int) -> NDArray[np.int64]:
-        """Give the bounding box of each label.
+        """Return the bounding box of each label.
 
         Parameters
         ----------
@@ -122,7 +130,8 @@ class Pixels(NamedTuple):
         Returns
         -------
         (count, 4) ndarray of int64
-            First row, first column, row stop, column stop, in pixels of the window.
+            First row, first column, row stop, column stop of label 1, 2, ..., in pixels of the
+            window.
         """
         row, column = np.divmod(self.place, self.shape[1])
         low, high = np.full((2, count + 1), max(self.shape)), np.zeros((2, count + 1), np.int64)
@@ -132,32 +141,34 @@ class Pixels(NamedTuple):
         return np.concatenate([low, high]).T[1:]
 
     def renumbered(self, number: NDArray[np.int64]) -> Pixels:
-        """Give every label its new number.
+        """Give every label a new number.
 
         Parameters
         ----------
         number : (count + 1,) ndarray of int64
-            For each label its new one; 0 takes it away.
+            New number of label 0, 1, ...; pixels whose new number is 0 are dropped.
 
         Returns
         -------
         Pixels
+            Of the same window.
         """
         label = number[self.label]
         kept = np.flatnonzero(label)
         return Pixels(self.shape, self.place[kept], label[kept])
 
     def only(self, chosen: NDArray[np.bool_]) -> Pixels:
-        """Keep some labels, and number them anew without gaps.
+        """Keep some labels, numbered anew from 1 without gaps, in their order.
 
         Parameters
         ----------
         chosen : (count,) ndarray of bool
-            Whether label 1, 2, ... stays.
+            Whether label 1, 2, ... is kept.
 
         Returns
         -------
         Pixels
+            Of the same window.
         """
         return self.renumbered(np.concatenate([[0], np.cumsum(chosen) * chosen]))
 
@@ -168,11 +179,30 @@ def connected(mask: NDArray[np.bool_]) -> tuple[Pixels, int]:
     Parameters
     ----------
     mask : (H, W) ndarray of bool
+        The pixels to connect.
 
     Returns
     -------
     components : Pixels
+        All pixels of the mask, with the number of their component.
     count : int
+        Number of components.
+
+    Examples
+    --------
+    Pixels that touch at a corner only are not connected. The component that begins first is the
+    first, wherever the rest of it lies::
+
+        . # . #        . 1 . 2
+        # . . #   ->   3 . . 2
+        # # # .        3 3 3 .
+
+    >>> mask = np.array([[0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 0]], bool)
+    >>> components, count = connected(mask)
+    >>> components.image()
+    array([[0, 1, 0, 2],
+           [3, 0, 0, 2],
+           [3, 3, 3, 0]], dtype=int32)
     """
     place = np.flatnonzero(mask)
     label, count = connected_places(place, mask.shape[1])
@@ -180,20 +210,21 @@ def connected(mask: NDArray[np.bool_]) -> tuple[Pixels, int]:
 
 
 def connected_places(place: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
-    """Do the same for a list of pixels.
+    """Label the 4-connected components of a list of pixels, as `connected` does those of a mask.
 
     Parameters
     ----------
     place : (P,) ndarray of int64
-        Flat indices, ascending.
+        Flat index of each pixel in the window, ascending.
     width : int
-        Of the window.
+        Width of the window in pixels.
 
     Returns
     -------
     label : (P,) ndarray of int64
-        From 1 on.
+        Number of the component of each pixel, from 1 on.
     count : int
+        Number of components.
 
     References
     ----------
@@ -231,7 +262,7 @@ def connected_places(place: NDArray[np.int64], width: int) -> tuple[NDArray[np.i
 
 
 def _flattened(parent: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Lead from every node of a forest straight to its root."""
+    """Replace every node's parent by its root."""
     while True:
         further = parent[parent]
         if np.array_equal(further, parent):

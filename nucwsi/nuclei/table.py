@@ -10,29 +10,43 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class NucleusTable:
-    """N nuclei, C classes; positions in level-0 pixels from the file's upper left.
+    """N nuclei, C classes, Q contrasts; positions in level-0 pixels from the file's upper left.
 
     Attributes
     ----------
     id : (N,) ndarray of int64
-        Owner pixel on the canvas, counted in raster order: the same in every run.
+        Flat index on the canvas (row times canvas width plus column, in canvas pixels) of the
+        nucleus' owner pixel: the same in every run.
     row, column : (N,) ndarray of float64
-        Centroid of the outline.
+        Centroid of the outline, in level-0 pixels.
     class_code : (N,) ndarray of uint8
-        Index into the classes of the checkpoint.
+        The most probable class, as index into the classes of the ensemble.
     class_probabilities : (N, C) ndarray of float32
+        Probability of each class; each row sums to 1.
     contrasts : (N, Q · C) ndarray of float32
-        Contrasts between the answers of an ensemble, by contrast, then class.
-    area_um2, perimeter_um, major_axis_um, minor_axis_um : (N,) ndarray of float32
-    circularity, solidity, np_mean : (N,) ndarray of float32
+        Contrasts between the answers of an ensemble, by contrast, then class, in shares of the
+        nucleus; see `composition.disagreement`.
+    area_um2 : (N,) ndarray of float32
+        Area of the outline, in µm².
+    perimeter_um : (N,) ndarray of float32
+        Length of the outline before it was simplified, in µm.
+    major_axis_um, minor_axis_um : (N,) ndarray of float32
+        Axes of the ellipse with the same second moments, in µm.
+    circularity : (N,) ndarray of float32
+        4 pi area / perimeter², at most 1: a circle.
+    solidity : (N,) ndarray of float32
+        Area of the outline over that of its convex hull, at most 1.
+    np_mean : (N,) ndarray of float32
+        Mean probability of nucleus over its pixels, 0 to 1.
     at_edge : (N,) ndarray of bool
-        Touches the end of the analysed area.
+        Whether it touches the end of the analysed area, so that a part of it may be missing.
     escalated : (N,) ndarray of bool
-        Belongs to a component too wide to be worked on as a whole.
+        Whether it was cut out of a giant component block by block, or, in a merge by overlap,
+        segmented anew because no tile saw it whole.
     geometry : (N,) ndarray of bytes
-        Outline as WKB; x and y.
+        Outline as WKB, x and y in level-0 pixels.
     bounds : (N, 4) ndarray of float64
-        xmin, ymin, xmax, ymax of the outline.
+        xmin, ymin, xmax, ymax of the outline, in level-0 pixels.
     """
 
     id: NDArray[np.int64]
@@ -57,29 +71,33 @@ class NucleusTable:
         return len(self.id)
 
     def take(self, index: NDArray[np.intp]) -> NucleusTable:
-        """Return chosen nuclei, in the order of `index`.
+        """Return chosen nuclei.
 
         Parameters
         ----------
         index : (K,) ndarray of int
+            Rows of this table.
 
         Returns
         -------
         NucleusTable
+            K nuclei, in the order of `index`.
         """
         return NucleusTable(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     @classmethod
     def concatenated(cls, tables: list[NucleusTable]) -> NucleusTable:
-        """Join tables of the same classes, at least one.
+        """Join tables, one after the other.
 
         Parameters
         ----------
         tables : list of NucleusTable
+            At least one; all of the same classes and number of contrasts.
 
         Returns
         -------
         NucleusTable
+            All their nuclei, in this order.
         """
         return cls(
             **{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls)}

@@ -1,9 +1,7 @@
-"""Nuclei of a window: instances, their classes, measures and outlines, in plain arrays."""
+"""The nuclei of a window: from its maps to instances, classes, measures and outlines."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,112 +9,30 @@ from numpy.typing import NDArray
 
 from nucwsi.classes import most_probable
 from nucwsi.grid import Window
-from nucwsi.nuclei.constants import PostProcessing
-from nucwsi.nuclei.instances import Instances, edge_strength, slope_limit, split_components
+from nucwsi.nuclei.constants import PixelConstants
+from nucwsi.nuclei.instances import Instances, edge_strength, split_components
 from nucwsi.nuclei.morphometry import pixel_sums
 from nucwsi.nuclei.pixels import Pixels, begins_in
-from nucwsi.nuclei.polygons import Outlines, simplified, trace, trace_smooth
-
-
-class Constants(NamedTuple):
-    """The fixed numbers of post-processing, in pixels and stored units.
-
-    Attributes
-    ----------
-    np_level : int
-        Nucleus where the stored `np` is at least this (0 to 255).
-    edge_limit : int
-        See `instances.slope_limit`.
-    min_marker_px : int
-        Smaller markers do not start a nucleus.
-    min_area_px : (C,) ndarray of int64
-        Smallest nucleus of each class.
-    min_mean_np : float
-        Least mean `np` of a nucleus, in [0, 1].
-    smooth : bool
-        Whether outlines pass between pixels rather than along their edges.
-    simplify_px : float
-        Tolerance of the outlines.
-    """
-
-    np_level: int
-    edge_limit: int
-    min_marker_px: int
-    min_area_px: NDArray[np.int64]
-    min_mean_np: float
-    smooth: bool
-    simplify_px: float
-
-    def keeps(
-        self,
-        area_px: NDArray[np.integer],
-        class_code: NDArray[np.uint8],
-        np_mean: NDArray[np.floating],
-    ) -> NDArray[np.bool_]:
-        """Tell which nuclei are large enough for their class, and sure enough.
-
-        Parameters
-        ----------
-        area_px : (N,) ndarray of int
-        class_code : (N,) ndarray of uint8
-        np_mean : (N,) ndarray of float
-            Mean `np` of each.
-
-        Returns
-        -------
-        (N,) ndarray of bool
-        """
-        return (area_px >= self.min_area_px[class_code]) & (np_mean >= self.min_mean_np)
-
-
-def in_pixels(
-    fixed: PostProcessing,
-    classes: Sequence[str],
-    mpp: float,
-    *,
-    smooth: bool = True,
-    simplify_px: float = 0.25,
-) -> Constants:
-    """Bring the constants of a checkpoint to pixels.
-
-    Parameters
-    ----------
-    fixed : PostProcessing
-    classes : sequence of str
-    mpp : float
-        µm per pixel of the maps.
-    smooth : bool
-    simplify_px : float
-        See `Constants`.
-
-    Returns
-    -------
-    Constants
-    """
-    areas = np.array([fixed.min_area_um2[name] for name in classes]) / mpp**2
-    return Constants(
-        math.ceil(fixed.np_threshold * 255 - 1e-6),
-        slope_limit(fixed.edge_slope * mpp),
-        max(1, round(fixed.min_marker_um2 / mpp**2)),
-        np.maximum(1, np.ceil(areas - 1e-9)).astype(np.int64),
-        fixed.min_mean_np,
-        smooth,
-        simplify_px,
-    )
+from nucwsi.nuclei.polygons import simplified
+from nucwsi.nuclei.tracing import Outlines, trace, trace_smooth
 
 
 class WindowMaps(NamedTuple):
-    """Stored maps of a window.
+    """The maps of a window as they are stored; C classes, K contrasts.
 
     Attributes
     ----------
     tissue : (H + 2, W + 2) ndarray of bool
-        Where the network was asked, one pixel farther on each side; False beyond the canvas.
+        Where the network was run, in the window and one pixel around it; False beyond the canvas.
     np_map : (H, W) ndarray of uint8
+        Probability of nucleus, 0 to 1 times 255.
     hv_map : (2, H, W) ndarray of int8
+        Horizontal and vertical position within the nucleus, -1 to 1 times 127.
     tp_map : (C, H, W) ndarray of uint8
+        Probability of each class, 0 to 1 times 255.
     contrast_map : (K, H, W) ndarray of int8
-        K is 0 where the ensemble gave a single answer.
+        Contrasts between the answers of an ensemble, weighed by `np`, -1 to 1 times 127; K is 0 if
+        the ensemble gave a single answer.
     """
 
     tissue: NDArray[np.bool_]
@@ -127,25 +43,31 @@ class WindowMaps(NamedTuple):
 
 
 class Nuclei(NamedTuple):
-    """N nuclei of a window, C classes; positions in window pixels.
+    """N nuclei of a window; C classes, K contrasts; positions in pixels of the window.
 
     Attributes
     ----------
     pixels : Pixels
-        Label k is the k-th nucleus.
+        The pixels of the nuclei; label k is the k-th nucleus.
     first_px : (N,) ndarray of int64
-        Flat index of the owner pixel in the window.
+        Flat index in the window of each nucleus' owner pixel; see `instances.Instances`.
     class_code : (N,) ndarray of uint8
+        The most probable class, as index into the classes.
     class_probabilities : (N, C) ndarray of float32
+        Probability of each class; each row sums to 1.
     contrasts : (N, K) ndarray of float32
+        Contrasts between the answers of an ensemble, in shares of the nucleus.
     np_mean : (N,) ndarray of float32
+        Mean `np` over the pixels of the nucleus, 0 to 1.
     major_axis_px, minor_axis_px : (N,) ndarray of float32
+        Axes of the ellipse with the same second moments, in pixels.
     at_edge : (N,) ndarray of bool
-        Touches the end of the tissue mask or of the canvas: part of it may be missing.
+        Whether the nucleus touches the end of the tissue mask or of the canvas, so that a part of
+        it may be missing.
     outlines : Outlines
-        Their polygons simplified.
+        Simplified polygons, and the perimeters before they were simplified.
     dropped : (C,) ndarray of int64
-        Nuclei of each class that were too small or too unsure to keep.
+        Number of nuclei of each class that were too small or too unsure to keep.
     """
 
     pixels: Pixels
@@ -162,6 +84,7 @@ class Nuclei(NamedTuple):
 
 
 def _at_edge(pixels: Pixels, count: int, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which nuclei, (N,), have a 4-neighbour outside of the tissue; see `WindowMaps`."""
     touching = np.zeros(count + 1, bool)
     if not tissue.all():
         around = tissue[:-2, 1:-1] & tissue[2:, 1:-1] & tissue[1:-1, :-2] & tissue[1:-1, 2:]
@@ -173,21 +96,22 @@ def nuclei_of(
     maps: WindowMaps,
     components: Pixels,
     count: int,
-    constants: Constants,
+    constants: PixelConstants,
     block: Window | None = None,
 ) -> Nuclei:
-    """Turn components into nuclei.
+    """Cut components into nuclei, and measure these.
 
     Parameters
     ----------
     maps : WindowMaps
-        Of a window that reaches `instances.EDGE_RADIUS_PX` beyond every component, or to the
+        Maps of a window that reaches `instances.EDGE_RADIUS_PX` beyond every component, or to the
         canvas' edge.
     components : Pixels
-        Of the window: the components to work on.
+        The components to work on, in pixels of the window.
     count : int
-        Largest number in `components`; all from 1 on occur.
-    constants : Constants
+        Number of components; all numbers from 1 on occur.
+    constants : PixelConstants
+        Thresholds, in pixels of the maps.
     block : Window, optional
         For components that the window cuts, in pixels of the window. Only nuclei whose marker
         begins here are returned, so that blocks which partition the canvas return each nucleus
@@ -196,6 +120,7 @@ def nuclei_of(
     Returns
     -------
     Nuclei
+        Those that are kept, in the order of `split_components`.
     """
     edges = edge_strength(maps.hv_map)
     instances = split_components(
@@ -212,19 +137,22 @@ def nuclei_of(
     return measured(maps, instances, constants)
 
 
-def measured(maps: WindowMaps, instances: Instances, constants: Constants) -> Nuclei:
-    """Measure instances and trace their outlines; what is too small or too unsure is dropped.
+def measured(maps: WindowMaps, instances: Instances, constants: PixelConstants) -> Nuclei:
+    """Measure instances, drop those too small or too unsure, and trace the outlines of the others.
 
     Parameters
     ----------
     maps : WindowMaps
-        Of the window.
+        Maps of the window.
     instances : Instances
-    constants : Constants
+        Instances of the same window.
+    constants : PixelConstants
+        Thresholds, in pixels of the maps.
 
     Returns
     -------
     Nuclei
+        Those that are kept, in the order of `instances`.
     """
     pixels, first_px = instances
     sums = pixel_sums(pixels, len(first_px), maps.np_map, maps.tp_map, maps.contrast_map)

@@ -20,7 +20,7 @@ from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, Window
 from nucwsi.io.stores.publish import create_array, create_group, pack, workspace
 from nucwsi.nuclei.polygons import level0_to_canvas
-from nucwsi.nuclei.raster import paint, touched
+from nucwsi.nuclei.raster import burn_outlines, by_square
 from nucwsi.nuclei.table import NucleusTable
 
 if TYPE_CHECKING:
@@ -158,11 +158,11 @@ def write_labels(
         for table in tables:
             polygons = _on_canvas(table, frame)
             numbers = np.arange(first, first + len(table), dtype=np.uint32)
-            for square, some in touched(polygons, _CHUNK_PX).items():
+            for square, some in by_square(polygons, _CHUNK_PX).items():
                 window = _window(square, frame.shape)
                 if window is not None:
                     labels = np.asarray(levels[0].nuclei[window.slices])
-                    paint(labels, polygons[some], numbers[some], window)
+                    burn_outlines(labels, polygons[some], numbers[some], window)
                     levels[0].nuclei[window.slices] = labels
                     squares.add(square)
             codes.append(table.class_code + np.uint8(1))

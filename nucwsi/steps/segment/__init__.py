@@ -18,8 +18,8 @@ from nucwsi.config import SegmentSettings
 from nucwsi.facts import SlideFacts
 from nucwsi.io.nuclei.parquet import AT_ONCE, write_nuclei
 from nucwsi.io.stores.maps import SlideMaps, open_maps
+from nucwsi.nuclei.constants import PixelConstants, in_pixels
 from nucwsi.nuclei.table import NucleusTable
-from nucwsi.nuclei.window import Constants, in_pixels
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.progress import progress
 from nucwsi.steps.segment.local import LocalSegmenter
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def _constants(facts: SlideFacts, settings: SegmentSettings) -> Constants:
+def _constants(facts: SlideFacts, settings: SegmentSettings) -> PixelConstants:
     fixed, classes = facts.constants, facts.classes
     if settings.np_threshold is not None:
         fixed = replace(fixed, np_threshold=settings.np_threshold)
@@ -42,7 +42,7 @@ def _constants(facts: SlideFacts, settings: SegmentSettings) -> Constants:
     return in_pixels(fixed, classes, mpp, smooth=smooth, simplify_px=settings.simplify_px)
 
 
-def _segmenter(maps: SlideMaps, constants: Constants) -> LocalSegmenter | OverlapSegmenter:
+def _segmenter(maps: SlideMaps, constants: PixelConstants) -> LocalSegmenter | OverlapSegmenter:
     if maps.facts.overlap_px:
         # Few slides need it, and what it imports takes longer than many a job.
         from nucwsi.steps.segment.overlap import OverlapSegmenter

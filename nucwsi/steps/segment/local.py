@@ -15,9 +15,10 @@ import numpy as np
 
 from nucwsi.grid import Window
 from nucwsi.io.stores.maps import SlideMaps
+from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.ownership import Ownership, Share
 from nucwsi.nuclei.table import NucleusTable
-from nucwsi.nuclei.window import Constants, WindowMaps, nuclei_of
+from nucwsi.nuclei.window import WindowMaps, nuclei_of
 from nucwsi.steps.segment.on_slide import on_slide
 
 #: Yields the nuclei of some part of the canvas.
@@ -31,7 +32,7 @@ class LocalSegmenter:
     ----------
     maps : SlideMaps
         All parts of the slide's maps.
-    constants : Constants
+    constants : PixelConstants
         Thresholds, in pixels of the maps.
 
     Attributes
@@ -40,7 +41,7 @@ class LocalSegmenter:
         Nuclei of each class that were too small or too unsure to keep, so far.
     """
 
-    def __init__(self, maps: SlideMaps, constants: Constants) -> None:
+    def __init__(self, maps: SlideMaps, constants: PixelConstants) -> None:
         self._maps, self._constants = maps, constants
         self._ownership = Ownership(maps, constants.np_level)
         self._lock = Lock()

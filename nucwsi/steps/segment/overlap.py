@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 from nucwsi.grid import Window
 from nucwsi.io.stores.maps import SlideMaps
 from nucwsi.nuclei.cases import Case, Instance, LabelledTile, link
+from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.instances import EDGE_RADIUS_PX, Instances
 from nucwsi.nuclei.merge import merge
 from nucwsi.nuclei.pixels import Pixels, connected
 from nucwsi.nuclei.table import NucleusTable
-from nucwsi.nuclei.window import Constants, Nuclei, WindowMaps, measured, nuclei_of
+from nucwsi.nuclei.window import Nuclei, WindowMaps, measured, nuclei_of
 from nucwsi.steps.segment.local import Job
 from nucwsi.steps.segment.on_slide import on_slide
 
@@ -43,7 +44,7 @@ class OverlapSegmenter:
     ----------
     maps : SlideMaps
         With an overlap.
-    constants : Constants
+    constants : PixelConstants
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class OverlapSegmenter:
         Nuclei of each class that were too small or too unsure to keep.
     """
 
-    def __init__(self, maps: SlideMaps, constants: Constants) -> None:
+    def __init__(self, maps: SlideMaps, constants: PixelConstants) -> None:
         self._maps = maps
         # What is too small or unsure is dropped last: until then it is evidence like any other.
         anything = np.ones_like(constants.min_area_px)
