@@ -1,4 +1,4 @@
-"""Work that runs ahead of whoever takes its answers, by a bounded number of items."""
+"""Work in threads that runs ahead of the loop that takes its results, by a bounded number."""
 
 from __future__ import annotations
 
@@ -8,31 +8,35 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 def ahead(
-    work: Callable[[Item], Answer], items: Iterable[Item], pool: ThreadPoolExecutor, count: int
-) -> Iterator[tuple[Item, Answer]]:
-    """Work on items in a pool while the caller uses the answers, which come in order.
+    work: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor, count: int
+) -> Iterator[tuple[Item, Result]]:
+    """Work on items in a pool while the caller uses the results, which come in order.
 
     Parameters
     ----------
     work : callable
+        Takes an item and returns its result; runs in a thread of `pool`.
     items : iterable
+        What to work on; drawn as the work proceeds, not all at once.
     pool : ThreadPoolExecutor
+        Its threads work on as many items at once.
     count : int
-        How many items may be finished, or in work, before the caller asks for them.
+        Items that may be finished or in work before the caller takes their results; bounds memory.
 
     Yields
     ------
-    (Item, Answer)
+    (Item, Result)
+        Each item and its result, in the order of `items`. An exception of `work` is raised here.
     """
-    waiting: deque[tuple[Item, Future[Answer]]] = deque()
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
     for item in items:
         waiting.append((item, pool.submit(work, item)))
         if len(waiting) > count:
-            done, coming = waiting.popleft()
-            yield done, coming.result()
-    for done, coming in waiting:
-        yield done, coming.result()
+            first, result = waiting.popleft()
+            yield first, result.result()
+    for first, result in waiting:
+        yield first, result.result()

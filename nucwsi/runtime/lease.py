@@ -17,18 +17,18 @@ import torch
 def leased(device: torch.device) -> Iterator[torch.device]:
     """Hold a free CUDA device for the length of the block; wait while all are taken.
 
-    Under SLURM the scheduler has given the device already. A device that the user named by number
-    is taken as it is.
+    The lease is a lock on a file in the user's folder of the temporary directory. Nothing is leased
+    where the scheduler has assigned the device (SLURM), or the user has named it by number.
 
     Parameters
     ----------
     device : torch.device
-        ``cpu``, ``cuda`` or ``cuda:N``.
+        ``cpu``, ``cuda`` or ``cuda:N``; see `device.choose_device`.
 
     Yields
     ------
     torch.device
-        With a number, if it is a CUDA device.
+        `device`; or, for ``cuda`` without a number and outside SLURM, the device that is held.
     """
     if device.type != "cuda" or device.index is not None or "SLURM_JOB_ID" in os.environ:
         yield device

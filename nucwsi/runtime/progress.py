@@ -1,4 +1,4 @@
-"""How far a step has come: a bar on a terminal, plain lines in a log."""
+"""Progress of a step: a bar on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -16,66 +16,77 @@ _PAUSE_S = 30.0
 
 
 class Advance(Protocol):
-    """What a loop calls to say how far it has come."""
+    """What a loop calls when it has finished items."""
 
     def __call__(self, count: int, *, earlier: bool = False) -> None:
-        """Take the number of items just finished, or finished `earlier`, by a run before."""
+        """Count finished items; those that an `earlier` run finished do not count as speed."""
 
 
 @contextmanager
 def progress(verb: str, total: int, unit: str) -> Iterator[Advance]:
-    """Report the advance of a loop on standard error.
+    """Report the progress of a loop on standard error.
 
     Parameters
     ----------
     verb : str
-        Name of the step.
+        Name of the step, which begins the bar.
     total : int
-        Items to do.
+        Items that there are in all.
     unit : str
-        What the items are, in the plural.
+        What an item is, in the plural, such as ``tiles``.
 
     Yields
     ------
     Advance
+        To be called with the number of items that were finished.
     """
+    with _bar(verb, total, unit) if sys.stderr.isatty() else _lines(total, unit) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(verb: str, total: int, unit: str) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     started, before = time.monotonic(), 0
-    if sys.stderr.isatty():
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+    speed = TextColumn("{task.fields[rate]:.2f} " + unit + "/s")
+    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), speed)
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(verb, total=total, rate=0.0)
 
-        speed = TextColumn("{task.fields[rate]:.2f} " + unit + "/s")
-        columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
-        with Progress(*columns, speed, TimeRemainingColumn()) as bar:
-            task = bar.add_task(verb, total=total, rate=0.0)
+        def _advance(count: int, *, earlier: bool = False) -> None:
+            nonlocal before
+            before += count * earlier
+            done = bar.tasks[0].completed + count - before
+            bar.update(task, advance=count, rate=done / (time.monotonic() - started))
 
-            def _advance_bar(count: int, *, earlier: bool = False) -> None:
-                nonlocal before
-                before += count * earlier
-                done = bar.tasks[0].completed + count - before
-                bar.update(task, advance=count, rate=done / (time.monotonic() - started))
+        yield _advance
 
-            yield _advance_bar
-        return
-    done, told = 0, started
 
-    def _advance_log(count: int, *, earlier: bool = False) -> None:
-        nonlocal done, told, before
+@contextmanager
+def _lines(total: int, unit: str) -> Iterator[Advance]:
+    started, before, done = time.monotonic(), 0, 0
+    last_line = started
+
+    def _advance(count: int, *, earlier: bool = False) -> None:
+        nonlocal done, last_line, before
         done += count
         before += count * earlier
         now = time.monotonic()
-        if now - told >= _PAUSE_S and done > before:
-            told = now
+        if now - last_line >= _PAUSE_S and done > before:
+            last_line = now
             rate = (done - before) / (now - started)
             left = (total - done) / rate
             log.info("%d of %d %s, %.2f/s, %.0f s left", done, total, unit, rate, left)
 
-    yield _advance_log
+    yield _advance
     seconds = time.monotonic() - started
     log.info("%d %s in %.1f s", done - before, unit, seconds)
