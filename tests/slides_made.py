@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import openslide
 import tifffile
 from scipy import ndimage
+
+from nucwsi.grid import Window
 
 GLASS = (243, 241, 243)
 
@@ -86,3 +89,29 @@ def damage(path: Path, how: str, *, level=0, tile=0):
         stream.seek(offset + start)
         stream.write(content)
     return path
+
+
+def random_windows(shape, count=8, largest=700):
+    """Yield windows that may reach beyond a level of (H, W) pixels."""
+    rng = np.random.default_rng(3)
+    for _ in range(count):
+        height, width = (int(side) for side in rng.integers(1, largest, 2))
+        row, column = (int(rng.integers(0, max(1, side - 100))) for side in shape)
+        yield Window(row, column, height, width)
+
+
+def check_against_openslide(slide, path, count=8):
+    """Check that random windows of every level are OpenSlide's pixels to the bit."""
+    with openslide.OpenSlide(path) as handle:
+        for level, described in enumerate(slide.levels):
+            down = handle.level_downsamples[level]
+            if not float(down).is_integer():
+                continue
+            for window in random_windows(described.shape, count):
+                corner = (round(window.column * down), round(window.row * down))
+                size = (window.width, window.height)
+                expected = np.asarray(handle.read_region(corner, level, size))
+                expected = np.where(expected[..., 3:] == 0, 255, expected[..., :3])
+                pixels, bad = slide.read(level, window)
+                assert not bad
+                np.testing.assert_array_equal(pixels, expected)

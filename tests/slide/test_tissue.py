@@ -6,8 +6,7 @@ import shapely
 from scipy import ndimage
 from slides_made import GLASS, picture, shrunk
 
-from nucwsi.io.slides.canvas import Source, canvas_frame
-from nucwsi.io.slides.mpp import choose_mpp
+from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, level0_claim
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.slide import tissue
 from nucwsi.slide.tissue import find_tissue, grown, looks_fluorescent, looks_miscoloured, pieces
@@ -233,8 +232,8 @@ SEEN = {
 @pytest.mark.parametrize("name", SEEN)
 def test_tissue_of_real_slides_is_where_the_eye_sees_it(shared, name):
     with open_slide(shared / "slides" / name) as slide:
-        frame = canvas_frame(slide, choose_mpp(name, slide.claims), 0.5)
-        overview, unreadable = Source(slide, frame).overview(16, threads=2)
+        frame = canvas_frame(slide, level0_claim(slide), 0.5)
+        overview, unreadable = SlideCanvas(slide, frame).overview(16, threads=2)
     assert not unreadable.any()
     assert not looks_fluorescent(overview)
     assert not looks_miscoloured(overview)

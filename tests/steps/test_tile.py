@@ -6,12 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 import shapely
-import tifffile
 import zarr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from ome_zarr_models.v04 import Image
-from scipy import ndimage
 from slides_made import damage, picture, write_aperio, write_slide
 from stores import write_member
 from yaozarrs import validate_zarr_store
@@ -19,117 +15,17 @@ from zarr.storage import ZipStore
 
 from nucwsi.config import TileSettings
 from nucwsi.errors import SlideError
-from nucwsi.grid import Window
+from nucwsi.grid import CELL_PX, Window
 from nucwsi.io.regions.geojson import read_tissue
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame
-from nucwsi.io.slides.mpp import MppClaim
 from nucwsi.io.slides.slide import open_slide
+from nucwsi.slide.mpp import MppClaim
 from nucwsi.slide.resample import reduced
 from nucwsi.slide.tissue import grown
-from nucwsi.steps.tile import CELL_PX, tile
+from nucwsi.steps.tile import tile
 
 IMAGE = picture()
 HALO = 48
-
-
-def averaged(image, scale, offset, shape):
-    """Average under each target pixel by differences of a cumulative sum; outside is white."""
-    room = 40
-    summed = np.pad(image.astype(float), ((room,) * 2, (room,) * 2, (0, 0)), constant_values=255)
-    for axis in (0, 1):
-        edges = offset[axis] + room + np.arange(shape[axis] + 1) * scale[axis]
-        summed = np.moveaxis(np.cumsum(summed, axis=axis), axis, 0)
-        summed = np.concatenate([np.zeros_like(summed[:1]), summed])
-        low = np.floor(edges).astype(int)
-        part = (edges - low).reshape(-1, 1, 1)
-        at_edges = summed[low] * (1 - part) + summed[low + 1] * part
-        summed = np.moveaxis(np.diff(at_edges, axis=0) / scale[axis], 0, axis)
-    return summed
-
-
-def source_of(slide, mpp, target=0.5):
-    return SlideCanvas(slide, canvas_frame(slide, MppClaim(mpp, mpp, "override"), target))
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    """A slide with one level, without loss."""
-    path = tmp_path_factory.mktemp("plain") / "plain.tif"
-    return write_slide(path, IMAGE, compression="lzw", levels=(1,))
-
-
-@pytest.mark.parametrize("mpp", [0.25, 0.263018, 0.3611, 0.499, 0.5])
-def test_resampling_is_the_average_under_each_pixel(plain, mpp):
-    with open_slide(plain) as slide:
-        source = source_of(slide, mpp)
-        shape = source.frame.shape
-        assert shape == tuple(int(np.ceil(side * mpp / 0.5)) for side in IMAGE.shape[:2])
-        pixels, bad = source.read(Window(0, 0, *shape))
-        assert not bad
-        expected = averaged(IMAGE, source.frame.scale, (0, 0), shape)
-        # Halves may be rounded either way.
-        assert np.abs(pixels - expected).max() < 0.501
-
-
-def test_coarser_slides_are_interpolated(plain):
-    with open_slide(plain) as slide:
-        source = source_of(slide, 0.8)
-        window = Window(100, 150, 700, 900)
-        pixels, _ = source.read(window)
-    rows = (np.arange(window.row, window.row_stop) + 0.5) * 0.625 - 0.5
-    columns = (np.arange(window.column, window.column_stop) + 0.5) * 0.625 - 0.5
-    at = np.meshgrid(rows, columns, indexing="ij")
-    for channel in range(3):
-        expected = ndimage.map_coordinates(IMAGE[..., channel].astype(float), at, order=1)
-        assert np.abs(pixels[..., channel] - expected).max() < 0.501
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.sampled_from([0.25, 0.263018, 0.499, 0.7]),
-    st.tuples(st.integers(0, 400), st.integers(0, 500)),
-    st.tuples(st.integers(1, 140), st.integers(1, 140)),
-)
-def test_a_pixel_does_not_depend_on_the_window(plain, mpp, corner, size):
-    window = Window(*corner, *size)
-    with open_slide(plain) as slide:
-        source = source_of(slide, mpp)
-        pixels, _ = source.read(window)
-        larger, _ = source.read(window.grown(37))
-    np.testing.assert_array_equal(pixels, larger[37:-37, 37:-37])
-
-
-@pytest.fixture(scope="module")
-def coloured(tmp_path_factory):
-    """A pyramid whose levels differ in brightness, so that one sees where pixels come from."""
-    path = tmp_path_factory.mktemp("coloured") / "coloured.tif"
-    with tifffile.TiffWriter(path) as tiff:
-        for factor in (1, 2, 4, 16):
-            image = np.full((2048 // factor, 2048 // factor, 3), 200 - factor, np.uint8)
-            options = {"subfiletype": int(factor > 1), "metadata": None}
-            tiff.write(image, photometric="rgb", tile=(256, 256), **options)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("mpp", "factor"),
-    [(0.5, 1), (0.26, 1), (0.2515, 2), (0.25, 2), (0.14, 2), (0.125, 4), (0.05, 4), (0.9, 1)],
-)
-def test_the_best_level_is_read(coloured, mpp, factor):
-    with open_slide(coloured) as slide:
-        pixels, _ = source_of(slide, mpp).read(Window(8, 8, 64, 64))
-    assert (pixels == 200 - factor).all()
-
-
-def test_levels_that_openslide_interpolates_are_for_overviews_only(tmp_path):
-    image = picture(1030, 1300)
-    for options, exact in (({}, True), ({"compression": 33005}, False)):
-        with open_slide(write_aperio(tmp_path / "odd.svs", image, **options)) as slide:
-            assert slide.levels[1].downsample == (4.0, 4.0)
-            assert slide.levels[1].exact is exact
-            source = source_of(slide, 0.125)
-            assert source._levels(1, exact=True) == ([1, 0] if exact else [0])
-            assert source._levels(16, exact=False) == [1, 0]
 
 
 def tiled(slide, folder, name="s", *, core_px=256, threads=1, halos=(HALO,), **values):
@@ -179,7 +75,8 @@ def sound(tmp_path_factory):
 def test_the_canvas_holds_the_slide_where_tissue_is_seen(sound):
     slide, _, (canvas, mask, facts, outlines) = sound
     with open_slide(slide) as handle:
-        expected, _ = source_of(handle, 0.25).read(Window(0, 0, *canvas.shape[1:]))
+        frame = canvas_frame(handle, MppClaim(0.25, 0.25, "override"), 0.5)
+        expected, _ = SlideCanvas(handle, frame).read(Window(0, 0, *canvas.shape[1:]))
     seen = cells(grown(mask, HALO // CELL_PX), canvas.shape[1:])
     assert 0.3 < seen.mean() < 0.9
     np.testing.assert_array_equal(canvas[:, seen].T, expected[seen])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,15 +11,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.grid import Frame, Window
-from nucwsi.io.slides.mpp import MppClaim
 from nucwsi.io.slides.slide import Slide
+from nucwsi.slide.mpp import MppClaim, choose_mpp, contradicts_objective
 from nucwsi.slide.resample import Taps, area_average, scale_taps
 
-#: Side of the pieces in which an overview is read, in its pixels.
-_STRIP_PX = 64
+log = logging.getLogger(__name__)
 
-#: A level may be coarser than the target by this share, and is then magnified.
+#: Side of the pieces in which an overview is read, in its own pixels.
+_PIECE_PX = 64
+
+#: A level may be coarser than the target by this factor, and is then magnified.
 _SLACK = 1.01
+
+
+def level0_claim(
+    slide: Slide, *, override: float | None = None, trust_power: bool = False
+) -> MppClaim:
+    """Choose the size of a slide's pixels from its claims; log where its objective contradicts it.
+
+    Parameters
+    ----------
+    slide : Slide
+        The open slide, with its claims and objective power.
+    override : float, optional
+        The user's value for level 0, in µm per pixel.
+    trust_power : bool
+        Whether the objective power stands in where nothing else is known.
+
+    Returns
+    -------
+    MppClaim
+        The claim that `nucwsi.slide.mpp.choose_mpp` chooses.
+
+    Raises
+    ------
+    SlideError
+        If nothing is known of the size of a pixel, or it is implausible.
+    """
+    power = slide.objective_power
+    claim = choose_mpp(
+        str(slide.path),
+        slide.claims,
+        override=override,
+        objective_power=power,
+        trust_power=trust_power,
+    )
+    if contradicts_objective(claim, power):
+        log.warning(
+            "%s: mpp %g (%s) and objective power %g do not fit each other; mpp is used",
+            slide.path,
+            claim.rows,
+            claim.source,
+            power,
+        )
+    return claim
 
 
 def canvas_frame(slide: Slide, claim: MppClaim, mpp: float) -> Frame:
@@ -27,14 +73,16 @@ def canvas_frame(slide: Slide, claim: MppClaim, mpp: float) -> Frame:
     Parameters
     ----------
     slide : Slide
+        The open slide, with its bounds in level-0 pixels.
     claim : MppClaim
-        The size of its pixels.
+        Height and width of its level-0 pixels in µm; they may differ.
     mpp : float
-        Working resolution in µm per canvas pixel.
+        Working resolution in µm per canvas pixel, along both axes.
 
     Returns
     -------
     Frame
+        Its canvas just covers the bounds, and is at least one pixel high and wide.
     """
     bounds = slide.bounds
     shape = (
@@ -46,33 +94,37 @@ def canvas_frame(slide: Slide, claim: MppClaim, mpp: float) -> Frame:
 
 
 @dataclass(frozen=True)
-class Source:
-    """An open slide and the frame of its canvas.
+class SlideCanvas:
+    """An open slide and its canvas, whose pixels are averages of the slide's.
 
     Attributes
     ----------
     slide : Slide
+        Where pixels are read from; it stays open as long as the canvas is read.
     frame : Frame
+        How the canvas lies on the slide.
     """
 
     slide: Slide
     frame: Frame
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], list[Window]]:
-        """Read a window of the canvas; its pixels do not depend on the window.
+        """Read a window of the canvas; the value of a pixel does not depend on the window.
 
         Parameters
         ----------
         window : Window
-            In canvas pixels.
+            In canvas pixels; what lies outside the slide comes white.
 
         Returns
         -------
         pixels : (H, W, 3) ndarray of uint8
+            Red, green and blue, 0 to 255, of the window.
         bad : list of Window
-            What could not be read, in canvas pixels; it is mixed with white.
+            Parts of the window with unreadable pixels below them, in canvas pixels; white is
+            mixed into these parts.
         """
-        return self._averaged(self._levels(1, exact=True)[0], window, 1)
+        return self._average(self._levels(1, exact=True)[0], window, 1)
 
     def overview(
         self, cell_px: int, threads: int = 1
@@ -84,13 +136,14 @@ class Source:
         cell_px : int
             Side of a cell in canvas pixels.
         threads : int
-            Pieces that are read at once.
+            Number of pieces that are read at once.
 
         Returns
         -------
         view : (H, W, 3) ndarray of uint8
+            Average red, green and blue, 0 to 255, of each cell.
         unreadable : (H, W) ndarray of bool
-            Cells that no level shows whole.
+            Cells that cannot be read without damage from any level.
         """
         height, width = (-(-side // cell_px) for side in self.frame.shape)
         view = np.empty((height, width, 3), np.uint8)
@@ -99,28 +152,27 @@ class Source:
         def _look(window: Window) -> None:
             # A tile that is damaged on one level may well be whole on the next.
             for level in self._levels(cell_px, exact=False):
-                view[window.slices], bad = self._averaged(level, window, cell_px)
+                view[window.slices], bad = self._average(level, window, cell_px)
                 if not bad:
                     return
-            for piece in bad:
-                unreadable[piece.slices] = True
+            for part in bad:
+                unreadable[part.slices] = True
 
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(_look, Window(0, 0, height, width).cut(_STRIP_PX, _STRIP_PX)))
+            list(pool.map(_look, Window(0, 0, height, width).cut(_PIECE_PX, _PIECE_PX)))
         return view, unreadable
 
     def _levels(self, cell_px: int, exact: bool) -> list[int]:
-        """List the levels finer than the target, the coarsest first; there is always level 0."""
+        """List the levels finer than the target, the coarsest first; the last one is level 0."""
         factor = min(self.frame.scale) * cell_px * _SLACK
-        levels = self.slide.levels[1:]
-        fit = [
+        fine = [
             number
-            for number, level in enumerate(levels, start=1)
+            for number, level in enumerate(self.slide.levels[1:], start=1)
             if max(level.downsample) <= factor and (level.exact or not exact)
         ]
-        return [*reversed(fit), 0]
+        return [*reversed(fine), 0]
 
-    def _averaged(
+    def _average(
         self, level: int, window: Window, cell_px: int
     ) -> tuple[NDArray[np.uint8], list[Window]]:
         """Read a window of cells from a level; also return the cells that are bad there."""
@@ -135,25 +187,25 @@ class Source:
                 ((window.row, window.row_stop), (window.column, window.column_stop))
             )
         )
-        seen = Window(
+        below = Window(
             rows.first, columns.first, rows.stop - rows.first, columns.stop - columns.first
         )
-        pixels, bad = self.slide.read(level, seen)
-        spoilt = [_touched(piece.within(seen), rows, columns, window) for piece in bad]
-        return area_average(pixels, rows, columns), [piece for piece in spoilt if piece]
+        pixels, bad = self.slide.read(level, below)
+        spoilt = [_cells_above(part.within(below), rows, columns, window) for part in bad]
+        return area_average(pixels, rows, columns), [part for part in spoilt if part]
 
 
-def _touched(piece: Window, rows: Taps, columns: Taps, window: Window) -> Window | None:
-    """Return the target pixels that a piece of the source has a share in."""
+def _cells_above(part: Window, rows: Taps, columns: Taps, window: Window) -> Window | None:
+    """Return the cells of `window` in whose average a part of the source has a share."""
     spans = []
     for taps, start, stop in (
-        (rows, piece.row, piece.row_stop),
-        (columns, piece.column, piece.column_stop),
+        (rows, part.row, part.row_stop),
+        (columns, part.column, part.column_stop),
     ):
         inside = (taps.source >= start) & (taps.source < stop) & (taps.weight > 0)
-        found = np.flatnonzero(inside.any(axis=0))
-        if len(found) == 0:
+        touched = np.flatnonzero(inside.any(axis=0))
+        if len(touched) == 0:
             return None
-        spans.append((int(found[0]), int(found[-1]) + 1))
+        spans.append((int(touched[0]), int(touched[-1]) + 1))
     (top, low), (left, right) = spans
     return Window(window.row + top, window.column + left, low - top, right - left)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nucwsi.errors import ConfigError
-from nucwsi.io.slides.mpp import PLAUSIBLE_UM
+from nucwsi.slide.mpp import PLAUSIBLE_UM
 
 #: Names become folders and wildcards.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -1,0 +1,113 @@
+"""What the reader of a slide format offers: levels, bounds, claims about mpp, and pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.grid import Window
+from nucwsi.slide.mpp import MppClaim
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of a slide.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width in pixels of this level.
+    downsample : (float, float)
+        Level-0 pixels per pixel of this level, along rows and along columns.
+    exact : bool
+        Whether the file's own pixels can be read, without interpolation.
+    tile_shape : (int, int)
+        Height and width, in pixels of this level, of the file's tiles or strips: each is decoded
+        as a whole.
+    """
+
+    shape: tuple[int, int]
+    downsample: tuple[float, float]
+    exact: bool
+    tile_shape: tuple[int, int]
+
+
+class SlideReader(Protocol):
+    """An open slide of one format; may be read from several threads.
+
+    Attributes
+    ----------
+    vendor : str
+        Name of the format, as OpenSlide spells it, or ``tiff``.
+    levels : list of Level
+        The full resolution first, then ever coarser ones.
+    bounds : Window
+        The part of level 0 that holds the scan, in level-0 pixels; QuPath shows only this part.
+    claims : list of MppClaim
+        What the file says about the size of its pixels, the most trustworthy claim first.
+    objective_power : float or None
+        Magnification of the objective; None if the file does not say.
+    """
+
+    vendor: str
+    levels: list[Level]
+    bounds: Window
+    claims: list[MppClaim]
+    objective_power: float | None
+
+    def read(self, level: int, window: Window) -> tuple[NDArray[np.uint8], list[Window]]:
+        """Read a window of a level.
+
+        Parameters
+        ----------
+        level : int
+            Place in `levels`.
+        window : Window
+            In pixels of that level; what lies outside comes white.
+
+        Returns
+        -------
+        pixels : (H, W, 3) ndarray of uint8
+            Red, green and blue, 0 to 255, of the window.
+        bad : list of Window
+            Parts that cannot be read, in pixels of that level; they are white.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+def level_of(
+    shape: tuple[int, int], full: tuple[int, int], exact: bool, tile_shape: tuple[int, int]
+) -> Level:
+    """Describe a level by its size and that of level 0.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the level in its own pixels.
+    full : (int, int)
+        Height and width of level 0 in its own pixels.
+    exact : bool
+        Whether the file's own pixels can be read, without interpolation.
+    tile_shape : (int, int)
+        Height and width of the file's tiles or strips in pixels of the level.
+
+    Returns
+    -------
+    Level
+        Its downsample is a whole number wherever that explains the size of the level.
+    """
+    rows, columns = (_downsample(side, whole) for side, whole in zip(shape, full, strict=True))
+    return Level(shape, (rows, columns), exact, tile_shape)
+
+
+def _downsample(side: int, full: int) -> float:
+    """Undo the rounding of a level's size, whose pixels are whole numbers of level-0 pixels."""
+    whole = max(1, round(full / side))
+    return float(whole) if full // whole <= side <= -(-full // whole) else full / side

@@ -1,0 +1,123 @@
+"""Slides of vendors: OpenSlide's pixels to the bit, and a handle for each thread."""
+
+import threading
+
+import numpy as np
+import openslide
+import pytest
+from slides_made import (
+    check_against_openslide,
+    damage,
+    picture,
+    shrunk,
+    write_aperio,
+    write_slide,
+)
+
+from nucwsi.grid import Window
+from nucwsi.io.slides.openslide_reader import open_vendor
+from nucwsi.io.slides.slide import open_slide
+
+IMAGE = picture()
+WHOLE = Window(0, 0, *IMAGE.shape[:2])
+
+#: Tile 8 of 6 columns of 256 px: the second row, the third column.
+BAD = Window(256, 512, 256, 256)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("slides")
+
+
+@pytest.mark.parametrize("name", ["CMU-1-Small-Region.svs", "lung-scc.svs"])
+def test_real_pixels_are_openslides_to_the_bit(shared, name):
+    path = shared / "slides" / name
+    with open_slide(path) as slide:
+        assert slide._reader._pages[0] is not None, "the fast path is taken"
+        check_against_openslide(slide, path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"subsampling": (2, 2)},
+        {"subsampling": (2, 1)},
+        {"compressionargs": {"level": 60}},
+        {"compressionargs": {"outcolorspace": "rgb"}, "tile": (240, 240)},
+    ],
+)
+def test_made_pixels_are_openslides_to_the_bit(folder, options):
+    path = write_aperio(folder / "made.svs", IMAGE, **options)
+    with open_slide(path) as slide:
+        assert all(page.jpeg for page in slide._reader._pages), "the fast path is taken"
+        check_against_openslide(slide, path, 4)
+
+
+def test_a_tiff_without_a_vendor_is_left_to_tifffile(folder):
+    assert open_vendor(write_slide(folder / "plain.tif", IMAGE)) is None
+    reader = open_vendor(write_aperio(folder / "aperio.svs", IMAGE, power=20))
+    assert (reader.vendor, reader.objective_power) == ("aperio", 20)
+    reader.close()
+
+
+def test_levels_have_the_tiles_of_the_file(folder):
+    options = {"tile": (240, 272)}
+    for compression in ("jpeg", 33005):
+        path = write_aperio(folder / "tiles.svs", IMAGE, compression=compression, **options)
+        with open_slide(path) as slide:
+            assert {level.tile_shape for level in slide.levels} == {(240, 272)}
+
+
+def test_a_smaller_level_with_a_hole_is_filled_from_level_0(folder):
+    path = damage(write_aperio(folder / "hole.svs", IMAGE), "missing", level=1, tile=0)
+    with open_slide(path) as slide:
+        pixels, bad = slide.read(1, Window(0, 0, 275, 325))
+        assert not bad
+        assert abs(pixels.astype(int) - shrunk(IMAGE, 4)).mean() < 3
+
+
+def test_threads_read_through_handles_of_their_own(folder):
+    path = damage(write_aperio(folder / "threads.svs", IMAGE, compression=33005), "zeroed", tile=8)
+    with open_slide(path) as slide:
+        expected, _ = slide.read(0, WHOLE)
+    answers = []
+    with open_slide(path) as slide:
+
+        def work():
+            answers.extend(slide.read(0, WHOLE) for _ in range(3))
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(slide._reader._handles) <= 4
+    assert len(answers) == 9
+    for pixels, bad in answers:
+        assert bad == [BAD]
+        np.testing.assert_array_equal(pixels, expected)
+
+
+def test_bounds_and_the_gap_of_a_scan_with_two_regions(shared):
+    with open_slide(shared / "slides" / "hard" / "two_regions_bounds.scn") as slide:
+        assert slide.vendor == "leica"
+        assert slide.bounds == Window(900, 1500, 7372, 8548)
+        assert slide.claims[0].rows == 0.25
+        for level, down in ((0, 1), (1, 4)):
+            gap, bad = slide.read(level, Window(4600 // down, 5000 // down, 200, 200))
+            assert not bad
+            assert (gap == 255).all()
+        scan, _ = slide.read(0, Window(7000, 9000, 200, 200))
+        assert scan.min() < 200
+
+
+def test_rows_and_columns_have_each_their_own_size(folder, monkeypatch):
+    path = write_aperio(folder / "oblong.svs", IMAGE[:300, :300])
+    with openslide.OpenSlide(path) as handle:
+        told = {**handle.properties, "openslide.mpp-y": "0.25", "openslide.mpp-x": "0.25375"}
+    monkeypatch.setattr(openslide.OpenSlide, "properties", told)
+    with open_slide(path) as slide:
+        [claim] = slide.claims
+    assert (claim.rows, claim.columns, claim.source) == (0.25, 0.25375, "vendor")

@@ -1,0 +1,134 @@
+"""Tiles of a TIFF: decoded each for itself, lost each for itself, and refused if not RGB."""
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from slides_made import picture, write_slide
+
+from nucwsi.errors import SlideError
+from nucwsi.grid import Window
+from nucwsi.io.slides import tiff_page
+from nucwsi.io.slides.slide import open_slide
+
+IMAGE = picture()
+WHOLE = Window(0, 0, *IMAGE.shape[:2])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("slides")
+
+
+def read(path, window=WHOLE, level=0):
+    with open_slide(path) as slide:
+        return slide.read(level, window)
+
+
+def test_strips_are_tiles_as_wide_as_the_page(folder):
+    with open_slide(write_slide(folder / "tiles.tif", IMAGE)) as slide:
+        assert {level.tile_shape for level in slide.levels} == {(256, 256)}
+    strips = {"compression": "lzw", "tile": None, "rowsperstrip": 48, "levels": (1,)}
+    with open_slide(write_slide(folder / "strips.tif", IMAGE, **strips)) as slide:
+        assert slide.levels[0].tile_shape == (48, 1300)
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "lzw", None])
+def test_a_tile_cut_off_by_the_end_of_the_file(folder, compression):
+    path = write_slide(folder / "cut.tif", IMAGE, levels=(1,), compression=compression)
+    path.write_bytes(path.read_bytes()[:-200])
+    _, bad = read(path)
+    assert bad == [Window(1024, 1280, 76, 20)]
+
+
+def test_the_tiff_says_what_the_colours_of_its_tiles_are(folder):
+    """Tiles that are silent about it, as Aperio's, are not guessed at."""
+    image = IMAGE[:256, 500:756]
+    for photometric, space in (("ycbcr", "ycbcr"), ("rgb", "rgb")):
+        tile = imagecodecs.jpeg8_encode(image, outcolorspace=space)
+        length = int.from_bytes(tile[4:6], "big") + 2
+        if tile[2:4] in (b"\xff\xe0", b"\xff\xee"):
+            tile = tile[:2] + tile[2 + length :]
+        path = folder / f"{photometric}.tif"
+        tifffile.imwrite(
+            path,
+            iter([tile]),
+            shape=image.shape,
+            dtype=np.uint8,
+            tile=(256, 256),
+            photometric=photometric,
+            compression="jpeg",
+            compressionargs={"outcolorspace": space},
+            subsampling=(1, 1),
+        )
+        pixels, bad = read(path, Window(0, 0, 256, 256))
+        assert not bad
+        assert np.abs(pixels.astype(int) - image).mean() < 3
+
+
+def test_decoded_tiles_are_kept_up_to_a_limit():
+    cache = tiff_page._Cache(limit=1000)
+    made = []
+
+    def make(index):
+        made.append(index)
+        return np.zeros((10, 10, 3), np.uint8)
+
+    for index in (0, 1, 2, 0, 3, 0, 1):
+        cache.get(index, make)
+    assert made == [0, 1, 2, 3, 1], "the least used one went, and came again"
+    assert cache._size == 900
+
+
+def with_alpha(alpha):
+    return np.dstack([IMAGE, np.broadcast_to(np.asarray(alpha, np.uint8), IMAGE.shape[:2])])
+
+
+@pytest.mark.parametrize(
+    ("kind", "share"), [("unassalpha", lambda a: a / 255), ("assocalpha", lambda a: 1)]
+)
+def test_transparency_lies_on_white(folder, kind, share):
+    alpha = np.full(IMAGE.shape[:2], 255)
+    alpha[300:500, 300:500], alpha[500:600, 300:500] = 0, 128
+    image = with_alpha(alpha)
+    if kind == "assocalpha":
+        image[..., :3] = np.minimum(image[..., :3], image[..., 3:])
+    options = {"compression": "lzw", "extrasamples": [kind], "levels": (1,)}
+    pixels, bad = read(write_slide(folder / "alpha.tif", image, **options))
+    assert not bad
+    assert (pixels[300:500, 300:500] == 255).all()
+    opacity = alpha[..., None]
+    expected = np.rint(image[..., :3].astype(float) * share(opacity) + 255 - opacity)
+    np.testing.assert_allclose(pixels, expected, atol=1)
+
+
+def test_a_fourth_channel_of_unknown_meaning_is_ignored(folder):
+    options = {"compression": "lzw", "extrasamples": ["unspecified"], "levels": (1,)}
+    pixels, _ = read(write_slide(folder / "fourth.tif", with_alpha(0), **options))
+    np.testing.assert_array_equal(pixels, IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "message"),
+    [
+        (IMAGE.astype(np.uint16) * 257, {}, "3 channels of uint16; expected brightfield RGB"),
+        (IMAGE[..., 0], {"photometric": "minisblack"}, "1 channels of uint8"),
+        (IMAGE[..., 0], {"photometric": "minisblack", "compression": "jpeg"}, "1 channels"),
+        (np.stack([IMAGE[:300, :300]] * 4), {}, r"a stack of shape \(4, 300, 300, 3\)"),
+        (with_alpha(0), {"photometric": "separated"}, "colours of the kind SEPARATED"),
+        (IMAGE, {"photometric": "cielab"}, "kind CIELAB, compressed as LZW; convert it to RGB"),
+    ],
+)
+def test_what_is_no_8_bit_rgb_is_refused(folder, image, options, message):
+    chosen = {"compression": "lzw", "levels": (1,), "tile": (256, 256)} | options
+    path = write_slide(folder / "other.tif", image, **chosen)
+    with pytest.raises(SlideError, match=message) as caught, open_slide(path):
+        pass
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_huge_picture_without_tiles_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(tiff_page, "LARGEST_UNTILED_PX", 1_000_000)
+    path = write_slide(folder / "huge.tif", IMAGE, tile=None, rowsperstrip=50)
+    with pytest.raises(SlideError, match="1100 x 1300 px without tiles; conv"), open_slide(path):
+        pass
