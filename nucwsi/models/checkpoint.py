@@ -143,7 +143,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     Returns
     -------
     dict of str to torch.Tensor
-        As in the network's `state_dict` before folding, in the precision of the file.
+        Names and shapes of the network's `state_dict` before folding, in the file's precision.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def save_checkpoint(
     path : pathlib.Path
         Ends in ``.safetensors``; replaced in one step if it exists.
     weights : dict of str to torch.Tensor
-        The network's `state_dict` before folding.
+        Names and shapes of the network's `state_dict` before folding, in any precision.
     description : dict
         The fields of `card.Card` but `path` and `checksum`; `post_processing` may be a
         `PostProcessing`, `count_error` may be missing. `architecture` may be missing for ``unet``;

@@ -56,7 +56,7 @@ class DenseBlock(nn.Module):
             unit[2], unit[3] = fuse_conv_bn_eval(unit[2], unit[3]), nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Append what the units compute to the (N, `channels`, H, W) features, and normalise."""
+        """Append each unit's output to the features, an (N, C, H, W) Tensor, and normalise."""
         for unit in self.units:
             features = torch.cat([features, unit(features)], dim=1)
         normalised: Tensor = self.blk_bna(features)
@@ -73,7 +73,7 @@ class Upsample(nn.Module):
         self.register_buffer("unpool_mat", torch.ones(2, 2))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Repeat each pixel of (N, C, H, W) features twice along both axes."""
+        """Repeat each pixel of the features, an (N, C, H, W) Tensor, twice along both axes."""
         doubled = functional.interpolate(features, scale_factor=2.0, mode="nearest")
         return doubled * self.unpool_mat.repeat(features.shape[-2:]).to(features.dtype)
 

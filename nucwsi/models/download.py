@@ -1,4 +1,4 @@
-"""Checkpoints from the network: verified, cached, and resumed where a download broke off."""
+"""Checkpoints from a URL: verified, cached, and resumed where a download broke off."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 30
 
-#: Kept at least so often: what of a chunk has arrived when the connection breaks is lost.
+#: Bytes that are written at once; when the connection breaks, an incomplete chunk is lost.
 _CHUNK_BYTES = 1 << 16
 
 
 def fetch(url: str) -> Path:
-    """Return a checkpoint from the cache of the user, downloaded before if need be.
+    """Return a checkpoint from the user's cache, downloading it if it is not there.
 
     Parameters
     ----------
     url : str
-        Of http or https, ending in ``#sha256=`` and 64 hexadecimal digits.
+        An http or https URL that ends in ``#sha256=`` and 64 hexadecimal digits.
 
     Returns
     -------
@@ -49,13 +49,13 @@ def fetch(url: str) -> Path:
     scheme, name = urlsplit(address).scheme, Path(urlsplit(address).path).name
     if scheme not in ("http", "https") or not name:
         raise CheckpointError(f"checkpoint {url!r}: expected the http or https URL of a file")
-    found = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment)
-    if found is None:
+    named = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment)
+    if named is None:
         raise CheckpointError(
             f"checkpoint {url!r}: has no checksum, expected a URL that ends in `#sha256=` and 64"
             " hexadecimal digits; `sha256sum` prints those of a file"
         )
-    checksum = found[1].lower()
+    checksum = named[1].lower()
     folder = Path(pooch.os_cache("nucwsi")) / "checkpoints" / checksum
     pooch.get_logger().setLevel(logging.ERROR)
     try:
@@ -82,6 +82,7 @@ def fetch(url: str) -> Path:
 
 
 def _reason(error: requests.RequestException) -> str:
+    """Say why a download failed, and what to do."""
     answer = error.response
     if answer is not None:
         return f"the server answers {answer.status_code} {answer.reason}; check the URL"
@@ -93,7 +94,7 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def _resumed(address: str, output: str, _pooch: Any) -> None:
-    """Download for `pooch.retrieve`; what an earlier attempt left is not asked for again."""
+    """Download for `pooch.retrieve`, going on where an earlier attempt broke off."""
     part = Path(output).with_name("part")
     with part.open("ab") as stream:
         try:
@@ -116,6 +117,7 @@ def _resumed(address: str, output: str, _pooch: Any) -> None:
 
 
 def _receive(answer: requests.Response, stream: Any, have: int) -> None:
+    """Write the body behind the `have` bytes that are there, with a bar on a terminal."""
     size = int(answer.headers.get("Content-Length", 0))
     log.info(
         "downloading %s, %.1f MB of which %.1f are here",

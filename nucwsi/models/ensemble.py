@@ -214,8 +214,10 @@ class Ensemble:
 
         Parameters
         ----------
-        rgb, margin_px
-            As for `mean_maps`.
+        rgb : (N, 3, H, W) ndarray of uint8
+            Windows with their margin, as for `mean_maps`.
+        margin_px : int
+            Pixels at each border of `rgb` that are seen but not answered for.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What several networks are made of."""
+"""Layers that several networks are made of."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from torch import Tensor, nn
 
 
 def inner(features: Tensor, margin_px: int) -> Tensor:
-    """Cut a margin off on each side.
+    """Cut a margin off each side.
 
     Parameters
     ----------
     features : (..., H, W) Tensor
+        An image, or features at any stride.
     margin_px : int
-        Less than half of H and of W.
+        Width of the margin in pixels of `features`; less than half of H and of W.
 
     Returns
     -------
@@ -26,21 +27,23 @@ def inner(features: Tensor, margin_px: int) -> Tensor:
 def convolved(
     channels_in: int, channels_out: int, kernel_px: int, stride: int = 1, groups: int = 1
 ) -> list[nn.Module]:
-    """Make a convolution that keeps the size but for its stride, and its batch normalisation.
+    """Make a convolution, padded so that H x W pixels become H/`stride` x W/`stride`, and its norm.
 
     Parameters
     ----------
     channels_in, channels_out : int
+        Channels of its input and of its output.
     kernel_px : int
-        Odd side of the kernel.
+        Side of the kernel, odd.
     stride : int
+        Input pixels per output pixel along each axis.
     groups : int
-        As for `torch.nn.Conv2d`.
+        Groups of channels that are convolved apart, as for `torch.nn.Conv2d`.
 
     Returns
     -------
     list of torch.nn.Module
-        The two layers, in order.
+        The convolution, without bias, and its batch normalisation.
     """
     padding = kernel_px // 2
     return [

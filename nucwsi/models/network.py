@@ -97,7 +97,7 @@ class Network(Protocol):
         """Move the weights to a device, a precision or a memory format."""
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the weights by name."""
+        """Return the weights by name, each in the shape of its layer."""
 
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> Any:
         """Replace the weights; `RuntimeError` where a name or a shape differs."""

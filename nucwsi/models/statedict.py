@@ -41,7 +41,8 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     Returns
     -------
     dict of str to torch.Tensor
-        Names without the ``module.`` that parallel training puts before them.
+        Names, without the ``module.`` that parallel training puts before them, and weights, in the
+        shapes and the precision of the file.
 
     Raises
     ------

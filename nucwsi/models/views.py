@@ -1,7 +1,7 @@
-"""The eight views of a tile (flips and quarter turns) and their exact undoing on all maps.
+"""The eight views of a window (flips and quarter turns), and how maps are brought back from them.
 
-A view turns the picture, not the world: undoing it must move every pixel back *and* turn the
-`hv` vectors back, because "right of the centroid" in a flipped picture is left of it in the slide.
+To undo a view, every pixel is moved back *and* the `hv` vectors are turned back, because "right of
+the centroid" in a flipped image is left of it on the slide.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from torch import Tensor
 from nucwsi.errors import ConfigError
 from nucwsi.models.network import NetworkMaps
 
-#: (flip columns, quarter turns); flips come first. The order makes every prefix a sensible set:
-#: one view, with its mirror, the four that keep rows rows, then those that swap the axes.
+#: (flip the columns, then quarter turns counter-clockwise). The first 1, 2, 4 and 8 are symmetric
+#: sets: the image, with its mirror image, all views that keep rows rows, then those that swap axes.
 VIEWS: tuple[tuple[bool, int], ...] = (
     (False, 0),
     (True, 0),
@@ -37,6 +37,7 @@ def choose_views(count: int) -> tuple[tuple[bool, int], ...]:
     Returns
     -------
     tuple of (bool, int)
+        Whether columns are flipped, and the number of quarter turns, of each view.
 
     Raises
     ------
@@ -49,18 +50,19 @@ def choose_views(count: int) -> tuple[tuple[bool, int], ...]:
 
 
 def apply_view(image: Tensor, view: tuple[bool, int]) -> Tensor:
-    """Show `image` in one view.
+    """Flip and turn an image or a scalar map.
 
     Parameters
     ----------
     image : (..., H, W) Tensor
+        Rows and columns are the last two axes.
     view : (bool, int)
-        Flip the columns, then turn counter-clockwise by this many quarter turns.
+        Whether to flip the columns, and how many quarter turns to turn counter-clockwise then.
 
     Returns
     -------
-    Tensor
-        (..., H, W), or (..., W, H) after an odd number of turns.
+    (..., H, W) Tensor
+        Or (..., W, H) after an odd number of turns.
     """
     flip, turns = view
     if flip:
@@ -74,11 +76,14 @@ def undo_view(image: Tensor, view: tuple[bool, int]) -> Tensor:
     Parameters
     ----------
     image : (..., H, W) Tensor
+        What `apply_view` returned, or a map that a network computed from it.
     view : (bool, int)
+        As for `apply_view`.
 
     Returns
     -------
-    Tensor
+    (..., H, W) Tensor
+        Or (..., W, H) after an odd number of turns.
     """
     flip, turns = view
     image = torch.rot90(image, -turns, (-2, -1))
@@ -86,25 +91,26 @@ def undo_view(image: Tensor, view: tuple[bool, int]) -> Tensor:
 
 
 def turn_vectors(hv_map: Tensor, view: tuple[bool, int]) -> Tensor:
-    """Turn the vectors of an `hv` map with the picture, leaving the pixels where they are.
+    """Turn the vectors of an `hv` map as a view turns the image, leaving the pixels in place.
 
     Parameters
     ----------
     hv_map : (..., 2, H, W) Tensor
-        Horizontal (columns) and vertical (rows) component.
+        Component along the columns, then along the rows.
     view : (bool, int)
+        As for `apply_view`.
 
     Returns
     -------
-    Tensor
-        Same shape.
+    (..., 2, H, W) Tensor
+        Components along the columns and rows of the turned image.
     """
     horizontal, vertical = hv_map.unbind(dim=-3)
     flip, turns = view
     if flip:
         horizontal = -horizontal
     for _ in range(turns % 4):
-        # Counter-clockwise: what pointed right points up, what pointed down points right.
+        # Counter-clockwise: right becomes up, and down becomes right.
         horizontal, vertical = vertical, -horizontal
     return torch.stack([horizontal, vertical], dim=-3)
 
@@ -115,12 +121,14 @@ def unturn_vectors(hv_map: Tensor, view: tuple[bool, int]) -> Tensor:
     Parameters
     ----------
     hv_map : (..., 2, H, W) Tensor
+        As `turn_vectors` returns it.
     view : (bool, int)
+        As for `apply_view`.
 
     Returns
     -------
-    Tensor
-        Same shape.
+    (..., 2, H, W) Tensor
+        Components along the columns and rows of the image before the view.
     """
     flip, turns = view
     hv_map = turn_vectors(hv_map, (False, -turns % 4))
@@ -128,17 +136,19 @@ def unturn_vectors(hv_map: Tensor, view: tuple[bool, int]) -> Tensor:
 
 
 def undo_maps(maps: NetworkMaps, view: tuple[bool, int]) -> NetworkMaps:
-    """Bring all maps of one view back to the frame of the slide.
+    """Bring all maps of one view back to the frame of the canvas.
 
     Parameters
     ----------
     maps : NetworkMaps
-        Activated maps of `apply_view`'s picture.
+        Of shapes (N, ..., H, W), activated, of the image that `apply_view` returned.
     view : (bool, int)
+        As for `apply_view`.
 
     Returns
     -------
     NetworkMaps
+        The same maps as of the image before the view.
     """
     return NetworkMaps(
         undo_view(maps.np_map, view),

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from networks_made import Toy, ensemble_of, random_network
+from stores import CLASSES, write_member
 
 from nucwsi.errors import ConfigError
+from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble, choose_precision, largest_batch
 from nucwsi.models.network import own_halo_px
 from nucwsi.models.views import VIEWS, apply_view, undo_maps
@@ -116,3 +118,23 @@ def test_a_processor_computes_in_what_it_multiplies_faster(monkeypatch, able, pr
 def test_an_ensemble_without_members_is_refused():
     with pytest.raises(ConfigError, match="needs at least one member"):
         ensemble_of()
+
+
+def test_maps_of_contrasts_are_the_differences_of_the_members(tmp_path):
+    rgb = np.random.default_rng(3).integers(0, 256, (1, 3, 64, 64), np.uint8)
+    paths = tuple(str(write_member(tmp_path / f"{n}.safetensors", n)) for n in (1, 2))
+    both = Ensemble.load(read_cards(paths), torch.device("cpu"), 1).quantised(rgb, 0)[0]
+    alone = [
+        Ensemble.load(read_cards((path,)), torch.device("cpu"), 1).mean_maps(rgb) for path in paths
+    ]
+    one, other = ((maps.np_map * maps.tp_map)[0].numpy() for maps in alone)
+    assert both.contrast_map.shape == (len(CLASSES), 64, 64)
+    np.testing.assert_allclose(both.contrast_map / 127, (one - other) / 2**0.5, atol=0.5 / 127)
+    assert np.abs(both.contrast_map).max() > 5
+
+
+def test_a_single_answer_has_no_contrasts(tmp_path):
+    path = str(write_member(tmp_path / "one.safetensors", 1))
+    rgb = np.zeros((1, 3, 32, 32), np.uint8)
+    maps = Ensemble.load(read_cards((path,)), torch.device("cpu"), 1).quantised(rgb, 0)[0]
+    assert maps.contrast_map.shape == (0, 32, 32)
