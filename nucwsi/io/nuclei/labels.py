@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nucwsi.classes import colours, display_name
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, Window
+from nucwsi.io.stores.ome import OME_VERSION, multiscales, rgb_display
 from nucwsi.io.stores.publish import create_array, create_group, pack, workspace
 from nucwsi.nuclei.polygons import level0_to_canvas
 from nucwsi.nuclei.raster import burn_outlines, by_square
@@ -25,8 +26,6 @@ from nucwsi.nuclei.table import NucleusTable
 
 if TYPE_CHECKING:
     import zarr
-
-_VERSION = "0.4"
 
 #: Side of a chunk in pixels.
 _CHUNK_PX = 1024
@@ -52,35 +51,9 @@ def _shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def _multiscales(name: str, axes: str, levels: int, frame: Frame) -> dict[str, Any]:
-    described = {
-        "c": {"name": "c", "type": "channel"},
-        **{n: {"name": n, "type": "space", "unit": "micrometer"} for n in "yx"},
-    }
     # Where the canvas lies on the slide, so that both can be laid over each other.
-    origin = np.multiply(frame.origin_px, frame.level0_mpp).tolist()
-    lead = len(axes) - 2
-    datasets = [
-        {
-            "path": str(level),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [1.0] * lead + [frame.mpp * 2**level] * 2},
-                {"type": "translation", "translation": [0.0] * lead + origin},
-            ],
-        }
-        for level in range(levels)
-    ]
-    scales = {"version": _VERSION, "name": name, "axes": [described[axis] for axis in axes]}
-    return {"multiscales": [{**scales, "datasets": datasets}]}
-
-
-def _channels() -> dict[str, Any]:
-    window = {"min": 0, "max": 255, "start": 0, "end": 255}
-    names = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
-    channels = [
-        {"label": label, "color": colour, "active": True, "window": window}
-        for label, colour in names
-    ]
-    return {"channels": channels, "rdefs": {"model": "color"}}
+    origin_um = np.multiply(frame.origin_px, frame.level0_mpp).tolist()
+    return multiscales(name, axes, [frame.mpp * 2**level for level in range(levels)], origin_um)
 
 
 def _class_label(classes: tuple[str, ...]) -> dict[str, Any]:
@@ -96,9 +69,9 @@ def _class_label(classes: tuple[str, ...]) -> dict[str, Any]:
 def _create(folder: Path, facts: SlideFacts) -> list[_Level]:
     classes, name, frame = facts.classes, facts.slide, facts.frame
     shapes = _shapes(frame.shape)
-    label = {"version": _VERSION, "source": {"image": "../../"}}
+    label = {"version": OME_VERSION, "source": {"image": "../../"}}
     groups = {
-        "": {**_multiscales(name, "cyx", len(shapes), frame), "omero": _channels()},
+        "": {**_multiscales(name, "cyx", len(shapes), frame), **rgb_display()},
         "labels": {"labels": ["nuclei", "class"]},
         "labels/nuclei": {**_multiscales("nuclei", "yx", len(shapes), frame), "image-label": label},
         "labels/class": {

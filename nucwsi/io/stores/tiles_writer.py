@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import TileGrid
+from nucwsi.io.stores.ome import multiscales, rgb_display
 from nucwsi.io.stores.publish import create_array, create_group, pack, write_chunk
 from nucwsi.slide.resample import reduced
 
@@ -37,7 +38,9 @@ class TilesWriter:
     def __init__(self, folder: Path, facts: SlideFacts) -> None:
         self._folder = folder
         self._grid = TileGrid(facts.frame.shape, facts.core_px)
-        self._group = create_group(folder, {**_ome(facts), "nucwsi": facts.to_json()})
+        described = multiscales(facts.slide, "cyx", [factor * facts.frame.mpp for factor in LEVELS])
+        attributes = {**described, **rgb_display(), "nucwsi": facts.to_json()}
+        self._group = create_group(folder, attributes)
         self._levels = [self._array(str(n), factor) for n, factor in enumerate(LEVELS)]
 
     def _array(self, name: str, factor: int) -> zarr.Array[Any]:
@@ -83,25 +86,3 @@ class TilesWriter:
         create_array(self._group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
         self._group.attrs["nucwsi"] = facts.to_json()
         pack(self._folder, output)
-
-
-def _ome(facts: SlideFacts) -> dict[str, Any]:
-    mpp = facts.frame.mpp
-    axes = [{"name": "c", "type": "channel"}]
-    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-    datasets = [
-        {
-            "path": str(n),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [1.0, factor * mpp, factor * mpp]}
-            ],
-        }
-        for n, factor in enumerate(LEVELS)
-    ]
-    window = {"min": 0, "max": 255, "start": 0, "end": 255}
-    channels = [
-        {"label": label, "color": colour, "active": True, "window": window}
-        for label, colour in (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
-    ]
-    scales = {"version": "0.4", "name": facts.slide, "axes": axes, "datasets": datasets}
-    return {"multiscales": [scales], "omero": {"channels": channels, "rdefs": {"model": "color"}}}
