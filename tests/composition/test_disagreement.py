@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from stores import CLASSES, write_member
 
 from nucwsi.composition.disagreement import (
     contrast_names,
@@ -13,8 +11,6 @@ from nucwsi.composition.disagreement import (
     disagreement,
     disagreement_of_counts,
 )
-from nucwsi.models.card import read_cards
-from nucwsi.models.ensemble import Ensemble
 
 VIEWS = st.sampled_from([1, 2, 4, 8])
 
@@ -63,23 +59,3 @@ def test_each_nucleus_has_the_contrasts_of_its_own_class():
         "contrast2_a",
         "contrast2_b",
     ]
-
-
-def test_maps_of_contrasts_are_the_differences_of_the_members(tmp_path):
-    rgb = np.random.default_rng(3).integers(0, 256, (1, 3, 64, 64), np.uint8)
-    paths = tuple(str(write_member(tmp_path / f"{n}.safetensors", n)) for n in (1, 2))
-    both = Ensemble.load(read_cards(paths), torch.device("cpu"), 1).quantised(rgb, 0)[0]
-    alone = [
-        Ensemble.load(read_cards((path,)), torch.device("cpu"), 1).mean_maps(rgb) for path in paths
-    ]
-    one, other = ((maps.np_map * maps.tp_map)[0].numpy() for maps in alone)
-    assert both.contrast_map.shape == (len(CLASSES), 64, 64)
-    np.testing.assert_allclose(both.contrast_map / 127, (one - other) / 2**0.5, atol=0.5 / 127)
-    assert np.abs(both.contrast_map).max() > 5
-
-
-def test_a_single_answer_has_no_contrasts(tmp_path):
-    path = str(write_member(tmp_path / "one.safetensors", 1))
-    rgb = np.zeros((1, 3, 32, 32), np.uint8)
-    maps = Ensemble.load(read_cards((path,)), torch.device("cpu"), 1).quantised(rgb, 0)[0]
-    assert maps.contrast_map.shape == (0, 32, 32)
