@@ -1,4 +1,4 @@
-"""What can be measured of each nucleus, all of a window at once."""
+"""Measures of nuclei: classes, size and shape, for all nuclei of a window at once."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from nucwsi.nuclei.pixels import Pixels
 
 
 class PixelSums(NamedTuple):
-    """Sums over the pixels of each nucleus.
+    """What is summed over the pixels of N nuclei; C classes, K contrasts.
 
     Attributes
     ----------
     area_px : (N,) ndarray of int64
+        Number of pixels.
     np_mean : (N,) ndarray of float32
-        Mean probability of nucleus, in [0, 1].
+        Mean probability of nucleus, 0 to 1.
     class_probabilities : (N, C) ndarray of float32
-        Sums to one; each pixel's class probabilities count by its probability of nucleus.
+        Mean probability of each class over the pixels, weighted by their probability of nucleus;
+        each row sums to 1.
     contrasts : (N, K) ndarray of float32
-        Contrasts between answers, in shares of the nucleus.
+        Contrasts between the answers of an ensemble, in shares of the nucleus.
     major_axis_px, minor_axis_px : (N,) ndarray of float32
-        Axes of the ellipse with the same second moments.
+        Axes of the ellipse with the same second moments, in pixels.
     """
 
     area_px: NDArray[np.int64]
@@ -41,12 +43,13 @@ def _axes(
     column: NDArray[np.int64],
     area: NDArray[np.int64],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the axes, (N,) each, of nuclei of `area`, (N,), from all their pixels, (P,) each."""
     count = len(area)
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(index, values, count) / area
 
-    # Centred first: the squares of far coordinates would swallow the digits that matter.
+    # Centred first: in the squares of large coordinates the digits that matter would be lost.
     dr = row - mean(row.astype(np.float64))[index]
     dc = column - mean(column.astype(np.float64))[index]
     # A pixel is a square, not a point: it adds 1/12 of its side squared.
@@ -65,20 +68,26 @@ def pixel_sums(
     tp_map: NDArray[np.uint8],
     contrast_map: NDArray[np.int8],
 ) -> PixelSums:
-    """Sum the maps over each nucleus.
+    """Sum the maps of a window over the pixels of each nucleus.
 
     Parameters
     ----------
     pixels : Pixels
-        Labels 1 to `count` all occur.
+        The pixels of the nuclei in the window; labels 1 to `count` all occur.
     count : int
+        Number of nuclei.
     np_map : (H, W) ndarray of uint8
+        Probability of nucleus, 0 to 1 times 255.
     tp_map : (C, H, W) ndarray of uint8
+        Probability of each class, 0 to 1 times 255.
     contrast_map : (K, H, W) ndarray of int8
+        Contrasts between the answers of an ensemble, weighed by `np`, -1 to 1 times 127.
 
     Returns
     -------
     PixelSums
+        Row k - 1 is of label k. Where no class has any probability, all classes are equally
+        probable.
     """
     shape, where, label = pixels
     index = label - 1
@@ -87,35 +96,36 @@ def pixel_sums(
     np_sum = np.bincount(index, weight, count)
     classes = np.column_stack(
         [np.bincount(index, weight * layer.ravel()[where], count) for layer in tp_map]
-    ).astype(np.float64)  # whole numbers where there is no pixel
+    ).astype(np.float64)  # without any pixel, `bincount` gives whole numbers
     total = classes.sum(axis=1, keepdims=True)
     shares = np.divide(classes, total, out=np.full_like(classes, 1 / len(tp_map)), where=total > 0)
-    apart = np.empty((count, len(contrast_map)), np.float32)
+    contrasts = np.empty((count, len(contrast_map)), np.float32)
     for number, layer in enumerate(contrast_map):
-        found = np.bincount(index, layer.ravel()[where], count) / 127
-        apart[:, number] = found / np.maximum(np_sum / 255, 1e-6)
+        contrast = np.bincount(index, layer.ravel()[where], count) / 127
+        contrasts[:, number] = contrast / np.maximum(np_sum / 255, 1e-6)
     row, column = np.divmod(where, shape[1])
     major, minor = _axes(index, row, column, area)
     return PixelSums(
         area,
         (np_sum / (255 * area)).astype(np.float32),
         shares.astype(np.float32),
-        apart,
+        contrasts,
         major,
         minor,
     )
 
 
 class Shapes(NamedTuple):
-    """Measures of outlines, in the unit of the outlines.
+    """Measures of N outlines.
 
     Attributes
     ----------
     area : (N,) ndarray of float64
+        In the squared unit of the coordinates.
     circularity : (N,) ndarray of float32
-        4 pi area / perimeter²: 1 for a circle.
+        4 pi area / perimeter², at most 1: a circle.
     solidity : (N,) ndarray of float32
-        Area over the area of the convex hull.
+        Area over the area of the convex hull, at most 1.
     """
 
     area: NDArray[np.float64]
@@ -124,21 +134,22 @@ class Shapes(NamedTuple):
 
 
 def shapes(polygons: NDArray[np.object_], perimeter: NDArray[np.floating]) -> Shapes:
-    """Measure outlines.
+    """Measure the area and the form of outlines.
 
     Parameters
     ----------
     polygons : (N,) ndarray of shapely.Polygon
-        Each with an area.
+        Outlines of an area above 0, in a frame whose pixels are square.
     perimeter : (N,) ndarray of float
-        In the unit of the outlines.
+        Length of each outline in the unit of the coordinates, free of the pixels' staircase.
 
     Returns
     -------
     Shapes
+        One for one.
     """
     area = shapely.area(polygons)
     hull = shapely.area(shapely.convex_hull(polygons))
-    # A thin or tiny nucleus of few pixels can come out rounder than a circle.
+    # The perimeter is an estimate: a nucleus of few pixels could come out rounder than a circle.
     circularity = np.minimum(4 * np.pi * area / perimeter**2, 1)
     return Shapes(area, circularity.astype(np.float32), (area / hull).astype(np.float32))

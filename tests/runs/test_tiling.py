@@ -1,5 +1,6 @@
 """Tiled = untiled: the same nuclei whatever the core, the parts and the order."""
 
+import json
 from contextlib import nullcontext
 
 import numpy as np
@@ -72,6 +73,18 @@ def test_every_painted_nucleus_is_found_once(scene, reference):
         assert mine.any()
         assert (hits[mine] == 1).all(), situation
     assert len(np.unique(found)) > 0.99 * len(reference)
+
+
+def test_a_canvas_that_ends_beside_a_seam_raises_no_alarm(tmp_path, scene, caplog):
+    """48 px below the seam it ends, where the lower control line would lie."""
+    height = 512 + 48
+    maps = tuple(layer[..., :height, :] for layer in scene[1])
+    nuclei_of(tmp_path, maps, cells_of(np.ones(maps[0].shape, bool)), 512)
+    audit = json.loads((tmp_path / "seams.json").read_text())
+    assert audit["n_seam"] > 150
+    assert audit["density_ratio"] == pytest.approx(1, abs=0.2)
+    assert not audit["visible"]
+    assert "seams can be seen" not in caplog.text
 
 
 def percolating(side, seed=0):

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def _constants(facts: SlideFacts, settings: SegmentSettings) -> PixelConstants:
+    """Return the constants of the checkpoint, where the settings do not replace them, in pixels."""
     fixed, classes = facts.constants, facts.classes
     if settings.np_threshold is not None:
         fixed = replace(fixed, np_threshold=settings.np_threshold)
@@ -43,8 +44,9 @@ def _constants(facts: SlideFacts, settings: SegmentSettings) -> PixelConstants:
 
 
 def _segmenter(maps: SlideMaps, constants: PixelConstants) -> LocalSegmenter | OverlapSegmenter:
+    """Return the segmenter that suits the ensemble: only networks that are not local overlap."""
     if maps.facts.overlap_px:
-        # Few slides need it, and what it imports takes longer than many a job.
+        # Few slides need it, and its imports take longer than many a job.
         from nucwsi.steps.segment.overlap import OverlapSegmenter
 
         return OverlapSegmenter(maps, constants)
@@ -60,19 +62,22 @@ def segment(
     parts: int = 1,
     threads: int = 1,
 ) -> None:
-    """Find the nuclei that one part of a canvas owns.
+    """Find the nuclei that one part of a canvas owns, and write them as a table.
 
     Parameters
     ----------
     maps : list of pathlib.Path
-        All parts of the slide's maps: a nucleus of this part may reach into the next.
+        The stores of all parts of the slide's maps, in any order: a nucleus of this part may reach
+        into the next.
     output : pathlib.Path
-        ``nuclei/{part}-of-{parts}.parquet``.
+        The table to write, ``nuclei/{part}-of-{parts}.parquet``.
     settings : SegmentSettings
+        The section ``segment`` of the configuration; what it sets replaces the constants of the
+        checkpoint.
     part, parts : int
-        Which band of the canvas, of how many.
+        Which band of the canvas, from 1 on, of how many.
     threads : int
-        Tiles that are worked on at once.
+        Number of cores that are worked on at once; a merge by overlap takes one at a time.
 
     Raises
     ------
@@ -94,16 +99,16 @@ def segment(
 
         def tables() -> Iterator[NucleusTable]:
             nonlocal n_nuclei
-            # What overlaps is merged row by row, each after the one above.
+            # Tiles that overlap are merged row by row, each after the one above.
             at_once = 1 if opened.facts.overlap_px else threads
             for jobs in segmenter.stages(rows):
                 with (
                     ThreadPoolExecutor(at_once) as pool,
                     progress("segment", len(jobs), "tiles") as advance,
                 ):
-                    for _, found in ahead(lambda job: list(job()), jobs, pool, 2 * at_once):
-                        n_nuclei += sum(len(table) for table in found)
-                        yield from found
+                    for _, done in ahead(lambda job: list(job()), jobs, pool, 2 * at_once):
+                        n_nuclei += sum(len(table) for table in done)
+                        yield from done
                         advance(1)
 
         def n_dropped() -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Rows of the table of nuclei, from the nuclei of a window."""
+"""From the nuclei of a window, in canvas pixels, to rows of the table, in level-0 pixels and µm."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from nucwsi.nuclei.window import Nuclei
 
 
 def on_slide(nuclei: Nuclei, window: Window, frame: Frame, escalated: bool) -> NucleusTable:
-    """Bring the nuclei of a window to level 0 and to µm.
+    """Convert the nuclei of a window to rows of the slide's table.
 
     Parameters
     ----------
     nuclei : Nuclei
+        In pixels of the window.
     window : Window
-        Of the canvas.
+        Where they were found, in canvas pixels.
     frame : Frame
-        Of the canvas.
+        How the canvas lies on the slide.
     escalated : bool
-        Whether they needed a second look.
+        Whether they could not be cut out as a whole at first; see `NucleusTable`.
 
     Returns
     -------
     NucleusTable
+        One row for each nucleus, in the same order.
     """
     row, column = np.divmod(nuclei.first_px, window.width)
     polygons, perimeter_px = nuclei.outlines

@@ -38,29 +38,30 @@ log = logging.getLogger(__name__)
 
 
 class OverlapSegmenter:
-    """Finds the nuclei of rows of cores; see the module.
+    """Finds the nuclei that rows of cores own; one row at a time, in any order.
 
     Parameters
     ----------
     maps : SlideMaps
-        With an overlap.
+        All parts of the slide's maps, stored with the overlap of the tiles.
     constants : PixelConstants
+        Thresholds, in pixels of the maps.
 
     Attributes
     ----------
     dropped : (C,) ndarray of int64
-        Nuclei of each class that were too small or too unsure to keep.
+        Nuclei of each class that were too small or too unsure to keep, so far.
     """
 
     def __init__(self, maps: SlideMaps, constants: PixelConstants) -> None:
         self._maps = maps
-        # What is too small or unsure is dropped last: until then it is evidence like any other.
+        # Nuclei that are too small or too unsure are dropped last: until then they are evidence.
         anything = np.ones_like(constants.min_area_px)
         self._constants = constants._replace(min_area_px=anything, min_mean_np=0.0)
         self._final = constants
         self._overlap_px = maps.facts.overlap_px
         self._highest_px = maps.grid.core_px - 2 * self._overlap_px - 1
-        # By grid position. Row k - 1 of a table is instance k of the tile.
+        # By grid position; row k - 1 of a table is instance k of the tile.
         self._tiles: dict[tuple[int, int], tuple[LabelledTile, NucleusTable]] = {}
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
 
@@ -130,6 +131,7 @@ class OverlapSegmenter:
             yield cell.row // grid.core_px, cell.column // grid.core_px
 
     def _kept(self, table: NucleusTable, instances: list[Instance]) -> Iterator[NucleusTable]:
+        """Yield the rows of a table that are large and sure enough; ids are of the instances."""
         first = np.array([instance.first_pixel for instance in instances], np.int64)
         area_px = np.array([instance.mask.sum() for instance in instances])
         keep = self._final.keeps(area_px, table.class_code, table.np_mean)
@@ -139,23 +141,28 @@ class OverlapSegmenter:
             yield replace(table, id=numbers).take(np.flatnonzero(keep))
 
     def _tile(self, row: int, column: int) -> tuple[LabelledTile, NucleusTable]:
+        """Segment one tile by its own answer: core and overlap."""
         grid = self._maps.grid
         core = grid.core(row, column)
         window = core.grown(self._overlap_px).intersection(grid.canvas) or core
         np_map, *others = (self._maps.around(name, row, column) for name in self._maps.names)
         tissue = self._maps.tissue(window.grown(1))
-        seen = WindowMaps(tissue, np_map * tissue[1:-1, 1:-1], *others)
-        components, count = connected(seen.np_map >= self._constants.np_level)
-        nuclei = nuclei_of(seen, components, count, self._constants)
+        maps = WindowMaps(tissue, np_map * tissue[1:-1, 1:-1], *others)
+        nuclei = self._nuclei(maps)
         table = on_slide(nuclei, window, self._maps.frame, escalated=False)
         return LabelledTile(window, core, self._without_giants(nuclei)), table
 
+    def _nuclei(self, maps: WindowMaps) -> Nuclei:
+        components, count = connected(maps.np_map >= self._constants.np_level)
+        return nuclei_of(maps, components, count, self._constants)
+
     def _without_giants(self, nuclei: Nuclei) -> NDArray[np.int32]:
+        """Return the labels, (H, W), of nuclei in their window, except what is too high for one."""
         box = nuclei.pixels.boxes(len(nuclei.first_px))
         giant = box[:, 2] - box[:, 0] > self._highest_px
         if giant.any():
             log.warning(
-                "%d instances higher than %d px are left out: no nucleus is",
+                "%d instances higher than %d px are left out: no nucleus is so large",
                 giant.sum(),
                 self._highest_px,
             )
@@ -164,15 +171,16 @@ class OverlapSegmenter:
         return nuclei.pixels.renumbered(number).image()
 
     def _core_maps(self, window: Window) -> WindowMaps:
+        """Read the maps joined from the cores."""
         tissue = self._maps.tissue(window.grown(1))
         return WindowMaps(tissue, *(self._maps.read(name, window) for name in self._maps.names))
 
     def _redo(self, window: Window) -> NDArray[np.int32]:
-        seen = self._core_maps(window)
-        components, count = connected(seen.np_map >= self._constants.np_level)
-        return self._without_giants(nuclei_of(seen, components, count, self._constants))
+        """Segment a window of the joined maps; return its labels, (H, W)."""
+        return self._without_giants(self._nuclei(self._core_maps(window)))
 
     def _anew(self, instance: Instance) -> NucleusTable:
+        """Measure an instance that was segmented anew on the joined maps."""
         canvas = self._maps.grid.canvas
         window = instance.window.grown(EDGE_RADIUS_PX).intersection(canvas) or instance.window
         labels = np.zeros(window.shape, np.int32)
