@@ -1,0 +1,52 @@
+"""Snakemake's benchmark files: what each job of a run cost."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+
+class JobCost(NamedTuple):
+    """The cost of one job; None where Snakemake measured nothing.
+
+    Attributes
+    ----------
+    wall_s : float or None
+        Wall-clock time in seconds.
+    cpu_s : float or None
+        CPU time in seconds, of all its processes together.
+    max_rss_mb : float or None
+        Peak of its resident memory in MB.
+    """
+
+    wall_s: float | None
+    cpu_s: float | None
+    max_rss_mb: float | None
+
+
+def read_benchmark(path: Path) -> list[JobCost]:
+    """Read a benchmark file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``benchmarks/{slide}/{step}.tsv``.
+
+    Returns
+    -------
+    list of JobCost
+        One for each row of the file: one a repetition of the job, usually one in all.
+    """
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [
+            JobCost(*(_number(row.get(column)) for column in ("s", "cpu_time", "max_rss")))
+            for row in csv.DictReader(stream, delimiter="\t")
+        ]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None  # Snakemake writes NA or - for what it could not measure
