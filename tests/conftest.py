@@ -35,6 +35,15 @@ def small_slide(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def assessment_file(small_slide, tmp_path_factory):
+    """The assessment of the small slide beside its results; its regions have hostile names."""
+    from shown import HOSTILE, assessed, phantom_nuclei, write_results
+
+    folder = tmp_path_factory.mktemp("shown") / "results" / "small"
+    return assessed(small_slide, write_results(small_slide, folder, phantom_nuclei(), HOSTILE))
+
+
+@pytest.fixture(scope="session")
 def tiny_member(tmp_path_factory):
     """A checkpoint with random weights, fast to run."""
     return write_member(tmp_path_factory.mktemp("member") / "tiny.safetensors")

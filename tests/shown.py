@@ -1,9 +1,10 @@
-"""The results of a phantom slide without a network, a browser to look at them, and its faults."""
+"""Results of a phantom slide without a network; assessments; a browser that looks at pages."""
 
 import json
 import shutil
 import threading
 from contextlib import contextmanager
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from nucwsi.nuclei.hilbert import hilbert_key
 from nucwsi.nuclei.seams import LineCounts, seam_audit
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.phantom import CLASSES, Phantom
+from nucwsi.report.assessment import Assessment, ClassShapes, Quality, SeamAudit, Thumbnail
+from nucwsi.report.packed_density import pack_density
 from nucwsi.steps.assess import assess
 from nucwsi.steps.compose import compose
 from nucwsi.steps.view import view
@@ -37,7 +40,7 @@ HOSTILE = (
 )
 
 
-def painted(keep=None, only=None):
+def phantom_nuclei(keep=None, only=None):
     """The phantom's own nuclei as a table; `keep` says how many, `only` of which class."""
     phantom = Phantom(SHAPE, seed=SEED)
     nuclei = [n for n in phantom.nuclei() if only is None or n.class_name == CLASSES[only]][:keep]
@@ -91,7 +94,10 @@ def write_results(slide, folder, table, names=(), **changed):
     write_nuclei(folder / "nuclei.parquet", groups, facts, row_group=100)
     pieces = [shapely.box(100, 100, 1900, 1500)]
     write_tissue(folder / "tissue.geojson", pieces, facts)
-    audit = {"exact": facts.exact, **seam_audit(LineCounts(n_seam=50, n_control=100), (1024, 1024), 512)}
+    audit = {
+        "exact": facts.exact,
+        **seam_audit(LineCounts(n_seam=50, n_control=100), (1024, 1024), 512),
+    }
     (folder / "seams.json").write_text(json.dumps(audit))
     compose(
         folder / "nuclei.parquet",
@@ -126,6 +132,63 @@ def assessed(slide, folder, **settings):
     output = folder / "assessment.json"
     assess(slide, folder / "nuclei.parquet", output, AssessSettings(**settings))
     return output
+
+
+def an_assessment(classes=("epithelial",), **changed):
+    """An assessment without faults and without nuclei; `changed` are attributes of its facts."""
+    frame = Frame((512, 2000), 0.5, (0.25, 0.25), (0.0, 0.0), (1024, 4000))
+    counts = {f"n_{name}": "0" for name in classes}
+    counts |= {f"{name}_{end}": "0" for name in classes for end in ("low", "high")}
+    counts |= {f"{name}_per_mm2": "0" for name in classes}
+    whole = {
+        "region_source": "slide",
+        "region_name": "small",
+        "region_class": "Slide",
+        "tissue_area_mm2": "2.0",
+        "n_nuclei": "0",
+    }
+    packed = pack_density(np.full((len(classes), 2, 40), np.nan), 25.0)
+    return Assessment(
+        facts=nucleus_facts(frame, 512, classes, slide="small", mpp_source="vendor", **changed),
+        path="small.svs",
+        composition=({**whole, **counts},),
+        seams=SeamAudit(
+            exact=True,
+            n_seam=5,
+            density_ratio=1.0,
+            density_z=0.1,
+            cut_seam=1,
+            cut_z=0.1,
+            visible=False,
+        ),
+        thumbnail=Thumbnail(image="data:,", size=(1000, 256), mpp=1.0, tissue="", regions=()),
+        mini="data:,",
+        density=packed,
+        morphometry=tuple(
+            ClassShapes(name=name, n=500, features={}, areas=(0,) * 50) for name in classes
+        ),
+        crops=(),
+        quality=Quality(
+            diameter_um=6.0, certainty=0.8, blur=(0.2,) * 9, ink_mm2=0.0, dark=0.0, at_edge=0
+        ),
+    )
+
+
+class Page(HTMLParser):
+    """Reads a page as a browser would: elements, addresses and text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.addresses, self.words = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append(tag)
+        assert not any(name.startswith("on") for name, _ in attributes), attributes
+        self.addresses += [value for name, value in attributes if name in {"src", "href"}]
+
+    def handle_data(self, data):
+        self.words.append(data)
 
 
 @contextmanager

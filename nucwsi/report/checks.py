@@ -1,151 +1,142 @@
-"""What is to be known before the numbers of a slide are trusted, each with a verdict."""
+"""The quality checks of a slide as the report lists them: value, verdict and explanation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
-import numpy as np
+from nucwsi.facts import SlideFacts
+from nucwsi.report.assessment import Assessment, Quality, SeamAudit
+from nucwsi.report.quality import DIAMETER_UM, blurred_share
 
-from nucwsi.report.quality import DIAMETER_UM, MAX_BLUR
-
-#: From this share of blurred fields on, somebody should look.
+#: A slide needs review from this share of blurred fields on.
 _BLURRED_SHARE = 0.2
 
-#: With fewer nuclei, their size says nothing about the slide's mpp.
+#: The diameter of fewer nuclei says nothing about the slide's mpp.
 _MIN_NUCLEI = 100
 
 
 class Check(NamedTuple):
-    """One line of a slide's quality control.
+    """One row of a slide's quality table.
 
     Attributes
     ----------
     name : str
+        What is checked.
     value : str
+        What was measured, with its unit; a dash if nothing could be measured.
     verdict : str
-        ``fine``, ``look`` (somebody should), or ``note`` where no verdict can be given.
+        ``fine``, ``review`` (somebody should look at the slide), or ``note`` (no verdict).
     text : str
-        What it means.
+        What the value means.
     """
 
     name: str
     value: str
-    verdict: str
+    verdict: Literal["fine", "review", "note"]
     text: str
 
 
-def checks(assessment: dict[str, Any]) -> list[Check]:
+def checks(assessment: Assessment) -> list[Check]:
     """Judge a slide.
 
     Parameters
     ----------
-    assessment : dict
-        As `assess` wrote it.
+    assessment : Assessment
+        What `assess` found on the slide.
 
     Returns
     -------
     list of Check
+        In the order of the report's table.
     """
-    facts, quality, seams = assessment["facts"], assessment["quality"], assessment["seams"]
+    facts, quality, seams = assessment.facts, assessment.quality, assessment.seams
     return [
         _mpp(facts),
-        _diameter(quality, sum(row["n"] for row in assessment["morphometry"])),
-        _focus(quality["blur"]),
+        _diameter(quality.diameter_um, sum(row.n for row in assessment.morphometry)),
+        _focus(quality.blur),
         _reading(facts),
         _seams(seams),
         _locality(seams),
-        *_remarks(facts, quality),
+        *_notes(facts, quality),
     ]
 
 
-def blurred_share(blur: list[float]) -> float:
-    """Return the share of fields that are out of focus.
-
-    Parameters
-    ----------
-    blur : list of float
-        One for each field that was measured.
-
-    Returns
-    -------
-    float
-        NaN without fields.
-    """
-    return float(np.mean(np.array(blur) > MAX_BLUR)) if blur else float("nan")
-
-
-def _mpp(facts: dict[str, Any]) -> Check:
-    down, across = facts["frame"]["level0_mpp"]
+def _mpp(facts: SlideFacts) -> Check:
+    down, across = facts.frame.level0_mpp
     size = f"{across:.4g}" if abs(down / across - 1) < 1e-3 else f"{across:.4g} × {down:.4g}"
-    source = facts["mpp_source"]
-    return Check("Pixel size", f"{size} µm", "note", f"Of level 0, according to: {source}.")
+    text = f"Size of a level-0 pixel, according to: {facts.mpp_source}."
+    return Check("Pixel size", f"{size} µm", "note", text)
 
 
-def _diameter(quality: dict[str, Any], n_nuclei: int) -> Check:
+def _diameter(typical: float | None, n_nuclei: int) -> Check:
     low, high = DIAMETER_UM
-    name, typical = "Nuclear diameter", quality["diameter_um"]
+    name = "Nuclear diameter"
     if typical is None or n_nuclei < _MIN_NUCLEI:
-        return Check(name, "–", "note", "Too few nuclei to check the pixel size by.")
-    text = f"Half of the nuclear area lies in smaller nuclei; {low:g} to {high:g} µm is common."
+        return Check(name, "–", "note", "Too few nuclei to check the pixel size.")
+    text = (
+        "Half of the total nuclear area lies in nuclei smaller than this."
+        f" Usual: {low:g} to {high:g} µm."
+    )
     if low <= typical <= high:
         return Check(name, f"{typical:.1f} µm", "fine", text)
     wrong = "small" if typical < low else "large"
-    hint = f"{text} If the nuclei do not look that way, the pixel size is too {wrong}."
-    return Check(name, f"{typical:.1f} µm", "look", hint)
+    hint = f"{text} If the nuclei look normal in size, the pixel size is too {wrong}."
+    return Check(name, f"{typical:.1f} µm", "review", hint)
 
 
-def _focus(blur: list[float]) -> Check:
-    if not blur:
-        return Check("Focus", "–", "note", "No field of tissue fine enough to tell.")
-    share = blurred_share(blur)
-    value = f"{100 * share:.0f} % blurred"
-    text = f"Of {len(blur)} random fields, as much as by a Gaussian of 1 µm."
-    return Check("Focus", value, "look" if share >= _BLURRED_SHARE else "fine", text)
+def _focus(blurs: Sequence[float]) -> Check:
+    if not blurs:
+        text = "Not measured: the scan is too coarse, or no field is full of tissue."
+        return Check("Focus", "–", "note", text)
+    share = blurred_share(blurs)
+    text = f"Share of {len(blurs)} random fields that look blurred by a Gaussian of 1 µm or more."
+    verdict: Literal["fine", "review"] = "review" if share >= _BLURRED_SHARE else "fine"
+    return Check("Focus", f"{100 * share:.0f} % blurred", verdict, text)
 
 
-def _reading(facts: dict[str, Any]) -> Check:
-    bad = len(facts["bad_tiles"])
-    if facts["status"] == "ok":
-        return Check("Reading", "complete", "fine", "Every tile of the tissue could be read.")
-    text = "The slide is degraded: what cannot be read was left out of the tissue."
-    return Check("Reading", f"{bad:,} tiles failed", "look", text)
+def _reading(facts: SlideFacts) -> Check:
+    if facts.status == "ok":
+        return Check("Reading", "complete", "fine", "Every tile of the tissue was readable.")
+    text = "The slide is degraded: unreadable parts are excluded from the tissue."
+    return Check("Reading", f"{len(facts.bad_tiles):,} tiles failed", "review", text)
 
 
-def _seams(seams: dict[str, Any]) -> Check:
-    ratio = seams["density_ratio"]
+def _seams(seams: SeamAudit) -> Check:
+    ratio = seams.density_ratio
     value = "–" if ratio is None else f"{ratio:.2f}"
     text = (
-        f"Density along tile seams against beside them: {seams['n_seam']:,} nuclei,"
-        f" z = {seams['density_z']:.1f}; {seams['cut_seam']:,} end on a seam,"
-        f" z = {seams['cut_z']:.1f}."
+        f"Density of nuclei along tile seams, divided by the density beside them:"
+        f" {seams.n_seam:,} nuclei along seams, z = {seams.density_z:.1f};"
+        f" {seams.cut_seam:,} nuclei end at a seam, z = {seams.cut_z:.1f}."
     )
-    return Check("Tile seams", value, "look" if seams["visible"] else "fine", text)
+    return Check("Tile seams", value, "review" if seams.visible else "fine", text)
 
 
-def _locality(seams: dict[str, Any]) -> Check:
-    if seams["exact"]:
-        text = "All members are local: the result does not depend on the tiles."
+def _locality(seams: SeamAudit) -> Check:
+    if seams.exact:
+        text = "All members are local, so the result does not depend on the tiles."
         return Check("Model", "exact at seams", "fine", text)
-    text = "A member is not local: nuclei are merged by overlap, and depend on the tile size."
-    return Check("Model", "not exact at seams", "look", text)
-
-
-def _remarks(facts: dict[str, Any], quality: dict[str, Any]) -> Iterator[Check]:
-    """Give what is worth knowing, but allows no verdict."""
-    certainty = quality["certainty"]
-    value = "–" if certainty is None else f"{certainty:.2f}"
-    yield Check("Certainty", value, "note", "Mean probability of the nuclei's own class.")
-    text = "Left out of the tissue. Pale marks may be missed."
-    yield Check("Pen or black", f"{quality['ink_mm2']:.2f} mm²", "note", text)
     text = (
-        "Of the tissue, stops more than twice the light of the rest. Folds do, and so do dense"
-        " tumour, blood and pigment: see the overview."
+        "At least one member is not local, so nuclei are merged by overlap and depend on the tile"
+        " size."
     )
-    yield Check("Dark tissue", f"{100 * quality['dark']:.1f} %", "note", text)
-    text = "Nuclei cut by the edge of what was analysed."
-    yield Check("At the edge", f"{quality['at_edge']:,}", "note", text)
-    dropped = sum(facts["n_dropped"].values())
-    yield Check(
-        "Dropped", f"{dropped:,}", "note", "Objects too small for their class, or too unsure."
+    return Check("Model", "not exact at seams", "review", text)
+
+
+def _notes(facts: SlideFacts, quality: Quality) -> Iterator[Check]:
+    """Yield the measurements that allow no verdict."""
+    value = "–" if quality.certainty is None else f"{quality.certainty:.2f}"
+    yield Check("Certainty", value, "note", "Mean probability of each nucleus' assigned class.")
+    text = "Excluded from the tissue. Pale marks may be missed."
+    yield Check("Ink or padding", f"{quality.ink_mm2:.2f} mm²", "note", text)
+    text = (
+        "Share of the tissue that absorbs more than twice the median. Folds do, and so do dense"
+        " tumour, blood and pigment: check the overview."
     )
+    yield Check("Dark tissue", f"{100 * quality.dark:.1f} %", "note", text)
+    text = "Nuclei cut by the edge of the analysed area."
+    yield Check("At the edge", f"{quality.at_edge:,}", "note", text)
+    dropped = sum(facts.n_dropped.values())
+    text = "Objects dropped because they were too small for their class or too uncertain."
+    yield Check("Dropped", f"{dropped:,}", "note", text)

@@ -1,30 +1,24 @@
-"""The report: one page that holds everything it shows, made from the assessments of the slides."""
+"""The report of a run as one HTML page, which contains everything that it shows."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from numpy.typing import NDArray
 
 from nucwsi.classes import colours, display_name
-from nucwsi.report.checks import blurred_share, checks
+from nucwsi.facts import Member
+from nucwsi.io.benchmarks import JobCost
+from nucwsi.report.assessment import Assessment
+from nucwsi.report.density_images import ClassEntry, common_tops, density_panels
+from nucwsi.report.packed_density import unpack_density
 from nucwsi.report.quality import outliers
-from nucwsi.report.ramps import density_png
+from nucwsi.report.slide_section import compared_values, slide_section
 
-#: A density map's darkest colour stands for this percentile of all cells of all slides.
-_TOP_PERCENTILE = 99.5
-
-#: Rows of a slide's table of regions, and regions in its chart of intervals, at most.
-_MAX_ROWS, _MAX_CHARTED = 60, 6
-
-#: Lengths that a scale bar may have, in µm.
-_BARS_UM = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
-
-#: What is compared over slides: key -> heading, unit, how many decimals.
+#: What is compared over the slides, as in `compared_values`: key -> heading, decimals.
 _COMPARED = {
     "per_mm2": ("Nuclei per mm²", 0),
     "diameter": ("Diameter, µm", 1),
@@ -32,22 +26,90 @@ _COMPARED = {
     "blurred": ("Blurred, %", 0),
 }
 
-_RULES = {
-    "densest": "Densest",
-    "uncertain": "Least certain",
-    "random": "Drawn at random",
-}
+
+class StepTime(NamedTuple):
+    """What one step of a run cost, over all jobs of all slides.
+
+    Attributes
+    ----------
+    step : str
+        The step's name.
+    jobs : int
+        Number of its jobs.
+    wall_s, cpu_s : float
+        Sum of their wall-clock and CPU times, in seconds.
+    memory_mb : float
+        Peak memory of the largest job, in MB.
+    """
+
+    step: str
+    jobs: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_mb: float = 0.0
+
+    def with_job(self, cost: JobCost) -> StepTime:
+        """Return the sum with one more job.
+
+        Parameters
+        ----------
+        cost : JobCost
+            What the job cost; what was not measured counts as 0.
+
+        Returns
+        -------
+        StepTime
+            Of the same step.
+        """
+        return StepTime(
+            self.step,
+            self.jobs + 1,
+            self.wall_s + (cost.wall_s or 0.0),
+            self.cpu_s + (cost.cpu_s or 0.0),
+            max(self.memory_mb, cost.max_rss_mb or 0.0),
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the results of a report were made.
+
+    Attributes
+    ----------
+    date : str
+        Day of the report, such as ``2026-01-31``.
+    version : str
+        Version of nucwsi.
+    members : tuple of Member
+        Networks of the ensemble.
+    views : int
+        Flips and quarter turns that each member has seen.
+    mpp : float
+        Working resolution in µm per pixel.
+    packages : dict
+        Package -> version.
+    times : list of StepTime
+        In the order of the pipeline; empty if nothing was measured.
+    """
+
+    date: str
+    version: str
+    members: tuple[Member, ...]
+    views: int
+    mpp: float
+    packages: dict[str, str]
+    times: list[StepTime]
 
 
 def _number(value: Any, decimals: int = 0) -> str:
-    """Write a number for people; a dash where there is none."""
+    """Format a number with thousands separators; a dash if there is none."""
     if value is None or value == "" or not np.isfinite(float(value)):
         return "–"
     return f"{float(value):,.{decimals}f}"
 
 
 def _significant(value: Any) -> str:
-    """Write a number with about three digits, without exponents."""
+    """Format a number with about three digits, without an exponent; a dash if there is none."""
     if value is None or value == "" or not np.isfinite(float(value)):
         return "–"
     size = abs(float(value))
@@ -71,179 +133,22 @@ def _environment() -> Environment:
     return environment
 
 
-def _classes(assessments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    names = tuple(dict.fromkeys(name for one in assessments for name in one["facts"]["classes"]))
-    return [
-        {"name": name, "colour": "rgb({} {} {})".format(*colour), "rgb": colour}
-        for name, colour in colours(names).items()
-    ]
+def _classes(assessments: Sequence[Assessment]) -> list[ClassEntry]:
+    """List the classes of all slides, in order of appearance."""
+    names = tuple(dict.fromkeys(name for slide in assessments for name in slide.facts.classes))
+    return [ClassEntry(name, colour) for name, colour in colours(names).items()]
 
 
-def scale_bar(width_um: float) -> tuple[int, float]:
-    """Choose the scale bar of a picture.
-
-    Parameters
-    ----------
-    width_um : float
-        Of the whole picture.
-
-    Returns
-    -------
-    length_um : int
-    share : float
-        Of the picture's width: at most a third.
-    """
-    length = max((bar for bar in _BARS_UM if bar <= width_um / 3), default=_BARS_UM[0])
-    return length, length / width_um
-
-
-def _bar_text(length_um: int) -> str:
-    return f"{length_um} µm" if length_um < 1000 else f"{length_um // 1000} mm"
-
-
-def _with_bar(width_um: float) -> dict[str, Any]:
-    length, share = scale_bar(width_um)
-    return {"text": _bar_text(length), "percent": 100 * share}
-
-
-def _tops(
-    assessments: Sequence[dict[str, Any]],
-    densities: Sequence[NDArray[np.floating]],
-    classes: list[dict[str, Any]],
-) -> list[float]:
-    tops = []
-    for entry in classes:
-        layers = [
-            maps[assessment["facts"]["classes"].index(entry["name"])]
-            for assessment, maps in zip(assessments, densities, strict=True)
-            if entry["name"] in assessment["facts"]["classes"]
-        ]
-        cells = np.concatenate([layer[np.isfinite(layer)] for layer in layers])
-        top = float(np.percentile(cells, _TOP_PERCENTILE)) if len(cells) else 0.0
-        tops.append(_round_up(top))
-    return tops
-
-
-def _round_up(value: float) -> float:
-    """Return the next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten; at least 10."""
-    power = 10 ** np.floor(np.log10(max(value, 10)))
-    steps = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
-    return float(next(step * power for step in steps if step * power >= min(value, 10 * power)))
-
-
-def _maps(
-    assessment: dict[str, Any],
-    density: NDArray[np.floating],
-    classes: list[dict[str, Any]],
-    tops: list[float],
-) -> dict[str, Any]:
-    names = assessment["facts"]["classes"]
-    panels = []
-    for entry, top in zip(classes, tops, strict=True):
-        if entry["name"] in names:
-            png = density_png(density[names.index(entry["name"])], top, entry["rgb"])
-            panels.append({**entry, "top": top, "image": _uri(png)})
-    width_um = density.shape[2] * assessment["density"]["cell_um"]
-    return {
-        "panels": panels,
-        "size": [density.shape[2], density.shape[1]],
-        "bar": _with_bar(width_um),
-    }
-
-
-def _uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _region(row: dict[str, str], names: Sequence[str], number: int) -> dict[str, Any]:
-    total = int(row["n_nuclei"])
-    parts = []
-    for name in names:
-        count, low, high = (float(row[key]) for key in (f"n_{name}", f"{name}_low", f"{name}_high"))
-        # The true count may exceed the nuclei that were found; a share cannot.
-        percent = [
-            min(100 * value / total, 100.0) if total else 0.0 for value in (count, low, high)
-        ]
-        density = row[f"{name}_per_mm2"]
-        parts.append(
-            {
-                "name": name,
-                "n": count,
-                "low": low,
-                "high": high,
-                "percent": percent,
-                "per_mm2": density,
-            }
-        )
-    return {
-        "number": number,
-        "name": "Whole slide" if row["region_source"] == "slide" else row["region_name"],
-        "class": row["region_class"],
-        "source": row["region_source"],
-        "area": row["area_mm2"],
-        "tissue": row["tissue_area_mm2"],
-        "n": total,
-        "parts": parts,
-    }
-
-
-def _compared(assessment: dict[str, Any], whole: dict[str, Any]) -> dict[str, float]:
-    quality, tissue = assessment["quality"], float(whole["tissue"] or 0)
-
-    def known(value: float | None) -> float:
-        return float("nan") if value is None else float(value)
-
-    return {
-        "per_mm2": whole["n"] / tissue if tissue else float("nan"),
-        "diameter": known(quality["diameter_um"]),
-        "certainty": known(quality["certainty"]),
-        "blurred": 100 * blurred_share(quality["blur"]),
-    }
-
-
-def _crop(crop: dict[str, Any]) -> dict[str, Any]:
-    return {**crop, "bar": _with_bar(crop["size"][0] * crop["mpp"])}
-
-
-def _slide(assessment: dict[str, Any], classes: list[dict[str, Any]]) -> dict[str, Any]:
-    facts, thumbnail = assessment["facts"], assessment["thumbnail"]
-    names = facts["classes"]
-    regions = [_region(row, names, at) for at, row in enumerate(assessment["composition"])]
-    judged = checks(assessment)
-    return {
-        **assessment,
-        "name": facts["slide"],
-        "anchor": f"slide-{facts['slide']}",
-        "classes": [entry for entry in classes if entry["name"] in names],
-        "regions": regions[:_MAX_ROWS],
-        "n_regions": len(regions),
-        "charted": [region for region in regions if region["n"]][:_MAX_CHARTED],
-        "whole": regions[0],
-        "checks": judged,
-        "n_look": sum(check.verdict == "look" for check in judged),
-        "bar": _with_bar(thumbnail["size"][0] * thumbnail["mpp"]),
-        "compared": _compared(assessment, regions[0]),
-        "rules": [
-            {"title": title, "crops": [_crop(c) for c in assessment["crops"] if c["rule"] == rule]}
-            for rule, title in _RULES.items()
-        ],
-    }
-
-
-def _mark_outliers(slides: list[dict[str, Any]]) -> None:
-    for slide in slides:
-        slide["outliers"] = []
-    for key in _COMPARED:
-        odd = outliers(np.array([slide["compared"][key] for slide in slides]))
-        for index in np.flatnonzero(odd).tolist():
-            slides[index]["outliers"].append(key)
-            slides[index]["n_look"] += 1
+def _outlying(compared: Sequence[dict[str, float]]) -> list[list[str]]:
+    """List for each slide the measurements in which it differs from the others."""
+    odd = {key: outliers(np.array([values[key] for values in compared])) for key in _COMPARED}
+    return [[key for key in _COMPARED if odd[key][at]] for at in range(len(compared))]
 
 
 def report_page(
-    assessments: Sequence[dict[str, Any]],
-    densities: Sequence[NDArray[np.floating]],
-    run: dict[str, Any],
+    assessments: Sequence[Assessment],
+    viewers: Sequence[str | None],
+    run: Run,
     *,
     max_slides: int,
 ) -> str:
@@ -251,29 +156,34 @@ def report_page(
 
     Parameters
     ----------
-    assessments : sequence of dict
-        As `assess` wrote them, at least one, each with ``viewer``, the relative address of the
-        slide's viewer, or None.
-    densities : sequence of (C, H, W) ndarray of float
-        The density maps of each, in nuclei per mm²; NaN where there is no tissue.
-    run : dict
-        ``date``, ``version``, ``members``, ``settings``, ``packages`` (name -> version) and
-        ``times``, rows of ``slide``, ``step``, ``jobs``, ``wall``, ``cpu`` and ``memory``.
+    assessments : sequence of Assessment
+        What `assess` found on each slide; at least one.
+    viewers : sequence of (str or None)
+        Address of each slide's viewer relative to the report.
+    run : Run
+        How the results were made.
     max_slides : int
-        Slides that are shown in full; those that somebody should look at come first.
+        Largest number of slides with a section of their own. If there are more slides, those with
+        the most points to review get one.
 
     Returns
     -------
     str
-        HTML that asks for no other file and runs no script.
+        HTML that needs no other file and runs no script.
     """
     classes = _classes(assessments)
-    tops = _tops(assessments, densities, classes)
-    slides = [_slide(assessment, classes) for assessment in assessments]
-    for slide, density in zip(slides, densities, strict=True):
-        slide["maps"] = _maps(slide, density, classes, tops)
-    _mark_outliers(slides)
-    urgent = sorted(range(len(slides)), key=lambda at: -slides[at]["n_look"])[:max_slides]
+    densities = [unpack_density(assessment.density) for assessment in assessments]
+    tops = common_tops(assessments, densities, classes)
+    outlying = _outlying([compared_values(assessment) for assessment in assessments])
+    slides = [
+        slide_section(
+            assessment, viewer, classes, odd, density_panels(assessment, density, classes, tops)
+        )
+        for assessment, viewer, density, odd in zip(
+            assessments, viewers, densities, outlying, strict=True
+        )
+    ]
+    urgent = sorted(range(len(slides)), key=lambda at: -slides[at].n_review)[:max_slides]
     return (
         _environment()
         .get_template("report.html.j2")
@@ -284,8 +194,8 @@ def report_page(
             shown=[slides[at] for at in sorted(urgent)],
             compared=_COMPARED,
             total={
-                "n": sum(slide["whole"]["n"] for slide in slides),
-                "tissue": sum(float(slide["whole"]["tissue"] or 0) for slide in slides),
+                "n": sum(slide.whole.n for slide in slides),
+                "tissue": sum(float(slide.whole.tissue or 0) for slide in slides),
             },
         )
     )

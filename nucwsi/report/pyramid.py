@@ -1,4 +1,9 @@
-"""A slide as a pyramid of JPEG tiles: the tissue at the working mpp, the rest as an overview."""
+"""The image pyramid of the viewer: JPEG tiles of the tissue, amid an overview of the slide.
+
+Level `max_level` has one pixel for each canvas pixel; every level below it halves both sides. The
+overview has one pixel for each cell of `grid.CELL_PX` canvas pixels, a power of two. Levels reduced
+by this factor or more show the whole slide, finer ones only the tiles with tissue.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nucwsi.grid import Frame, Window
-from nucwsi.io.slides.canvas import Source
+from nucwsi.grid import CELL_PX, Frame, Window
+from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.slides.slide import Slide
-from nucwsi.report.imagery import jpeg
+from nucwsi.report.imagery import encode_jpeg
 from nucwsi.slide.resample import reduced
 
-#: Side of a tile.
+#: Side of a tile in its pixels.
 TILE_PX = 512
-
-#: From this reduction on the whole slide is shown, below it only the tissue.
-CELL_PX = 16
 
 
 class Pyramid(NamedTuple):
-    """What a folder of tiles holds.
+    """The tiles of a pyramid.
 
     Attributes
     ----------
     min_level, max_level : int
-        The coarsest level, and that of full resolution; each has twice the pixels along a side of
-        the one below.
+        The coarsest level and the level of full resolution.
     tiles : (R, C) ndarray of bool
-        Tiles that exist at full resolution. Below `CELL_PX`, a tile of a coarser level exists if
-        one of those under it does; from there on, all exist.
+        Whether each tile of `max_level` exists. A tile of a level reduced by less than `CELL_PX`
+        exists if one of the tiles that it covers does; on the coarser levels all tiles exist.
     """
 
     min_level: int
@@ -42,45 +43,46 @@ class Pyramid(NamedTuple):
 
 
 class _Writer:
-    """Reads, halves and writes tiles; level and place name each."""
+    """Makes the tiles of the levels that are reduced by less than `CELL_PX`."""
 
     def __init__(
-        self, source: Source, overview: NDArray[np.uint8], folder: Path, quality: int
+        self, source: SlideCanvas, overview: NDArray[np.uint8], folder: Path, quality: int
     ) -> None:
         self.source, self.overview = source, Image.fromarray(overview)
         self.folder, self.quality = folder, quality
         self.shape = source.frame.shape
         self.max_level = max(0, (max(self.shape) - 1).bit_length())
 
-    def save(self, picture: NDArray[np.uint8], level: int, row: int, column: int) -> None:
+    def save(self, image: NDArray[np.uint8], level: int, row: int, column: int) -> None:
         path = self.folder / str(level) / f"{column}_{row}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(jpeg(picture, self.quality))
+        path.write_bytes(encode_jpeg(image, self.quality))
 
     def window(self, factor: int, row: int, column: int) -> Window | None:
-        """Return a tile in pixels of its level, or None where the level ends before."""
+        """Return a tile in pixels of its level, or None if it lies beyond the level's end."""
         height, width = (-(-side // factor) for side in self.shape)
         tile = Window(row * TILE_PX, column * TILE_PX, TILE_PX, TILE_PX)
         return tile.intersection(Window(0, 0, height, width))
 
-    def built(
+    def build(
         self, factor: int, row: int, column: int, wanted: NDArray[np.bool_]
     ) -> NDArray[np.uint8] | None:
-        """Make a tile and all below it; None where none is wanted."""
+        """Make a tile of a level and all finer tiles that it covers; None if none is wanted."""
         window = self.window(factor, row, column)
         rows, columns = (slice(at * factor, (at + 1) * factor) for at in (row, column))
         if window is None or not wanted[rows, columns].any():
             return None
         if factor == 1:
-            picture = self.source.read(window)[0]
+            image = self.source.read(window)[0]
         else:
-            picture = self._joined(factor, row, column, wanted)[: window.height, : window.width]
-        self.save(picture, self.max_level - factor.bit_length() + 1, row, column)
-        return picture
+            image = self._joined(factor, row, column, wanted)[: window.height, : window.width]
+        self.save(image, self.max_level - factor.bit_length() + 1, row, column)
+        return image
 
     def _joined(
         self, factor: int, row: int, column: int, wanted: NDArray[np.bool_]
     ) -> NDArray[np.uint8]:
+        """Make the four tiles below a tile and halve them to its size."""
         half = factor // 2
         whole = np.full((2 * TILE_PX, 2 * TILE_PX, 3), 255, np.uint8)
         stop = [0, 0]
@@ -90,17 +92,17 @@ class _Writer:
                 window = self.window(half, *place)
                 if window is None:
                     continue
-                part = self.built(half, *place, wanted)
+                part = self.build(half, *place, wanted)
                 if part is None:
-                    part = self._magnified(window, half)
+                    part = self._enlarged(window, half)
                 height, width = part.shape[:2]
                 top, left = down * TILE_PX, right * TILE_PX
                 whole[top : top + height, left : left + width] = part
                 stop = [max(stop[0], top + height), max(stop[1], left + width)]
         return _halved(whole[: stop[0], : stop[1]])
 
-    def _magnified(self, window: Window, factor: int) -> NDArray[np.uint8]:
-        """Fill a tile without tissue from the overview."""
+    def _enlarged(self, window: Window, factor: int) -> NDArray[np.uint8]:
+        """Fill a tile without tissue with a part of the overview."""
         grow = CELL_PX // factor
         box = (
             window.column / grow,
@@ -112,44 +114,67 @@ class _Writer:
         return np.asarray(self.overview.resize(size, Image.Resampling.BILINEAR, box=box))
 
 
-def _halved(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(reduced(picture.transpose(2, 0, 1), 2).transpose(1, 2, 0))
+def _halved(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(reduced(image.transpose(2, 0, 1), 2).transpose(1, 2, 0))
+
+
+def tiles_with_tissue(tissue: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Find the tiles of full resolution that hold tissue.
+
+    Parameters
+    ----------
+    tissue : (H, W) ndarray of bool
+        Tissue in cells of `CELL_PX` canvas pixels.
+    shape : (int, int)
+        Height and width of the canvas in pixels.
+
+    Returns
+    -------
+    (R, C) ndarray of bool
+        One for each tile of `TILE_PX` canvas pixels.
+    """
+    cells = TILE_PX // CELL_PX
+    height, width = (-(-side // TILE_PX) for side in shape)
+    padded = np.zeros((height * cells, width * cells), bool)
+    padded[: tissue.shape[0], : tissue.shape[1]] = tissue
+    return np.logical_or.reduce(padded.reshape(height, cells, width, cells), axis=(1, 3))
 
 
 def write_pyramid(
     slide: Slide, frame: Frame, tissue: NDArray[np.bool_], folder: Path, quality: int, threads: int
 ) -> Pyramid:
-    """Write a slide as tiles ``{level}/{column}_{row}.jpg``, as a deep zoom image has them.
+    """Write the tiles of a slide as ``{level}/{column}_{row}.jpg``, the layout of Deep Zoom.
 
     Parameters
     ----------
     slide : Slide
+        The open slide.
     frame : Frame
+        Frame of the canvas.
     tissue : (H, W) ndarray of bool
-        What is shown at full resolution, in cells of `CELL_PX` canvas pixels.
+        Where the slide is shown at full resolution, in cells of `CELL_PX` canvas pixels.
     folder : pathlib.Path
+        Where the levels' folders are made.
     quality : int
-        Of the JPEG, 1 to 100.
+        JPEG quality, 1 to 100.
     threads : int
+        Number of tiles that are made at the same time.
 
     Returns
     -------
     Pyramid
+        The tiles that were written.
     """
-    source = Source(slide, frame)
+    source = SlideCanvas(slide, frame)
     overview, _ = source.overview(CELL_PX, threads)
     writer = _Writer(source, overview, folder, quality)
-    cells = TILE_PX // CELL_PX
-    height, width = (-(-side // TILE_PX) for side in frame.shape)
-    padded = np.zeros((height * cells, width * cells), bool)
-    padded[: tissue.shape[0], : tissue.shape[1]] = tissue
-    blocks = padded.reshape(height, cells, width, cells)
-    wanted = np.logical_or.reduce(blocks, axis=(1, 3))
+    wanted = tiles_with_tissue(tissue, frame.shape)
+    height, width = wanted.shape
     top = min(CELL_PX // 2, 1 << writer.max_level)
     places = [(r, c) for r in range(-(-height // top)) for c in range(-(-width // top))]
 
     def _build(place: tuple[int, int]) -> None:
-        writer.built(top, place[0], place[1], wanted)
+        writer.build(top, place[0], place[1], wanted)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(_build, places))

@@ -1,50 +1,56 @@
-"""What a slide and its nuclei say about how far the numbers can be trusted."""
+"""Measurements on arrays that tell how far a slide and its nuclei can be trusted.
+
+`report.checks` turns them into verdicts.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import blur_effect
 
-#: Typical nuclear diameter of 131 labelled images of five data sets and eight organs at known mpp
-#: (MoNuSeg, CoNSeP, TNBC, NuCLS, PanNuke): the middle 95 % of them, in µm.
+#: Usual range of `typical_diameter` in µm: the middle 95 % of 131 labelled images of known mpp, of
+#: five data sets and eight organs (MoNuSeg, CoNSeP, TNBC, NuCLS, PanNuke).
 DIAMETER_UM = (4.0, 9.1)
 
-#: Blur of a field at 0.5 µm per pixel from which on it counts as out of focus. Of 236 labelled
-#: images of six data sets none reaches it; blurred by 1 µm (Gaussian, sigma), 98 % do.
+#: A field counts as out of focus above this blur, measured at `BLUR_MPP`. None of 236 labelled
+#: images of six data sets exceeds it; after a Gaussian blur of 1 µm (sigma), 98 % do.
 MAX_BLUR = 0.45
 
 #: Resolution at which blur is measured, in µm per pixel.
 BLUR_MPP = 0.5
 
-#: Tissue that stops this many times as much light as usual is folded, clotted or pigmented.
+#: Tissue counts as dark if it absorbs more than this many times the median of the tissue.
 _DARK = 2.0
 
-#: Smaller dark specks are nuclei and pigment, in cells of about 8 µm.
+#: Smallest dark area in cells of about 8 µm; smaller ones are nuclei and grains of pigment.
 _MIN_DARK_CELLS = 30
 
-#: Modified z-score beyond which a value is an outlier, and the fewest values that allow one.
+#: Modified z-score above which a value is an outlier, and the fewest values that allow one.
 _MAX_Z, _MIN_VALUES = 3.5, 5
 
-#: Least median deviation that is taken for real, as a share of the median.
-_MIN_SPREAD = 0.02
+#: The median deviation counts as at least this share of the median.
+_MIN_DEVIATION = 0.02
 
 
 def typical_diameter(area_um2: NDArray[np.floating]) -> float:
-    """Return the diameter below which half of all nuclear area lies.
+    """Return the nuclear diameter below which half of the total nuclear area lies.
 
-    Where the mpp of a slide is wrong by a factor of two, this is too: the plain median is not,
-    because a network that sees nuclei too large finds many small things in them.
+    If the mpp of a slide is wrong by a factor of two, so is this diameter. The plain median is not:
+    a network that sees nuclei too large finds many small fragments in them.
 
     Parameters
     ----------
     area_um2 : (N,) ndarray of float
+        Areas of the nuclei in µm².
 
     Returns
     -------
     float
-        Of a circle of the same area, in µm; NaN without nuclei.
+        Diameter of the circle of that area, in µm; NaN without nuclei.
     """
     if not len(area_um2):
         return float("nan")
@@ -54,7 +60,7 @@ def typical_diameter(area_um2: NDArray[np.floating]) -> float:
 
 
 def blur(field: NDArray[np.uint8]) -> float:
-    """Measure how blurred a field is, whatever it shows.
+    """Measure how blurred a field is, by how little one more blur changes it.
 
     Parameters
     ----------
@@ -64,27 +70,43 @@ def blur(field: NDArray[np.uint8]) -> float:
     Returns
     -------
     float
-        0 for sharp to 1; how little a field changes when it is blurred once more.
+        0 (sharp) to 1 (blurred); 0 for a field of one colour, which has no edges.
 
     References
     ----------
     Crete et al., The blur effect, SPIE 6492 (2007).
     """
     grey = field.astype(np.float64).mean(axis=2)
-    # A flat field has no edges, hence no blur.
     return float(blur_effect(grey, h_size=11)) if np.ptp(grey) > 1 else 0.0
+
+
+def blurred_share(blurs: Sequence[float]) -> float:
+    """Return the share of fields that are out of focus.
+
+    Parameters
+    ----------
+    blurs : sequence of float
+        `blur` of each field that was measured.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN without fields.
+    """
+    return float(np.mean(np.array(blurs) > MAX_BLUR)) if blurs else float("nan")
 
 
 def dark_share(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> float:
     """Measure how much of the tissue is far darker than the rest of it.
 
-    A fold lies double and so stops twice the light; so do clots, pigment and thick mucus.
+    A fold lies double and so absorbs twice as much light; so do clots, pigment and thick mucus.
 
     Parameters
     ----------
     overview : (H, W, 3) ndarray of uint8
-        RGB, about 8 µm per pixel.
+        The slide in RGB, about 8 µm per pixel.
     tissue : (H, W) ndarray of bool
+        Pixels of the overview that are tissue.
 
     Returns
     -------
@@ -103,27 +125,27 @@ def dark_share(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> float:
 
 
 def outliers(values: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Find slides that differ from the others of a run.
+    """Find the slides of a run that differ from the others.
 
     Parameters
     ----------
     values : (N,) ndarray of float
-        One for each slide; NaN is never an outlier.
+        One value for each slide; NaN is never an outlier.
 
     Returns
     -------
     (N,) ndarray of bool
-        All False for fewer than five values.
+        Whether the modified z-score exceeds 3.5. All False for fewer than five values.
 
     References
     ----------
-    Iglewicz and Hoaglin, How to detect and handle outliers (1993): modified z-scores.
+    Iglewicz and Hoaglin, How to detect and handle outliers (1993).
     """
     known = np.isfinite(values)
     if known.sum() < _MIN_VALUES:
         return np.zeros(len(values), bool)
     centre = np.median(values[known])
-    # Where most values agree, a hair's breadth is no outlier.
-    deviation = max(np.median(np.abs(values[known] - centre)), _MIN_SPREAD * abs(centre), 1e-12)
+    # Where most values agree, the deviation is almost 0 and any difference would be an outlier.
+    deviation = max(np.median(np.abs(values[known] - centre)), _MIN_DEVIATION * abs(centre), 1e-12)
     score = 0.6745 * np.abs(values - centre) / deviation
     return known & (score > _MAX_Z)

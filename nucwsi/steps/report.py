@@ -1,25 +1,22 @@
-"""`report`: one page of all slides, for people."""
+"""`report`: write one page about all slides of a run."""
 
 from __future__ import annotations
 
-import csv
 import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
-
-import orjson
 
 from nucwsi import __version__
 from nucwsi.config import ReportSettings
 from nucwsi.errors import StoreError
+from nucwsi.io.benchmarks import read_benchmark
 from nucwsi.io.stores.publish import published
-from nucwsi.report.packed_density import unpacked_density
-from nucwsi.report.page import report_page
+from nucwsi.report.assessment import Assessment
+from nucwsi.report.page import Run, StepTime, report_page
 
 #: Steps in the order of the pipeline; others come last.
 _STEPS = ("tile", "predict", "segment", "stitch", "compose", "export", "assess", "render")
@@ -27,51 +24,33 @@ _STEPS = ("tile", "predict", "segment", "stitch", "compose", "export", "assess",
 _PACKAGES = ("numpy", "scipy", "shapely", "torch", "zarr", "openslide-python", "tifffile")
 
 
-def _assessment(path: Path) -> dict[str, Any]:
+def _read_assessment(path: Path) -> Assessment:
     try:
-        found: dict[str, Any] = orjson.loads(path.read_bytes())
-        kind = found["kind"]
+        return Assessment.from_json(path.read_bytes())
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi assess`") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: is no assessment ({error}); run `nucwsi assess`") from None
-    if kind != "assessment":
-        raise StoreError(f"{path}: holds {kind!r}, expected 'assessment'")
-    return found
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: is not an assessment ({error}); run `nucwsi assess`") from None
 
 
-def _viewer(assessment: Path, output: Path) -> str | None:
-    """Return the address of a slide's viewer as seen from the report, if there is one."""
+def _viewer_address(assessment: Path, output: Path) -> str | None:
+    """Return the address of a slide's viewer relative to the report, or None without a viewer."""
     page = assessment.parent / "viewer" / "index.html"
     if not page.exists():
         return None
     return quote(Path(os.path.relpath(page, output.parent)).as_posix())
 
 
-def _times(folder: Path | None, slides: Sequence[str]) -> list[dict[str, Any]]:
+def _run_times(folder: Path | None, slides: Sequence[str]) -> list[StepTime]:
     """Add up the benchmark files of the slides, step by step."""
-    sums: dict[str, dict[str, Any]] = {}
+    sums: dict[str, StepTime] = {}
     for name in slides if folder is not None else ():
         for path in sorted((folder / name).glob("*.tsv")):  # type: ignore[operator]
-            with path.open(encoding="utf-8", newline="") as stream:
-                for row in csv.DictReader(stream, delimiter="\t"):
-                    _add(sums, path.name.partition(".")[0], row)
-    known = {step: place for place, step in enumerate(_STEPS)}
-    return sorted(sums.values(), key=lambda row: known.get(row["step"], len(known)))
-
-
-def _add(sums: dict[str, dict[str, Any]], step: str, row: dict[str, str]) -> None:
-    def value(key: str) -> float:
-        try:
-            return float(row[key])
-        except (KeyError, TypeError, ValueError):
-            return 0.0  # Snakemake writes NA for what it could not measure
-
-    total = sums.setdefault(step, {"step": step, "jobs": 0, "wall": 0.0, "cpu": 0.0, "memory": 0.0})
-    total["jobs"] += 1
-    total["wall"] += value("s")
-    total["cpu"] += value("cpu_time")
-    total["memory"] = max(total["memory"], value("max_rss"))
+            step = path.name.partition(".")[0]
+            for cost in read_benchmark(path):
+                sums[step] = sums.get(step, StepTime(step)).with_job(cost)
+    order = {step: place for place, step in enumerate(_STEPS)}
+    return sorted(sums.values(), key=lambda total: order.get(total.step, len(order)))
 
 
 def report(
@@ -86,34 +65,35 @@ def report(
     Parameters
     ----------
     assessments : sequence of pathlib.Path
-        ``assessment.json`` of each slide.
+        ``assessment.json`` of each slide, at least one.
     output : pathlib.Path
-        ``report.html``; holds everything it shows.
+        ``report.html``. It contains everything it shows.
     settings : ReportSettings
+        Number of slides that get a section of their own.
     benchmarks : pathlib.Path, optional
-        Folder of Snakemake's benchmark files, one folder in it for each slide.
+        Folder of Snakemake's benchmark files, with a folder for each slide.
 
     Raises
     ------
     StoreError
         If an assessment is missing or damaged, or the report cannot be written.
     """
-    found = [{**_assessment(path), "viewer": _viewer(path, output)} for path in assessments]
-    facts = found[0]["facts"]
-    run = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "version": __version__,
-        "members": facts["members"],
-        "views": facts["views"],
-        "mpp": facts["frame"]["mpp"],
-        "packages": {
+    slides = [_read_assessment(path) for path in assessments]
+    viewers = [_viewer_address(path, output) for path in assessments]
+    facts = slides[0].facts
+    run = Run(
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        version=__version__,
+        members=facts.members,
+        views=facts.views,
+        mpp=facts.frame.mpp,
+        packages={
             "nucwsi": __version__,
             "Python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
         },
-        "times": _times(benchmarks, [one["facts"]["slide"] for one in found]),
-    }
-    densities = [unpacked_density(one["density"]) for one in found]
-    page = report_page(found, densities, run, max_slides=settings.max_slides)
+        times=_run_times(benchmarks, [slide.facts.slide for slide in slides]),
+    )
+    page = report_page(slides, viewers, run, max_slides=settings.max_slides)
     with published(output) as aside:
         aside.write_text(page, "utf-8")

@@ -1,4 +1,4 @@
-"""`view`: the report and the viewers of a run, shown by a web server for this computer alone."""
+"""`view`: show the report and the viewers of a run with a web server for this computer alone."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from urllib.parse import quote
 
 from nucwsi.errors import ConfigError, StoreError
 
-#: Nobody else can reach this address.
+#: The loopback address: other computers cannot reach it.
 _HERE = "127.0.0.1"
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Serves files of a folder to this computer's browser."""
+    """Serves the files of a folder to browsers on this computer."""
 
     def send_head(self) -> Any:
-        # A page elsewhere may point a name of its own at this computer; such a name is not ours.
+        # A foreign web page can make its own name resolve to this computer (DNS rebinding), so only
+        # requests for localhost are answered.
         host = self.headers.get("Host", "").rpartition(":")[0]
         if host not in {_HERE, "localhost"}:
             self.send_error(HTTPStatus.FORBIDDEN, "this server is for localhost only")
@@ -28,16 +29,16 @@ class _Handler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def end_headers(self) -> None:
-        # A viewer that is made anew has the same addresses: ask each time.
+        # A new viewer has the same addresses as the old one, so browsers must ask again each time.
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
-        """Say nothing: a page asks for hundreds of tiles."""
+        """Log nothing: a page requests hundreds of tiles."""
 
 
 def _first_page(results: Path) -> str:
-    """Return what to show first, as an address in the folder."""
+    """Return the page to open first, relative to the folder; empty to list the folder."""
     for page in ("report.html", "index.html", "viewer/index.html"):
         if (results / page).exists():
             return page
@@ -47,7 +48,7 @@ def _first_page(results: Path) -> str:
     if viewers:
         return ""
     raise StoreError(
-        f"{results}: holds neither report.html nor a viewer; name the folder of results, or run"
+        f"{results}: holds neither report.html nor a viewer; name a folder of results, or run"
         " `nucwsi report` or `nucwsi render`"
     )
 
@@ -58,18 +59,18 @@ def view(results: Path, *, port: int = 0, ready: Callable[[str], None]) -> None:
     Parameters
     ----------
     results : pathlib.Path
-        Of a run, of a slide, or a viewer's folder.
+        Results of a run or of a slide, or the folder of a viewer.
     port : int
-        0 takes any that is free.
+        Port of the server; 0 chooses a free one.
     ready : callable
-        Is given the address when the server listens.
+        Called with the address of the page to open once the server listens.
 
     Raises
     ------
     StoreError
-        If there is nothing to show.
+        If the folder holds neither a report nor a viewer.
     ConfigError
-        If the port is taken.
+        If the port is taken or not allowed.
     """
     page = _first_page(results)
     handler = functools.partial(_Handler, directory=str(results))

@@ -14,14 +14,14 @@ from shown import (
     asked_for,
     chromium,
     complaints,
-    painted,
+    phantom_nuclei,
     resize,
     served,
     write_results,
 )
 
 from nucwsi.config import RenderSettings
-from nucwsi.phantom.nuclei import CLASSES
+from nucwsi.phantom import CLASSES
 from nucwsi.report.viewer_tiles import UNITS
 from nucwsi.steps.render import render
 
@@ -33,7 +33,7 @@ return new Promise((done) => {
     setTimeout(() => done(false), 2000);
     requestAnimationFrame(() => requestAnimationFrame(() => done(
         typeof nucwsi === "object" && nucwsi.viewer
-        && nuclei.asked.size === 0 && layers.length === 1
+        && nuclei.pending.size === 0 && layers.length === 1
         && [nucwsi.viewer.world.getItemAt(0), layers[0]].every((image) => image?.getFullyLoaded())
         && !nucwsi.viewer.isAnimating?.() && layers[0].source.version === version)));
 });
@@ -45,7 +45,7 @@ FAR = (525, 400, 0.12)
 
 @pytest.fixture(scope="module")
 def nuclei():
-    return painted()
+    return phantom_nuclei()
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +262,15 @@ def test_by_keyboard_alone(page, nuclei):
     for _ in range(40):
         page.switch_to.active_element.send_keys(Keys.TAB)
         reached.add(page.execute_script("return document.activeElement.id"))
-    assert {"class-0", "class-3", "strength", "outlined", "closer", "whole", "keys"} <= reached
+    assert {
+        "class-0",
+        "class-3",
+        "opacity",
+        "region-outlines",
+        "zoom-in",
+        "whole",
+        "keys",
+    } <= reached
 
 
 def test_names_are_shown_and_never_run(page):
@@ -326,7 +334,7 @@ def test_it_opens_from_a_disk_too(browser, results):
 
 @pytest.mark.parametrize("keep", [0, 1])
 def test_with_hardly_a_nucleus(browser, small_slide, tmp_path, keep):
-    folder = write_results(small_slide, tmp_path / "small", painted(keep=keep))
+    folder = write_results(small_slide, tmp_path / "small", phantom_nuclei(keep=keep))
     output = folder / "viewer" / "index.html"
     for _ in range(2):  # made anew over what is there
         render(small_slide, folder / "nuclei.parquet", output, RenderSettings())

@@ -1,6 +1,6 @@
 "use strict";
-// Nuclei, tile by tile. Data come as scripts, because a page that is opened from a disk may load
-// nothing else; each script calls one of the functions of `nucwsi`.
+// Loads the nuclei tile by tile. The data are scripts, because a page that is opened from a disk may
+// load nothing else; each script calls one of the functions of `nucwsi`.
 
 const nucwsi = {
   facts: null,
@@ -10,7 +10,7 @@ const nucwsi = {
   nuclei(key, data) { arrived.get(key).push(data); },
 };
 
-const arrived = new Map(); // key of a tile -> its packed pieces, while its script is loading
+const arrived = new Map(); // key of a tile whose script is loading -> its packed pieces
 
 function loadScript(address) {
   return new Promise((resolve, reject) => {
@@ -22,17 +22,17 @@ function loadScript(address) {
   });
 }
 
-// Asks the worker of `worker.js`, and brings it the tiles that it lacks.
+// Sends requests to the worker (`worker.js`) and loads the tiles that the worker lacks.
 class Nuclei {
   constructor({ classes, mpp, nuclei }) {
-    const text = new Blob([`(${besideThePage})()`], { type: "text/javascript" });
+    const text = new Blob([`(${workerMain})()`], { type: "text/javascript" });
     this.worker = new Worker(URL.createObjectURL(text));
-    this.asked = new Map(); // number of a question -> what to do with the answer
-    this.questions = 0;
-    this.loading = new Map(); // key of a tile -> promise that it is there
+    this.pending = new Map(); // number of a request -> how to resolve or reject it
+    this.requests = 0;
+    this.loading = new Map(); // key of a tile -> promise that the worker has it
     this.worker.onmessage = ({ data: { id, answer, error } }) => {
-      const { resolve, reject } = this.asked.get(id);
-      this.asked.delete(id);
+      const { resolve, reject } = this.pending.get(id);
+      this.pending.delete(id);
       if (error) reject(new Error(error));
       else resolve(answer);
     };
@@ -42,8 +42,8 @@ class Nuclei {
 
   post(kind, values) {
     return new Promise((resolve, reject) => {
-      const id = ++this.questions;
-      this.asked.set(id, { resolve, reject });
+      const id = ++this.requests;
+      this.pending.set(id, { resolve, reject });
       this.worker.postMessage({ id, kind, values });
     });
   }
@@ -59,13 +59,13 @@ class Nuclei {
 
   load(key) {
     if (!this.loading.has(key)) {
-      const there = this.bring(key).finally(() => this.loading.delete(key));
-      this.loading.set(key, there);
+      const loaded = this.transfer(key).finally(() => this.loading.delete(key));
+      this.loading.set(key, loaded);
     }
     return this.loading.get(key);
   }
 
-  async bring(key) {
+  async transfer(key) {
     arrived.set(key, []);
     await loadScript(`nuclei/${key}.js`);
     const pieces = arrived.get(key);

@@ -1,12 +1,12 @@
 "use strict";
-// Lines over everything: the regions, and the nucleus that was chosen.
+// Draws the outlines of the regions and of the selected nucleus on a canvas above all tiles.
 
 class Outlines {
   constructor(viewer, facts) {
     this.viewer = viewer;
     this.regions = facts.regions.map((region) => ({ ...region, path: Outlines.path(region.rings) }));
     this.shown = true;
-    this.chosen = null;
+    this.selected = null;
     this.canvas = document.createElement("canvas");
     this.canvas.className = "outlines";
     viewer.canvas.append(this.canvas);
@@ -24,8 +24,8 @@ class Outlines {
     return path;
   }
 
-  choose(outline) {
-    this.chosen = outline && Outlines.path([outline]);
+  select(outline) {
+    this.selected = outline && Outlines.path([outline]);
     this.draw();
   }
 
@@ -55,9 +55,9 @@ class Outlines {
       stroke(region.path, "rgb(255 255 255 / .6)", 2.6);
       stroke(region.path, "rgb(30 30 34 / .75)", 1);
     }
-    if (this.chosen) {
-      stroke(this.chosen, "#fff", 6);
-      stroke(this.chosen, "#111", 2.5);
+    if (this.selected) {
+      stroke(this.selected, "#fff", 6);
+      stroke(this.selected, "#111", 2.5);
     }
   }
 }

@@ -1,29 +1,30 @@
 "use strict";
-// What lies over the slide, as tiles of its own: from afar the density of each class, from near
-// the outlines of the nuclei. OpenSeadragon keeps and moves them like those of the slide.
+// Tiles that lie over the slide: the density of each class when zoomed out, the outlines of the
+// nuclei when zoomed in. OpenSeadragon caches and moves them like the tiles of the slide.
 
-const NEAR = 0.25; // pixels of a tile per canvas pixel from which on nuclei are drawn
-const RATIO = 0.7; // a tile is shrunk to this at most, before that of a coarser level is taken
-const TILE = 512; // so that a pan asks for few of them
-const CLOSER = 3; // levels beyond the slide's own resolution, so that outlines stay sharp
+const NEAR = 0.25; // nuclei are drawn from this many tile pixels per canvas pixel on
+const RATIO = 0.7; // a tile shrunk further than this is replaced by one of a coarser level
+const TILE = 512; // side of a tile in its pixels, large enough that a pan needs few of them
+const FINER = 3; // levels finer than the canvas, so that outlines stay sharp
 
 function css(colour, alpha) {
   return `rgb(${colour.join(" ")} / ${alpha})`;
 }
 
-// A source of tiles for OpenSeadragon. `version` tells the tiles of one choice of classes from
-// those of another.
+// A source of tiles for OpenSeadragon. `visible` says for each class whether it is drawn; `version`
+// identifies that choice, so that the tiles of two choices have different addresses.
 function overlaySource(facts, nuclei, visible, version) {
-  const grow = 2 ** CLOSER, maxLevel = facts.image.max + CLOSER;
-  // Tiles without any overlap would be enlarged by a pixel, which shows where they are transparent.
+  const grow = 2 ** FINER, maxLevel = facts.image.max + FINER;
+  // OpenSeadragon enlarges tiles without any overlap by a pixel; on transparent tiles this is
+  // visible as a seam.
   const source = new OpenSeadragon.TileSource({
     width: facts.width * grow, height: facts.height * grow, tileSize: TILE, tileOverlap: 1e-6,
     minLevel: facts.image.min, maxLevel,
   });
   source.version = version;
   source.getTileUrl = (level, x, y) => `overlay:${version}/${level}/${x}/${y}`;
-  // It has, but OpenSeadragon would draw the second of two such layers apart and copy it whole in
-  // every frame.
+  // The tiles are transparent, but if OpenSeadragon knew, it would draw the second of two such
+  // layers separately and copy all of it in every frame.
   source.hasTransparency = () => false;
   source.downloadTileStart = async (job) => {
     const [level, x, y] = job.src.split("/").slice(1).map(Number);

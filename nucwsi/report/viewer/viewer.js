@@ -1,11 +1,11 @@
 "use strict";
-// The page: slide, legend, the nucleus that was clicked, keys.
+// The page: slide, legend, panel of the selected nucleus, keyboard.
 
 const facts = nucwsi.facts;
 const visible = facts.classes.map(() => true);
 const nuclei = new Nuclei(facts);
 const byId = (id) => document.getElementById(id);
-const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 document.title = `${facts.name} – nucwsi`;
 byId("name").textContent = facts.name;
@@ -17,7 +17,7 @@ function imageSource() {
     maxLevel: max,
   });
   source.getTileUrl = (level, x, y) => `image/${level}/${x}_${y}.jpg`;
-  // Far from the tissue there is nothing but the overview.
+  // Away from the tissue, only the levels of the overview exist.
   source.tileExists = (level, x, y) => {
     if (level <= whole) return true;
     const span = 2 ** (max - level);
@@ -35,12 +35,12 @@ const viewer = OpenSeadragon({
   ...common, id: "slide", tileSources: [imageSource()],
   showNavigator: true, navigatorPosition: "BOTTOM_RIGHT",
   navigatorSizeRatio: 0.16, navigatorAutoFade: false, navigatorOpacity: 1, maxZoomPixelRatio: 16, minZoomImageRatio: 0.7, visibilityRatio: 0.2,
-  animationTime: calm ? 0 : 0.5, springStiffness: 9,
+  animationTime: reducedMotion ? 0 : 0.5, springStiffness: 9,
   gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
 });
 
-// Nuclei have a canvas of their own: when the tiles of one frame hold more than 32 MiB, Chromium
-// paints them at once, in the middle of the script.
+// The nuclei have a canvas of their own: if the tiles of one canvas exceed 32 MiB in a frame,
+// Chromium paints them immediately, while the script waits.
 const overlay = OpenSeadragon({
   ...common, element: overlayElement(), mouseNavEnabled: false, tabIndex: -1, autoResize: false,
   preserveViewport: true,
@@ -53,18 +53,18 @@ function overlayElement() {
   return made;
 }
 
-function follow() {
+function followSlide() {
   overlay.viewport.zoomTo(viewer.viewport.getZoom(true), null, true);
   overlay.viewport.panTo(viewer.viewport.getCenter(true), true);
 }
 
 viewer.addHandler("resize", ({ newContainerSize }) => overlay.viewport.resize(newContainerSize));
-viewer.addHandler("viewport-change", follow);
+viewer.addHandler("viewport-change", followSlide);
 
 const outlines = new Outlines(viewer, facts);
 nucwsi.viewer = viewer;
 
-// --- The layer of nuclei; a new one takes its place when it is ready.
+// --- The layer of nuclei. A new layer replaces the old one when all its tiles are drawn.
 
 const layers = [];
 let version = 0;
@@ -83,13 +83,13 @@ function showClasses() {
   });
 }
 
-function fade() {
-  overlay.element.style.opacity = byId("strength").value / 100;
+function applyOpacity() {
+  overlay.element.style.opacity = byId("opacity").value / 100;
 }
 
-byId("strength").addEventListener("input", fade);
-fade();
-byId("outlined").addEventListener("change", (event) => {
+byId("opacity").addEventListener("input", applyOpacity);
+applyOpacity();
+byId("region-outlines").addEventListener("change", (event) => {
   outlines.shown = event.target.checked;
   outlines.draw();
 });
@@ -122,11 +122,11 @@ facts.classes.forEach(({ name, colour, n }, code) => {
   byId("classes").append(label);
 });
 
-function place(x, y, widthUm) {
+function showPlace(x, y, widthUm) {
   const image = viewer.world.getItemAt(0);
   const width = widthUm / facts.mpp, height = width * window.innerHeight / window.innerWidth;
   const box = new OpenSeadragon.Rect(x - width / 2, y - height / 2, width, height);
-  viewer.viewport.fitBounds(image.imageToViewportRectangle(box), calm);
+  viewer.viewport.fitBounds(image.imageToViewportRectangle(box), reducedMotion);
 }
 
 const LISTED = 500;
@@ -137,28 +137,28 @@ facts.regions.slice(0, LISTED).forEach(({ name, rings }) => {
   const [left, right] = span(xs), [top, bottom] = span(ys);
   button.addEventListener("click", () => {
     const wide = Math.max(right - left, (bottom - top) * window.innerWidth / window.innerHeight);
-    place((left + right) / 2, (top + bottom) / 2, 1.2 * wide * facts.mpp);
+    showPlace((left + right) / 2, (top + bottom) / 2, 1.2 * wide * facts.mpp);
   });
   const item = document.createElement("li");
   item.append(button);
   byId("regions").querySelector("ol").append(item);
 });
 byId("regions").hidden = !facts.regions.length;
-byId("outlined").closest("label").hidden = !facts.regions.length;
+byId("region-outlines").closest("label").hidden = !facts.regions.length;
 if (facts.regions.length > LISTED) {
   byId("regions").append(element("p", `and ${facts.regions.length - LISTED} more`, "quiet"));
 }
 
-// --- The nucleus that was clicked
+// --- The selected nucleus
 
-async function choose(x, y, reach) {
-  const { nucleus: found } = await nuclei.ask("at", { x, y, reach, visible });
-  byId("nucleus").hidden = !found;
-  outlines.choose(found?.outline);
-  if (!found) return;
-  const { name, colour } = facts.classes[found.code];
+async function select(x, y, reach) {
+  const { nucleus } = await nuclei.ask("at", { x, y, reach, visible });
+  byId("nucleus").hidden = !nucleus;
+  outlines.select(nucleus?.outline);
+  if (!nucleus) return;
+  const { name, colour } = facts.classes[nucleus.code];
   byId("nucleus").querySelector("h2").replaceChildren(swatch(colour), name);
-  byId("nucleus").querySelector("tbody").replaceChildren(...found.shares.map((share, code) => {
+  byId("nucleus").querySelector("tbody").replaceChildren(...nucleus.shares.map((share, code) => {
     const row = document.createElement("tr"), cell = document.createElement("td");
     const bar = element("i", "", "share");
     bar.style.cssText = `width: ${100 * share}%; background: ${css(facts.classes[code].colour, 1)}`;
@@ -167,9 +167,9 @@ async function choose(x, y, reach) {
       element("td", `${(100 * share).toFixed(0)} %`));
     return row;
   }));
-  byId("area").textContent = `${found.area.toFixed(1)} µm²`;
-  byId("centre").textContent = centreText(found.outline);
-  byId("ident").textContent = found.id;
+  byId("area").textContent = `${nucleus.area.toFixed(1)} µm²`;
+  byId("centre").textContent = centreText(nucleus.outline);
+  byId("ident").textContent = nucleus.id;
 }
 
 function centreText(outline) {
@@ -180,12 +180,12 @@ function centreText(outline) {
   return `x ${Math.round(mean(0) * facts.scale[0])}, y ${Math.round(mean(1) * facts.scale[1])}`;
 }
 
-function forget() {
+function deselect() {
   byId("nucleus").hidden = true;
-  outlines.choose(null);
+  outlines.select(null);
 }
 
-function near() {
+function showsOutlines() {
   return pixelsPerCanvasPixel() >= NEAR * RATIO;
 }
 
@@ -194,56 +194,56 @@ function pixelsPerCanvasPixel() {
 }
 
 viewer.addHandler("canvas-click", (event) => {
-  if (!event.quick || !near()) return;
+  if (!event.quick || !showsOutlines()) return;
   const image = viewer.world.getItemAt(0);
   const { x, y } = image.viewerElementToImageCoordinates(event.position);
-  choose(x, y, 4 / pixelsPerCanvasPixel());
+  select(x, y, 4 / pixelsPerCanvasPixel());
 });
 
-// --- Tools, keys
+// --- Buttons and keyboard
 
-const zoom = (factor) => viewer.viewport.zoomBy(factor, null, calm).applyConstraints();
-byId("closer").addEventListener("click", () => zoom(2));
-byId("farther").addEventListener("click", () => zoom(0.5));
-byId("whole").addEventListener("click", () => viewer.viewport.goHome(calm));
+const zoom = (factor) => viewer.viewport.zoomBy(factor, null, reducedMotion).applyConstraints();
+byId("zoom-in").addEventListener("click", () => zoom(2));
+byId("zoom-out").addEventListener("click", () => zoom(0.5));
+byId("whole").addEventListener("click", () => viewer.viewport.goHome(reducedMotion));
 byId("keys").addEventListener("click", () => byId("help").showModal());
-byId("close").addEventListener("click", forget);
+byId("close").addEventListener("click", deselect);
 
 viewer.addHandler("canvas-key", (event) => {
-  // Turning and mirroring would part the outlines from the slide.
+  // OpenSeadragon would rotate or flip the slide, but not the outlines.
   if ("rRfF".includes(event.originalEvent.key)) event.preventDefaultAction = true;
 });
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
   const typing = event.target.matches("input, button, summary");
-  if (event.key === "Escape") forget();
+  if (event.key === "Escape") deselect();
   else if (event.key === "?") byId("help").showModal();
   else if (/^[1-9]$/.test(event.key)) byId(`class-${event.key - 1}`)?.click();
-  else if (event.key === "Enter" && !typing && near()) {
+  else if (event.key === "Enter" && !typing && showsOutlines()) {
     const image = viewer.world.getItemAt(0);
     const { x, y } = image.viewportToImageCoordinates(viewer.viewport.getCenter(true));
-    choose(x, y, Math.min(window.innerWidth, window.innerHeight) / 4 / pixelsPerCanvasPixel());
+    select(x, y, Math.min(window.innerWidth, window.innerHeight) / 4 / pixelsPerCanvasPixel());
   }
 });
 
 // --- Scale bar, mode, address
 
-let tidied = null; // scale that is written; writing it anew in every frame costs a layout
+let shownScale = null; // scale for which the bar was drawn; each redraw costs a layout
 
-function tidy() {
+function updateScale() {
   const scale = pixelsPerCanvasPixel(), um = facts.mpp / scale;
-  if (scale === tidied) return;
-  tidied = scale;
+  if (scale === shownScale) return;
+  shownScale = scale;
   const room = 160 * um, power = 10 ** Math.floor(Math.log10(room));
   const length = [5, 2, 1].find((step) => step * power <= room) * power;
   byId("bar").style.width = `${length / um}px`;
   byId("length").textContent = length >= 1000 ? `${length / 1000} mm` : `${length} µm`;
-  const mode = near() ? "Outlines of nuclei" : "Density of nuclei; zoom in for outlines";
+  const mode = showsOutlines() ? "Outlines of nuclei" : "Density of nuclei. Zoom in for outlines.";
   if (byId("mode").textContent !== mode) byId("mode").textContent = mode;
 }
 
-function remember() {
+function writeAddress() {
   const image = viewer.world.getItemAt(0);
   const { x, y } = image.viewportToImageCoordinates(viewer.viewport.getCenter());
   const um = viewer.viewport.getBounds().width * facts.width * facts.mpp;
@@ -251,29 +251,30 @@ function remember() {
   history.replaceState(null, "", `#at=${at}`);
 }
 
-// `#at=x,y,width`: a place in level-0 pixels as in QuPath, and the width of the view in µm.
-function recall() {
+// Goes to the place in the address, `#at=x,y,width`: its centre in level-0 pixels, as in QuPath,
+// and the width of the view in µm.
+function readAddress() {
   const numbers = /^#at=(-?\d+),(-?\d+),(\d+)$/.exec(location.hash)?.slice(1).map(Number);
-  if (numbers) place(numbers[0] / facts.scale[0], numbers[1] / facts.scale[1], numbers[2]);
+  if (numbers) showPlace(numbers[0] / facts.scale[0], numbers[1] / facts.scale[1], numbers[2]);
 }
 
-// Seams of enlarged tiles are smoothed at rest only, when all have arrived: it copies the whole
-// picture in every frame.
-function smooth(atRest) {
+// Smooths the seams of enlarged tiles, but only at rest and once all tiles are loaded: smoothing
+// copies the whole image in every frame.
+function smoothSeams(atRest) {
   const image = viewer.world.getItemAt(0);
   image.smoothTileEdgesMinZoom = atRest && image.getFullyLoaded() ? 1.1 : Infinity;
   viewer.forceRedraw();
 }
 
-viewer.addHandler("animation-start", () => smooth(false));
-viewer.addHandler("animation-finish", () => smooth(true));
-viewer.addHandler("fully-loaded-change", () => smooth(!viewer.isAnimating()));
-viewer.addHandler("update-viewport", tidy);
-viewer.addHandler("animation-finish", remember);
-window.addEventListener("hashchange", recall);
+viewer.addHandler("animation-start", () => smoothSeams(false));
+viewer.addHandler("animation-finish", () => smoothSeams(true));
+viewer.addHandler("fully-loaded-change", () => smoothSeams(!viewer.isAnimating()));
+viewer.addHandler("update-viewport", updateScale);
+viewer.addHandler("animation-finish", writeAddress);
+window.addEventListener("hashchange", readAddress);
 viewer.addOnceHandler("open", () => {
-  recall();
-  follow();
+  readAddress();
+  followSlide();
   showClasses();
 });
 viewer.addOnceHandler("tile-drawn", () => { nucwsi.firstPicture = performance.now(); });

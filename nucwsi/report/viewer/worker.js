@@ -1,11 +1,11 @@
 "use strict";
-// What is done beside the page, so that the page answers at once: nuclei are unpacked, drawn and
-// looked up in a worker. A page that is opened from a disk may load no worker from there, so the
-// text of this function is handed over: it sees nothing that lies outside of it.
+// Unpacks, draws and looks up nuclei in a worker, so that the page stays responsive. A page that is
+// opened from a disk cannot load a worker from a file, so the worker gets the source text of this
+// function. The function must not use anything outside of it.
 
-function besideThePage() {
-  const ROOM = 600000; // nuclei that are kept unpacked
-  const REACH = 48; // canvas pixels that a nucleus may reach beyond its tile
+function workerMain() {
+  const MAX_HELD = 600000; // most nuclei that are kept unpacked
+  const REACH = 48; // canvas pixels by which a nucleus may reach beyond its tile
 
   let facts = null, density = null;
   const held = new Map(); // key of a tile -> its unpacked pieces, in order of last use
@@ -22,8 +22,9 @@ function besideThePage() {
     return new Response(stream).arrayBuffer();
   }
 
-  // The nuclei of one piece of a tile; `packed.py` says how they are written. Corners become canvas
-  // pixels, counted from the tile's upper left, which is (x, y).
+  // Reads the nuclei of one piece of a tile; `pack_nuclei` in viewer_tiles.py defines the format.
+  // (x, y) is the tile's upper left corner in canvas pixels; the corners of outlines are counted
+  // from there.
   function nucleiOf(buffer, x, y) {
     const nClasses = facts.classes.length, { units } = facts.nuclei;
     const [n, corners] = new Uint32Array(buffer, 0, 2);
@@ -62,13 +63,13 @@ function besideThePage() {
     let total = coming;
     for (const key of held.keys()) total += facts.nuclei.tiles[key];
     for (const key of [...held.keys()]) {
-      if (total <= ROOM) return;
+      if (total <= MAX_HELD) return;
       total -= facts.nuclei.tiles[key];
       held.delete(key);
     }
   }
 
-  // The pieces that nuclei of a window may belong to, or the keys of the tiles that are missing.
+  // Returns the pieces whose nuclei may reach into a window, or the keys of tiles not yet loaded.
   function within(left, top, right, bottom, reach) {
     const { tile, tiles } = facts.nuclei, keys = [];
     const from = (value) => Math.max(0, Math.floor((value - reach) / tile));
@@ -100,7 +101,7 @@ function besideThePage() {
 
   function drawNuclei(context, pieces, { visible, scale, left, top, side }) {
     const outlined = scale >= 0.5;
-    // At a few pixels each, half of the corners will do.
+    // Nuclei of a few pixels look the same with every second corner.
     const stride = outlined ? 1 : 2;
     facts.classes.forEach(({ colour }, code) => {
       if (!visible[code]) return;
@@ -124,7 +125,8 @@ function besideThePage() {
     });
   }
 
-  // One picture of the densities of the visible classes; mixed colours, stronger where it is denser.
+  // The densities of the visible classes as one image: their colours are mixed by density, and the
+  // denser a place, the more opaque it is.
   class DensityPicture {
     constructor(maps, levels) {
       [this.nClasses, this.height, this.width] = maps.shape;
@@ -132,7 +134,7 @@ function besideThePage() {
       this.levels = levels;
       this.canvas = new OffscreenCanvas(this.width, this.height);
       this.painted = "";
-      // Half of the top is enough for full strength: the densest spot is rarely typical.
+      // Full opacity from half of the highest density on, which is rarely typical.
       this.full = 0.5;
     }
 
@@ -218,7 +220,7 @@ function besideThePage() {
       return { picture: canvas.transferToImageBitmap() };
     },
 
-    // The smallest visible nucleus at a place, else the nearest within reach.
+    // Finds the smallest visible nucleus at a place, or else the nearest one within reach.
     at({ x, y, reach, visible }) {
       const { missing, pieces } = within(x, y, x, y, Math.max(REACH, reach));
       if (missing) return { missing };

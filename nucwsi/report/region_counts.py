@@ -1,0 +1,87 @@
+"""The nuclei of each region, read from `composition.csv`: counts, intervals and shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class ClassCount(NamedTuple):
+    """The nuclei of one class in a region.
+
+    Attributes
+    ----------
+    name : str
+        The class.
+    n, low, high : float
+        Number of nuclei, and the 95 % interval of their true number.
+    percent : (float, float, float)
+        These three as a share of all nuclei of the region, in percent, at most 100.
+    per_mm2 : str
+        Nuclei per mm² of tissue as in ``composition.csv``; empty without tissue.
+    """
+
+    name: str
+    n: float
+    low: float
+    high: float
+    percent: tuple[float, float, float]
+    per_mm2: str
+
+
+class RegionCounts(NamedTuple):
+    """The nuclei of one region.
+
+    Attributes
+    ----------
+    name, region_class : str
+        Name and class of the region.
+    source : str
+        Where the region comes from: ``slide``, ``tissue`` or ``user``.
+    tissue : str
+        Area of its tissue in mm² as in ``composition.csv``; may be empty.
+    n : int
+        Number of its nuclei.
+    parts : tuple of ClassCount
+        One for each class of the slide.
+    """
+
+    name: str
+    region_class: str
+    source: str
+    tissue: str
+    n: int
+    parts: tuple[ClassCount, ...]
+
+
+def region_counts(row: dict[str, str], classes: Sequence[str]) -> RegionCounts:
+    """Read the nuclei of a region from its row in the table.
+
+    Parameters
+    ----------
+    row : dict
+        Row of ``composition.csv`` (column -> text).
+    classes : sequence of str
+        Classes of the slide.
+
+    Returns
+    -------
+    RegionCounts
+        Intervals as a share of the nuclei found are cut at 100 %: the true count may be larger
+        than that, but a share cannot.
+    """
+    total = int(row["n_nuclei"])
+    parts = []
+    for name in classes:
+        count, low, high = (float(row[key]) for key in (f"n_{name}", f"{name}_low", f"{name}_high"))
+        shares = [100 * value / total if total else 0.0 for value in (count, low, high)]
+        percent = (min(shares[0], 100.0), min(shares[1], 100.0), min(shares[2], 100.0))
+        parts.append(ClassCount(name, count, low, high, percent, row[f"{name}_per_mm2"]))
+    return RegionCounts(
+        name="Whole slide" if row["region_source"] == "slide" else row["region_name"],
+        region_class=row["region_class"],
+        source=row["region_source"],
+        tissue=row["tissue_area_mm2"],
+        n=total,
+        parts=tuple(parts),
+    )

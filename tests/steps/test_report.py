@@ -1,0 +1,71 @@
+"""`report`: the page in its file, with run times and links to the viewers."""
+
+import re
+
+import pytest
+from commands import succeeded
+from shown import Page
+
+from nucwsi.config import ReportSettings
+from nucwsi.errors import StoreError
+from nucwsi.steps.report import report
+
+
+def test_times_come_from_the_benchmarks(assessment_file, tmp_path):
+    folder = tmp_path / "benchmarks" / "small"
+    folder.mkdir(parents=True)
+    header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+    (folder / "stitch.tsv").write_text(f"{header}1.00\t0:00:01\t50.0\t1\t1\t1\t1\t1\t1\t0.50\n")
+    for part, memory in ((1, "700.0"), (2, "600.0"), (3, "NA")):
+        line = f"10.25\t0:00:10\t{memory}\t1\t1\t1\t1\t1\t1\t20.5\n"
+        (folder / f"predict.{part}-of-3.tsv").write_text(header + line)
+    output = tmp_path / "report.html"
+    report([assessment_file], output, ReportSettings(), benchmarks=tmp_path / "benchmarks")
+    words = [word.strip() for word in Page(output.read_text()).words if word.strip()]
+    at = words.index("predict")
+    assert words[at : at + 5] == ["predict", "3", "30.8", "61.5", "700"]
+    assert words[at + 5 : at + 10] == ["stitch", "1", "1.0", "0.5", "50"]
+
+
+def test_a_viewer_is_linked_where_there_is_one(assessment_file, tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    copy, output = folder / "assessment.json", tmp_path / "report.html"
+    copy.write_bytes(assessment_file.read_bytes())
+    report([copy], output, ReportSettings())
+    assert "Open the viewer" not in Page(output.read_text("utf-8")).words
+    (folder / "viewer").mkdir()
+    (folder / "viewer" / "index.html").touch()
+    report([copy], output, ReportSettings())
+    page = Page(output.read_text("utf-8"))
+    links = [address for address in page.addresses if "viewer" in address]
+    assert links[0] == "small/viewer/index.html"
+    assert all(re.fullmatch(r"small/viewer/index.html#at=\d+,\d+,400", one) for one in links[1:])
+    assert len(links) == 13
+
+
+def test_from_the_command_line(assessment_file, tmp_path):
+    succeeded("report", assessment_file, "-o", tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"kind": "seams"}', "[]", '{"kind": "assessment"}'])
+def test_what_is_no_assessment_is_refused(tmp_path, text):
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(text)
+    with pytest.raises(StoreError, match=r"wrong\.json: is not an assessment \(.*nucwsi assess"):
+        report([wrong], tmp_path / "report.html", ReportSettings())
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_what_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(StoreError, match=r"is not an assessment \(.*Is a directory"):
+        report([tmp_path], tmp_path / "report.html", ReportSettings())
+    with pytest.raises(StoreError, match=r"none\.json: does not exist; run `nucwsi assess`"):
+        report([tmp_path / "none.json"], tmp_path / "report.html", ReportSettings())
+
+
+def test_the_folder_of_benchmarks_need_not_exist(assessment_file, tmp_path):
+    output = tmp_path / "report.html"
+    report([assessment_file], output, ReportSettings(), benchmarks=tmp_path / "none")
+    assert "No benchmark files were found." in output.read_text("utf-8")
