@@ -7,19 +7,29 @@ import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from commands import succeeded
 from conftest import ROOT
+from stores import cells_of, write_maps
 from tables_made import write_result
+
+from nucwsi.phantom import Phantom
 
 #: The pages show how to use this package; nucwsi does not depend on it.
 _OPTIONAL = "spatialdata"
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder with the results of a slide and a file of regions."""
+def folder(tmp_path, small_slide):
+    """A folder with a slide, its results and a file of regions."""
     write_result(tmp_path / "results" / "phantom", 500, origin=(0.0, 0.0))
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "phantom.tiff").symlink_to(small_slide)
+    maps = Phantom((600, 700)).maps()
+    tissue = cells_of(np.ones(maps[0].shape, bool))
+    (tmp_path / "results" / "phantom" / "maps").mkdir()
+    write_maps(tmp_path / "results" / "phantom" / "maps" / "1-of-1.zarr.zip", maps, tissue, 256)
     square = [[100, 100], [6000, 100], [6000, 5000], [100, 5000], [100, 100]]
     shape = {"type": "Polygon", "coordinates": [square]}
     feature = {"type": "Feature", "geometry": shape, "properties": {"name": "mine"}}
