@@ -50,7 +50,7 @@ def test_a_question_is_answered_by_a_file_that_exists(name):
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("nucwsi/io/slides/slide.py", "def open_slide"),
+        ("nucwsi/io/slides/slide.py", "OPENERS"),
         ("nucwsi/models/architectures.py", "ARCHITECTURES"),
         ("nucwsi/io/datasets/__init__.py", "READERS"),
     ],
