@@ -1,5 +1,5 @@
 """Networks and their checkpoints: the architectures, the views, and the mean of an ensemble.
 
-A new architecture is one file here and one line in its registry. Training is in `nucwsi.training`,
-and nothing here reads a slide or writes a result.
+A new architecture is one file here, with a `network.Network`, and one line in `architectures`.
+Training is in `nucwsi.training`; nothing here reads a slide or writes a result.
 """
