@@ -1,5 +1,5 @@
-"""From maps to nuclei: components, who owns them, instances, outlines, measures, seams.
+"""From maps to nuclei: components and who owns them, instances, outlines, measures, seams.
 
-Here belongs what is computed of maps, on arrays and in canvas pixels. No file, no setting, no
-network: `steps.segment` reads the maps and writes the nuclei.
+Here lives what is computed of maps, on arrays and in canvas pixels. Files, settings, networks and
+loggers may not: `steps.segment` reads the maps and writes the nuclei.
 """

@@ -17,11 +17,8 @@ three cases, from the most to the least common:
 2. Where a component reaches beyond all margins, one pass over the mask of the whole canvas
    (`nucwsi.nuclei.components`) finds every such component. Each is handed over alone, in a window
    of its own.
-3. A *giant*, wider or higher than `GIANT_PX`, may reach from end to end of a slide, as dense tissue
-   does. It is cut into *blocks* of the canvas that have nothing to do with cores. There nuclei, not
-   components, have an owner: the block that holds the first pixel of their marker.
-
-Memory stays bounded in each case, and the nuclei are the same for every core size.
+3. A giant, so large that it may reach from end to end of a slide, belongs to no core. It is cut
+   into blocks (`nucwsi.nuclei.giants`).
 """
 
 from __future__ import annotations
@@ -36,6 +33,7 @@ from numpy.typing import NDArray
 
 from nucwsi.grid import TileGrid, Window
 from nucwsi.nuclei.components import Component, crossing_components
+from nucwsi.nuclei.giants import GIANT_PX, block_window, blocks_of, giant_mask, is_giant
 from nucwsi.nuclei.instances import EDGE_RADIUS_PX
 from nucwsi.nuclei.pixels import Pixels, begins_in, connected
 
@@ -46,27 +44,63 @@ MARGINS_PX = (32, 128)
 #: Free pixels between a component and a border of its window, so that its edges can be computed.
 GAP_PX = EDGE_RADIUS_PX + 1
 
-#: A component wider or higher than this is a giant, in canvas pixels. Part of the result.
-GIANT_PX = 2048
-
-#: Side of a block, and how far beyond its block a nucleus may reach, in canvas pixels. Part of the
-#: result.
-BLOCK_PX, BLOCK_MARGIN_PX = 1024, 256
-
 
 class MapReader(Protocol):
-    """The maps of a canvas, read by core or by window."""
+    """The maps of a canvas, read by core or by window: `io.stores.maps.SlideMaps`, or arrays.
+
+    Attributes
+    ----------
+    grid : TileGrid
+        The canvas cut into cores.
+    """
 
     grid: TileGrid
 
     def has_tissue(self, row: int, column: int) -> bool:
-        """Return whether the core at a grid position holds any tissue."""
+        """Return whether a core holds any tissue; one without has no components.
+
+        Parameters
+        ----------
+        row, column : int
+            Position of the core in the grid.
+
+        Returns
+        -------
+        bool
+            False lets the core be skipped.
+        """
 
     def core(self, name: str, row: int, column: int) -> NDArray[Any]:
-        """Return one map, (H, W), at the core at a grid position."""
+        """Return a map at one core.
+
+        Parameters
+        ----------
+        name : str
+            Always ``np``: components depend on nothing else.
+        row, column : int
+            Position of the core in the grid.
+
+        Returns
+        -------
+        (H, W) ndarray of uint8
+            Probability of nucleus in the core, 0 to 255; it is not changed.
+        """
 
     def read(self, name: str, window: Window) -> NDArray[Any]:
-        """Return one map, (H, W), in a window of the canvas."""
+        """Return a map in a window.
+
+        Parameters
+        ----------
+        name : str
+            Always ``np``.
+        window : Window
+            Within the canvas, in canvas pixels.
+
+        Returns
+        -------
+        (H, W) ndarray of uint8
+            Probability of nucleus in `window`, 0 to 255.
+        """
 
 
 class Share(NamedTuple):
@@ -108,22 +142,6 @@ class FarComponents(NamedTuple):
 
     large: dict[tuple[int, int], list[Component]]
     giant: dict[tuple[int, int], list[int]]
-
-
-def is_giant(height: Any, width: Any) -> Any:
-    """Return whether boxes are too high or too wide to be worked on as a whole.
-
-    Parameters
-    ----------
-    height, width : int or (N,) ndarray of int
-        Size of the boxes in canvas pixels.
-
-    Returns
-    -------
-    bool or (N,) ndarray of bool
-        True above `GIANT_PX`, False at it.
-    """
-    return np.maximum(height, width) > GIANT_PX
 
 
 def owner(grid: TileGrid, row: int, column: int) -> tuple[int, int]:
@@ -247,7 +265,7 @@ class Ownership:
     """
 
     def __init__(self, maps: MapReader, np_level: int) -> None:
-        if maps.grid.core_px > GIANT_PX:
+        if is_giant(maps.grid.core_px, 1):
             raise ValueError(
                 f"cores of {maps.grid.core_px} px could hold a giant whole: expected at most"
                 f" {GIANT_PX} px"
@@ -326,16 +344,7 @@ class Ownership:
         grid = self._maps.grid
         if self._far is None and len(rows) == grid.n_rows:
             return []
-        corners = {
-            (block.row // BLOCK_PX * BLOCK_PX, block.column // BLOCK_PX * BLOCK_PX)
-            for position in self.far.giant
-            for block in grid.core(*position).cut(BLOCK_PX, BLOCK_PX)
-        }
-        return [
-            Window(*corner, BLOCK_PX, BLOCK_PX)
-            for corner in sorted(corners)
-            if corner[0] // grid.core_px in rows
-        ]
+        return [b for b in blocks_of(grid, self.far.giant) if b.row // grid.core_px in rows]
 
     def of_block(self, block: Window) -> Iterator[Share]:
         """Yield the giants that a block cuts, if any reach into its window.
@@ -348,26 +357,16 @@ class Ownership:
         Yields
         ------
         Share
-            At most one; `BLOCK_MARGIN_PX` around the block are seen.
+            At most one, of all that giants have in the block's window.
         """
-        canvas = self._maps.grid.canvas
-        window = block.grown(BLOCK_MARGIN_PX + EDGE_RADIUS_PX).intersection(canvas) or canvas
-        components, count = connected(self._giant_mask(window))
+        grid = self._maps.grid
+        window = block_window(grid, block)
+        mask = giant_mask(grid, self.far.giant, self._core_mask, window)
+        components, count = connected(mask)
         if count:
             np_map = self._maps.read("np", window)
             yield Share(window, np_map, components, count, block.within(window))
 
-    def _giant_mask(self, window: Window) -> NDArray[np.bool_]:
-        """Return where giants are in a window: (H, W)."""
-        grid = self._maps.grid
-        mask = np.zeros(window.shape, bool)
-        for position, pieces in self.far.giant.items():
-            core = grid.core(*position)
-            shared = core.intersection(window)
-            if shared is not None:
-                components, count = connected(self._maps.core("np", *position) >= self._np_level)
-                is_piece = np.zeros(count + 1, np.int64)
-                is_piece[pieces] = 1
-                in_core = components.renumbered(is_piece).image()
-                mask[shared.within(window).slices] = in_core[shared.within(core).slices] > 0
-        return mask
+    def _core_mask(self, row: int, column: int) -> NDArray[np.bool_]:
+        """Return the nucleus mask of a core: (H, W)."""
+        return self._maps.core("np", row, column) >= self._np_level

@@ -22,8 +22,9 @@ def first_places(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
 
     Returns
     -------
-    (count + 1,) ndarray of int64
-        Index into `labels` of the first 0, 1, ...; -1 for a label that does not occur.
+    (N + 1,) ndarray of int64
+        With N = `count`: index into `labels` of the first 0, 1, ..., N; -1 for a label that does
+        not occur.
 
     Examples
     --------
@@ -114,8 +115,8 @@ class Pixels(NamedTuple):
 
         Returns
         -------
-        (count,) ndarray of int64
-            Flat index in the window of the first pixel of label 1, 2, ...
+        (N,) ndarray of int64
+            Flat index in the window of the first pixel of label 1, 2, ..., `count`.
         """
         return self.place[first_places(self.label, count)[1:]]
 
@@ -129,9 +130,9 @@ class Pixels(NamedTuple):
 
         Returns
         -------
-        (count, 4) ndarray of int64
-            First row, first column, row stop, column stop of label 1, 2, ..., in pixels of the
-            window.
+        (N, 4) ndarray of int64
+            First row, first column, row stop, column stop of label 1, 2, ..., `count`, in pixels of
+            the window.
         """
         row, column = np.divmod(self.place, self.shape[1])
         low, high = np.full((2, count + 1), max(self.shape)), np.zeros((2, count + 1), np.int64)
@@ -145,8 +146,8 @@ class Pixels(NamedTuple):
 
         Parameters
         ----------
-        number : (count + 1,) ndarray of int64
-            New number of label 0, 1, ...; pixels whose new number is 0 are dropped.
+        number : (N + 1,) ndarray of int64
+            New number of label 0, 1, ..., N; pixels whose new number is 0 are dropped.
 
         Returns
         -------
@@ -162,8 +163,8 @@ class Pixels(NamedTuple):
 
         Parameters
         ----------
-        chosen : (count,) ndarray of bool
-            Whether label 1, 2, ... is kept.
+        chosen : (N,) ndarray of bool
+            Whether label 1, 2, ..., N is kept.
 
         Returns
         -------

@@ -6,14 +6,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nucwsi.grid import TileGrid, Window
-from nucwsi.nuclei import ownership
+from nucwsi.nuclei import giants, ownership
+from nucwsi.nuclei.giants import GIANT_PX
 from nucwsi.nuclei.ownership import (
     GAP_PX,
-    GIANT_PX,
     MARGINS_PX,
     Ownership,
     find_far_components,
-    is_giant,
     owner,
     reach,
 )
@@ -160,19 +159,13 @@ def test_a_component_of_exactly_giant_px_is_no_giant(more_px, core_px, turned):
     assert len(blocks) == (3 if more_px else 0)  # of 1024 px each
 
 
-def test_the_giant_rule_takes_numbers_and_columns_of_numbers():
-    assert not is_giant(GIANT_PX, GIANT_PX)
-    assert is_giant(GIANT_PX + 1, 1)
-    assert is_giant(np.array([1, GIANT_PX]), np.array([GIANT_PX + 1, 1])).tolist() == [True, False]
-
-
 @pytest.fixture
 def small_giants(monkeypatch):
     """Giants are wider than 20 px, and blocks 16 px wide."""
     monkeypatch.setattr(ownership, "MARGINS_PX", (2, 4))
-    monkeypatch.setattr(ownership, "GIANT_PX", 20)
-    monkeypatch.setattr(ownership, "BLOCK_PX", 16)
-    monkeypatch.setattr(ownership, "BLOCK_MARGIN_PX", 3)
+    monkeypatch.setattr(giants, "GIANT_PX", 20)
+    monkeypatch.setattr(giants, "BLOCK_PX", 16)
+    monkeypatch.setattr(giants, "BLOCK_MARGIN_PX", 3)
 
 
 def giant_and_dots():

@@ -14,7 +14,7 @@ from nucwsi.config import SegmentSettings, StitchSettings
 from nucwsi.errors import StoreError
 from nucwsi.grid import Window
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
-from nucwsi.nuclei import ownership
+from nucwsi.nuclei import giants, ownership
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.phantom import Phantom
 from nucwsi.steps.segment import segment
@@ -124,8 +124,8 @@ def test_blocks_cut_as_a_whole_would(tmp_path, dense, monkeypatch):
     """No nucleus is lost or doubled by the blocks; where basins tie, a few pixels may go over."""
     maps, tissue = tuple(layer[..., :1500, :1500] for layer in dense[0]), dense[1][:94, :94]
     whole = nuclei_of(tmp_path / "whole", maps, tissue, 1024)
-    monkeypatch.setattr(ownership, "GIANT_PX", 600)
-    monkeypatch.setattr(ownership, "BLOCK_PX", 512)
+    monkeypatch.setattr(giants, "GIANT_PX", 600)
+    monkeypatch.setattr(giants, "BLOCK_PX", 512)
     blocks = nuclei_of(tmp_path / "blocks", maps, tissue, 512)
     assert not whole.escalated.any()
     assert blocks.escalated.mean() > 0.9

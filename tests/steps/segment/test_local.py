@@ -6,7 +6,7 @@ from instances_made import discs, perfect_hv
 from stores import cells_of, write_maps
 
 from nucwsi.io.stores.maps import open_maps
-from nucwsi.nuclei import ownership
+from nucwsi.nuclei import giants
 from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.instances import slope_limit
 from nucwsi.nuclei.table import NucleusTable
@@ -50,7 +50,7 @@ def test_what_is_dropped_is_counted_by_class(maps):
 
 
 def test_giants_come_in_a_stage_of_their_own(maps, tmp_path, monkeypatch):
-    monkeypatch.setattr(ownership, "GIANT_PX", 300)
+    monkeypatch.setattr(giants, "GIANT_PX", 300)
     np_map = np.zeros((200, 700), np.uint8)
     np_map[100:110, 20:400] = np_map[20:30, 20:30] = 255
     layers = np_map, np.zeros((2, 200, 700), np.int8), np.stack([np_map] * 4)
