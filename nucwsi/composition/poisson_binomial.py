@@ -105,16 +105,16 @@ def count_interval(
             weights = _histograms(group, p, batch, n_groups)
             low[batch], high[batch] = _quantiles(weights, mean[batch], window)
         above = limit
-    # A count that cannot vary has one value, whichever way its sum was rounded.
-    certain = variance == 0
-    low[certain] = high[certain] = np.rint(mean[certain]).astype(np.int64)
     return CountInterval(mean, variance, np.clip(low, 0, size), np.clip(high, 0, size))
 
 
 def _corrected_normal(
     mean: NDArray[np.float64], variance: NDArray[np.float64], third: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return both quantiles of groups (G,) from their first three central moments."""
+    """Return both quantiles of groups (G,) from their mean and central moments.
+
+    Without variance the mean is a whole number, and both quantiles are the mean.
+    """
     deviation = np.sqrt(variance)
     skewness = np.divide(third, deviation**3, out=np.zeros_like(mean), where=deviation > 0)
     shift = skewness * (Z95**2 - 1) / 6

@@ -131,6 +131,13 @@ def test_the_predicate_within_would_be_caught():
     assert shapely.contains_xy(square.geometry, *corner.T).sum() == 1
 
 
+@pytest.mark.parametrize("corner", [(2.0, 2.0), (4.0, 2.0), (2.0, 4.0), (4.0, 4.0)])
+def test_a_nucleus_alone_on_a_corner_is_owned(corner):
+    """No other nucleus lies beyond it, so the bounds of all nuclei only touch the region."""
+    tilted = shapely.Polygon([(2, 2), (4, 2), (4, 4), (3, 3.5), (2, 4)])
+    assert membership(np.array([corner]), [region(shapely.box(2, 2, 4, 4)), region(tilted)]).all()
+
+
 def test_nothing_in_nothing_out():
     none = np.array([], dtype=object)
     assert owned_nuclei(np.empty((0, 2)), [slide_region((0, 0, 1, 1))]).shape == (2, 0)

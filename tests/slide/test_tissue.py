@@ -123,6 +123,14 @@ def test_pen_is_no_tissue(colour):
     assert recall(mask, TRUTH & (ink[..., 0] < 0.01)) > 0.97
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_tissue_and_ink_turn_with_the_overview(axis):
+    marked = SLIDE.copy()
+    marked[40:60, 20:200] = PENS["red"]
+    for find in (lambda image: find_tissue(image, 60), tissue.find_ink):
+        np.testing.assert_array_equal(find(np.flip(marked, axis)), np.flip(find(marked), axis))
+
+
 def test_dust_is_ignored_and_small_pieces_are_kept():
     image = glass()
     pink = (220, 150, 190)
