@@ -1,6 +1,7 @@
 """Results of a phantom slide without a network; assessments; a browser that looks at pages."""
 
 import json
+import re
 import shutil
 import threading
 from contextlib import contextmanager
@@ -172,6 +173,13 @@ def an_assessment(classes=("epithelial",), **changed):
             diameter_um=6.0, certainty=0.8, blur=(0.2,) * 9, ink_mm2=0.0, dark=0.0, at_edge=0
         ),
     )
+
+
+def polygons_of(path):
+    """Read the polygons of SVG path data, in pixels of the image that they cover."""
+    for x, y, steps in re.findall(r"M(-?\d+) (-?\d+)l([-\d ]+)z", path):
+        moves = np.reshape([int(x), int(y), *map(int, steps.split())], (-1, 2))
+        yield shapely.Polygon(moves.cumsum(axis=0) / 10)
 
 
 class Page(HTMLParser):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from shown import phantom_nuclei
+from shown import phantom_nuclei, polygons_of
 
 from nucwsi.grid import Frame
 from nucwsi.io.slides.slide import open_slide
@@ -50,3 +50,19 @@ def test_a_crop_says_where_its_centre_lies(small_slide, mpp):
     assert first.size == (round(128 / mpp),) * 2
     assert {path.code for path in first.paths} <= set(range(4))
     assert all(path.d.startswith("M") for path in first.paths if path.d)
+
+
+def test_outlines_lie_where_the_nuclei_are(small_slide):
+    """Where level-0 pixels are twice as wide as high, too: x and y have a scale each."""
+    table = phantom_nuclei()
+    frame = Frame((400, 1050), 0.5, (0.125, 0.25), (0.0, 0.0), (1600, 2100))
+    sums = FieldSums(np.zeros((1, 4), int), np.zeros((1, 4)))
+    with open_slide(small_slide) as slide:
+        [crop] = read_crops(slide, [table], frame, [Choice("random", 0, 1)], sums, 128.0, 80)
+    left, mpp = 128 / 0.25, 0.25
+    expected = np.column_stack([(table.column - left) * 0.25 / mpp, table.row * 0.125 / mpp])
+    shapes = [shape for path in crop.paths for shape in polygons_of(path.d)]
+    assert len(shapes) > 20
+    for shape in shapes:
+        centre = (shape.centroid.x, shape.centroid.y)
+        assert np.hypot(*(expected - centre).T).min() < 0.5

@@ -4,22 +4,13 @@ import base64
 import json
 import re
 
-import numpy as np
 import pytest
-import shapely
 import simplejpeg
 from commands import succeeded
 from rasterio.features import rasterize
-from shown import HOSTILE, assessed, phantom_nuclei, write_results
+from shown import HOSTILE, assessed, phantom_nuclei, polygons_of, write_results
 
 from nucwsi.errors import StoreError
-
-
-def drawn(path):
-    """Read the polygons of an SVG path, in pixels of its picture."""
-    for x, y, steps in re.findall(r"M(-?\d+) (-?\d+)l([-\d ]+)z", path):
-        moves = np.reshape([int(x), int(y), *map(int, steps.split())], (-1, 2))
-        yield shapely.Polygon(moves.cumsum(axis=0) / 10)
 
 
 def test_outlines_lie_on_the_nuclei_of_a_field(assessment_file):
@@ -28,7 +19,7 @@ def test_outlines_lie_on_the_nuclei_of_a_field(assessment_file):
         data = base64.b64decode(crop["image"].partition(",")[2])
         field = simplejpeg.decode_jpeg(data).mean(axis=2)
         assert crop["size"] == [512, 512]
-        shapes = [shape for path in crop["paths"] for shape in drawn(path["d"])]
+        shapes = [shape for path in crop["paths"] for shape in polygons_of(path["d"])]
         inside = rasterize(shapes, out_shape=field.shape) > 0
         assert field[inside].mean() < field[~inside].mean() - 25
         centres = [shape.centroid for shape in shapes]
