@@ -160,6 +160,7 @@ class SlideFacts(BaseModel):
         Returns
         -------
         SlideFacts
+            A changed copy.
         """
         return self.model_copy(update=changes)
 
@@ -199,6 +200,7 @@ class SlideFacts(BaseModel):
         Returns
         -------
         SlideFacts
+            The facts, each of its type.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """Where things are: windows and tiles of a canvas, and its frame on the slide.
 
 The *canvas* is the analysed part of a slide at the working mpp. Everything from `tile` to `stitch`
-lives in canvas pixels; `Frame` leads from there to level-0 pixels and to µm.
+is in canvas pixels; `Frame` leads from there to level-0 pixels and to µm.
 
 Around a window lies its *halo*: pixels that are read so that what the networks answer inside does
 not depend on the cut; as wide as the member needs that sees farthest. The *margin* of an image is
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import ConfigError
 
-#: Width of the strips in which cores are visited. Wider ones take more memory, and narrower ones
-#: more time, for what borders on two strips is decoded twice.
+#: Width of the strips in which cores are visited, in canvas pixels. Wider strips take more memory;
+#: narrower ones take more time, because cores at the border of two strips are decoded twice.
 STRIP_PX = 3072
 
 #: Side of a cell of the tissue mask and of the overview, in canvas pixels.
@@ -81,10 +81,12 @@ class Window:
         Parameters
         ----------
         margin_px : int
+            Pixels to add on each side; negative ones are taken away.
 
         Returns
         -------
         Window
+            May reach beyond the canvas.
         """
         return Window(
             self.row - margin_px,
@@ -99,10 +101,12 @@ class Window:
         Parameters
         ----------
         other : Window
+            In pixels of the same canvas.
 
         Returns
         -------
         Window or None
+            In pixels of the canvas; None where the windows share no pixel.
         """
         row, column = max(self.row, other.row), max(self.column, other.column)
         row_stop = min(self.row_stop, other.row_stop)
@@ -159,10 +163,12 @@ class Window:
         Parameters
         ----------
         outer : Window
+            In pixels of the same canvas.
 
         Returns
         -------
         Window
+            In pixels from the upper left corner of `outer`.
         """
         return Window(self.row - outer.row, self.column - outer.column, self.height, self.width)
 
@@ -217,6 +223,7 @@ class TileGrid:
         Returns
         -------
         Window
+            In pixels of the canvas.
 
         Raises
         ------
@@ -240,6 +247,7 @@ class TileGrid:
         Yields
         ------
         (int, int)
+            Row and column in the grid, in cores.
         """
         for row in range(self.n_rows) if rows is None else rows:
             for column in range(self.n_columns):
@@ -253,7 +261,8 @@ class TileGrid:
     def strips(self, rows: range) -> Iterator[tuple[int, int]]:
         """Yield grid positions in strips from top to bottom, each in raster order.
 
-        Who reads a margin around each core comes back to it soon, however wide the canvas is.
+        A reader that needs a margin around each core thus returns to the same cores soon, however
+        wide the canvas is.
 
         Parameters
         ----------
@@ -263,6 +272,7 @@ class TileGrid:
         Yields
         ------
         (int, int)
+            Row and column in the grid, in cores.
         """
         for left in range(0, self.n_columns, self.strip_columns):
             for row in rows:
@@ -277,6 +287,7 @@ class TileGrid:
         part : int
             1 to `parts`.
         parts : int
+            How many parts the canvas has.
 
         Returns
         -------

@@ -37,7 +37,7 @@ from nucwsi.io.stores.publish import file_checksum
 
 log = logging.getLogger(__name__)
 
-#: Of the grid; 100 µm make 40,000 on 400 mm².
+#: Most squares of the grid. Squares of 100 µm are 40,000 on 400 mm².
 _MAX_SQUARES = 1_000_000
 
 
@@ -128,7 +128,7 @@ def _counted(
 
 
 def _with_origin(columns: Columns, facts: SlideFacts) -> Columns:
-    """Say on each row of the composition where its numbers come from."""
+    """Add to each row of the composition where its numbers come from."""
     region = columns["region_id"]
     dropped = np.full(len(region), np.nan)
     dropped[region == "slide"] = sum(facts.n_dropped.values())
@@ -172,10 +172,11 @@ def compose(
     output : pathlib.Path
         ``composition.csv``: the whole slide, the user's regions, pieces of tissue, the grid.
     settings : ComposeSettings
+        Which regions and tables are made; see docs/counting.md.
     regions : sequence of pathlib.Path
         Files of the user's regions; see `io.regions.files.read_region_files`.
     beside : bool
-        Whether they were found beside the slide, and may hold none.
+        Whether these files were found beside the slide and may be without regions.
     geojson : pathlib.Path, optional
         The same regions for QuPath, their numbers as measurements.
     morphometry : pathlib.Path, optional
@@ -220,7 +221,7 @@ def compose(
 def _write_geojson(
     path: Path, regions: list[Region], columns: Columns, frame: Frame, made: dict[str, Any]
 ) -> None:
-    # The squares of the grid would hide the slide in QuPath: they are for the table.
+    # Squares of the grid would hide the slide in QuPath; they are for the table only.
     shown = [index for index, region in enumerate(regions) if region.source != "grid"]
     numbers = {name: values for name, values in columns.items() if values.dtype != object}
     measured = [{name: float(values[index]) for name, values in numbers.items()} for index in shown]

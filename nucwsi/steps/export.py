@@ -1,4 +1,4 @@
-"""`export`: the nuclei for QuPath, and for other programs on request."""
+"""`export`: the nuclei for QuPath and, on request, for other programs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def export(nuclei: Path, output: Path, settings: ExportSettings) -> None:
     nuclei : pathlib.Path
         ``nuclei.parquet``.
     output : pathlib.Path
-        ``{slide}.nuclei.qupath.zip``. What else the settings ask for is made beside it:
+        ``{slide}.nuclei.qupath.zip``. Other formats that the settings ask for are made beside it:
         ``{slide}.labels.ome.zarr.zip``, ``{slide}.nuclei.fgb``, ``{slide}.nuclei.csv``.
     settings : ExportSettings
+        QuPath's origin, the size of its files, and which other formats are made.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def export(nuclei: Path, output: Path, settings: ExportSettings) -> None:
 
 
 def _extras(output: Path, settings: ExportSettings) -> dict[str, Path]:
-    """Name the files that are made on request."""
+    """Map the setting of each requested format to its file."""
     name = output.name.removesuffix(".zip").removesuffix(".qupath").removesuffix(".nuclei")
     return {
         setting: output.with_name(f"{name}.{ending}")

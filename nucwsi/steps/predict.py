@@ -33,15 +33,17 @@ from nucwsi.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
-#: How far around its core each tile's own answer is kept where tiles may disagree. A nucleus of
-#: less than twice this lies whole in at least one of them.
+#: How far around its core each tile's own answer is kept where tiles may disagree, in canvas pixels.
+#: A nucleus that is smaller than twice this lies whole in at least one tile.
 OVERLAP_PX = 64
 
-#: Smallest core of such tiles: what lies between two overlaps must be higher than any nucleus.
+#: Smallest core of such tiles, in canvas pixels: the space between two overlaps must be larger than
+#: any nucleus.
 SMALLEST_CORE_PX = 512
 
 
-#: Tiles between two returns of memory on a processor, where their windows have many sizes.
+#: Tiles after which freed memory is returned to the system. On a processor windows have many sizes,
+#: and what they leave is in pieces.
 _TILES_KEPT = 8
 
 
@@ -175,8 +177,9 @@ def predict(
     output : pathlib.Path
         ``maps/{part}-of-{parts}.zarr.zip``.
     settings : PredictSettings
+        Views, device and batch size.
     members : tuple of str
-        Checkpoints of the ensemble; the first one's constants go with the maps.
+        Checkpoints of the ensemble. The constants of the first are stored with the maps.
     part, parts : int
         Which band of the canvas, of how many.
     threads : int

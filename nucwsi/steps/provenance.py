@@ -1,4 +1,4 @@
-"""`provenance`: all that is needed to repeat a slide's run, in one file."""
+"""`provenance`: everything that is needed to repeat a slide's run, in one file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FINGERPRINT = (
 
 
 def _outputs(folder: Path, slide: str) -> list[dict[str, Any]]:
-    """List the results of the slide; not the views of them that the report makes."""
+    """List the results of the slide, without the report's views of them."""
     patterns = ("*.parquet", "*.csv", "tissue.geojson", "seams.json", "maps/*", f"{slide}.*")
     found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
     return [
@@ -48,7 +48,7 @@ def _outputs(folder: Path, slide: str) -> list[dict[str, Any]]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """Read a JSON file of the slide; nothing if the step that makes it was not run."""
+    """Read a JSON file of the slide; an empty object if the step that makes it was not run."""
     try:
         found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -96,13 +96,13 @@ def _region_counts(path: Path) -> dict[str, int]:
 def provenance(
     nuclei: Path, output: Path, *, slide: Path | None = None, benchmarks: Path | None = None
 ) -> None:
-    """Write down what a slide's results were made from, with what, how, and how long it took.
+    """Record the inputs, models, settings, versions and times of a slide's results.
 
     Parameters
     ----------
     nuclei : pathlib.Path
-        ``nuclei.parquet``; the other results of the slide lie beside it. What is not there is left
-        out.
+        ``nuclei.parquet``; the other results of the slide lie beside it. Those that are missing are
+        left out of the record.
     output : pathlib.Path
         ``provenance.json``.
     slide : pathlib.Path, optional

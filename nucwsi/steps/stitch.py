@@ -1,7 +1,7 @@
 """`stitch`: one table from all parts, each nucleus once, neighbours together on disk.
 
-The nuclei are dealt into buckets along a Hilbert curve first and sorted bucket by bucket, so that
-memory does not grow with their number.
+Nuclei are first put into buckets along a Hilbert curve, then sorted bucket by bucket, so that memory
+does not grow with their number.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _line_counts(table: NucleusTable, frame: Frame, core_px: int) -> LineCounts:
 
 
 def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSettings) -> None:
-    """Join the parts of a slide.
+    """Join the parts of a slide into one table, and audit the seams between its tiles.
 
     Parameters
     ----------
@@ -88,6 +88,7 @@ def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSetting
     seams : pathlib.Path
         ``seams.json``: the audit of the seams.
     settings : StitchSettings
+        Size of the table's row groups.
 
     Raises
     ------

@@ -22,9 +22,10 @@ def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
     tables : list of pathlib.Path
         ``composition.csv`` of each slide, or another of `compose`'s tables.
     output : pathlib.Path
+        The joint table, a CSV file.
     conic : bool
-        Make the table of the CoNIC challenge from compositions: the counts of its six classes,
-        nothing else, a row a slide in the order of `tables`.
+        Make the table of the CoNIC challenge instead: only the counts of its six classes, one row
+        for each slide, in the order of `tables`.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Between numpy and Arrow, without pandas.
+"""Conversion between numpy and Arrow, without pandas.
 
-`pyarrow.array` and ``to_numpy`` import pandas wherever it is installed, which takes longer than to
-read or write the nuclei of a slide.
+`pyarrow.array` and ``to_numpy`` import pandas wherever it is installed. That import takes longer than
+to read or write the nuclei of a slide.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ def from_numpy(values: NDArray[Any]) -> pa.Array:
     Parameters
     ----------
     values : (N,) ndarray of int, float or bool
+        Values of one column; copied only if they are not contiguous.
 
     Returns
     -------
     pyarrow.Array
+        Of N values, none of them missing.
     """
     kind, size = pa.from_numpy_dtype(values.dtype), len(values)
     stored = np.packbits(values, bitorder="little") if values.dtype == bool else values
@@ -44,6 +46,7 @@ def from_bytes(items: Sequence[bytes], kind: pa.DataType) -> pa.Array:
     Returns
     -------
     pyarrow.Array
+        Of as many values as `items`, none of them missing.
     """
     ends = np.cumsum([0, *map(len, items)]).astype(np.int32)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(items))]
@@ -79,6 +82,7 @@ def to_bytes(column: pa.Array) -> NDArray[np.object_]:
     Returns
     -------
     (N,) ndarray of bytes
+        One byte string for each value, copied.
     """
     answer = np.empty(len(column), object)
     if len(column):

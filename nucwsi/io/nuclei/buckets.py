@@ -1,4 +1,4 @@
-"""Nuclei dealt into buckets on disk, so that all of them can be sorted a bucket at a time."""
+"""Buckets of nuclei on disk: a table larger than the memory is sorted one bucket at a time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from nucwsi.nuclei.table import NucleusTable
 
 
 class Buckets:
-    """Numbered buckets in a folder.
+    """Buckets in a folder, each with a number.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Made anew.
+        Emptied first, if it exists.
     classes : tuple of str
+        Class names of the nuclei, in the order of their probabilities.
     """
 
     def __init__(self, folder: Path, classes: tuple[str, ...]) -> None:
@@ -35,6 +36,7 @@ class Buckets:
         Parameters
         ----------
         table : NucleusTable
+            N nuclei of these classes.
         bucket : (N,) ndarray of int
             Number of each nucleus' bucket.
         """

@@ -1,4 +1,4 @@
-"""The table of nuclei in forms that other programs ask for."""
+"""The table of nuclei as FlatGeobuf and as CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from nucwsi.io.stores.publish import published
 
 
 def _opened(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Open a table without boxes, classes as plain text; to be read to its end."""
+    """Open a table without bounding boxes and with classes as plain text.
+
+    The batches must be read to their end, which closes the file.
+    """
     file, _ = open_table(path)
     stored = file.schema_arrow.remove_metadata()
     schema = pa.schema(
@@ -49,7 +52,7 @@ def write_flatgeobuf(path: Path, nuclei: Path) -> None:
     """
     schema, batches = _opened(nuclei)
     with published(path) as aside, warnings.catch_warnings():
-        # GDAL takes a name that ends in anything else for a folder.
+        # GDAL takes a name with another ending for a folder.
         named = aside.with_name(f"{aside.name}.fgb")
         try:
             # Pixels of a slide have no place on earth.
@@ -73,6 +76,7 @@ def write_nuclei_csv(path: Path, nuclei: Path) -> None:
     Parameters
     ----------
     path : pathlib.Path
+        Ends in ``.csv``.
     nuclei : pathlib.Path
         ``nuclei.parquet``.
 

@@ -1,8 +1,8 @@
 """The nuclei as pixels: an OME-Zarr 0.4 image with labels, for Python and napari.
 
-The image shows the classes in their colours. ``labels/nuclei`` gives every nucleus a number: its
-row in the table of nuclei, counted from 1. ``labels/class`` gives it the number of its class, from
-1 as well.
+The image shows the classes in their colours. A pixel of ``labels/nuclei`` holds the number of its
+nucleus: the nucleus' row in the table of nuclei, counted from 1. A pixel of ``labels/class`` holds
+the number of the class, counted from 1 as well. 0 is background in both.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 #: Side of a chunk in pixels.
 _CHUNK_PX = 1024
 
-#: Of what is no nucleus.
+#: Colour of the background in the image.
 _BACKGROUND = (255, 255, 255)
 
 
 class _Level(NamedTuple):
-    """One resolution of the three pictures."""
+    """One resolution of the image and of both label images."""
 
     rgb: zarr.Array[Any]
     nuclei: zarr.Array[Any]
@@ -51,7 +51,7 @@ def _shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def _multiscales(name: str, axes: str, levels: int, frame: Frame) -> dict[str, Any]:
-    # Where the canvas lies on the slide, so that both can be laid over each other.
+    # The place of the canvas on the slide, so that viewers can overlay them.
     origin_um = np.multiply(frame.origin_px, frame.level0_mpp).tolist()
     return multiscales(name, axes, [frame.mpp * 2**level for level in range(levels)], origin_um)
 
@@ -104,7 +104,7 @@ def _on_canvas(table: NucleusTable, frame: Frame) -> NDArray[np.object_]:
 def write_labels(
     path: Path, tables: Iterable[NucleusTable], facts: SlideFacts, decisive: dict[str, Any]
 ) -> None:
-    """Paint the nuclei, and publish image and labels as one zip.
+    """Paint the nuclei, and publish the image with its labels as one zip.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def write_labels(
     facts : SlideFacts
         Of the table of nuclei: ``frame``, ``classes`` and ``slide``.
     decisive : dict
-        Plain JSON types that tell these nuclei from others.
+        Plain JSON types that identify these nuclei: a killed run of the same ones is resumed.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def _colour(
     codes: NDArray[np.uint8],
     classes: tuple[str, ...],
 ) -> None:
-    """Fill in the classes, their colours, and the coarser levels: every second pixel of a finer."""
+    """Fill in classes, colours and the coarser levels, which take every second pixel."""
     palette = np.array([_BACKGROUND, *colours(classes).values()], np.uint8)
     for number, level in enumerate(levels):
         shape = level.nuclei.shape

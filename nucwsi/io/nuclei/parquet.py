@@ -1,4 +1,4 @@
-"""The table of nuclei: GeoParquet 1.1, written and read in row groups."""
+"""The table of nuclei on disk: GeoParquet 1.1, written and read in row groups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nucwsi.io.nuclei.arrow import from_bytes, from_numpy, to_bytes, to_numpy
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.table import NucleusTable
 
-#: Nuclei that are in memory together, however many a row group holds.
+#: Most nuclei in memory at a time, whatever the size of the row groups.
 AT_ONCE = 8192
 
 _MEASURES = (
@@ -33,7 +33,7 @@ _MEASURES = (
 )
 _FLAGS = ("at_edge", "escalated")
 
-#: Columns whose distribution tells of the nuclei.
+#: Columns whose distributions `morphometry.csv` describes.
 FEATURES = (*_MEASURES[:-1], "probability")
 
 _SINGLE = ("id", "row", "column", *_MEASURES, *_FLAGS)
@@ -65,11 +65,14 @@ def to_arrow(table: NucleusTable, classes: tuple[str, ...]) -> pa.RecordBatch:
     Parameters
     ----------
     table : NucleusTable
+        N nuclei.
     classes : tuple of str
+        Class names, in the order of the probabilities.
 
     Returns
     -------
     pyarrow.RecordBatch
+        N rows with the columns of docs/outputs.md.
     """
     probabilities = np.asarray(table.class_probabilities, np.float32)
     n_contrasts, apart = table.contrasts.shape[1] // len(classes), []
@@ -98,11 +101,14 @@ def from_arrow(batch: pa.RecordBatch, classes: tuple[str, ...]) -> NucleusTable:
     Parameters
     ----------
     batch : pyarrow.RecordBatch
+        N rows of `to_arrow`.
     classes : tuple of str
+        Class names, in the order that the probabilities shall have.
 
     Returns
     -------
     NucleusTable
+        N nuclei, in the order of the rows.
     """
     names = [name for name in batch.schema.names if name.startswith("contrast")]
     apart = [to_numpy(batch.column(name)) for name in names]
@@ -159,6 +165,7 @@ def write_nuclei(
     Parameters
     ----------
     path : pathlib.Path
+        ``nuclei.parquet``, or a part of it.
     tables : iterable of NucleusTable
         Consumed one at a time; together all nuclei of the file, in its order.
     facts : SlideFacts
@@ -266,12 +273,14 @@ def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, NDArray[A
     Parameters
     ----------
     path : pathlib.Path
+        ``nuclei.parquet``, or a part of it.
     columns : list of str
         Names in the file, of numbers or truth values.
 
     Yields
     ------
     dict of str to ndarray
+        Name -> values (N,) of one row group.
 
     Raises
     ------
@@ -291,12 +300,14 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     path : pathlib.Path
+        ``nuclei.parquet``, or a part of it.
     columns : list of str
         As for `iter_columns`.
 
     Returns
     -------
     dict of str to ndarray
+        Name -> values (N,) of all nuclei, in the order of the file.
 
     Raises
     ------
@@ -316,10 +327,12 @@ def iter_tables(path: Path) -> Iterator[NucleusTable]:
     Parameters
     ----------
     path : pathlib.Path
+        ``nuclei.parquet``, or a part of it.
 
     Yields
     ------
     NucleusTable
+        The next nuclei, in the order of the file.
 
     Raises
     ------

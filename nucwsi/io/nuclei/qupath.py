@@ -1,8 +1,8 @@
 """The nuclei as QuPath objects: a zip of GeoJSON files that every version since 0.4 opens.
 
-One file of a million nuclei needs ten gigabytes of QuPath's memory, a zip of small ones needs one.
-But QuPath drops a damaged part of a zip without a word, so what is written here is valid by
-construction; `geojson_check` looks at the same rules from outside.
+QuPath needs ten gigabytes of memory for one file of a million nuclei, but one gigabyte for a zip of
+small files. It drops a damaged file of a zip without a word, so every file written here is valid by
+construction; `io.regions.check` tests the same rules from outside.
 """
 
 from __future__ import annotations
@@ -25,29 +25,30 @@ from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.nuclei.validity import largest_polygon, on_grid
 
-#: Nuclei that become Python objects together; as text they take a tenth of the room.
+#: Nuclei that are Python objects at a time; as text they take a tenth of the memory.
 _AT_ONCE = 1024
 
 _HEAD, _TAIL = b'{"type":"FeatureCollection","features":[\n', b"\n]}\n"
 
-#: Text that is compressed together, in bytes.
+#: Bytes of text that are compressed at a time.
 _TEXT_BYTES = 1 << 20
 
-#: More nuclei than that may take more than 2 GB as text, for which a zip needs longer fields.
+#: More nuclei may take more than 2 GB as text, for which a zip needs longer fields.
 _NUCLEI_2GB = 200_000
 
-#: QuPath turns what is smaller than this into an object without area, in px².
+#: QuPath turns smaller outlines into objects without area. In level-0 pixels squared.
 _MIN_AREA_PX = 1.0
 
 
 class Written(NamedTuple):
-    """What went into the zip.
+    """How many nuclei a zip holds.
 
     Attributes
     ----------
     n_nuclei : int
+        Objects in the zip.
     n_dropped : int
-        Slivers of less than one square pixel.
+        Nuclei left out because their outline is smaller than one square pixel.
     """
 
     n_nuclei: int
@@ -100,7 +101,7 @@ def _measurements(table: NucleusTable, classes: tuple[str, ...]) -> Iterator[dic
 def _features(
     table: NucleusTable, slide: str, classes: tuple[str, ...], origin: tuple[float, float]
 ) -> Iterator[dict[str, Any] | None]:
-    """Yield each nucleus as a feature, a sliver as None."""
+    """Yield each nucleus as a GeoJSON feature, or None where the outline is too small."""
     shift = np.array(origin[::-1])
     polygons = shapely.transform(shapely.from_wkb(table.geometry), lambda xy: xy - shift)
     polygons = _valid(polygons)
@@ -166,15 +167,18 @@ def write_nuclei_zip(
     slide : str
         Names the files, and makes ids unique among slides.
     classes : tuple of str
+        Class names, in the order of the probabilities.
     origin : (float, float)
         Row and column on level 0 of QuPath's origin.
     nuclei_per_file : int
+        Most objects in one file of the zip.
     facts : dict, optional
-        Plain JSON types for the comment of the zip, where the number of objects stands.
+        Plain JSON types that are added to the comment of the zip, beside the number of objects.
 
     Returns
     -------
     Written
+        How many nuclei are in the zip, and how many are not.
 
     Raises
     ------
@@ -205,7 +209,7 @@ def write_nuclei_zip(
                 break
             several = itertools.chain(coming, itertools.islice(features, nuclei_per_file - 1))
             written += _write_file(archive, f"{slide}_{number:04d}.geojson", several, large)
-        # QuPath drops a part that it cannot read without a word: here is how many there must be.
+        # QuPath drops a file that it cannot read without a word. This is the number it must have.
         counts = {"n_objects": written, "n_slivers_left_out": dropped}
         archive.comment = orjson.dumps({**counts, **(facts or {})})
     return Written(written, dropped)

@@ -123,6 +123,7 @@ class SlideMaps(CoreReader):
         Returns
         -------
         (H, W) ndarray of bool
+            One value for each pixel of `window`; False beyond the canvas.
         """
         cell = self.facts.tissue_px
         answer = np.zeros(window.shape, bool)
@@ -145,6 +146,7 @@ class SlideMaps(CoreReader):
         Returns
         -------
         bool
+            True if at least one cell of the core is tissue or its margin.
         """
         cells = self.grid.core(row, column).cells(self.facts.tissue_px)
         return bool(self._tissue[cells.slices].any())

@@ -1,9 +1,9 @@
-"""Artefacts: whole or absent, resumable, and a store of arrays one zip file.
+"""How artefacts are written: whole or absent, resumable, and a store of arrays as one zip file.
 
-A job works in a folder of its own beside the artefact, which Snakemake does not know and hence
-does not delete. The folder holds a fingerprint of everything that decides the result and a list
-of what is done: a killed job goes on where it was, another job's leftovers are thrown away. The
-finished store is packed aside, checked, and renamed into place.
+A job works in its own folder beside the artefact. Snakemake does not know that folder and therefore
+does not delete it. The folder holds a fingerprint of everything that decides the result, and a list
+of finished work items: a killed job goes on where it was, and the leftovers of another job are
+thrown away. A finished store is packed under a temporary name, checked, and renamed into place.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 #: Fixed time of every zip entry, so that the same content gives the same bytes.
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 
-#: What goes wrong with the place where a file is to be, not with what is in it.
+#: Errors of the place where a file is written, not of its content.
 _UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
 }
-#: Some file systems of clusters know no locks; there Snakemake's own lock must do.
+#: Some file systems of clusters have no locks; there Snakemake's own lock has to suffice.
 _LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def fingerprint(facts: dict[str, Any]) -> str:
-    """Condense the facts that decide a result.
+    """Condense the facts that decide a result into one word.
 
     Parameters
     ----------
@@ -59,11 +59,12 @@ def fingerprint(facts: dict[str, Any]) -> str:
 
 
 def file_checksum(path: Path) -> str:
-    """Return the SHA-256 of a small file, or for more than 8 MB of its ends and its size.
+    """Return the SHA-256 of a file: of all of it up to 8 MB, else of its size and both ends.
 
     Parameters
     ----------
     path : pathlib.Path
+        An existing file.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _of(path: Path, named: Path) -> bool:
-    """Tell whether a file is `path`, a folder above it, or lies in its temporary places."""
+    """Return whether a file is `path`, a folder above it, or one of its temporary files."""
     path, named = path.absolute(), named.absolute()
     aside = any(part.startswith(f".{path.name}.") for part in named.parts)
     return aside or named == path or named in path.parents or path in named.parents
@@ -106,12 +107,12 @@ def _of(path: Path, named: Path) -> bool:
 
 @contextmanager
 def published(path: Path) -> Iterator[Path]:
-    """Lend a path to write to, and rename it to `path` if all went well.
+    """Lend a temporary path, and rename it to `path` when the block ends without an error.
 
     Parameters
     ----------
     path : pathlib.Path
-        Final name of a file, or of a folder that does not exist; its parent is made if need be.
+        Final name of a file, or of a folder that does not exist yet; missing parents are made.
 
     Yields
     ------
@@ -138,12 +139,12 @@ def published(path: Path) -> Iterator[Path]:
 
 @dataclass
 class Workspace:
-    """A job's own folder beside its artefact.
+    """The folder in which a job works, beside its artefact.
 
     Attributes
     ----------
     folder : pathlib.Path
-        Where to write; survives a crash.
+        For the job's own files; survives a crash.
     done : set of str
         Keys of the work items finished by this job or by its killed forerunner.
     """
@@ -152,7 +153,7 @@ class Workspace:
     done: set[str] = field(default_factory=set)
 
     def mark(self, key: str) -> None:
-        """Note that a work item is finished; call it after its data are written.
+        """Note that a work item is finished; to be called after its data are written.
 
         Parameters
         ----------
@@ -193,7 +194,7 @@ def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:
     with lock, _explained(output):
         stored = folder / "fingerprint"
         if not stored.exists() or stored.read_text() != mark:
-            # First of all, lest a half-emptied folder passes for a whole one after a crash.
+            # First of all: after a crash, a half-emptied folder must not pass for a whole one.
             stored.unlink(missing_ok=True)
             for item in folder.iterdir():
                 if item.name != "lock":
@@ -206,11 +207,11 @@ def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:
         if lines[-1]:
             listed.write_text("".join(f"{line}\n" for line in lines[:-1]))
         yield place
-        # Nobody else works on this artefact: what is still aside was left by the killed.
+        # Nobody else works on this artefact: temporary files still here are those of killed jobs.
         for orphan in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
             _remove(orphan)
         folder.rename(gone)
-    # Not before the lock is closed: NFS keeps open files in their folder.
+    # Only now that the lock is closed: NFS keeps open files in their folder.
     shutil.rmtree(gone)
 
 
@@ -222,7 +223,7 @@ def _remove(path: Path) -> None:
 
 
 def _locked(folder: Path, output: Path) -> TextIO:
-    """Make the work folder of an artefact and hold its lock until the answer is closed."""
+    """Make the work folder of an artefact, and lock it until the returned file is closed."""
     name = folder / "lock"
     while True:
         folder.mkdir(parents=True, exist_ok=True)
@@ -237,14 +238,14 @@ def _locked(folder: Path, output: Path) -> TextIO:
             except OSError as error:
                 if error.errno not in _LOCKLESS:
                     raise
-            # A forerunner that has just ended takes the folder away, lock and all.
+            # A previous job that has just ended may have removed the folder together with its lock.
             if os.path.samestat(os.fstat(lock.fileno()), name.stat()):
                 closing.pop_all()
                 return lock
 
 
 def pack(folder: Path, output: Path) -> None:
-    """Publish a store's folder as one zip file, its chunks as they are.
+    """Publish a store's folder as one zip file; its chunks are not compressed again.
 
     Parameters
     ----------
@@ -272,19 +273,21 @@ def pack(folder: Path, output: Path) -> None:
 
 
 def create_group(folder: Path, attributes: dict[str, Any]) -> zarr.Group:
-    """Create, or reopen after a crash, a zarr version 2 group.
+    """Create a zarr version 2 group, or reopen the one that a crash has left.
 
     Parameters
     ----------
     folder : pathlib.Path
+        Of the group; made if need be.
     attributes : dict
         Plain JSON types.
 
     Returns
     -------
     zarr.Group
+        Open for writing.
     """
-    # Loaded where arrays are made: to read or to publish takes less time than to import it.
+    # Imported only where arrays are made: the import takes longer than to read or publish a store.
     import zarr
 
     zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
@@ -302,21 +305,27 @@ def create_array(
     fill_value: int,
     codec: Literal["zstd", "lz4"] = "zstd",
 ) -> zarr.Array[Any]:
-    """Create, or reopen after a crash, an array whose blank chunks take no space.
+    """Create an array whose blank chunks take no space, or reopen the one that a crash has left.
 
     Parameters
     ----------
     group : zarr.Group
+        Of `create_group`.
     name : str
+        Of the array in the group.
     shape, chunks : tuple of int
+        Size of the array and of a chunk along each axis; the last two are rows and columns.
     dtype : str
+        As numpy names it, such as ``u1``.
     fill_value : int
+        Value of blank chunks.
     codec : str
         ``lz4`` is read four times as fast as ``zstd`` and takes a third more room.
 
     Returns
     -------
     zarr.Array
+        Open for writing.
     """
     import zarr
     from numcodecs import Blosc
@@ -339,13 +348,14 @@ def create_array(
 
 
 def write_chunk(array: zarr.Array[Any], row: int, column: int, values: NDArray[Any]) -> None:
-    """Write one chunk of an array of `create_array`, all of its leading axes included.
+    """Write one chunk of an array, all of its leading axes included.
 
-    zarr leads every chunk through an event loop, which takes longer than to compress it.
+    zarr itself leads every chunk through an event loop, which takes longer than to compress it.
 
     Parameters
     ----------
     array : zarr.Array
+        Of `create_array`.
     row, column : int
         Place of the chunk along the last two axes, in chunks.
     values : (..., H, W) ndarray

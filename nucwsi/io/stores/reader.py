@@ -1,7 +1,7 @@
 """Published stores, read one core at a time from inside their zip file.
 
-zarr leads every chunk through an event loop, which takes longer than to decode it, and importing
-zarr takes longer than many a step; what a reader needs of the format is little.
+This reader knows the little of the zarr format that it needs. zarr itself leads every chunk through
+an event loop, which takes longer than to decode it, and its import takes longer than many a step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from nucwsi.grid import Frame, TileGrid, Window
 
 
 class _Header(NamedTuple):
-    """What zarr notes of an array, as far as a reader needs it."""
+    """The part of an array's zarr header that a reader needs."""
 
     chunks: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -89,13 +89,15 @@ class Store:
         Parameters
         ----------
         name : str
+            Of the array in the store.
         *position : int
             Place of the chunk along the last axes, in chunks.
 
         Returns
         -------
         ndarray
-            Of the array's chunk shape, also at the far edges; do not change it.
+            Always of the full shape of a chunk, also where the chunk reaches beyond the canvas.
+            Read-only: do not change it.
 
         Raises
         ------
@@ -128,6 +130,7 @@ def opened(path: Path, kind: Literal["tiles", "maps"]) -> Iterator[Store]:
     Yields
     ------
     Store
+        Open for reading until the block ends.
 
     Raises
     ------
@@ -148,20 +151,22 @@ def opened(path: Path, kind: Literal["tiles", "maps"]) -> Iterator[Store]:
 
 
 class CoreReader:
-    """Reads windows of a canvas whose chunks are its cores, and keeps the cores read last.
+    """Reads windows of a canvas whose chunks are its cores, and keeps the last cores in memory.
 
-    These are as many as windows share that come in the order of `TileGrid.strips`. Several threads
-    may read at once.
+    It keeps as many cores as neighbouring windows share when they come in the order of
+    `TileGrid.strips`. Several threads may read at once.
 
     Parameters
     ----------
     grid : TileGrid
+        The canvas cut into cores.
     load : callable
         Takes the name of an array and a core's row and column in the grid; gives its chunk.
 
     Attributes
     ----------
     grid : TileGrid
+        The canvas cut into cores.
     """
 
     def __init__(self, grid: TileGrid, load: Callable[[str, int, int], NDArray[Any]]) -> None:
@@ -178,6 +183,7 @@ class CoreReader:
         Parameters
         ----------
         name : str
+            Of the array.
         row, column : int
             Position in the grid.
 
@@ -205,6 +211,7 @@ class CoreReader:
         Parameters
         ----------
         name : str
+            Of the array.
         window : Window
             Within the canvas.
 
@@ -233,6 +240,6 @@ class CoreReader:
 
 
 def _shared(start: int, length: int, core: int, core_px: int) -> tuple[slice, slice]:
-    """Give what a stretch shares with a core, counted from the one's start and the other's."""
+    """Return what an interval shares with a core: from the interval's start, and from the core's."""
     first, stop = max(start, core), min(start + length, core + core_px)
     return slice(first - start, stop - start), slice(first - core, stop - core)
