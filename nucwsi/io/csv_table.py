@@ -1,4 +1,4 @@
-"""Tables that any program reads: CSV with commas, points and UTF-8."""
+"""Tables that any program reads: CSV with comma separators, decimal points and UTF-8."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nucwsi.io.stores.publish import published
 
 
 def _cell(value: Any) -> Any:
+    """Return what is written of a value; whole numbers lose their decimal point."""
     if not isinstance(value, float):
         return value
     if not math.isfinite(value):
@@ -27,13 +28,15 @@ def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     Parameters
     ----------
     path : pathlib.Path
+        The ``.csv`` file to write.
     columns : mapping of str to (N,) ndarray
-        Numbers are rounded to eight digits; what is not finite is an empty cell.
+        Name of a column -> its N values. Numbers are rounded to eight significant digits; those
+        that are not finite become empty cells.
 
     Raises
     ------
     StoreError
-        If it cannot be written.
+        If the file cannot be written.
     """
     with published(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")

@@ -1,7 +1,7 @@
 """`stitch`: one table from all parts, each nucleus once, neighbours together on disk.
 
-Nuclei are first put into buckets along a Hilbert curve, then sorted bucket by bucket, so that memory
-does not grow with their number.
+Nuclei are first put into buckets along a Hilbert curve, then sorted bucket by bucket, so that
+memory does not grow with their number.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from skimage.draw import polygon
 
 from nucwsi.errors import DataError, RegionError
 from nucwsi.io.datasets.read_files import by_stem, find_files, list_files
-from nucwsi.io.regions.xml import read_drawn
+from nucwsi.io.regions.xml import read_drawn_outlines
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def read_outlines(path: Path) -> list[Outline]:
         If the file is damaged, is XML of another kind, or holds no outline.
     """
     try:
-        drawn = read_drawn(path)
+        drawn = read_drawn_outlines(path)
     except RegionError as error:
         raise DataError(str(error)) from None
     if not drawn:

@@ -63,7 +63,7 @@ def _table(path: Path, needed: set[str]) -> list[dict[str, str]]:
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist; make it with `nucwsi data import`") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: is no text; expected a table with commas") from None
+        raise DataError(f"{path}: is not text; expected a table with commas") from None
 
 
 def _read_labels(path: Path) -> dict[str, dict[int, str]]:

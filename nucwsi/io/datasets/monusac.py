@@ -89,5 +89,5 @@ def _read_slide(path: Path) -> NDArray[np.uint8]:
     with open_slide(path) as slide:
         pixels, bad = slide.read(0, Window(0, 0, *slide.levels[0].shape))
     if bad:
-        raise DataError(f"{path}: is damaged; copy it anew")
+        raise DataError(f"{path}: is damaged; copy it again")
     return pixels

@@ -63,7 +63,7 @@ def find_files(folder: Path, pattern: str, layout: str) -> list[Path]:
         If there is no such folder, or no such file in it.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: is no folder; expected {layout}")
+        raise DataError(f"{folder}: is not a folder; expected {layout}")
     paths = list_files(folder, pattern)
     if not paths:
         raise DataError(f"{folder}: holds no {pattern}; expected {layout}")
@@ -120,7 +120,7 @@ def readable(path: Path, what: str) -> Iterator[None]:
     except Exception as error:
         # Truncated and altered files made the libraries raise zlib.error, TokenError, SyntaxError,
         # IndexError, LookupError and more.
-        raise DataError(f"{path}: is no readable {what}: {error}; copy it anew") from error
+        raise DataError(f"{path}: is not a readable {what}: {error}; copy it again") from error
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

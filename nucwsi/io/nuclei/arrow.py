@@ -1,7 +1,7 @@
 """Conversion between numpy and Arrow, without pandas.
 
-`pyarrow.array` and ``to_numpy`` import pandas wherever it is installed. That import takes longer than
-to read or write the nuclei of a slide.
+`pyarrow.array` and ``to_numpy`` import pandas wherever it is installed. That import takes longer
+than reading or writing the nuclei of a slide.
 """
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ def _classes(frame: geopandas.GeoDataFrame) -> tuple[str, ...]:
     if shares and set(named) <= set(shares):
         return shares
     if "class" not in frame:
-        raise ConfigError("`nuclei` has no column `class`, nor `p_<class>`")
+        raise ConfigError(
+            f"`nuclei` has no column `class`, nor `p_<class>`; its columns are {', '.join(frame)}"
+        )
     return named
 
 

@@ -1,7 +1,7 @@
-"""Will QuPath open this? The rules of its reader, from 0.4 to 0.8, without Java.
+"""Whether QuPath can open a file: the rules of its reader, versions 0.4 to 0.8, without Java.
 
-QuPath gives up a whole file at the first object that it cannot read, and drops a part of a zip
-without a word. Each rule here stands for something that one of its versions refuses or changes.
+QuPath rejects a whole file at the first object that it cannot read, and silently drops such a file
+from a zip. Each rule here stands for something that one of these versions refuses or changes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import math
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,21 +22,24 @@ import shapely
 
 from nucwsi.errors import RegionError
 
+#: QuPath's kinds of objects.
 _KINDS = {"annotation", "detection", "cell", "tile"}
 
-#: So many faults are listed; one is enough to refuse a file.
+#: How many faults are listed; a single one is enough to refuse a file.
 _LISTED = 20
 
 
 class Verdict(NamedTuple):
-    """What a check found.
+    """The result of checking a file.
 
     Attributes
     ----------
     n_features : int
+        Number of objects in the file.
     faults : list of str
-        One line each, the first 20.
+        The first 20 faults, one line each, with the place in the file.
     n_faults : int
+        Number of all faults.
     """
 
     n_features: int
@@ -44,17 +48,19 @@ class Verdict(NamedTuple):
 
 
 def _refuse_constant(text: str) -> float:
-    raise ValueError(f"the number {text} is not JSON")
+    raise ValueError(f"the number {text} is not valid JSON")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key occurs twice in one object")
-    return found
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {key!r} occurs twice in one object")
+    return members
 
 
 def _documents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the unpacked bytes of each file that `path` holds."""
     try:
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
@@ -81,18 +87,18 @@ def _id_faults(ident: Any, seen: set[str]) -> Iterator[str]:
     except ValueError:
         canonical = False
     if not canonical:
-        yield f"id {ident!r} is no UUID: QuPath would replace it"
+        yield f"id {ident!r} is not a UUID: QuPath would replace it"
     elif ident in seen:
         yield f"id {ident} occurs twice"
     else:
         seen.add(ident)
 
 
-def _class_faults(found: Any) -> Iterator[str]:
-    if not isinstance(found, dict):
-        yield "classification is no object with name and color"
+def _class_faults(label: Any) -> Iterator[str]:
+    if not isinstance(label, dict):
+        yield "classification is not an object with name and color"
         return
-    name, colour = found.get("name"), found.get("color")
+    name, colour = label.get("name"), label.get("color")
     if not isinstance(name, str) or not name:
         yield "classification has no name"
     whole = isinstance(colour, list) and all(type(c) is int and 0 <= c <= 255 for c in colour)
@@ -100,15 +106,15 @@ def _class_faults(found: Any) -> Iterator[str]:
         yield "classification has no color of three whole numbers from 0 to 255"
 
 
-def _measurement_faults(found: Any) -> Iterator[str]:
-    if not isinstance(found, dict):
-        yield "measurements are no object"
+def _measurement_faults(measurements: Any) -> Iterator[str]:
+    if not isinstance(measurements, dict):
+        yield "measurements are not an object"
         return
-    for name, value in found.items():
+    for name, value in measurements.items():
         if type(value) not in (int, float) or not math.isfinite(value):
-            yield f"measurement {name!r} is no finite number"
+            yield f"measurement {name!r} is not a finite number"
         if name == "Class probability":
-            yield "QuPath reads another thing under the name 'Class probability'"
+            yield "'Class probability' means something else to QuPath"
 
 
 def _property_faults(properties: Any) -> Iterator[str]:
@@ -117,13 +123,13 @@ def _property_faults(properties: Any) -> Iterator[str]:
         return
     kind = properties.get("objectType")
     if kind not in _KINDS:
-        yield f"objectType {kind!r} is none of {', '.join(sorted(_KINDS))}"
+        yield f"objectType {kind!r} is not one of {', '.join(sorted(_KINDS))}"
     if "classification" in properties:
         yield from _class_faults(properties["classification"])
     if "measurements" in properties:
         yield from _measurement_faults(properties["measurements"])
     if kind != "annotation" and "metadata" in properties:
-        yield "metadata on a detection is lost or logged as an error"
+        yield "QuPath loses metadata of a detection, or logs an error"
 
 
 def _ring_faults(rings: list[Any]) -> Iterator[str]:
@@ -149,7 +155,7 @@ def _geometry_faults(geometry: Any) -> Iterator[str]:
         return
     points = np.array([point[:2] for rings in polygons for ring in rings for point in ring], float)
     if points.size == 0 or not np.isfinite(points).all():
-        yield "an outline has no or no finite coordinates"
+        yield "an outline has no coordinates, or some that are not finite"
         return
     shape = shapely.transform(shapely.geometry.shape(geometry), lambda xy: np.round(xy, 2))
     if not shape.is_valid:
@@ -160,7 +166,7 @@ def _geometry_faults(geometry: Any) -> Iterator[str]:
 
 def _feature_faults(feature: Any, seen: set[str]) -> Iterator[str]:
     if not isinstance(feature, dict) or feature.get("type") != "Feature":
-        yield "is no GeoJSON feature"
+        yield "is not a GeoJSON feature"
         return
     if _has_null(feature):
         yield "holds a null"
@@ -172,31 +178,28 @@ def _feature_faults(feature: Any, seen: set[str]) -> Iterator[str]:
         yield f"geometry cannot be read: {error}"
 
 
-def check_geojson(path: Path, progress: Callable[[str], None] | None = None) -> Verdict:
+def check_geojson(path: Path) -> Verdict:
     """Check a file against the rules of QuPath's reader.
 
     Parameters
     ----------
     path : pathlib.Path
-        ``.geojson``, ``.json``, either gzipped, or a ``.zip`` of them.
-    progress : callable, optional
-        Told the name of each file within.
+        ``.geojson`` or ``.json``, which may be gzipped, or a ``.zip`` of these.
 
     Returns
     -------
     Verdict
+        What is wrong with it, if anything.
 
     Raises
     ------
     RegionError
-        If the file is missing, or no readable zip or gzip.
+        If the file is missing, or is not a readable zip or gzip.
     """
     faults: list[str] = []
     n_faults, n_features = 0, 0
     seen: set[str] = set()
     for name, data in _documents(path):
-        if progress is not None:
-            progress(name)
         for where, fault in _document_faults(name, data, seen):
             if where is None:
                 n_features += 1
@@ -212,25 +215,26 @@ def check_geojson(path: Path, progress: Callable[[str], None] | None = None) -> 
 
 
 def zip_facts(path: Path) -> dict[str, Any]:
-    """Return what a zip of nuclei says of itself, such as ``n_objects``.
+    """Return what the comment of a zip of nuclei says, such as ``n_objects``.
 
     Parameters
     ----------
     path : pathlib.Path
+        A ``.zip`` that nucwsi has written, or any other file.
 
     Returns
     -------
     dict
-        Empty if there is no such zip, or it says nothing.
+        Plain JSON types; empty if the file is not a zip, or has no such comment.
     """
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as archive:
         try:
-            found = json.loads(archive.comment)
+            comment = json.loads(archive.comment)
         except ValueError:
             return {}
-    return found if isinstance(found, dict) else {}
+    return comment if isinstance(comment, dict) else {}
 
 
 def _document_faults(name: str, data: bytes, seen: set[str]) -> Iterator[tuple[str | None, str]]:
@@ -245,14 +249,14 @@ def _document_faults(name: str, data: bytes, seen: set[str]) -> Iterator[tuple[s
             object_pairs_hook=_unique_keys,
         )
     except ValueError as error:
-        yield name, f"is no JSON: {error}"
+        yield name, f"is not JSON: {error}"
         return
     if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
-        yield name, "is no FeatureCollection"
+        yield name, "is not a FeatureCollection"
         return
     features = document.get("features") or []
-    said = document.get("nucwsi")
-    expected = said.get("n_objects") if isinstance(said, dict) else None
+    about = document.get("nucwsi")
+    expected = about.get("n_objects") if isinstance(about, dict) else None
     if expected not in {None, len(features)}:
         yield name, f"holds {len(features)} objects, but {expected} were written"
     for number, feature in enumerate(features, start=1):

@@ -1,7 +1,7 @@
-"""A pathologist's regions, from whatever program they were drawn in.
+"""A pathologist's regions, read from the files of several programs.
 
-GeoJSON of QuPath counts from the origin of the slide's bounds, the XML of other programs from the
-file's upper left corner. Regions in memory count from the file's upper left corner.
+Coordinates in GeoJSON of QuPath start at the corner of the slide's bounds; those in the XML of
+other programs, and of regions in memory, start at the upper left corner of the slide's file.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ from nucwsi.composition.outlines import ellipse, repaired_area, with_holes
 from nucwsi.composition.regions import Colour, Region
 from nucwsi.errors import RegionError
 from nucwsi.io.regions.geojson import Origin, from_qupath
-from nucwsi.io.regions.xml import Drawn, read_drawn
+from nucwsi.io.regions.xml import DrawnOutline, read_drawn_outlines
 
 log = logging.getLogger(__name__)
 
 #: QuPath's kinds of objects that are cells, not regions.
 _CELLS = {"detection", "cell", "tile"}
 
-#: QuPath writes an ellipse as a polygon of many corners, other programs as its box.
+#: QuPath writes an ellipse as a polygon of many corners; other programs write its bounding box.
 _MAX_BOX_CORNERS = 8
 
-#: Larger documents hold nuclei, not regions, or are made to fill the memory.
+#: A larger document holds nuclei instead of regions, or was made to fill the memory.
 _MAX_BYTES = 1 << 30
 
+#: White space and control characters.
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
@@ -50,23 +51,27 @@ class _Shape(NamedTuple):
 
 
 def _one_line(text: Any) -> str:
-    """Return a name that breaks no table: on one line, and without what is no character."""
+    """Return a name on one line, with ``?`` for what no encoding can hold."""
     return _BREAKS.sub(" ", str(text)).strip().encode("utf-8", "replace").decode()
 
 
 def _sound(shape: Polygon | MultiPolygon, where: str) -> Polygon | MultiPolygon:
+    """Return a valid shape, or raise `RegionError` if it cannot be repaired without guessing."""
     if shape.is_empty or not np.isfinite(shapely.get_coordinates(shape)).all():
-        raise RegionError(f"{where} has an outline without numbers or points; draw it anew")
+        raise RegionError(
+            f"{where} has an outline without points or with numbers that are not finite; draw it"
+            " again"
+        )
     try:
-        whole = repaired_area(shape)
+        valid = repaired_area(shape)
     except ValueError as error:
         raise RegionError(
             f"{where} has an invalid outline ({error}); in QuPath use Objects > Annotations >"
-            " Simplify shape, or draw it anew"
+            " Simplify shape, or draw it again"
         ) from None
-    if whole is not shape:
-        log.warning("%s crosses itself by a hair; mended", where)
-    return whole
+    if valid is not shape:
+        log.warning("%s crosses itself by a hair; repaired", where)
+    return valid
 
 
 def _document(path: Path) -> Any:
@@ -82,26 +87,29 @@ def _document(path: Path) -> Any:
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
-            # More lenient: QuPath's measurements may be NaN. Its message is the clearer one, too.
+            # Python's parser accepts NaN, which QuPath writes as a measurement, and has the clearer
+            # message.
             return json.loads(data.decode("utf-8"))
     except FileNotFoundError:
         raise RegionError(f"{path}: does not exist; check `regions` in the slide sheet") from None
     except RegionError:
         raise
     except (OSError, ValueError, EOFError, RecursionError, zlib.error) as error:
-        raise RegionError(f"{path}: is not GeoJSON ({error}); export it from QuPath anew") from None
+        raise RegionError(
+            f"{path}: is not GeoJSON ({error}); export it from QuPath again"
+        ) from None
 
 
 def _member(holder: dict[str, Any], name: str, kind: type, where: str) -> Any:
-    """Return an object or a list of a JSON object; an empty one if there is none."""
+    """Return a member that is an object or a list; an empty one if it is missing or null."""
     value = holder.get(name)
     if value is not None and not isinstance(value, kind):
-        raise RegionError(f"{where} holds {value!r:.40} as `{name}`; export it from QuPath anew")
+        raise RegionError(f"{where} holds {value!r:.40} as `{name}`; export it from QuPath again")
     return value or kind()
 
 
 def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
-    """Yield all features of a collection, a list or a single one, with their children."""
+    """Yield each feature of a collection, a list or a single feature, followed by its children."""
     if isinstance(document, list):
         items = document
     elif isinstance(document, dict) and document.get("type") == "FeatureCollection":
@@ -115,7 +123,7 @@ def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
     for item in items:
         if not isinstance(item, dict):
             raise RegionError(
-                f"{path}: holds {item!r:.40} where a feature is expected; export it anew"
+                f"{path}: holds {item!r:.40} where a feature is expected; export it again"
             )
         yield item
         properties = _member(item, "properties", dict, f"{path}: a feature")
@@ -123,19 +131,20 @@ def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _class_of(properties: dict[str, Any]) -> tuple[str, Colour | None]:
-    found = properties.get("classification")
-    if not isinstance(found, dict):
-        return _one_line(found or ""), None
-    names = found.get("names")
-    # Derived classes are lists; QuPath shows them joined like this.
-    name = ": ".join(map(str, names)) if isinstance(names, list) else str(found.get("name") or "")
-    return _one_line(name), _colour(found.get("color"))
+    """Return the name and the colour of a feature's class."""
+    label = properties.get("classification")
+    if not isinstance(label, dict):
+        return _one_line(label or ""), None
+    names = label.get("names")
+    # QuPath shows the parts of a derived class joined like this.
+    name = ": ".join(map(str, names)) if isinstance(names, list) else str(label.get("name") or "")
+    return _one_line(name), _colour(label.get("color"))
 
 
-def _colour(found: Any) -> Colour | None:
-    if not isinstance(found, list) or len(found) < 3:
+def _colour(value: Any) -> Colour | None:
+    if not isinstance(value, list) or len(value) < 3:
         return None
-    red, green, blue = found[:3]
+    red, green, blue = value[:3]
     sound = all(type(part) is int and 0 <= part <= 255 for part in (red, green, blue))
     return (red, green, blue) if sound else None
 
@@ -147,7 +156,7 @@ def _area(described: dict[str, Any], where: str) -> Polygon | MultiPolygon:
             f"{where} is a {kind}; a region is a closed area: draw it as a polygon, or delete it"
         )
     try:
-        # What is not finite is refused by `_sound`.
+        # `_sound` refuses coordinates that are not finite.
         with np.errstate(invalid="ignore"):
             shape = shapely.geometry.shape(described)
     except (
@@ -157,7 +166,7 @@ def _area(described: dict[str, Any], where: str) -> Polygon | MultiPolygon:
         AttributeError,
         shapely.errors.ShapelyError,
     ) as error:
-        raise RegionError(f"{where} has an unreadable outline ({error}); draw it anew") from None
+        raise RegionError(f"{where} has an unreadable outline ({error}); draw it again") from None
     corners = shapely.get_coordinates(shape)
     if described.get("isEllipse") is True and 2 <= len(corners) <= _MAX_BOX_CORNERS:
         return ellipse(corners)
@@ -178,7 +187,7 @@ def _from_geojson(path: Path, origin: Origin) -> Iterator[_Shape]:
         yield _Shape(name, label, _sound(shape, where), colour)
 
 
-def _outline(drawn: Drawn, where: str) -> Polygon:
+def _polygon(drawn: DrawnOutline, where: str) -> Polygon:
     points = drawn.vertices
     if drawn.kind not in {"polygon", "rectangle", "ellipse", "spline"}:
         raise RegionError(
@@ -190,26 +199,26 @@ def _outline(drawn: Drawn, where: str) -> Polygon:
     if drawn.kind == "rectangle" and len(points) == 2:
         return shapely.box(*points.min(axis=0), *points.max(axis=0))
     if len(points) < 3:
-        raise RegionError(f"{where} has {len(points)} points, at least 3 are needed; draw it anew")
-    # ASAP's own masks join the points of a spline by straight lines, too. What is not finite is
-    # refused by `_sound`.
+        raise RegionError(f"{where} has {len(points)} points, at least 3 are needed; draw it again")
+    # ASAP, too, joins the points of a spline by straight lines in its masks. `_sound` refuses
+    # coordinates that are not finite.
     with np.errstate(invalid="ignore"):
         return Polygon(points)
 
 
 def _from_xml(path: Path) -> Iterator[_Shape]:
-    every = read_drawn(path)
-    shapes = np.empty(len(every), object)
-    for number, drawn in enumerate(every):
+    outlines = read_drawn_outlines(path)
+    shapes = np.empty(len(outlines), object)
+    for number, drawn in enumerate(outlines):
         name = _one_line(drawn.name)
         where = f"{path}: outline {number + 1}" + (f" ({name:.60})" if name else "")
-        shapes[number] = _sound(_outline(drawn, where), where)
-    layer = np.array([drawn.layer for drawn in every])
-    negative = np.array([drawn.negative for drawn in every], bool)
+        shapes[number] = _sound(_polygon(drawn, where), where)
+    layer = np.array([drawn.layer for drawn in outlines])
+    negative = np.array([drawn.negative for drawn in outlines], bool)
     for number in np.unique(layer[negative]):
         areas = (layer == number) & ~negative
         shapes[areas] = with_holes(shapes[areas], shapes[(layer == number) & negative])
-    for drawn, shape in zip(every, shapes, strict=True):
+    for drawn, shape in zip(outlines, shapes, strict=True):
         if not drawn.negative:
             yield _Shape(_one_line(drawn.name), _one_line(drawn.group), shape, None)
 
@@ -217,16 +226,17 @@ def _from_xml(path: Path) -> Iterator[_Shape]:
 def _shapes(path: Path, origin: Origin, needed: bool) -> list[_Shape]:
     suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
     if suffix in {".geojson", ".json"}:
-        found = list(_from_geojson(path, origin))
+        shapes = list(_from_geojson(path, origin))
     elif suffix in {".xml", ".annotations"}:
-        found = list(_from_xml(path))
+        shapes = list(_from_xml(path))
     else:
         raise RegionError(
-            f"{path}: is no region file by its name; expected .geojson, .json, .xml or .annotations"
+            f"{path}: does not end like a region file; expected .geojson, .json, .xml or"
+            " .annotations"
         )
-    if needed and not found:
+    if needed and not shapes:
         raise RegionError(f"{path}: holds no region; draw annotations in QuPath and export them")
-    return found
+    return shapes
 
 
 def read_region_files(paths: Sequence[Path], origin: Origin, needed: bool = True) -> list[Region]:
@@ -235,8 +245,8 @@ def read_region_files(paths: Sequence[Path], origin: Origin, needed: bool = True
     Parameters
     ----------
     paths : sequence of pathlib.Path
-        GeoJSON of QuPath or of `geojson.write_regions`, maybe gzipped (cells and detections are
-        skipped); XML of Aperio ImageScope or ASAP; ``.annotations`` of HALO.
+        GeoJSON of QuPath or of `geojson.write_regions`, which may be gzipped and whose cells and
+        detections are skipped; XML of Aperio ImageScope or ASAP; ``.annotations`` of HALO.
     origin : (float, float)
         Row and column of QuPath's origin on level 0.
     needed : bool
@@ -245,12 +255,13 @@ def read_region_files(paths: Sequence[Path], origin: Origin, needed: bool = True
     Returns
     -------
     list of Region
-        Of source ``user``, in the order of the files; the names are on one line.
+        Of source ``user``, in the order of the files. Geometry is x and y in level-0 pixels from
+        the upper left corner of the slide's file; names are on one line.
 
     Raises
     ------
     RegionError
-        If a file cannot be read, holds no area, or one that is a point, a line or invalid.
+        If a file cannot be read or holds no region, or a region is a point, a line or invalid.
     """
     regions: list[Region] = []
     for shape in (shape for path in paths for shape in _shapes(path, origin, needed)):

@@ -1,7 +1,7 @@
-"""Regions and tissue as GeoJSON, written as QuPath does.
+"""Regions and tissue as GeoJSON, in the form that QuPath writes.
 
-Files are in QuPath's frame: x, y in level-0 pixels from the origin of the slide's bounds. Regions
-in memory count from the file's upper left corner.
+Coordinates in files are x and y in level-0 pixels from QuPath's origin, the corner of the slide's
+bounds. Coordinates in memory start at the file's upper left corner.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def _annotation(
     if region.region_class:
         shown = list(region.colour or colour)
         properties["classification"] = {"name": region.region_class, "color": shown}
-    # What a region is, not its place in the file: read and written again it keeps its id.
+    # Made from what the region is, not from its place in the file, so that a region which is read
+    # and written again keeps its id.
     identity = f"nucwsi:region/{region.name}/{region.region_class}/{geometry.wkb_hex}"
     return {
         "type": "Feature",
@@ -94,21 +95,23 @@ def write_regions(
     Parameters
     ----------
     path : pathlib.Path
+        The ``.geojson`` file to write.
     regions : list of Region
-        Those without area are left out: QuPath has no such object.
+        R regions; x and y in level-0 pixels from the file's upper left corner. Those without area
+        are left out, because QuPath has no such object.
     measurements : list of dict
-        For each region name -> value; what is not finite is left out.
+        For each of the R regions, name -> value; values that are not finite are left out.
     origin : (float, float)
         Row and column of QuPath's origin on level 0.
     extra : dict, optional
-        Plain JSON types for the file's ``nucwsi`` member.
+        Plain JSON types to add to the file's ``nucwsi`` member.
     colour : (int, int, int)
-        Of regions that have a class and no colour of their own.
+        Red, green and blue, 0 to 255, for regions that have a class and no colour of their own.
 
     Raises
     ------
     StoreError
-        If it cannot be written.
+        If the file cannot be written.
     """
     features: dict[str, dict[str, Any]] = {}
     for region, values in zip(regions, measurements, strict=True):
@@ -131,15 +134,16 @@ def write_tissue(path: Path, pieces: list[Polygon], facts: SlideFacts) -> None:
     Parameters
     ----------
     path : pathlib.Path
+        The ``tissue.geojson`` to write.
     pieces : list of shapely.Polygon
-        In level-0 pixels from the file's upper left corner, the largest first.
+        x and y in level-0 pixels from the file's upper left corner, the largest piece first.
     facts : SlideFacts
         Those of the tiles.
 
     Raises
     ------
     StoreError
-        If it cannot be written.
+        If the file cannot be written.
     """
     regions = [
         Region(f"tissue_{n:03d}", f"tissue_{n:03d}", display_name("tissue"), "tissue", piece)
@@ -158,19 +162,19 @@ def read_tissue(path: Path) -> tuple[SlideFacts, list[Polygon]]:
     Parameters
     ----------
     path : pathlib.Path
-        Of `write_tissue`.
+        A file that `write_tissue` has written.
 
     Returns
     -------
     facts : SlideFacts
         Those of the tiles.
     pieces : list of shapely.Polygon
-        In level-0 pixels from the file's upper left corner, in the file's order.
+        x and y in level-0 pixels from the file's upper left corner, in the order of the file.
 
     Raises
     ------
     StoreError
-        If it is missing, damaged or something else.
+        If the file is missing, damaged or something else.
     """
     try:
         document = json.loads(path.read_text("utf-8"))
@@ -183,5 +187,7 @@ def read_tissue(path: Path) -> tuple[SlideFacts, list[Polygon]]:
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi tile`") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: is no tissue of nucwsi ({error}); run `nucwsi tile`") from None
+        raise StoreError(
+            f"{path}: is not a tissue file of nucwsi ({error}); run `nucwsi tile`"
+        ) from None
     return facts, pieces

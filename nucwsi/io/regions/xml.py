@@ -1,6 +1,6 @@
-"""Outlines drawn in Aperio ImageScope, HALO or ASAP: three dialects of XML, one reader.
+"""Outlines drawn in Aperio ImageScope, HALO or ASAP: one reader for three dialects of XML.
 
-None of them has a published schema. ImageScope and HALO write ``Annotations`` / ``Annotation`` (a
+No dialect has a published schema. ImageScope and HALO write ``Annotations`` / ``Annotation`` (a
 layer) / ``Regions`` / ``Region`` / ``Vertices`` / ``Vertex`` or ``V``, ASAP ``ASAP_Annotations`` /
 ``Annotations`` / ``Annotation`` / ``Coordinates`` / ``Coordinate``.
 """
@@ -21,35 +21,35 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import RegionError
 
-#: Root -> element that is an outline.
+#: Root element -> element that is an outline.
 _OUTLINE = {"Annotations": "Region", "ASAP_Annotations": "Annotation"}
 
 _POINTS = {"Vertex", "V", "Coordinate"}
 
-#: ImageScope numbers its tools.
+#: ImageScope's numbers of tools -> what they draw.
 _TOOLS = {"": "polygon", "0": "polygon", "1": "rectangle", "2": "ellipse"}
 
 
-class Drawn(NamedTuple):
-    """One outline.
+class DrawnOutline(NamedTuple):
+    """One outline as it stands in its file.
 
     Attributes
     ----------
     kind : str
-        ``polygon``, ``rectangle``, ``ellipse``, or what else the program calls it.
+        ``polygon``, ``rectangle``, ``ellipse``, or whatever else the program calls it.
     name : str
-        Of the outline; may be empty.
+        Name of the outline; may be empty.
     group : str
         Name of its layer or group; may be empty.
     attribute : str
         First attribute of its layer, such as the class in MoNuSAC; may be empty.
     layer : int
-        Which layer it lies in; holes are those of their layer.
+        Number of its layer; a hole is cut out of outlines in its own layer only.
     negative : bool
-        Whether it is a hole.
+        Whether the outline is a hole.
     vertices : (V, 2) ndarray of float64
-        x and y in level-0 pixels from the file's upper left corner; pixel (0, 0) reaches from 0
-        to 1. A rectangle or ellipse may be given by two corners.
+        x and y in level-0 pixels from the slide's upper left corner; pixel (0, 0) covers 0 to 1.
+        Two corners may stand for a rectangle or an ellipse.
     """
 
     kind: str
@@ -69,11 +69,11 @@ class _Open(NamedTuple):
 
 
 class _Reader(ContentHandler):
-    """Collects outlines while the file streams by, so that a large one costs little memory."""
+    """Collects outlines from a stream of XML, so that a large file takes little memory."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.path, self.drawn = path, list[Drawn]()
+        self.path, self.outlines = path, list[DrawnOutline]()
         self._waiting, self._outline = list[_Open](), ""
         self._group, self._attribute, self._layer = "", "", 0
 
@@ -97,28 +97,28 @@ class _Reader(ContentHandler):
 
     def endElement(self, name: str) -> None:  # noqa: N802
         if name == self._outline and self._waiting:
-            self.drawn.append(self._drawn(*self._waiting.pop()))
+            self.outlines.append(self._complete(*self._waiting.pop()))
 
     def _point(self, name: str, attrs: AttributesImpl) -> None:
         try:
             points = self._waiting[-1].points
-            # Some programs write numbers as their user's language does.
+            # Some programs write the decimal comma of their user's language.
             x, y = attrs["X"].replace(",", "."), attrs["Y"].replace(",", ".")
             order = int(attrs["Order"]) if "Order" in attrs else len(points)
             points.append((order, float(x), float(y)))
         except (LookupError, ValueError):
             raise RegionError(
-                f"{self.path}: a {name} lacks X or Y, they are no numbers, or it belongs to no"
+                f"{self.path}: a {name} lacks X or Y, these are not numbers, or it lies in no"
                 " outline; expected X and Y in pixels"
             ) from None
 
-    def _drawn(
+    def _complete(
         self, attributes: Mapping[str, str], points: list[tuple[int, float, float]]
-    ) -> Drawn:
+    ) -> DrawnOutline:
         kind = attributes.get("Type", "").strip().lower()
         points.sort(key=lambda point: point[0])
         group = attributes.get("PartOfGroup", self._group).strip()
-        return Drawn(
+        return DrawnOutline(
             _TOOLS.get(kind, kind),
             (attributes.get("Text") or attributes.get("Name") or "").strip(),
             "" if group == "None" else group,
@@ -129,22 +129,23 @@ class _Reader(ContentHandler):
         )
 
 
-def read_drawn(path: Path) -> list[Drawn]:
+def read_drawn_outlines(path: Path) -> list[DrawnOutline]:
     """Read all outlines of an ImageScope, HALO or ASAP file.
 
     Parameters
     ----------
     path : pathlib.Path
+        ``.xml`` or ``.annotations``.
 
     Returns
     -------
-    list of Drawn
-        In the order of the file, the points of each in the order of their ``Order``.
+    list of DrawnOutline
+        In the order of the file; the points of each are sorted by their ``Order``.
 
     Raises
     ------
     RegionError
-        If the file is missing, damaged, of another kind, or holds entities.
+        If the file is missing or damaged, is XML of another kind, or holds entities.
     """
     reader = _Reader(path)
     try:
@@ -154,11 +155,11 @@ def read_drawn(path: Path) -> list[Drawn]:
         raise RegionError(f"{path}: does not exist; check its name") from None
     except DefusedXmlException as error:
         raise RegionError(
-            f"{path}: is no readable XML: it holds entities, which can harm ({error}); save it anew"
-            " with the program that drew it"
+            f"{path}: is not readable XML: it holds entities, which can do harm ({error}); save it"
+            " again with the program that drew it"
         ) from None
     except RegionError:
         raise
     except (OSError, SAXException, ValueError, LookupError) as error:
-        raise RegionError(f"{path}: is no readable XML ({error}); save it anew") from None
-    return reader.drawn
+        raise RegionError(f"{path}: is not readable XML ({error}); save it again") from None
+    return reader.outlines

@@ -1,6 +1,7 @@
-"""The slide sheet: which slides there are, and what the user knows of each.
+"""The slide sheet: which slides to analyse, and what the user knows about each.
 
-Read whenever Snakemake parses the workflow, in every job anew: imports nothing that takes time.
+Snakemake reads it whenever it parses the workflow, once in every job, so this module imports
+nothing that is slow to load.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from pathlib import Path
 from nucwsi.errors import ConfigError
 from nucwsi.slide.mpp import PLAUSIBLE_UM
 
-#: Names become folders and wildcards.
+#: A slide's name becomes a folder and a wildcard.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _COLUMNS = ("slide", "path", "mpp", "regions")
 
-#: What counts as a slide in a folder.
+#: Suffixes of the files in a folder that are taken for slides.
 SLIDE_SUFFIXES = frozenset(
     {
         *(".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn"),
@@ -26,13 +27,13 @@ SLIDE_SUFFIXES = frozenset(
     }
 )
 
-#: What is no sheet, though a table.
+#: Suffixes of tables that are not slide sheets.
 _OTHER_TABLES = frozenset({".csv", ".txt", ".xls", ".xlsx", ".ods"})
 
-#: What counts as regions where it lies beside a slide and is named like it.
+#: Suffixes of the files that hold a slide's regions if they lie beside it and share its name.
 REGION_SUFFIXES = (".geojson", ".geojson.gz", ".xml", ".annotations")
 
-#: How XML of regions begins; scanners lay other XML beside their slides.
+#: How XML of regions begins; scanners put other XML beside their slides.
 _REGIONS_XML = re.compile(rb"<(ASAP_)?Annotations\b")
 
 
@@ -43,14 +44,15 @@ class SlideEntry:
     Attributes
     ----------
     name : str
-        Unique; names its results.
+        Unique in the sheet, whatever the case; names the folder of results.
     path : pathlib.Path
+        The slide.
     mpp : float or None
-        The user's word on the size of a level-0 pixel, in µm.
+        The user's value for the size of a level-0 pixel, in µm; None if the file is to be believed.
     regions : tuple of pathlib.Path
-        Files of regions to count in.
+        Files of regions in which to count.
     beside : bool
-        Whether these were found beside the slide, and nobody named them.
+        Whether the files of regions were found beside the slide instead of named in the sheet.
     """
 
     name: str
@@ -68,16 +70,22 @@ def _stem(path: Path) -> str:
 
 
 def slide_name(path: Path) -> str:
-    """Make the name of a slide of that of its file.
+    """Derive the name of a slide from its file name.
 
     Parameters
     ----------
     path : pathlib.Path
+        The slide.
 
     Returns
     -------
     str
-        Of letters, digits, ``.``, ``_`` and ``-``.
+        Letters, digits, ``.``, ``_`` and ``-``; every other run of characters becomes ``_``.
+
+    Examples
+    --------
+    >>> slide_name(Path("scans/odd name (1).ome.tif"))
+    'odd_name_1_'
     """
     return re.sub(r"[^A-Za-z0-9._-]+", "_", _stem(path)).lstrip("._-") or "slide"
 
@@ -116,10 +124,12 @@ def _mpp(text: str, where: str) -> float | None:
     try:
         mpp = float(text)
     except ValueError:
-        raise ConfigError(f"{where}: mpp {text!r} is no number; write for example 0.25") from None
+        raise ConfigError(
+            f"{where}: mpp {text!r} is not a number; write for example 0.25"
+        ) from None
     if not low <= mpp <= high:
         raise ConfigError(
-            f"{where}: mpp {text!r} is no µm per pixel of a slide, expected {low:g} to {high:g};"
+            f"{where}: mpp {text!r} is not plausible, expected {low:g} to {high:g} µm per pixel;"
             " write for example 0.25"
         )
     return mpp
@@ -141,7 +151,7 @@ def _read_table(path: Path) -> list[SlideEntry]:
                 )
             rows = list(reader)
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is no text; a slide sheet is a table with tabs") from None
+        raise ConfigError(f"{path}: is not text; a slide sheet is a table with tabs") from None
     except (csv.Error, OSError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     for number, row in enumerate(rows, start=1):
@@ -162,27 +172,27 @@ def read_sheet(
     Parameters
     ----------
     path : pathlib.Path
-        A table (``.tsv``) with the columns slide, path and maybe mpp and regions (several files
-        joined by ``;``); or a slide; or a folder of slides. Relative paths count from the working
-        directory.
+        A table (``.tsv``) with the columns slide and path and, optionally, mpp and regions (several
+        files joined by ``;``); or one slide; or a folder of slides. Relative paths start at the
+        working directory.
     made : frozenset of pathlib.Path
-        Slides that need not exist, because the workflow makes them.
+        Slides that need not exist because the workflow makes them.
     beside : bool
-        Whether a slide without regions takes the files beside it that have its name and one of
-        `REGION_SUFFIXES`.
+        Whether a slide for which no regions are named gets the files beside it that share its name
+        and have one of `REGION_SUFFIXES`.
 
     Returns
     -------
     list of SlideEntry
-        At least one.
+        At least one, in the order of the table or of the file names.
 
     Raises
     ------
     ConfigError
-        If there are none, a name is illegal or occurs twice, or a file does not exist.
+        If no slide is named, a name is illegal or occurs twice, or a file does not exist.
     """
     if path.is_dir():
-        # macOS lays `._a.svs` beside `a.svs` on the disks of others.
+        # macOS puts `._a.svs` beside `a.svs` on disks that are not its own.
         seen = (p for p in path.iterdir() if not p.name.startswith("."))
         found = sorted(p for p in seen if p.suffix.lower() in SLIDE_SUFFIXES)
         if sum(p.suffix.lower() == ".dcm" for p in found) > 1:
@@ -197,7 +207,7 @@ def read_sheet(
         entries = _read_table(path)
     elif path.suffix.lower() in _OTHER_TABLES:
         raise ConfigError(
-            f"{path}: is no slide; a slide sheet is a .tsv, its columns apart by tabs"
+            f"{path}: is not a slide; a slide sheet is a .tsv, with columns separated by tabs"
         )
     else:
         entries = [SlideEntry(slide_name(path), path)]
@@ -217,8 +227,8 @@ def read_sheet(
             if {"{", "}"} & set(str(used)):
                 raise ConfigError(f"{path}: {used} has braces, which Snakemake reads; rename it")
         if not entry.path.is_file() and entry.path not in made:
-            raise ConfigError(f"{path}: slide {entry.name!r}: {entry.path} is no file")
+            raise ConfigError(f"{path}: slide {entry.name!r}: {entry.path} is not a file")
         for regions in entry.regions:
             if not regions.is_file():
-                raise ConfigError(f"{path}: slide {entry.name!r}: {regions} is no file")
+                raise ConfigError(f"{path}: slide {entry.name!r}: {regions} is not a file")
     return entries

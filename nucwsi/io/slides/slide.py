@@ -34,7 +34,7 @@ _NOT_SLIDES = {
     b"version https://git-lfs": "a Git LFS pointer, not the slide; run `git lfs pull`",
     b"<!doctype html": "a web page, not a slide; download it again",
     b"<html": "a web page, not a slide; download it again",
-    b"<?xml": "an answer of a web server, not a slide; download it again",
+    b"<?xml": "a web server's answer, not a slide; download it again",
 }
 
 
@@ -188,7 +188,7 @@ def open_slide(path: str | Path) -> Slide:
 
 
 def _refuse_what_is_no_slide(path: Path) -> None:
-    """Raise `SlideError` where the path or the first bytes tell that this is no slide."""
+    """Raise `SlideError` where the path or the first bytes show that this is not a slide."""
     if path.is_dir():
         raise SlideError(f"{path}: is a folder; name one slide in it")
     try:
@@ -199,7 +199,7 @@ def _refuse_what_is_no_slide(path: Path) -> None:
     except OSError as error:
         raise SlideError(f"{path}: cannot be read: {error.strerror}") from None
     if not start:
-        raise SlideError(f"{path}: is empty; copy it anew")
+        raise SlideError(f"{path}: is empty; copy it again")
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for mark, meaning in _NOT_SLIDES.items():
         if text.startswith(mark):
@@ -221,7 +221,7 @@ def check_slide(path: Path, checksum: str, nuclei: Path) -> None:
     Raises
     ------
     SlideError
-        If the file is missing or is no slide.
+        If the file is missing or is not a slide.
     StoreError
         If the file is another slide, or has changed.
     """

@@ -129,7 +129,7 @@ def _pyramid(file: Any, path: Path) -> list[Any]:
     """Return the levels of the largest image, level 0 first."""
     images = [series for series in file.series if min(series.shape, default=0) > 0]
     if not images:
-        raise SlideError(f"{path}: holds no image; is it whole? Copy it anew")
+        raise SlideError(f"{path}: holds no image; is it whole? Copy it again")
     image = max(images, key=lambda series: series.size)
     levels = list(image.levels)
     # Where a level is missing, tifffile takes the coarser ones for other images.

@@ -205,7 +205,7 @@ def _refuse_damaged_index(page: Any, tile: tuple[int, int], planes: int, path: P
     if min(tile) < 1 or math.prod(tile) > LARGEST_UNTILED_PX or listed < expected:
         raise SlideError(
             f"{path}: lists {listed} tiles of {tile[0]} x {tile[1]} px where {expected} are needed;"
-            " it is damaged, copy it anew"
+            " it is damaged, copy it again"
         )
 
 

@@ -240,6 +240,6 @@ class CoreReader:
 
 
 def _shared(start: int, length: int, core: int, core_px: int) -> tuple[slice, slice]:
-    """Return what an interval shares with a core: from the interval's start, and from the core's."""
+    """Return the overlap of an interval with a core, counted from the start of each."""
     first, stop = max(start, core), min(start + length, core + core_px)
     return slice(first - start, stop - start), slice(first - core, stop - core)
