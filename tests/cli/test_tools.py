@@ -21,7 +21,7 @@ def test_check_geojson_fails_on_a_fault(tmp_path):
     path.write_text('{"type": "FeatureCollection", "features": [{"type": "Feature"}]}')
     result = run("check-geojson", path)
     assert result.exit_code == 1
-    assert "feature 1: id None is no UUID" in result.output
+    assert "feature 1: id None is not a UUID" in result.output
 
 
 def test_one_faulty_file_among_sound_ones_fails_the_check(tmp_path):

@@ -46,7 +46,7 @@ def tile_refused(tmp_path, tiny_member):
         ("unopenable.tiff", (), "the resolution of a screen"),
         ("unopenable.tiff", ("--mpp", "0.5"), "100.0% of it cannot be read"),
         ("unreadable.svs", (), "100.0% of it cannot be read, more than max_bad_tiles = 5.0%; copy"),
-        ("zero-size.tif", (), "holds no image; is it whole? Copy it anew"),
+        ("zero-size.tif", (), "holds no image; is it whole? Copy it again"),
         ("wrong-colour-dicom", (), "is a folder; name one slide in it"),
         ("wrong-colour-dicom/level-0-frames-0-30.dcm", (), "its colours are false"),
         ("wrong-colour-dicom/level-3-frames-0-1.dcm", (), "its colours are false"),
@@ -59,12 +59,12 @@ def test_hard_slides_are_refused(shared, tile_refused, name, options, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty; copy it anew"),
+        (b"", "is empty; copy it again"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "run `git lfs pull`"),
         (b"\n<!DOCTYPE html><html><body>404</body></html>", "a web page, not a slide"),
         (b"\xef\xbb\xbf<HTML></HTML>", "a web page, not a slide"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a web server"),
-        (b"MM\0*" + bytes(500), "holds no image; is it whole? Copy it anew"),
+        (b"MM\0*" + bytes(500), "holds no image; is it whole? Copy it again"),
         (bytes(4096), "is it whole, and of the type that its name says?"),
         (b"slide\tpath\n", "is it whole, and of the type that its name says?"),
     ],

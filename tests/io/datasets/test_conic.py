@@ -101,7 +101,7 @@ def test_a_missing_file_is_named(folder, name, message):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("images.npy", "no array", r"images\.npy: is no readable array"),
+        ("images.npy", "no array", r"images\.npy: is not a readable array"),
         ("counts.csv", "neutrophil\n1\n", r"counts\.csv: has 1 patches; expected 3"),
     ],
 )

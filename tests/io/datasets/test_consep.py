@@ -47,7 +47,7 @@ def test_a_missing_image_is_named(folder):
 
 def test_a_damaged_image_is_named(folder):
     write_text(folder / "Train" / "Images" / "train_1.png", "no picture")
-    with pytest.raises(DataError, match=r"train_1\.png: is no readable picture"):
+    with pytest.raises(DataError, match=r"train_1\.png: is not a readable picture"):
         [entry.read() for entry in read(folder).entries]
 
 

@@ -33,7 +33,7 @@ def test_a_missing_image_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("consep_1.mat", "no MATLAB", r"consep_1\.mat: is no readable MATLAB file.*truncated"),
+        ("consep_1.mat", "no MATLAB", r"consep_1\.mat: is not a readable MATLAB file.*truncated"),
         ("info.csv", "Name,Fold\na,1\n", r"info\.csv: expected the columns Filename"),
     ],
 )

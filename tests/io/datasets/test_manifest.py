@@ -49,7 +49,7 @@ def test_a_faulty_manifest_is_refused(columns, message, tmp_path):
     [
         (None, r"manifest\.csv: does not exist; make it with `nucwsi data import`"),
         (b"dataset,name\n", r"has the columns dataset, name; expected at least dataset, mpp, name"),
-        (b"\xff\xfe\x81", r"manifest\.csv: is no text"),
+        (b"\xff\xfe\x81", r"manifest\.csv: is not text"),
     ],
 )
 def test_what_is_no_manifest_is_refused(content, message, tmp_path):

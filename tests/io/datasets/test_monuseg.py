@@ -37,7 +37,7 @@ def test_a_missing_image_is_named(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("<Annot", "is no readable XML"),
+        ("<Annot", "is not readable XML"),
         ("<Annotations/>", "holds no outlines"),
         (
             imagescope([("", [NUCLEI[0][:4]])]).replace('X="', 'x="'),
@@ -45,7 +45,7 @@ def test_a_missing_image_is_named(folder):
         ),
         (
             '<!DOCTYPE a [<!ENTITY b "c">]><Annotations>&b;</Annotations>',
-            "is no readable XML.*Entities",
+            "is not readable XML.*Entities",
         ),
     ],
 )

@@ -26,7 +26,7 @@ def test_what_macos_adds_is_not_listed(tmp_path):
 
 
 def test_files_that_must_be_there_are_missed_by_name(tmp_path):
-    with pytest.raises(DataError, match=r"gone: is no folder; expected this layout"):
+    with pytest.raises(DataError, match=r"gone: is not a folder; expected this layout"):
         find_files(tmp_path / "gone", "*.png", "this layout")
     with pytest.raises(DataError, match=r"holds no \*\.png; expected this layout"):
         find_files(tmp_path, "*.png", "this layout")
@@ -40,7 +40,7 @@ def test_one_name_stands_for_one_file(tmp_path):
 
 
 def test_any_error_of_a_library_names_the_file(tmp_path):
-    message = r"a\.mat: is no readable picture: odd; copy"
+    message = r"a\.mat: is not a readable picture: odd; copy"
     with pytest.raises(DataError, match=message), readable(tmp_path / "a.mat", "picture"):
         raise SyntaxError("odd")
 

@@ -7,28 +7,10 @@ import math
 import numpy as np
 import pytest
 import shapely
+from region_texts import INNER, SQUARE, annotation, aperio, asap, feature, read, region
 
-from nucwsi.composition.regions import Region
 from nucwsi.errors import RegionError
-from nucwsi.io.regions.check import check_geojson
 from nucwsi.io.regions.files import read_region_files
-from nucwsi.io.regions.geojson import write_regions
-
-SQUARE = [[0, 0], [100, 0], [100, 100], [0, 100], [0, 0]]
-INNER = [[20, 20], [60, 20], [60, 60], [20, 60], [20, 20]]
-
-
-def feature(coordinates, kind="Polygon", *, geometry=(), **properties):
-    described = {"type": kind, "coordinates": coordinates, **dict(geometry)}
-    return {"type": "Feature", "geometry": described, "properties": properties}
-
-
-def read(tmp_path, text, name="r.geojson", origin=(0.0, 0.0)):
-    path = tmp_path / name
-    if not isinstance(text, str | bytes):
-        text = json.dumps(text)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_region_files([path], origin)
 
 
 def box(*sides):
@@ -111,43 +93,6 @@ def test_several_files_are_numbered_on(tmp_path):
     assert read_region_files([], (0, 0)) == []
 
 
-# --- XML -------------------------------------------------------------------------------------
-
-
-def region(points, *inner, tag="Vertex", **attributes):
-    written = " ".join(f'{name}="{value}"' for name, value in attributes.items())
-    vertices = "".join(f'<{tag} X="{x}" Y="{y}" Z="0"/>' for x, y in points)
-    return f"<Region {written}><Vertices>{vertices}</Vertices>{''.join(inner)}</Region>"
-
-
-def aperio(*regions, name="Tumor"):
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<Annotations MicronsPerPixel="0.25">'
-        f'<Annotation Id="1" Name="{name}" LineColor="65280"><Attributes/><Regions>'
-        f"<RegionAttributeHeaders/>{''.join(regions)}</Regions><Plots/></Annotation></Annotations>"
-    )
-
-
-def asap(*annotations):
-    return (
-        f"<ASAP_Annotations><Annotations>{''.join(annotations)}</Annotations><AnnotationGroups>"
-        '<Group Name="Tumor" PartOfGroup="None"><Attributes/></Group></AnnotationGroups>'
-        "</ASAP_Annotations>"
-    )
-
-
-def annotation(points, kind="Polygon", group="Tumor", order=None):
-    order = range(len(points)) if order is None else order
-    listed = "".join(
-        f'<Coordinate Order="{number}" X="{x}" Y="{y}"/>'
-        for number, (x, y) in zip(order, points, strict=True)
-    )
-    return (
-        f'<Annotation Name="A 0" Type="{kind}" PartOfGroup="{group}" Color="#F4FA58">'
-        f"<Coordinates>{listed}</Coordinates></Annotation>"
-    )
-
-
 ISLAND = [(30, 30), (50, 30), (50, 50), (30, 50)]
 ACROSS = [(80, 0), (120, 0), (120, 10), (80, 10)]
 
@@ -227,24 +172,14 @@ def test_asap_orders_its_points_and_writes_commas(tmp_path):
     assert (grouped.name, grouped.region_class) == ("A 0", "Tumor")
 
 
-LAUGHS = '<!DOCTYPE a [<!ENTITY b "&c;&c;"><!ENTITY c "ha">]><Annotations>&b;</Annotations>'
-FILE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><Annotations>&b;</Annotations>'
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no readable XML"),
-        ("<Annotations", "is no readable XML"),
         ("<Annotations/>", "holds no region"),
-        ("<html/>", r"is XML of another kind \(html\)"),
-        (LAUGHS, "holds entities"),
-        (FILE, "holds entities"),
-        (aperio(region([(0, 0), (9, "x"), (9, 9)])), "they are no numbers"),
-        (aperio(region([(0, 0), ("1.234,5", 0), (9, 9)])), "they are no numbers"),
-        (aperio(region([(0, 0), (9, "nan"), (9, 9)])), "outline 1 has an outline without numbers"),
-        (aperio('<Region><Vertices><Vertex X="1"/></Vertices></Region>'), "lacks X or Y"),
-        (aperio().replace("<Plots/>", '<Vertex X="1" Y="1"/>'), "belongs to no outline"),
+        (
+            aperio(region([(0, 0), (9, "nan"), (9, 9)])),
+            "outline 1 has an outline without points or with",
+        ),
         (aperio(region(SQUARE), region([(0, 0), (9, 9)])), "outline 2 has 2 points"),
         (aperio(region(SQUARE, Type="Ruler", Text="r")), r"outline 1 \(r\) is a ruler"),
         (aperio(region(SQUARE, Type="3")), "outline 1 is a 3"),
@@ -267,16 +202,13 @@ def test_a_file_of_another_type_is_refused_by_its_name(tmp_path):
         read_region_files([tmp_path / "none.xml"], (0, 0))
 
 
-# --- hostile input ---------------------------------------------------------------------------
-
-
 def test_a_crossing_by_a_hair_is_mended_and_a_bow_tie_is_refused(tmp_path, caplog):
     hair = [[0, 0], [100, 0], [100, 100], [0, 100], [0.2, -0.2], [0.4, 0.2], [0, 0]]
     assert not shapely.Polygon(hair).is_valid
     [found] = read(tmp_path, [feature([hair], name="hair")])
     assert found.geometry.is_valid
     assert found.geometry.area == pytest.approx(100**2, rel=1e-3)
-    assert "feature 1 (hair) crosses itself by a hair; mended" in caplog.text
+    assert "feature 1 (hair) crosses itself by a hair; repaired" in caplog.text
     for bad in ([[0, 0], [9, 9], [9, 0], [0, 9], [0, 0]], SQUARE[:-1] + INNER[:-1] + [[0, 0]]):
         with pytest.raises(RegionError, match=r"invalid outline \(Self-intersection"):
             read(tmp_path, [feature([bad])])
@@ -333,37 +265,3 @@ def test_depth_does_not_break_the_reader(tmp_path):
     deep = '{"type":"Feature","geometry":null,"properties":{"childObjects":[' * 5000
     with pytest.raises(RegionError, match="is not GeoJSON"):
         read(tmp_path, deep + "]}}" * 5000)
-
-
-# --- round trip ------------------------------------------------------------------------------
-
-
-def test_out_in_and_out_again_is_the_same_file(tmp_path):
-    origin = (5000.0, 1234.0)
-    shapes = [
-        box(1300.12, 5000.01, 1400.13, 5100) - box(1310, 5010.5, 1350.25, 5020),
-        box(1300, 5000, 1310, 5010) | box(1400, 5000.33, 1410, 5010),
-        shapely.Point(2000, 6000).buffer(333.333),
-    ]
-    regions = [
-        Region("region_001", "ring", "Tumor", "user", shapes[0], (200, 0, 0)),
-        Region("region_002", NAMES[1], "", "user", shapes[1]),
-        Region("region_003", "disc", "Region*", "user", shapes[2]),
-        Region("region_004", "disc", "Region*", "user", shapes[2]),
-    ]
-    first, second = tmp_path / "first.geojson", tmp_path / "second.geojson"
-    write_regions(first, regions, [{}] * 4, origin)
-    back = read_region_files([first], origin)
-    write_regions(second, back, [{}] * 4, origin)
-    assert first.read_bytes() == second.read_bytes()
-    assert check_geojson(first).n_faults == 0, check_geojson(first).faults
-    assert check_geojson(first).n_features == 4
-    document = json.loads(first.read_text())
-    del document["features"][1]
-    (tmp_path / "lost.geojson").write_text(json.dumps(document))
-    [fault] = check_geojson(tmp_path / "lost.geojson").faults
-    assert fault == "lost.geojson: holds 3 objects, but 4 were written"
-    for before, after in zip(regions, back, strict=True):
-        assert (before.name, before.region_class) == (after.name, after.region_class)
-        assert shapely.hausdorff_distance(before.geometry, after.geometry) <= 0.00708
-    assert back[0].colour == (200, 0, 0)

@@ -58,7 +58,7 @@ def test_what_macos_leaves_is_no_slide(sheet):
 
 def test_a_table_without_tabs_is_no_slide(sheet):
     Path("slides.csv").write_text("slide,path\nA,a.svs\n")
-    with pytest.raises(ConfigError, match=r"slides.csv: is no slide; a slide sheet is a .tsv"):
+    with pytest.raises(ConfigError, match=r"slides.csv: is not a slide; a slide sheet is a .tsv"):
         read_sheet(Path("slides.csv"))
 
 
@@ -80,12 +80,12 @@ def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):
         ("slide\tpath\nok\ta.svs\n\ta.svs\n", "slide 2: slide name ''"),
         ("slide\tpath\nA\t\n", "has no path"),
         ("slide\tpath\nA\ta{1}.svs\n", "has braces"),
-        ("slide\tpath\nA\tgone.svs\n", "gone.svs is no file"),
-        ("slide\tpath\tregions\nA\ta.svs\tgone.geojson\n", "gone.geojson is no file"),
-        ("slide\tpath\tmpp\nA\ta.svs\t0,25\n", "mpp '0,25' is no number"),
-        ("slide\tpath\tmpp\nA\ta.svs\t0\n", "mpp '0' is no µm per pixel of a slide"),
-        ("slide\tpath\tmpp\nA\ta.svs\tnan\n", "mpp 'nan' is no µm per pixel"),
-        ("slide\tpath\tmpp\nA\ta.svs\t352.78\n", "expected 0.05 to 5; write for example"),
+        ("slide\tpath\nA\tgone.svs\n", "gone.svs is not a file"),
+        ("slide\tpath\tregions\nA\ta.svs\tgone.geojson\n", "gone.geojson is not a file"),
+        ("slide\tpath\tmpp\nA\ta.svs\t0,25\n", "mpp '0,25' is not a number"),
+        ("slide\tpath\tmpp\nA\ta.svs\t0\n", "mpp '0' is not plausible, expected"),
+        ("slide\tpath\tmpp\nA\ta.svs\tnan\n", "mpp 'nan' is not plausible"),
+        ("slide\tpath\tmpp\nA\ta.svs\t352.78\n", "expected 0.05 to 5 µm per pixel; write for"),
         ("slide\tpath\tmpp\nA\n", "slide 1: slide 'A' has no path"),
         ("slide\tpath\nA\ta.svs\t0.25\n", "slide 1: has more cells than the table has columns"),
     ],
@@ -111,7 +111,7 @@ def test_a_folder_of_dicom_files_does_not_tell_its_slides(tmp_path):
 def test_a_single_slide(sheet):
     assert sheet("slide\tpath\nA\ta.svs\n")
     assert read_sheet(Path("b.ome.tif"))[0].name == "b"
-    with pytest.raises(ConfigError, match=r"c\.svs is no file"):
+    with pytest.raises(ConfigError, match=r"c\.svs is not a file"):
         read_sheet(Path("c.svs"))
     assert read_sheet(Path("c.svs"), frozenset({Path("c.svs")}))[0].path == Path("c.svs")
 
@@ -123,5 +123,5 @@ def test_a_missing_or_binary_sheet(sheet, tmp_path):
     (tmp_path / "long.tsv").write_text("slide\tpath\n" + "a" * 200_000 + "\tb\n")
     with pytest.raises(ConfigError, match="cannot be read: field larger than"):
         read_sheet(tmp_path / "long.tsv")
-    with pytest.raises(ConfigError, match="is no text"):
+    with pytest.raises(ConfigError, match="is not text"):
         read_sheet(tmp_path / "binary.tsv")

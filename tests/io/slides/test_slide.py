@@ -149,10 +149,10 @@ def test_formats_are_tried_in_order_and_the_last_one_gives_the_verdict(folder, m
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty; copy it anew"),
+        (b"", "is empty; copy it again"),
         (b"version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer"),
         (b"\xef\xbb\xbf \n<!DOCTYPE html><p>", "is a web page, not a slide"),
-        (b"<?xml version='1.0'?><Error/>", "is an answer of a web server"),
+        (b"<?xml version='1.0'?><Error/>", "is a web server's answer"),
         (b"II*\x00", "is not a slide that OpenSlide or tifffile can open"),
     ],
 )
