@@ -171,6 +171,7 @@ def _px_um(
     px_um2 = float(area_um2[known].sum()) / area_px if area_px else 0.0
     if not px_um2:
         raise ConfigError(
-            "`mpp` is not known from `nuclei` (no `area_um2`); name it, e.g. mpp=0.25"
+            f"`mpp` is not known from `nuclei`: none of its {len(frame)} rows has an outline and"
+            " `area_um2`; name it, e.g. mpp=0.25"
         )
     return np.full(2, np.sqrt(px_um2))

@@ -74,7 +74,7 @@ class NeighbourGraph:
 
     @property
     def class_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Indices (K,), (K,) of both classes of each pair, the first not above the second."""
+        """Both classes of each pair, two (K,) arrays of indices; the first is never the larger."""
         return np.triu_indices(self._n_classes)
 
     def count_pairs(self, members: NDArray[np.int64]) -> PairCounts:

@@ -112,7 +112,7 @@ class RegionTables(NamedTuple):
 
     @property
     def _detailed(self) -> NDArray[np.bool_]:
-        """Regions (R,) with detailed tables; thousands of grid squares would bury the others."""
+        """(R,) ndarray: whether a region has details; squares of a grid would bury the others."""
         return np.array([region.source != "grid" for region in self.regions], bool)
 
 

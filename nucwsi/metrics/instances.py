@@ -40,7 +40,7 @@ class Overlaps:
 
     @property
     def union(self) -> Labels:
-        """Pixels (N,) that either member of each pair holds."""
+        """(N,) ndarray: pixels that either member of each pair holds."""
         return (
             self.truth_areas[self.truth_index]
             + self.predicted_areas[self.predicted_index]
@@ -49,7 +49,7 @@ class Overlaps:
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union (N,) of each pair, above 0 to 1."""
+        """(N,) ndarray: intersection over union of each pair, above 0 to 1."""
         return self.shared / self.union
 
 

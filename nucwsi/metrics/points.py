@@ -176,7 +176,7 @@ class ClassAgreement:
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """F1 score (C,) of detection and classification together; NaN where no nucleus is."""
+        """(C,) ndarray: F1 of detection and classification together; NaN without a nucleus."""
         below = 2 * self.agreeing + 2 * self.confused + self.unmatched
         undefined = np.full(len(below), np.nan)
         return np.divide(2 * self.agreeing, below, out=undefined, where=below > 0)
