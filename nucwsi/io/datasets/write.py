@@ -66,7 +66,7 @@ class Writer:
         }
         held: dict[str, Any] = {k: _narrow(v) for k, v in arrays.items() if v is not None}
         np.savez_compressed(stem.with_name(stem.name + ".npz"), **held)
-        known = "no" if labelled.codes is None else "yes"
+        classified = "no" if labelled.codes is None else "yes"
         height, width = labelled.image.shape[:2]
         self._rows.append(
             {
@@ -75,7 +75,7 @@ class Writer:
                 "height": height,
                 "width": width,
                 "nuclei": len(labelled.ids),
-                "classified": known if labelled.points is None else "points",
+                "classified": classified if labelled.points is None else "points",
             }
         )
 

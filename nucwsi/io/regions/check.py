@@ -150,9 +150,11 @@ def _geometry_faults(geometry: Any) -> Iterator[str]:
     if kind == "MultiPolygon" and len(polygons) < 2:
         yield "a MultiPolygon of one part breaks QuPath 0.4 and 0.5"
     faults = [fault for rings in polygons for fault in _ring_faults(rings)]
-    yield from faults
-    if faults:
-        return
+    yield from faults or _outline_faults(geometry, polygons)
+
+
+def _outline_faults(geometry: dict[str, Any], polygons: list[Any]) -> Iterator[str]:
+    """Yield what is wrong with an outline whose rings are closed."""
     points = np.array([point[:2] for rings in polygons for ring in rings for point in ring], float)
     if points.size == 0 or not np.isfinite(points).all():
         yield "an outline has no coordinates, or some that are not finite"

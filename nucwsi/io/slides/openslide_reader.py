@@ -233,7 +233,7 @@ def _bounds(properties: Any, shape: tuple[int, int]) -> Window:
     names = ("y", "x", "height", "width")
     values = [number(properties.get(f"openslide.bounds-{name}")) for name in names]
     whole = Window(0, 0, *shape)
-    known = [int(value) for value in values if value is not None]
-    if len(known) < 4 or min(known[2:]) < 1:
+    sides = [int(value) for value in values if value is not None]
+    if len(sides) < 4 or min(sides[2:]) < 1:
         return whole
-    return Window(*known).intersection(whole) or whole
+    return Window(*sides).intersection(whole) or whole

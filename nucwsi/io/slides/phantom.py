@@ -21,34 +21,35 @@ from nucwsi.io.stores.publish import published
 from nucwsi.phantom import CLASSES, Nucleus, Phantom
 
 _TILE = 256
-#: The pyramid ends where the longer side is at most this many pixels.
+#: The last level of the pyramid has at most this many pixels along its longer side.
 _SMALLEST = 1024
-#: How many columns are painted at once.
+#: Number of columns that are painted at once.
 _AT_ONCE = 4096
 
 
 def write_phantom(path: Path, phantom: Phantom) -> Path:
     """Write a phantom as a pyramidal tiled JPEG TIFF, and its truth beside it.
 
-    Memory grows with the width of the slide only; the upper levels take scratch space on disk.
+    Memory grows only with the width of the slide; the coarser levels take scratch space on disk.
 
     Parameters
     ----------
     path : pathlib.Path
-        Ends in ``.tif`` or ``.tiff``.
+        The slide to write; its name ends in ``.tif`` or ``.tiff``.
     phantom : Phantom
+        What to paint: its size in level-0 pixels, its mpp and its nuclei.
 
     Returns
     -------
     pathlib.Path
-        The truth, ``<stem>.truth.geojson``: one detection per nucleus, in level-0 pixels.
+        The truth, ``<stem>.truth.geojson``: one detection per nucleus, x and y in level-0 pixels.
 
     Raises
     ------
     ConfigError
         If the name does not end in .tif or .tiff.
     StoreError
-        If it cannot be written.
+        If a file cannot be written.
     """
     if path.suffix.lower() not in {".tif", ".tiff"}:
         raise ConfigError(f"{path}: a phantom is a TIFF; let its name end in .tiff")
@@ -64,14 +65,14 @@ def _write_pyramid(path: Path, phantom: Phantom) -> None:
     n_levels = 1
     while max(height, width) >> (n_levels - 1) > _SMALLEST:
         n_levels += 1
-    # The levels are some ten times smaller than their pixels; classic TIFF ends at 4 GB.
+    # JPEG is about ten times smaller than the pixels; classic TIFF ends at 4 GB.
     bigtiff = height * width > 4 << 30
     with ExitStack() as stack:
         tiff = stack.enter_context(tifffile.TiffWriter(path, bigtiff=bigtiff))
         strips = _painted(phantom)
         for level in range(n_levels):
             shape = height >> level, width >> level
-            # Without a name, so nothing is left behind; the folder has room for the slide itself.
+            # A file without a name leaves nothing behind, and the folder has room for the slide.
             half = stack.enter_context(tempfile.TemporaryFile(dir=path.parent))
             per_cm = 1e4 / (phantom.mpp * 2**level)
             tiff.write(
@@ -95,7 +96,7 @@ def _write_pyramid(path: Path, phantom: Phantom) -> None:
 
 
 def _painted(phantom: Phantom) -> Iterator[NDArray[np.uint8]]:
-    # Level 0 in strips as high as a tile.
+    """Yield level 0 in strips (H, W, 3) as high as a tile, from top to bottom."""
     height, width = phantom.shape
     for top in range(0, height, _TILE):
         rows = min(_TILE, height - top)
@@ -107,12 +108,13 @@ def _painted(phantom: Phantom) -> Iterator[NDArray[np.uint8]]:
 
 
 def _read(file: BinaryIO, width: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield a level that was put aside in strips (H, W, 3) as high as a tile."""
     while data := file.read(_TILE * width * 3):
         yield np.frombuffer(data, np.uint8).reshape(-1, width, 3)
 
 
 def _tiles(strips: Iterator[NDArray[np.uint8]], half: BinaryIO) -> Iterator[NDArray[np.uint8]]:
-    # Tiles of one level in raster order; the pixels of the next are put aside on the way.
+    """Yield the tiles of a level in raster order, and put the pixels of the next level aside."""
     for strip in strips:
         half.write(_halved(strip).tobytes())
         for column in range(0, strip.shape[1], _TILE):
@@ -120,13 +122,14 @@ def _tiles(strips: Iterator[NDArray[np.uint8]], half: BinaryIO) -> Iterator[NDAr
 
 
 def _halved(strip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Average blocks of 2 x 2 pixels; an odd row or column at the end is dropped."""
     height, width = (side // 2 for side in strip.shape[:2])
     quads = strip[: 2 * height, : 2 * width].reshape(height, 2, width, 2, 3)
     return ((quads.sum((1, 3), dtype=np.uint16) + 2) // 4).astype(np.uint8)
 
 
 def _write_truth(path: Path, phantom: Phantom) -> None:
-    # By hand, one feature a line: the number of nuclei is known only at the end.
+    # Written by hand, one feature a line, because the nuclei of a large phantom fill the memory.
     colour = colours(CLASSES)
     with path.open("w", encoding="utf-8") as stream:
         stream.write('{"type":"FeatureCollection","features":[')

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nucwsi.errors import ConfigError
 from nucwsi.slide.mpp import PLAUSIBLE_UM
@@ -135,25 +137,28 @@ def _mpp(text: str, where: str) -> float | None:
     return mpp
 
 
-def _read_table(path: Path) -> list[SlideEntry]:
+def _rows(path: Path) -> tuple[Sequence[str], list[dict[Any, Any]]]:
+    """Return the columns and the rows of a table, without blank lines and comments."""
+    if not path.exists():
+        raise ConfigError(f"{path}: does not exist; name your slide sheet in `slides`")
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(
-                (line for line in stream if line.strip() and not line.startswith("#")),
-                delimiter="\t",
-                restval="",
-            )
-            columns = reader.fieldnames or []
-            if not {"slide", "path"} <= set(columns) <= set(_COLUMNS):
-                raise ConfigError(
-                    f"{path}: has the columns {', '.join(columns) or '(none)'}; expected slide and"
-                    " path, maybe mpp and regions, separated by tabs"
-                )
-            rows = list(reader)
+            lines = (line for line in stream if line.strip() and not line.startswith("#"))
+            reader = csv.DictReader(lines, delimiter="\t", restval="")
+            return reader.fieldnames or [], list(reader)
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not text; a slide sheet is a table with tabs") from None
     except (csv.Error, OSError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
+
+
+def _read_table(path: Path) -> list[SlideEntry]:
+    columns, rows = _rows(path)
+    if not {"slide", "path"} <= set(columns) <= set(_COLUMNS):
+        raise ConfigError(
+            f"{path}: has the columns {', '.join(columns) or '(none)'}; expected slide and"
+            " path, maybe mpp and regions, separated by tabs"
+        )
     for number, row in enumerate(rows, start=1):
         # The reader keeps cells beyond the last column under the key None.
         if any(cell.strip() for cell in row.get(None) or []):
@@ -191,44 +196,57 @@ def read_sheet(
     ConfigError
         If no slide is named, a name is illegal or occurs twice, or a file does not exist.
     """
-    if path.is_dir():
-        # macOS puts `._a.svs` beside `a.svs` on disks that are not its own.
-        seen = (p for p in path.iterdir() if not p.name.startswith("."))
-        found = sorted(p for p in seen if p.suffix.lower() in SLIDE_SUFFIXES)
-        if sum(p.suffix.lower() == ".dcm" for p in found) > 1:
-            raise ConfigError(
-                f"{path}: holds DICOM files, and one slide has many of them; name one file of each"
-                " slide in a slide sheet"
-            )
-        entries = [SlideEntry(slide_name(p), p) for p in found]
-    elif path.suffix.lower() == ".tsv":
-        if not path.exists():
-            raise ConfigError(f"{path}: does not exist; name your slide sheet in `slides`")
-        entries = _read_table(path)
-    elif path.suffix.lower() in _OTHER_TABLES:
-        raise ConfigError(
-            f"{path}: is not a slide; a slide sheet is a .tsv, with columns separated by tabs"
-        )
-    else:
-        entries = [SlideEntry(slide_name(path), path)]
+    entries = _listed(path)
     if not entries:
         raise ConfigError(f"{path}: names no slide")
     if beside:
         entries = [entry if entry.regions else _with_regions_beside(entry) for entry in entries]
+    _refuse_equal_names(path, entries)
+    for entry in entries:
+        _refuse_unusable_files(path, entry, made)
+    return entries
+
+
+def _listed(path: Path) -> list[SlideEntry]:
+    """List the slides of a folder or a table, or the one slide that `path` is."""
+    if path.is_dir():
+        return _read_folder(path)
+    if path.suffix.lower() == ".tsv":
+        return _read_table(path)
+    if path.suffix.lower() in _OTHER_TABLES:
+        raise ConfigError(
+            f"{path}: is not a slide; a slide sheet is a .tsv, with columns separated by tabs"
+        )
+    return [SlideEntry(slide_name(path), path)]
+
+
+def _read_folder(path: Path) -> list[SlideEntry]:
+    # macOS puts `._a.svs` beside `a.svs` on disks that are not its own.
+    visible = (p for p in path.iterdir() if not p.name.startswith("."))
+    slides = sorted(p for p in visible if p.suffix.lower() in SLIDE_SUFFIXES)
+    if sum(p.suffix.lower() == ".dcm" for p in slides) > 1:
+        raise ConfigError(
+            f"{path}: holds DICOM files, and one slide has many of them; name one file of each"
+            " slide in a slide sheet"
+        )
+    return [SlideEntry(slide_name(p), p) for p in slides]
+
+
+def _refuse_equal_names(sheet: Path, entries: list[SlideEntry]) -> None:
     named: dict[str, Path] = {}
     for entry in entries:
+        # Some file systems take `A` and `a` for the same folder.
         other = named.setdefault(entry.name.lower(), entry.path)
         if other is not entry.path:
             raise ConfigError(
-                f"{path}: the slide name {entry.name!r} occurs twice, for {other} and {entry.path};"
-                " rename one"
+                f"{sheet}: the slide name {entry.name!r} occurs twice, for {other} and"
+                f" {entry.path}; rename one"
             )
-        for used in (entry.path, *entry.regions):
-            if {"{", "}"} & set(str(used)):
-                raise ConfigError(f"{path}: {used} has braces, which Snakemake reads; rename it")
-        if not entry.path.is_file() and entry.path not in made:
-            raise ConfigError(f"{path}: slide {entry.name!r}: {entry.path} is not a file")
-        for regions in entry.regions:
-            if not regions.is_file():
-                raise ConfigError(f"{path}: slide {entry.name!r}: {regions} is not a file")
-    return entries
+
+
+def _refuse_unusable_files(sheet: Path, entry: SlideEntry, made: frozenset[Path]) -> None:
+    for used in (entry.path, *entry.regions):
+        if {"{", "}"} & set(str(used)):
+            raise ConfigError(f"{sheet}: {used} has braces, which Snakemake reads; rename it")
+        if not used.is_file() and used not in made:
+            raise ConfigError(f"{sheet}: slide {entry.name!r}: {used} is not a file")

@@ -218,7 +218,7 @@ def _decode_jpeg(
 ) -> NDArray[np.uint8]:
     """Decode a JPEG tile and refuse a damaged one, which most decoders paint over in silence."""
     if data[:2] != _START:
-        raise ValueError("the tile does not begin like a JPEG")
+        raise ValueError(f"the tile begins with {data[:2].hex()!r}, not like a JPEG")
     # The TIFF says what the colours are, not the tile; Adobe's marker passes it to the decoder.
     marker = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([ycbcr])
     shared = tables[2:-2] if tables else b""
