@@ -56,7 +56,18 @@ class DenseBlock(nn.Module):
             unit[2], unit[3] = fuse_conv_bn_eval(unit[2], unit[3]), nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Append each unit's output to the features, an (N, C, H, W) Tensor, and normalise."""
+        """Append each unit's output to the features, and normalise all.
+
+        Parameters
+        ----------
+        features : (N, C, H, W) Tensor
+            Features of the level's first convolution.
+
+        Returns
+        -------
+        (N, C + 32 `n_units`, H, W) Tensor
+            All features after batch normalisation and activation.
+        """
         for unit in self.units:
             features = torch.cat([features, unit(features)], dim=1)
         normalised: Tensor = self.blk_bna(features)
@@ -73,7 +84,18 @@ class Upsample(nn.Module):
         self.register_buffer("unpool_mat", torch.ones(2, 2))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Repeat each pixel of the features, an (N, C, H, W) Tensor, twice along both axes."""
+        """Repeat each pixel twice along both axes.
+
+        Parameters
+        ----------
+        features : (N, C, H, W) Tensor
+            Features of the coarser level.
+
+        Returns
+        -------
+        (N, C, 2 H, 2 W) Tensor
+            The same features at the pixels of the finer level.
+        """
         doubled = functional.interpolate(features, scale_factor=2.0, mode="nearest")
         return doubled * self.unpool_mat.repeat(features.shape[-2:]).to(features.dtype)
 
@@ -104,5 +126,16 @@ def decoder_level(channels_in: int, channels: int, n_units: int) -> nn.Sequentia
 
 
 def head(n_outputs: int) -> nn.Sequential:
-    """Make a head: batch normalisation, ReLU, and a 1x1 convolution to `n_outputs` logits."""
+    """Make a head: batch normalisation, ReLU, and a 1x1 convolution.
+
+    Parameters
+    ----------
+    n_outputs : int
+        Logits per pixel.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Takes 64 channels.
+    """
     return nn.Sequential(nn.BatchNorm2d(64), nn.ReLU(), nn.Conv2d(64, n_outputs, 1))

@@ -94,13 +94,30 @@ class Network(Protocol):
         """Use the running statistics of the batch normalisations."""
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
-        """Move the weights to a device, a precision or a memory format."""
+        """Move the weights to a device, a precision or a memory format.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for `torch.nn.Module.to`.
+
+        Returns
+        -------
+        Network
+            The network itself.
+        """
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the weights by name, each in the shape of its layer."""
 
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> Any:
-        """Replace the weights; `RuntimeError` where a name or a shape differs."""
+        """Replace the weights; `RuntimeError` where a name or a shape differs.
+
+        Parameters
+        ----------
+        state_dict : dict
+            Weights by name, each in the shape of its layer, as `state_dict` returns them.
+        """
 
 
 def own_halo_px(network: Network) -> int:

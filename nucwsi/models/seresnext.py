@@ -257,5 +257,20 @@ class SEResNeXt(nn.Module):
 
 
 def build(architecture: str, _widths: tuple[int, ...], n_classes: int) -> SEResNeXt:
-    """Build one of `BLOCKS`; see `architectures.build_network`."""
+    """Build one of `BLOCKS`, as `architectures.build_network` asks for it.
+
+    Parameters
+    ----------
+    architecture : str
+        Key of `BLOCKS`.
+    _widths : tuple of int
+        Not used: the architecture fixes its channels.
+    n_classes : int
+        Classes that the network tells apart, without background.
+
+    Returns
+    -------
+    SEResNeXt
+        With random weights.
+    """
     return SEResNeXt(BLOCKS[architecture], n_classes)

@@ -238,5 +238,20 @@ class UNet(nn.Module):
 
 
 def build(_architecture: str, widths: tuple[int, ...], n_classes: int) -> UNet:
-    """Build a plain U-Net; see `architectures.build_network`."""
+    """Build a plain U-Net, as `architectures.build_network` asks for it.
+
+    Parameters
+    ----------
+    _architecture : str
+        Not used: this module has one architecture.
+    widths : tuple of int
+        Channels of each level, the finest first.
+    n_classes : int
+        Classes that the network tells apart, without background.
+
+    Returns
+    -------
+    UNet
+        With random weights.
+    """
     return UNet(widths, n_classes)

@@ -104,13 +104,13 @@ class SlideMaps(CoreReader):
         some = self.core(name, 0, 0)
         grid, lead = self.grid, some.shape[:-2]
 
-        def block(block_info: Any) -> NDArray[Any]:
+        def _block(block_info: Any) -> NDArray[Any]:
             return self.core(name, *block_info[None]["chunk-location"][-2:])
 
         heights = tuple(grid.core(row, 0).height for row in range(grid.n_rows))
         widths = tuple(grid.core(0, column).width for column in range(grid.n_columns))
         chunks = (*((side,) for side in lead), heights, widths)
-        return da.map_blocks(block, chunks=chunks, dtype=some.dtype, meta=some[..., :0, :0])
+        return da.map_blocks(_block, chunks=chunks, dtype=some.dtype, meta=some[..., :0, :0])
 
     def tissue(self, window: Window) -> NDArray[np.bool_]:
         """Tell where the network was asked.
