@@ -10,26 +10,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nucwsi import metrics
 from nucwsi.config import TrainSettings
 from nucwsi.models.card import read_cards
 from nucwsi.models.unet import UNet
-from nucwsi.nuclei.window import in_pixels
+from nucwsi.nuclei.constants import in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory
 from nucwsi.runtime.device import choose_device
+from nucwsi.training.confidence import class_accuracy
 from nucwsi.training.data import Sample
-from nucwsi.training.labelled_nuclei import found, maps_of
+from nucwsi.training.labelled_nuclei import find_nuclei, predict_images
 from nucwsi.training.load_samples import load_samples
 from nucwsi.training.loop import train
-from nucwsi.training.teachers import teaching
-from nucwsi.training.tuning import class_accuracy, first_constants, outlines_by_source
+from nucwsi.training.scores import outlines_by_dataset, score_image
+from nucwsi.training.teachers import load_teachers
+from nucwsi.training.tuning import first_constants
 
 #: Small layers: threads would wait for each other more than they compute.
 _THREADS = 1
 
 
 def _learnt(samples: list[Sample], how: TrainSettings, device: torch.device) -> UNet:
-    teach = teaching(read_cards(how.teachers), how, device)
+    teach = load_teachers(read_cards(how.teachers), how, device)
     with tempfile.TemporaryDirectory(prefix="nucwsi-bench-") as folder:
         return train(samples, how, Path(folder), device, lambda _: {}, teach)
 
@@ -43,20 +44,20 @@ def scores(images: Path, how: TrainSettings) -> dict[str, float]:
         load_samples([images], split, how.classes, how.mpp) for split in ("train", "val", "test")
     )
     network = _learnt(learnt_from, how, device)
-    val_maps, test_maps = (maps_of(network, samples, device) for samples in (val, test))
+    val_maps, test_maps = (predict_images(network, samples, device) for samples in (val, test))
     fixed = first_constants(how.classes)
     fixed_px = in_pixels(fixed, how.classes, how.mpp)
-    pairs = [
-        (sample.instances, found(maps, fixed_px, sample).labels)
-        for sample, maps in zip(test, test_maps, strict=True)
+    values = [
+        score_image(s, find_nuclei(maps, fixed_px, s), len(how.classes), how.mpp).values
+        for s, maps in zip(test, test_maps, strict=True)
     ]
-    by_source = outlines_by_source(val, val_maps, fixed, how.mpp)
+    outlines = outlines_by_dataset(val, val_maps, fixed, how.mpp)
     return {
-        **{f"pq_{source}": score.pq for source, score in by_source.items()},
+        **{f"pq_{dataset}": score.pq for dataset, score in outlines.items()},
         "class_accuracy": class_accuracy(val, val_maps),
-        "pq": float(np.nanmean([metrics.panoptic(*pair).pq for pair in pairs])),
-        "aji": float(np.nanmean([metrics.aji(*pair) for pair in pairs])),
-        "dice": float(np.nanmean([metrics.dice(*pair) for pair in pairs])),
+        **{
+            name: float(np.nanmean([one[name] for one in values])) for name in ("pq", "aji", "dice")
+        },
     }
 
 

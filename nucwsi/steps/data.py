@@ -1,4 +1,4 @@
-"""`data import`: published labelled images in one documented form."""
+"""`data import`: bring published labelled images into one documented form."""
 
 from __future__ import annotations
 
@@ -37,21 +37,22 @@ def import_data(
     layout : str
         One of `nucwsi.io.datasets.READERS`.
     source : pathlib.Path
-        Folder of the data set.
+        Folder of the data set, as published.
     output : pathlib.Path
-        Folder to make.
+        Folder to make, in the form of docs/data.md.
     settings : ImportSettings
+        Shares and seed of the splits that are drawn.
     mpp : float, optional
-        µm per pixel of all images, instead of the publication's.
+        µm per pixel of all images; default: as published.
     parts : dict, optional
-        Part of the publication, such as a fold -> split, instead of the usual one.
+        Part of the publication, such as a fold -> split; default: as published.
 
     Raises
     ------
     ConfigError
-        If a part is not there, or no split is named for it, or `mpp` is not believable.
+        If the data set lacks a part, a split is none of the three, or `mpp` is not plausible.
     DataError
-        If the layout is another, labels are damaged, or splits share a patient.
+        If `source` has another layout, labels are damaged, or two splits share a patient.
     StoreError
         If `output` exists or cannot be written.
     """
@@ -61,19 +62,19 @@ def import_data(
     if output.exists():
         raise StoreError(f"{output}: exists already; remove it or choose another folder")
     # The name of its own folder may say which part of a data set the source is.
-    found = READERS[layout](source.absolute())
-    for named in found.labels.values():
-        kinds(list(named.values()))
-    entries = _assigned(_checked(found.entries, source), settings, parts or {})
+    listing = READERS[layout](source.absolute())
+    for names in listing.labels.values():
+        kinds(list(names.values()))
+    entries = _with_splits(_checked(listing.entries, source), settings, parts or {})
     check_leaks((e.dataset, e.patient, e.split) for e in entries)
     n_nuclei = 0
     with published(output) as aside, progress("import", len(entries), "images") as advance:
         aside.mkdir()
-        writer = Writer(aside, found.labels)
+        writer = Writer(aside, listing.labels)
         for entry in entries:
             labelled = entry.read()
-            known = tuple(found.labels[entry.dataset])
-            check_codes(f"{source}: {entry.dataset}/{entry.name}", labelled.codes, known)
+            codes = tuple(listing.labels[entry.dataset])
+            check_codes(f"{source}: {entry.dataset}/{entry.name}", labelled.codes, codes)
             writer.add(replace(entry, mpp=entry.mpp if mpp is None else mpp), labelled)
             n_nuclei += len(labelled.ids)
             advance(1)
@@ -86,6 +87,7 @@ def import_data(
 
 
 def _checked(entries: tuple[Entry, ...], source: Path) -> tuple[Entry, ...]:
+    """Return the entries if there are any, and each can name the files of its image alone."""
     if not entries:
         raise DataError(f"{source}: holds no image")
     seen: set[tuple[str, str]] = set()
@@ -100,13 +102,22 @@ def _checked(entries: tuple[Entry, ...], source: Path) -> tuple[Entry, ...]:
     return entries
 
 
-def _assigned(
+def _with_splits(
     entries: tuple[Entry, ...], settings: ImportSettings, parts: dict[str, str]
 ) -> list[Entry]:
-    """Give every image a split: as asked for, else as published, else drawn."""
-    known = {entry.part for entry in entries} - {""}
-    if strange := parts.keys() - known:
-        listed = ", ".join(sorted(known)) or "none"
+    """Give every image a split: the one that is asked for, else as published, else drawn."""
+    _check_parts(parts, {entry.part for entry in entries} - {""})
+    splits = [parts.get(entry.part, entry.split) or "train" for entry in entries]
+    shares = {"val": settings.val_share, "test": settings.test_share}
+    missing = {split: share for split, share in shares.items() if share and split not in splits}
+    if missing and "train" in splits:
+        splits = _drawn(entries, splits, missing, settings.seed)
+    return [replace(entry, split=split) for entry, split in zip(entries, splits, strict=True)]
+
+
+def _check_parts(parts: dict[str, str], published_parts: set[str]) -> None:
+    if strange := parts.keys() - published_parts:
+        listed = ", ".join(sorted(published_parts)) or "none"
         raise ConfigError(f"part {sorted(strange)[0]!r} is not in the data set; it has {listed}")
     for part, split in parts.items():
         if split not in SPLITS:
@@ -114,19 +125,16 @@ def _assigned(
                 f"part {part!r} is to be {split!r}; expected {', '.join(SPLITS)}, for example"
                 f" {part}=val"
             )
-    placed = [replace(e, split=parts.get(e.part, e.split) or "train") for e in entries]
-    present = {entry.split for entry in placed}
-    shares = {"val": settings.val_share, "test": settings.test_share}
-    wanted = {split: share for split, share in shares.items() if share and split not in present}
-    if not wanted or "train" not in present:
-        return placed
+
+
+def _drawn(
+    entries: tuple[Entry, ...], splits: list[str], shares: dict[str, float], seed: int
+) -> list[str]:
+    """Draw the splits that `shares` names out of the images that train, patient by patient."""
     # Without patients each image stands for itself.
-    owners = [e.patient or f"{e.dataset}/{e.name}" for e in placed]
-    if not all(entry.patient for entry in placed):
+    owners = [entry.patient or f"{entry.dataset}/{entry.name}" for entry in entries]
+    if not all(entry.patient for entry in entries):
         log.warning("patients are not known: images are drawn one by one")
-    free = {o for o, e in zip(owners, placed, strict=True) if e.split == "train"}
-    drawn = draw_splits(free, wanted, settings.seed)
-    return [
-        replace(e, split=drawn[o]) if e.split == "train" else e
-        for o, e in zip(owners, placed, strict=True)
-    ]
+    pairs = list(zip(owners, splits, strict=True))
+    drawn = draw_splits({owner for owner, split in pairs if split == "train"}, shares, seed)
+    return [drawn[owner] if split == "train" else split for owner, split in pairs]

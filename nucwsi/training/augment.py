@@ -1,116 +1,63 @@
-"""Crops of labelled images, seen as another scanner or stainer would have shown them."""
+"""Random crops of labelled images, as another scanner or another stain would have shown them."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from skimage.color import hed_from_rgb, rgb_from_hed
-from torch import Tensor
 
 from nucwsi.config import TrainSettings
-from nucwsi.models.views import VIEWS, apply_view, turn_vectors
-from nucwsi.slide.resample import area_average, edge_taps
+from nucwsi.models.views import VIEWS
+from nucwsi.training.crops import Batch, batch_of_one, joined, resample
 from nucwsi.training.data import Sample
 
 #: Half-ranges at strength 1: factor and offset of each stain's density, then factors of colour.
 _HED_SCALE, _HED_SHIFT = 0.25, 0.1
 _BRIGHTNESS, _CONTRAST, _SATURATION = 0.2, 0.25, 0.25
-_STAIN_CHANCE = 0.8
-_DARKEST = 1 / 255
+
+#: How often the stains are changed, and the least value in [0, 1] that has a finite density.
+_STAIN_CHANCE, _DARKEST = 0.8, 1 / 255
 
 #: Four images fill a crop if none of their sides is longer than this share of it.
 _SMALL = 0.75
 
-#: Largest sigma of the blur, lowest quality of JPEG, and how often each is applied.
+#: Largest sigma of the blur in pixels, lowest quality of JPEG (0 to 100), and how often each is
+#: applied.
 _BLUR_PX, _JPEG_QUALITY, _DEGRADE_CHANCE = 1.2, 40, 0.25
 
 
-class Labels(NamedTuple):
-    """What is known of a grid of pixels; see `Batch`.
-
-    Attributes
-    ----------
-    cover : (H, W) ndarray of float32
-    known, inside, outlined : (H, W) ndarray of bool
-    hv_map : (2, H, W) ndarray of float32
-    class_set : (H, W) ndarray of uint8
-    share : (H, W) ndarray of float32
-    """
-
-    cover: NDArray[np.float32]
-    known: NDArray[np.bool_]
-    inside: NDArray[np.bool_]
-    outlined: NDArray[np.bool_]
-    hv_map: NDArray[np.float32]
-    class_set: NDArray[np.uint8]
-    share: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A batch of crops.
-
-    Attributes
-    ----------
-    image : (N, 3, H, W) Tensor of float32
-        RGB in [0, 1].
-    plain : (N, 3, H, W) Tensor of float32
-        The same before its colours were changed and it was blurred.
-    cover : (N, H, W) Tensor of float32
-        Share of each pixel that nuclei cover.
-    known : (N, H, W) Tensor of bool
-        Where that is known: within the image, and not at the rim of nuclei known as points.
-    inside : (N, H, W) Tensor of bool
-        Whether the middle of each pixel is nucleus.
-    outlined : (N, H, W) Tensor of bool
-        Where the outlines of nuclei are known: within the image, and not among points.
-    hv_map : (N, 2, H, W) Tensor of float32
-    class_set : (N, H, W) Tensor of uint8
-        Bit c allows class c; 0 is unsupervised.
-    share : (N, H, W) Tensor of float32
-        Of the nucleus that `class_set` speaks of: sums to one over the whole nucleus.
-    """
-
-    image: Tensor
-    plain: Tensor
-    cover: Tensor
-    known: Tensor
-    inside: Tensor
-    outlined: Tensor
-    hv_map: Tensor
-    class_set: Tensor
-    share: Tensor
-
-    def on(self, device: torch.device) -> Batch:
-        """Return the batch on a device, its image laid out as the network wants it.
-
-        Parameters
-        ----------
-        device : torch.device
-
-        Returns
-        -------
-        Batch
-        """
-        moved = Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
-        return replace(moved, image=moved.image.contiguous(memory_format=torch.channels_last))
-
-
-def _colour(
+def change_colours(
     image: NDArray[np.float32], strength: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
+    """Change the densities of the stains at random, then saturation, contrast and brightness.
+
+    The stains are separated as by Ruifrok and Johnston, Analytical and Quantitative Cytology and
+    Histology 23, 2001; their jitter is that of Tellez et al., Medical Image Analysis 58, 2019.
+
+    Parameters
+    ----------
+    image : (H, W, 3) ndarray of float32
+        RGB in [0, 1], on the pixels of the network.
+    strength : float
+        Factor of all ranges; 0 leaves the image as it is.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    (H, W, 3) ndarray of float32
+        RGB on the same pixels; may lie beyond [0, 1].
+    """
+
     def factor(half_range: float) -> float:
         return 1 + strength * rng.uniform(-half_range, half_range)
 
     if strength and rng.random() < _STAIN_CHANCE:
-        # Stains may come out negative, so that a picture that is not changed stays as it is.
+        # Stains may come out negative, so that an image that is not changed stays as it is.
         stains = -np.log(np.maximum(image, _DARKEST)) @ hed_from_rgb.astype(np.float32)
         stains *= 1 + strength * rng.uniform(-_HED_SCALE, _HED_SCALE, 3).astype(np.float32)
         stains += strength * rng.uniform(-_HED_SHIFT, _HED_SHIFT, 3).astype(np.float32)
@@ -122,9 +69,25 @@ def _colour(
     return image * factor(_BRIGHTNESS)
 
 
-def _degrade(
+def degrade(
     image: NDArray[np.float32], strength: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
+    """Blur an image at random, and compress it as JPEG at random.
+
+    Parameters
+    ----------
+    image : (H, W, 3) ndarray of float32
+        RGB, about [0, 1], on the pixels of the network.
+    strength : float
+        Factor of both probabilities; 0 leaves the image as it is.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    (H, W, 3) ndarray of float32
+        RGB on the same pixels.
+    """
     if rng.random() < _DEGRADE_CHANCE * strength:
         sigma = rng.uniform(0, _BLUR_PX)
         image = ndimage.gaussian_filter(image, (sigma, sigma, 0))
@@ -137,63 +100,10 @@ def _degrade(
     return image
 
 
-def sampled(
-    sample: Sample, rows: NDArray[np.float64], columns: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], Labels]:
-    """Look at a sample through a grid of pixels of any size.
-
-    The picture is averaged over each pixel as the pipeline does it, the labels are those at its
-    middle. Beyond the sample the picture is mirrored, and nothing is known.
-
-    Parameters
-    ----------
-    sample : Sample
-    rows, columns : (H + 1,) and (W + 1,) ndarray of float64
-        Edges of the pixels in pixels of the sample, ascending.
-
-    Returns
-    -------
-    image : (H, W, 3) ndarray of float32
-        In [0, 1].
-    labels : Labels
-    """
-    height, width = sample.instances.shape
-    taps = edge_taps(rows), edge_taps(columns)
-    spans = [np.arange(t.first, t.stop) for t in taps]
-    source = np.ix_(_mirror(spans[0], height), _mirror(spans[1], width))
-    nuclei = sample.nucleus[source].astype(np.uint8) * 255
-    seen = area_average(np.dstack([sample.image[source], nuclei]), *taps)
-    averaged = seen.astype(np.float32) / np.float32(255)
-    middles = [np.floor((edges[:-1] + edges[1:]) / 2).astype(int) for edges in (rows, columns)]
-    at = np.ix_(_mirror(middles[0], height), _mirror(middles[1], width))
-    there = np.outer(*(_within(m, n) for m, n in zip(middles, (height, width), strict=True)))
-    known = there & sample.known[at]
-    areas_px = np.outer(np.diff(rows), np.diff(columns))
-    labels = Labels(
-        averaged[..., 3],
-        known,
-        sample.nucleus[at],
-        known & sample.outlined,
-        sample.hv_map[:, at[0], at[1]],
-        sample.class_set[at] * there,
-        (areas_px / sample.owner_px[sample.owner[at]]).astype(np.float32),
-    )
-    return averaged[..., :3], labels
-
-
-def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    index = index % (2 * size)
-    return np.minimum(index, 2 * size - 1 - index)
-
-
-def _within(index: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
-    return (index >= 0) & (index < size)
-
-
-def _edges(
+def _pixel_edges(
     side: int, size_px: int, scale: float, warp: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Lay the edges of a crop's pixels along one axis, somewhere in or around the sample."""
+    """Draw where the edges (size_px + 1,) of a crop's pixels lie along one axis of the sample."""
     place = np.linspace(0, 1, size_px)
     wave = np.sin(2 * np.pi * (rng.uniform(0.5, 2) * place + rng.random()))
     steps = scale * (1 + rng.uniform(-warp, warp) * wave)
@@ -202,59 +112,35 @@ def _edges(
     return edges + rng.uniform(min(0, room), max(0, room))
 
 
-def crop(sample: Sample, how: TrainSettings, rng: np.random.Generator, side_px: int) -> Batch:
-    """Cut one augmented crop.
+def draw_crop(sample: Sample, how: TrainSettings, rng: np.random.Generator, side_px: int) -> Batch:
+    """Cut one augmented crop out of a sample.
 
     Parameters
     ----------
     sample : Sample
+        The labelled image.
     how : TrainSettings
+        Ranges of zoom, stretch, warp, colours and blur, and whether the crop may be turned.
     rng : numpy.random.Generator
+        Source of randomness.
     side_px : int
+        Side of the crop in pixels of the network.
 
     Returns
     -------
     Batch
-        Of one.
+        Of one crop.
     """
     zoom, stretch = (np.exp(rng.uniform(-1, 1) * np.log(f)) for f in (how.zoom, how.stretch))
     scales = sample.scale / zoom * np.sqrt([stretch, 1 / stretch])
     rows, columns = (
-        _edges(side, side_px, scale, how.warp, rng)
+        _pixel_edges(side, side_px, scale, how.warp, rng)
         for side, scale in zip(sample.instances.shape, scales, strict=True)
     )
-    plain, labels = sampled(sample, rows, columns)
-    image = _degrade(_colour(plain, how.colour, rng), how.degrade, rng)
+    plain, labels = resample(sample, rows, columns)
+    image = degrade(change_colours(plain, how.colour, rng), how.degrade, rng)
     view = VIEWS[rng.integers(8) if how.views else 0]
-    return _batch(image.clip(0, 1).astype(np.float32), plain, labels, view)
-
-
-def whole(sample: Sample, stride: int) -> Batch:
-    """Look at a whole sample as the pipeline would, without augmentation.
-
-    Parameters
-    ----------
-    sample : Sample
-    stride : int
-        Sides are cut to multiples of this, in pixels of the model.
-
-    Returns
-    -------
-    Batch
-        Of one.
-    """
-    sizes = [max(1, int(side / sample.scale) // stride) * stride for side in sample.instances.shape]
-    rows, columns = (np.arange(size + 1, dtype=np.float64) * sample.scale for size in sizes)
-    image, labels = sampled(sample, rows, columns)
-    return _batch(image, image, labels, VIEWS[0])
-
-
-def _batch(
-    image: NDArray[np.float32], plain: NDArray[np.float32], labels: Labels, view: tuple[bool, int]
-) -> Batch:
-    turned = turn_vectors(torch.from_numpy(labels.hv_map), view).numpy()
-    seen = (image.transpose(2, 0, 1), plain.transpose(2, 0, 1), *labels._replace(hv_map=turned))
-    return Batch(*(apply_view(torch.from_numpy(np.ascontiguousarray(x)), view)[None] for x in seen))
+    return batch_of_one(image.clip(0, 1).astype(np.float32), plain, labels, view)
 
 
 def draw_batch(
@@ -268,34 +154,32 @@ def draw_batch(
     Parameters
     ----------
     samples : list of Sample
+        To draw from.
     chances : (len(samples),) ndarray of float
         Probability of each sample; sums to one.
     how : TrainSettings
+        Size of batch and crops, and what `draw_crop` needs.
     rng : numpy.random.Generator
+        Source of randomness.
 
     Returns
     -------
     batch : Batch
+        Of `how.batch_size` crops.
     names : list of str
-        Of the samples that the crops come from.
+        Names of the samples that the crops come from; four of one data set for a mosaic.
     """
     chosen = [samples[index] for index in rng.choice(len(samples), how.batch_size, p=chances)]
     crops, names = [], []
     for sample in chosen:
         small = how.mosaic and max(sample.instances.shape) / sample.scale < _SMALL * how.crop_px
         if small:
-            source = sample.name.split("/")[0]
-            beside = [s for s in samples if s.name.startswith(f"{source}/")]
-            four = [sample, *(beside[index] for index in rng.integers(len(beside), size=3))]
-            quarters = [crop(one, how, rng, how.crop_px // 2) for one in four]
-            crops.append(_joined([_joined(quarters[:2], -1), _joined(quarters[2:], -1)], -2))
+            beside = [other for other in samples if other.dataset == sample.dataset]
+            sources = [sample, *(beside[index] for index in rng.integers(len(beside), size=3))]
+            quarters = [draw_crop(one, how, rng, how.crop_px // 2) for one in sources]
+            crops.append(joined([joined(quarters[:2], -1), joined(quarters[2:], -1)], -2))
         else:
-            four = [sample]
-            crops.append(crop(sample, how, rng, how.crop_px))
-        names += [one.name for one in four]
-    return _joined(crops, 0), names
-
-
-def _joined(batches: list[Batch], axis: int) -> Batch:
-    """Lay batches side by side, below each other, or behind each other."""
-    return Batch(*(torch.cat([getattr(b, f.name) for b in batches], axis) for f in fields(Batch)))
+            sources = [sample]
+            crops.append(draw_crop(sample, how, rng, how.crop_px))
+        names += [one.name for one in sources]
+    return joined(crops, 0), names

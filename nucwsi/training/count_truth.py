@@ -1,4 +1,4 @@
-"""Counts of labelled images against those that `compose` would give."""
+"""True counts of labelled images beside those that `compose` would estimate."""
 
 from __future__ import annotations
 
@@ -11,41 +11,10 @@ from nucwsi import metrics
 from nucwsi.composition.calibration import count_error
 from nucwsi.composition.intervals import CountEstimate, estimate_counts
 from nucwsi.training.data import Sample
-from nucwsi.training.labelled_nuclei import Found
+from nucwsi.training.labelled_nuclei import ImageNuclei
 
 
-def class_codes(allowed: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Turn sets of classes into classes.
-
-    Parameters
-    ----------
-    allowed : (N,) ndarray of uint8
-        Bit c is set where class c is allowed.
-
-    Returns
-    -------
-    (N,) ndarray of int64
-        -1 where the set leaves a choice.
-    """
-    single = np.isin(allowed, 1 << np.arange(8))
-    return np.where(single, np.log2(np.maximum(allowed, 1)).astype(int), -1)
-
-
-def fully_classed(sample: Sample) -> bool:
-    """Tell whether the class of every nucleus is known, without which no count is.
-
-    Parameters
-    ----------
-    sample : Sample
-
-    Returns
-    -------
-    bool
-    """
-    return bool((class_codes(sample.allowed) >= 0).all())
-
-
-class Counted(NamedTuple):
+class ImageCounts(NamedTuple):
     """True counts of C classes in N images, and what `compose` would estimate.
 
     Attributes
@@ -55,7 +24,7 @@ class Counted(NamedTuple):
     known : (N, C) ndarray of bool
         Whether the labels of the image's data set hold the class at all.
     estimate : CountEstimate
-        Counts from the nuclei found, for N groups and C classes.
+        Counts and intervals from the nuclei found, for N groups and C classes.
     """
 
     truth: NDArray[np.int64]
@@ -63,64 +32,80 @@ class Counted(NamedTuple):
     estimate: CountEstimate
 
     def coverage(self, error: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return in what share of images the intervals hold the true counts.
+        """Return the share of images whose interval holds the true count.
 
         Parameters
         ----------
         error : (C,) or (N, C) ndarray of float64
-            Shared errors, as in `calibration.count_error`; nan where they are not known.
+            Shared errors of the counts, as a share of all nuclei (`calibration.count_error`); NaN
+            where they are not known.
 
         Returns
         -------
         (C,) ndarray of float64
-            nan for a class that no image knows, or whose error is not known.
+            0 to 1; NaN for a class that no image knows, or whose error is not known.
         """
         low, high = self.estimate.interval(error)
         return metrics.interval_coverage(self.truth, low, high, self.known & np.isfinite(error))
 
     def error(self) -> NDArray[np.float64]:
-        """Return the shared errors (C,), as in `calibration.count_error`."""
+        """Return the shared error of each class, as `calibration.count_error`.
+
+        Returns
+        -------
+        (C,) ndarray of float64
+            As a share of all nuclei; NaN for a class that no image knows.
+        """
         return self._error(self.known)
 
     def error_of_others(self) -> NDArray[np.float64]:
-        """Return for each image the shared errors (N, C) of all other images."""
+        """Return for each image the shared errors that all other images have.
+
+        Returns
+        -------
+        (N, C) ndarray of float64
+            As a share of all nuclei; NaN for a class that no other image knows.
+        """
         own = np.eye(len(self.truth), dtype=bool)
-        every = [self._error(self.known & ~one[:, None]) for one in own]
-        return np.reshape(every, self.truth.shape)
+        errors = [self._error(self.known & ~one[:, None]) for one in own]
+        return np.reshape(errors, self.truth.shape)
 
     def _error(self, known: NDArray[np.bool_]) -> NDArray[np.float64]:
         expected, variance = self.estimate.expected, self.estimate.variance
         return count_error(self.truth, expected, variance, self.estimate.n_nuclei, known)
 
 
-def counted(samples: list[Sample], nuclei: list[Found], n_classes: int) -> Counted:
-    """Count the nuclei of images.
+def count_images(samples: list[Sample], nuclei: list[ImageNuclei], n_classes: int) -> ImageCounts:
+    """Count the true nuclei of images, and estimate their counts from the nuclei found.
 
     Parameters
     ----------
     samples : list of Sample
-        Those that are not `fully_classed` are left out.
-    nuclei : list of Found
-        What was found in each.
+        The truth; those that are not `fully_classed` are left out.
+    nuclei : list of ImageNuclei
+        Nuclei found in each sample.
     n_classes : int
+        Classes C of the network.
 
     Returns
     -------
-    Counted
+    ImageCounts
+        Of the N samples that are `fully_classed`, in their order.
     """
-    sure = [n for n, sample in enumerate(samples) if fully_classed(sample)]
-    shape = (len(sure), n_classes)
-    codes = [class_codes(samples[n].allowed) for n in sure]
-    truth = np.array([np.bincount(code, minlength=n_classes) for code in codes], np.int64)
-    truth = truth.reshape(shape)
-    source = np.array([samples[n].name.split("/")[0] for n in sure])
-    known = np.zeros(shape, bool)
-    for name in np.unique(source):
-        known[source == name] = truth[source == name].any(axis=0)
-    n_nuclei = np.array([len(nuclei[n].class_code) for n in sure], np.int64)
+    pairs = zip(samples, nuclei, strict=True)
+    counted = [(sample, own) for sample, own in pairs if sample.fully_classed]
+    truth = np.array([sample.class_counts(n_classes) for sample, _ in counted], np.int64)
+    truth = truth.reshape(len(counted), n_classes)
+    dataset = np.array([sample.dataset for sample, _ in counted])
+    known = np.zeros(truth.shape, bool)
+    for name in np.unique(dataset):
+        known[dataset == name] = truth[dataset == name].any(axis=0)
+    n_nuclei = np.array([len(own.class_code) for _, own in counted], np.int64)
     share = np.concatenate(
-        [np.empty((0, n_classes)), *(nuclei[n].class_probabilities for n in sure)]
+        [np.empty((0, n_classes)), *(own.class_probabilities for _, own in counted)]
     )
-    contrasts = np.concatenate([nuclei[n].contrasts for n in sure]) if sure else np.empty((0, 0))
-    pairs = np.stack([np.repeat(np.arange(len(sure)), n_nuclei), np.arange(len(share))])
-    return Counted(truth, known, estimate_counts(pairs, share, contrasts, len(sure)))
+    contrasts = [own.contrasts for _, own in counted] or [np.empty((0, 0), np.float32)]
+    group = np.repeat(np.arange(len(counted)), n_nuclei)
+    members = np.stack([group, np.arange(len(share))])
+    estimate = estimate_counts(members, share, np.concatenate(contrasts), len(counted))
+    return ImageCounts(truth, known, estimate)

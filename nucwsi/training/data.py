@@ -1,4 +1,4 @@
-"""Labelled images as training sees them: what each pixel shall be, and may be."""
+"""Labelled images as training sees them: the targets of every pixel, and where they are known."""
 
 from __future__ import annotations
 
@@ -14,34 +14,41 @@ from nucwsi.labels.targets import hv_targets
 #: Radius of the disc around a typed point in which the class head is supervised, in µm.
 POINT_RADIUS_UM = 1.5
 
-#: Where outlines are known, 98 % or more of the pixels within the one distance of a centroid are
-#: nucleus, and at most 0.3 % of those beyond the other from every centroid; in µm.
+#: A pixel nearer to a point than the first distance counts as nucleus, one farther from all points
+#: than the second as background, in µm. Where outlines are known, at least 98 % of the former are
+#: nucleus and at most 0.3 % of the latter.
 _INSIDE_UM, _OUTSIDE_UM = 1.0, 8.0
 
 #: As many as `Sample.class_set` has bits.
 MAX_CLASSES = 8
 
+#: Class set (0 to 255) -> its only class, or -1 where it holds none or several.
+CLASS_OF_SET = np.full(1 << MAX_CLASSES, -1, np.int64)
+CLASS_OF_SET[1 << np.arange(MAX_CLASSES)] = np.arange(MAX_CLASSES)
+
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image at its own resolution, with everything the losses need.
+    """One labelled image on its own pixels, H by W, with everything the losses need.
 
     Attributes
     ----------
     name : str
         ``dataset/name`` of the manifest.
     image : (H, W, 3) ndarray of uint8
-        RGB.
+        RGB, 0 to 255.
     scale : float
         Pixels of the image per pixel of the model, along each axis.
     outlined : bool
         Whether the outlines of all nuclei are known; else `instances` is blank and says nothing.
     instances : (H, W) ndarray of int32
-        0 is background.
-    nucleus, known : (H, W) ndarray of bool
-        Which pixels are nucleus, and of which that is known.
+        0 is background, every other number one nucleus.
+    nucleus : (H, W) ndarray of bool
+        Which pixels are nucleus, where that is known.
+    known : (H, W) ndarray of bool
+        Where `nucleus` is known.
     hv_map : (2, H, W) ndarray of float32
-        Target of the `hv` head.
+        Target of the `hv` head: horizontal and vertical position in the nucleus, -1 to 1.
     class_set : (H, W) ndarray of uint8
         Bit c is set where class c is allowed; 0 where the class is not supervised.
     owner : (H, W) ndarray of int32
@@ -49,11 +56,11 @@ class Sample:
     owner_px : (K,) ndarray of int64
         Pixels of each number in `owner`.
     centroids : (N, 2) ndarray of float64
-        Row and column of each nucleus, ordered by its number.
+        Row and column of each nucleus in pixels of the image, ordered by its number.
     allowed : (N,) ndarray of uint8
-        `class_set` of each nucleus.
+        Class set of each nucleus: bit c is set where class c is allowed.
     licence : str
-        Of the image and its labels; empty if unknown.
+        Licence of the image and its labels; empty if unknown.
     """
 
     name: str
@@ -71,11 +78,42 @@ class Sample:
     allowed: NDArray[np.uint8]
     licence: str = ""
 
+    @property
+    def dataset(self) -> str:
+        """Name of the data set that the image belongs to."""
+        return self.name.split("/")[0]
+
+    @property
+    def class_codes(self) -> NDArray[np.int64]:
+        """(N,) ndarray: class of each nucleus, -1 where its label leaves a choice."""
+        return CLASS_OF_SET[self.allowed]
+
+    @property
+    def fully_classed(self) -> bool:
+        """Whether the class of every nucleus is known, without which no count is."""
+        return bool((self.class_codes >= 0).all())
+
+    def class_counts(self, n_classes: int) -> NDArray[np.int64]:
+        """Count the nuclei whose label allows a single class.
+
+        Parameters
+        ----------
+        n_classes : int
+            Classes C of the model.
+
+        Returns
+        -------
+        (C,) ndarray of int64
+            Nuclei of each class.
+        """
+        codes = self.class_codes
+        return np.bincount(codes[codes >= 0], minlength=n_classes)
+
 
 def _nearest(
     points: NDArray[np.floating], shape: tuple[int, int]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Give each pixel the number of the nearest point, from 1 on, and its distance in pixels."""
+    """Return each pixel's nearest point (H, W), numbered from 1, and its distance in pixels."""
     where = np.round(points).astype(int).clip(0, np.array(shape) - 1)
     if not len(where):
         return np.zeros(shape, np.int32), np.full(shape, np.inf)
@@ -100,8 +138,10 @@ def make_sample(
     name : str
         ``dataset/name``.
     labelled : LabelledImage
+        The image with its outlines or points.
     sets : dict
-        Label code -> the model's classes that it may mean; none says nothing.
+        Label code -> the model's classes that it may mean; a code without any leaves the class
+        unsupervised.
     classes : tuple of str
         The model's classes, in order; at most `MAX_CLASSES`.
     mpp, target_mpp : float
@@ -110,6 +150,7 @@ def make_sample(
     Returns
     -------
     Sample
+        On the pixels of the image.
     """
     shape = labelled.image.shape[:2]
     outlined = labelled.instances is not None

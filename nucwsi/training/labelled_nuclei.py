@@ -1,4 +1,4 @@
-"""Pictures instead of slides: the nuclei of a labelled image, to be compared with its truth."""
+"""The nuclei that a network finds in a labelled image, on the image's own pixels."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from rasterio.features import rasterize
 
 from nucwsi.models.ensemble import Ensemble, QuantisedMaps, choose_precision
 from nucwsi.models.unet import UNet
+from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.pixels import connected
-from nucwsi.nuclei.window import Constants, WindowMaps, nuclei_of
-from nucwsi.training.augment import sampled
+from nucwsi.nuclei.window import WindowMaps, nuclei_of
+from nucwsi.training.crops import resample
 from nucwsi.training.data import Sample
 
-#: Mirrored pixels around a picture. A network may see farther, but what it would see there is no
-#: tissue, and a small picture would cost ten times as much.
+#: Mirrored pixels around an image. A network may see farther, but what it would see there is no
+#: tissue, and a small image would cost ten times as much.
 _MARGIN_PX = 64
-
-#: Largest distance between the centroids of a pair: 12 px at 0.25 and 6 px at 0.5 µm/px, as in
-#: Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 4.2.
-MATCH_UM = 3.0
 
 
 @dataclass(frozen=True)
-class Found:
-    """Nuclei of a picture, on its own pixels.
+class ImageNuclei:
+    """N nuclei found in a labelled image, on its own pixels; C classes.
 
     Attributes
     ----------
     labels : (H, W) ndarray of int32
-        k is the k-th nucleus; where outlines overlap, the later one.
+        0 is background, k the k-th nucleus; where outlines overlap, the later one.
     centroids : (N, 2) ndarray of float64
-        Row and column.
+        Row and column in pixels of the image.
     class_code : (N,) ndarray of uint8
+        Most probable class.
     class_probabilities : (N, C) ndarray of float32
+        0 to 1; each row adds up to 1.
     contrasts : (N, Q · C) ndarray of float32
+        How far the answers of an ensemble lie apart, as in `NucleusTable`; Q = 0 for one answer.
     """
 
     labels: NDArray[np.int32]
@@ -48,67 +48,75 @@ class Found:
     contrasts: NDArray[np.float32]
 
 
-def predicted(ensemble: Ensemble, sample: Sample, stride: int) -> QuantisedMaps:
-    """Predict the maps of a picture, mirrored at its edges.
+def predict_image(ensemble: Ensemble, sample: Sample) -> QuantisedMaps:
+    """Predict the maps of a labelled image, which is mirrored at its edges.
 
     Parameters
     ----------
     ensemble : Ensemble
+        Of a stride that 64 is a multiple of.
     sample : Sample
-    stride : int
-        Of the networks; 64 is a multiple of it.
+        The labelled image.
 
     Returns
     -------
     QuantisedMaps
-        At the model's mpp.
+        At the network's mpp; they cover the whole image.
     """
+    stride = ensemble.stride
     shape = [int(np.ceil(side / sample.scale - 1e-6)) for side in sample.instances.shape]
     edges = [
         np.arange(-_MARGIN_PX, -(-side // stride) * stride + _MARGIN_PX + 1.0) * sample.scale
         for side in shape
     ]
-    image, _ = sampled(sample, edges[0], edges[1])
+    image, _ = resample(sample, edges[0], edges[1])
     rgb = np.ascontiguousarray(np.rint(image * 255).astype(np.uint8).transpose(2, 0, 1))[None]
     maps = ensemble.quantised(rgb, _MARGIN_PX)[0]
     height, width = shape
     return QuantisedMaps._make(values[..., :height, :width] for values in maps)
 
 
-def maps_of(network: UNet, samples: list[Sample], device: torch.device) -> list[QuantisedMaps]:
-    """Predict the maps of pictures with one network in one view.
+def predict_images(
+    network: UNet, samples: list[Sample], device: torch.device
+) -> list[QuantisedMaps]:
+    """Predict the maps of labelled images with one network in one view.
 
     Parameters
     ----------
     network : UNet
-        On `device`.
+        On `device`; it is switched to evaluation.
     samples : list of Sample
+        The labelled images.
     device : torch.device
+        Where the network is.
 
     Returns
     -------
     list of QuantisedMaps
-        At the model's mpp.
+        Maps of each sample at the network's mpp.
     """
     members = (network.eval().folded(),)
     ensemble = Ensemble(members, device, choose_precision(device), views=1)
-    return [predicted(ensemble, sample, network.stride) for sample in samples]
+    return [predict_image(ensemble, sample) for sample in samples]
 
 
-def found(maps: QuantisedMaps, fixed: Constants, sample: Sample) -> Found:
-    """Cut the nuclei out of the maps of a picture.
+def find_nuclei(maps: QuantisedMaps, fixed: PixelConstants, sample: Sample) -> ImageNuclei:
+    """Make nuclei of the maps of a labelled image, as `segment` does it for a slide.
 
     Parameters
     ----------
     maps : QuantisedMaps
-        At the model's mpp.
-    fixed : Constants
+        At the network's mpp.
+    fixed : PixelConstants
+        Constants of post-processing in pixels of the maps.
     sample : Sample
-        If it is outlined, nuclei that lie for the greater part where nothing is known are left out.
+        The labelled image. If it is outlined, nuclei of which the greater part lies where nothing
+        is known are left out.
 
     Returns
     -------
-    Found
+    ImageNuclei
+        On the pixels of the image.
     """
     height, width = maps.np_map.shape
     everywhere = np.ones((height + 2, width + 2), bool)
@@ -121,24 +129,25 @@ def found(maps: QuantisedMaps, fixed: Constants, sample: Sample) -> Found:
         labels = rasterize(numbered, out_shape=labels.shape, dtype="int32")
     centroids = shapely.get_coordinates(shapely.centroid(outlines))[:, ::-1]
     classes = (nuclei.class_code, nuclei.class_probabilities, nuclei.contrasts)
-    every = Found(labels, centroids, *classes)
-    return _where_known(every, sample.known) if sample.outlined else every
+    found = ImageNuclei(labels, centroids, *classes)
+    return _where_known(found, sample.known) if sample.outlined else found
 
 
-def _where_known(every: Found, known: NDArray[np.bool_]) -> Found:
+def _where_known(nuclei: ImageNuclei, known: NDArray[np.bool_]) -> ImageNuclei:
+    """Keep the nuclei of which at least half of the pixels are known (H, W)."""
     if known.all():
-        return every
+        return nuclei
     total, seen = (
-        np.bincount(every.labels.ravel(), weight, len(every.centroids) + 1)[1:]
+        np.bincount(nuclei.labels.ravel(), weight, len(nuclei.centroids) + 1)[1:]
         for weight in (None, known.ravel())
     )
     kept = np.flatnonzero(2 * seen >= total)
     number = np.zeros(len(total) + 1, np.int32)
     number[kept + 1] = np.arange(1, len(kept) + 1)
-    return Found(
-        number[every.labels],
-        every.centroids[kept],
-        every.class_code[kept],
-        every.class_probabilities[kept],
-        every.contrasts[kept],
+    return ImageNuclei(
+        number[nuclei.labels],
+        nuclei.centroids[kept],
+        nuclei.class_code[kept],
+        nuclei.class_probabilities[kept],
+        nuclei.contrasts[kept],
     )

@@ -16,12 +16,12 @@ from nucwsi.training.data import MAX_CLASSES, Sample, make_sample
 
 log = logging.getLogger(__name__)
 
-#: µm per pixel of images that do not say; most public crops were scanned at 40x.
+#: µm per pixel of images whose manifest names none; most public crops were scanned at 40x.
 UNKNOWN_MPP = 0.25
 
 
 def load_samples(
-    manifests: list[Path], split: str, classes: tuple[str, ...], target_mpp: float
+    folders: list[Path], split: str, classes: tuple[str, ...], target_mpp: float
 ) -> list[Sample]:
     """Read one split of one or more folders of labelled images.
 
@@ -30,56 +30,48 @@ def load_samples(
 
     Parameters
     ----------
-    manifests : list of pathlib.Path
-        Folders, or their ``manifest.csv``.
+    folders : list of pathlib.Path
+        Folders of labelled images, or their ``manifest.csv``.
     split : str
         ``train``, ``val`` or ``test``.
     classes : tuple of str
-        The model's, in order; what each label may mean of them follows from its name.
+        Classes of the network, in order; which of them a label may mean follows from its name.
     target_mpp : float
-        µm per pixel of the model.
+        µm per pixel of the network.
 
     Returns
     -------
     list of Sample
-        At least one.
+        At least one, each on the pixels of its image.
 
     Raises
     ------
     ConfigError
-        If there are too many classes.
+        If there are more than `MAX_CLASSES` classes.
     DataError
-        If there is no such image, a data set has a patient in two splits, or labels are damaged or
-        not known.
+        If the split has no image, a data set has a patient in two splits, or labels are damaged or
+        of an unknown name.
     """
     if len(classes) > MAX_CLASSES:
         raise ConfigError(f"`classes` has {len(classes)} names; expected at most {MAX_CLASSES}")
     entries: list[Entry] = []
-    sets: dict[tuple[Path, str], dict[int, tuple[str, ...]]] = {}
     origins: list[Path] = []
-    for path in manifests:
-        found = read(path)
-        entries += found.entries
-        origins += [path] * len(found.entries)
-        for dataset, labels in found.labels.items():
-            sets[path, dataset] = class_sets(labels, classes)
+    meanings: dict[tuple[Path, str], dict[int, tuple[str, ...]]] = {}
+    for folder in folders:
+        listing = read(folder)
+        entries += listing.entries
+        origins += [folder] * len(listing.entries)
+        for dataset, labels in listing.labels.items():
+            meanings[folder, dataset] = class_sets(labels, classes)
     rows = [(entry.dataset, entry.patient, entry.split) for entry in entries]
     check_leaks(rows)
     samples, left_out = [], []
-    for entry, origin, held in zip(entries, origins, held_out(rows), strict=True):
-        if entry.split != split:
-            continue
-        name = f"{entry.dataset}/{entry.name}"
-        if held:
-            left_out.append(name)
-            continue
-        labelled = entry.read()
-        meant = sets[origin, entry.dataset]
-        check_codes(f"{origin}: {name}", labelled.codes, tuple(meant))
-        mpp = entry.mpp or UNKNOWN_MPP
-        sample = make_sample(name, labelled, meant, classes, mpp, target_mpp)
-        samples.append(replace(sample, licence=entry.licence))
-    listed = ", ".join(map(str, manifests))
+    for entry, folder, held in zip(entries, origins, held_out(rows), strict=True):
+        if entry.split == split and held:
+            left_out.append(f"{entry.dataset}/{entry.name}")
+        elif entry.split == split:
+            meaning = meanings[folder, entry.dataset]
+            samples.append(_read_sample(entry, folder, meaning, classes, target_mpp))
     if left_out:
         log.warning(
             "%d images of split %s are left out, because another data set holds their patient"
@@ -88,7 +80,23 @@ def load_samples(
             split,
             ", ".join(left_out),
         )
+    listed = ", ".join(map(str, folders))
     if not samples:
         raise DataError(f"{listed}: no image of split {split!r}; import a data set that has some")
     log.info("%d images of split %s from %s", len(samples), split, listed)
     return samples
+
+
+def _read_sample(
+    entry: Entry,
+    folder: Path,
+    meaning: dict[int, tuple[str, ...]],
+    classes: tuple[str, ...],
+    target_mpp: float,
+) -> Sample:
+    """Read one image; `meaning` is label code -> the classes that it may mean."""
+    name, labelled = f"{entry.dataset}/{entry.name}", entry.read()
+    check_codes(f"{folder}: {name}", labelled.codes, tuple(meaning))
+    mpp = entry.mpp or UNKNOWN_MPP
+    sample = make_sample(name, labelled, meaning, classes, mpp, target_mpp)
+    return replace(sample, licence=entry.licence)

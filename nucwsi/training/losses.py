@@ -1,4 +1,4 @@
-"""The losses of the three heads."""
+"""The losses of the three heads, against labels and against an ensemble's answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nucwsi.config import TrainSettings
 from nucwsi.models.network import NetworkMaps, activate
-from nucwsi.training.augment import Batch
+from nucwsi.training.crops import Batch
 
 #: Separable parts of the 5x5 Sobel filter, scaled to give the slope per pixel of a ramp.
 _SMOOTH = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
@@ -21,15 +21,20 @@ def np_loss(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
     Parameters
     ----------
     logits : (N, 1, H, W) Tensor
+        Raw output of the `np` head.
     truth : (N, H, W) Tensor of float32
-        Share of each pixel that is nucleus.
+        Share of each pixel that is nucleus, 0 to 1.
     known : (N, H, W) Tensor of float32
         1 where `truth` holds, else 0.
 
     Returns
     -------
     Tensor
-        Scalar.
+        Scalar, at least 0; Dice over all known pixels of the batch.
+
+    References
+    ----------
+    Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 3.2, whose truth is 0 or 1.
     """
     logits = logits[:, 0]
     cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
@@ -45,13 +50,14 @@ def gradient(hv_map: Tensor, swapped: bool = False) -> Tensor:
     Parameters
     ----------
     hv_map : (N, 2, H, W) Tensor
+        Horizontal, then vertical positions.
     swapped : bool
-        Take the other axis of each, as the published code does.
+        Differentiate each along the other axis, as the published code does.
 
     Returns
     -------
     (N, 2, H, W) Tensor
-        5x5 Sobel responses, per pixel.
+        Slopes per pixel: responses of a 5x5 Sobel filter, zeros beyond the edge.
     """
     along = torch.outer(_SMOOTH, _DERIVE)
     pair = [along.T, along] if swapped else [along, along.T]
@@ -67,15 +73,20 @@ def hv_loss(
     Parameters
     ----------
     predicted, truth : (N, 2, H, W) Tensor
-        The prediction after tanh.
+        Horizontal, then vertical positions, -1 to 1; the prediction after tanh.
     inside, outside : (N, H, W) Tensor of float32
-        1 on known pixels of nucleus and of background.
+        1 on known pixels of nucleus and of background, else 0; shares of a pixel count as such.
     how : TrainSettings
+        `gradient_weight` and `published_gradient`.
 
     Returns
     -------
     Tensor
-        Scalar.
+        Scalar, at least 0.
+
+    References
+    ----------
+    Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 3.2, equations 2 and 3.
     """
     inside, outside = inside[:, None], outside[:, None]
     error = (predicted - truth).square()
@@ -92,16 +103,18 @@ def hv_loss(
 def tp_loss(
     logits: Tensor, class_set: Tensor, share: Tensor, class_weights: Tensor, gamma: float
 ) -> Tensor:
-    """Focal set-marginal cross-entropy: the probability of all the classes a label allows.
+    """Focal cross-entropy of the summed probability of all classes that a label allows.
 
     Parameters
     ----------
     logits : (N, C, H, W) Tensor
+        Raw output of the `tp` head.
     class_set : (N, H, W) Tensor of uint8
         Bit c allows class c; 0 is unsupervised.
     share : (N, H, W) Tensor of float32
         Weight of each pixel.
     class_weights : (C,) Tensor
+        Weight of each class; a set has the mean of its classes.
     gamma : float
         Focusing parameter (Lin et al., Focal Loss, ICCV 2017, equation 4).
 
@@ -125,20 +138,23 @@ def tp_loss(
 
 
 def total_loss(raw: NetworkMaps, batch: Batch, class_weights: Tensor, how: TrainSettings) -> Tensor:
-    """Sum of the three heads' losses.
+    """Add up the losses of the three heads against the labels of a batch.
 
     Parameters
     ----------
     raw : NetworkMaps
-        The network's raw output.
+        The network's raw output for N crops of H by W pixels, before `activate`.
     batch : Batch
+        The crops and their labels, on the same device.
     class_weights : (C,) Tensor
+        Weight of each class.
     how : TrainSettings
+        Weights of the losses, and how nuclei count.
 
     Returns
     -------
     Tensor
-        Scalar.
+        Scalar, at least 0.
     """
     inside = (batch.outlined & batch.inside).float()
     outside = (batch.outlined & ~batch.inside).float()
@@ -152,33 +168,34 @@ def total_loss(raw: NetworkMaps, batch: Batch, class_weights: Tensor, how: Train
 
 
 def teacher_loss(raw: NetworkMaps, teacher: NetworkMaps, how: TrainSettings) -> Tensor:
-    """Distance from what an ensemble says, everywhere, whether or not there are labels.
+    """Measure the distance from an ensemble's answer, everywhere, with labels or without.
 
     Parameters
     ----------
     raw : NetworkMaps
-        The network's raw output.
+        The network's raw output for N crops of H by W pixels, before `activate`.
     teacher : NetworkMaps
-        Mean of the ensemble, after `activate`.
+        Mean answer of the ensemble to the same crops, after `activate`.
     how : TrainSettings
+        Weights of the losses.
 
     Returns
     -------
     Tensor
-        Scalar.
+        Scalar, least where the network answers as the ensemble.
 
     References
     ----------
     Hinton et al., Distilling the Knowledge in a Neural Network, 2015, section 2.
     """
     truth = teacher.np_map[:, 0]
-    every = torch.ones_like(truth)
+    everywhere = torch.ones_like(truth)
     hv_map = activate(raw).hv_map
     log_p = functional.log_softmax(raw.tp_map, dim=1)
     # Classes are asked for on nuclei only.
     cross = -(teacher.tp_map * log_p).sum(1)
     return (
-        np_loss(raw.np_map, truth, every)
+        np_loss(raw.np_map, truth, everywhere)
         + hv_loss(hv_map, teacher.hv_map, truth, 1 - truth, how)
         + how.tp_weight * (cross * truth).sum() / truth.sum().clamp(min=1)
     )

@@ -1,8 +1,9 @@
-"""What an ensemble answers to crops, for a network to learn."""
+"""What an ensemble answers to crops, for a network to learn from it (distillation)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,33 +15,36 @@ from nucwsi.models.card import Card
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.network import NetworkMaps
 
+#: Takes crops (N, 3, H, W), RGB in [0, 1], and the number of the step; answers as `ask`.
+Teach: TypeAlias = Callable[[Tensor, int], NetworkMaps]
 
-def teaching(
+
+def load_teachers(
     cards: tuple[Card, ...], how: TrainSettings, device: torch.device
-) -> Callable[[Tensor, int], NetworkMaps] | None:
-    """Make ready to ask an ensemble about crops, its members by turns.
+) -> Teach | None:
+    """Load an ensemble whose members answer by turns, one a step.
 
-    But for Dice, and for which pixels count, the losses' gradients are linear in the answers: over
-    the steps the mean answer of all members is learnt, at the price of one.
+    But for Dice, and for which pixels count, the gradients of the losses are linear in the answers:
+    over the steps the mean answer of all members is learnt, at the price of one.
 
     Parameters
     ----------
     cards : tuple of Card
-        Its members, of the same classes and resolution.
+        Members of the ensemble, of the same classes and resolution.
     how : TrainSettings
-        Of the network that learns.
+        Settings of the network that learns, with `teacher_views`.
     device : torch.device
+        Where the teachers compute.
 
     Returns
     -------
-    callable or None
-        Takes crops and the number of the step, and returns what `asked` does; None where there is
-        no member.
+    Teach or None
+        None where there is no member.
 
     Raises
     ------
     ConfigError
-        If they know other classes than are to be learnt.
+        If the teachers know other classes than are to be learnt.
     """
     if not cards:
         return None
@@ -53,26 +57,27 @@ def teaching(
     scale = how.mpp / cards[0].mpp
 
     def _teach(image: Tensor, step: int) -> NetworkMaps:
-        return asked(teachers[step % len(teachers)], image, scale)
+        return ask(teachers[step % len(teachers)], image, scale)
 
     return _teach
 
 
-def asked(teacher: Ensemble, image: Tensor, scale: float) -> NetworkMaps:
+def ask(teacher: Ensemble, image: Tensor, scale: float) -> NetworkMaps:
     """Ask a teacher about crops, at its own resolution.
 
     Parameters
     ----------
     teacher : Ensemble
+        One member or several, whose mean answer is taken.
     image : (N, 3, H, W) Tensor of float32
-        RGB in [0, 1].
+        RGB in [0, 1], on the pixels of the network that learns.
     scale : float
         Pixels of the teacher per pixel of the crops, along each axis.
 
     Returns
     -------
     NetworkMaps
-        On the pixels of the crops and the device of the teacher.
+        After `activate`: (N, ..., H, W) on the pixels of the crops, on the teacher's device.
     """
     stride = teacher.stride
     shape = image.shape[-2:]
@@ -83,6 +88,7 @@ def asked(teacher: Ensemble, image: Tensor, scale: float) -> NetworkMaps:
 
 
 def _resized(values: Tensor, size: Sequence[int]) -> Tensor:
+    """Resample the last two axes to `size` pixels, bilinearly and without aliasing."""
     if tuple(values.shape[-2:]) == tuple(size):
         return values
     return functional.interpolate(values, size=size, mode="bilinear", antialias=True)

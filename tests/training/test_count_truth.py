@@ -1,16 +1,17 @@
 """What counts of labelled images are off by, and whether their intervals say so."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
+from samples_made import sample
 
-from nucwsi.composition.calibration import count_error
-from nucwsi.training.count_truth import class_codes, counted
+from nucwsi.training.count_truth import count_images
 
 
-def picture(name, allowed):
-    return SimpleNamespace(name=name, allowed=np.array(allowed, np.uint8))
+def labelled(name, allowed):
+    """A labelled image of which nothing but the classes of its nuclei matters."""
+    return replace(sample(side=8), name=name, allowed=np.array(allowed, np.uint8))
 
 
 def answer(*shares):
@@ -21,32 +22,12 @@ def answer(*shares):
     )
 
 
-def test_a_set_of_one_is_a_class():
-    assert class_codes(np.array([1, 2, 128, 3, 0, 255], np.uint8)).tolist() == [0, 1, 7, -1, -1, -1]
-
-
-def test_the_error_of_counts_is_a_share_of_what_was_found():
-    truth = np.array([[30, 4], [10, 0], [7, 7]])
-    expected = np.array([[20.0, 4.0], [18.0, 0.0], [0.0, 0.0]])
-    known = np.array([[True, False], [True, False], [True, True]])
-    found = np.array([50, 40, 0])
-    error = count_error(truth, expected, np.zeros((3, 2)), found, known)
-    # Nothing was found in the third picture, so it has no share.
-    assert error[0] == pytest.approx(0.2)
-    by_chance = np.array([[36.0, 0], [64.0, 0], [0, 0]])
-    assert count_error(truth, expected, by_chance, found, known)[0] == pytest.approx(
-        0.8 * 0.2 / 2**0.5
-    )
-    assert count_error(truth, expected, 100 + by_chance, found, known)[0] == 0
-    assert np.isnan(error[1])
-
-
 def test_images_are_counted_if_all_their_labels_are_sure():
     samples = [
-        picture("a/1", [1, 1, 2]),
-        picture("a/2", [1, 3]),
-        picture("a/3", []),
-        picture("b/1", [4]),
+        labelled("a/1", [1, 1, 2]),
+        labelled("a/2", [1, 3]),
+        labelled("a/3", []),
+        labelled("b/1", [4]),
     ]
     nuclei = [
         answer((0.8, 0.1, 0.1), (0.2, 0.6, 0.2)),
@@ -54,7 +35,7 @@ def test_images_are_counted_if_all_their_labels_are_sure():
         answer(),
         answer((0, 0, 1), (0, 0, 1)),
     ]
-    found = counted(samples, nuclei, 3)
+    found = count_images(samples, nuclei, 3)
     assert found.truth.tolist() == [[2, 1, 0], [0, 0, 0], [0, 0, 1]]
     assert found.known.tolist() == [[True, True, False]] * 2 + [[False, False, True]]
     assert found.estimate.n_nuclei.tolist() == [2, 0, 2]
@@ -70,7 +51,7 @@ def test_images_are_counted_if_all_their_labels_are_sure():
 
 
 def test_without_images_nothing_is_known():
-    nothing = counted([], [], 3)
+    nothing = count_images([], [], 3)
     assert np.isnan(nothing.error()).all()
     assert np.isnan(nothing.coverage(nothing.error_of_others())).all()
 
@@ -83,9 +64,9 @@ def test_held_out_errors_cover_as_often_as_they_promise():
         # A hospital's habit shifts all nuclei of an image alike.
         shifted = share * np.exp(rng.normal(0, 0.7, 3))
         code = [rng.choice(3, p=p / p.sum()) for p in shifted]
-        samples.append(picture(f"a/{number}", 1 << np.array(code)))
+        samples.append(labelled(f"a/{number}", 1 << np.array(code)))
         nuclei.append(answer(share))
-    found = counted(samples, nuclei, 3)
+    found = count_images(samples, nuclei, 3)
     assert (found.coverage(np.zeros(3)) < 0.75).all()
     held = found.coverage(found.error_of_others())
     assert ((held >= 0.9) & (held <= 0.99)).all()

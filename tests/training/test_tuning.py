@@ -8,7 +8,8 @@ from samples_made import perfect, sample
 from scipy import ndimage
 
 from nucwsi.phantom import CLASSES
-from nucwsi.training.tuning import first_constants, outlines_by_source, tuned
+from nucwsi.training.scores import outlines_by_dataset
+from nucwsi.training.tuning import N_CANDIDATES, first_constants, search_constants
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def seen():
 )
 def test_the_least_threshold_that_loses_next_to_nothing(seen, sure, least_mean, threshold):
     one, maps = seen
-    chosen = tuned([one], [maps(*sure)], CLASSES, 0.5)
+    chosen = search_constants([one], [maps(*sure)], CLASSES, 0.5)
     assert (chosen.min_mean_np, chosen.np_threshold) == (least_mean, threshold)
 
 
@@ -59,18 +60,18 @@ def test_points_tell_whether_to_drop_what_is_unsure(seen):
     unsure = perfect(one)._replace(np_map=dim, tp_map=classes)
     pointed = replace(one, name="points/0", outlined=False)
     blob = maps(1, 0.57, 0)
-    assert tuned([one], [blob], CLASSES, 0.5).min_mean_np == 0.6
-    assert tuned([one, pointed], [blob, unsure], CLASSES, 0.5).min_mean_np == 0
+    assert search_constants([one], [blob], CLASSES, 0.5).min_mean_np == 0.6
+    assert search_constants([one, pointed], [blob, unsure], CLASSES, 0.5).min_mean_np == 0
 
 
 def test_an_image_without_nuclei_has_no_say(seen):
     one, maps = seen
     nothing = replace(one, name="blank/0", instances=np.zeros_like(one.instances))
     flawless, empty = maps(1, 0, 0), perfect(nothing)
-    assert outlines_by_source([nothing], [empty], first_constants(CLASSES), 0.5) == {}
-    assert tuned([nothing], [empty], CLASSES, 0.5) == first_constants(CLASSES)
-    both = tuned([one, nothing], [flawless, empty], CLASSES, 0.5)
-    assert both == tuned([one], [flawless], CLASSES, 0.5)
+    assert outlines_by_dataset([nothing], [empty], first_constants(CLASSES), 0.5) == {}
+    assert search_constants([nothing], [empty], CLASSES, 0.5) == first_constants(CLASSES)
+    both = search_constants([one, nothing], [flawless, empty], CLASSES, 0.5)
+    assert both == search_constants([one], [flawless], CLASSES, 0.5)
 
 
 def test_a_low_threshold_that_costs_more_is_not_taken(seen):
@@ -78,4 +79,18 @@ def test_a_low_threshold_that_costs_more_is_not_taken(seen):
     seen_wide = maps(1, 0, 0)
     around = ndimage.binary_dilation(one.instances > 0) & (one.instances == 0)
     np_map = np.where(around, 120, seen_wide.np_map).astype(np.uint8)
-    assert tuned([one], [seen_wide._replace(np_map=np_map)], CLASSES, 0.5).np_threshold == 0.5
+    assert (
+        search_constants([one], [seen_wide._replace(np_map=np_map)], CLASSES, 0.5).np_threshold
+        == 0.5
+    )
+
+
+def test_every_candidate_is_told_of(seen):
+    one, maps = seen
+    told = []
+    search_constants([one], [maps(1, 0, 0)], CLASSES, 0.5, told.append)
+    assert told == [1] * N_CANDIDATES
+    told.clear()
+    nothing = replace(one, instances=np.zeros_like(one.instances))
+    search_constants([nothing], [perfect(nothing)], CLASSES, 0.5, told.append)
+    assert not told

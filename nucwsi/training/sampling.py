@@ -1,0 +1,97 @@
+"""What training is shown of its samples, how often, and how much each class counts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.config import TrainSettings
+from nucwsi.labels.targets import published_hv_targets
+from nucwsi.training.data import CLASS_OF_SET, Sample
+
+
+def select_supervision(samples: list[Sample], how: TrainSettings) -> list[Sample]:
+    """Return the samples with the labels and targets that the settings ask for.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        With all that is known of them.
+    how : TrainSettings
+        `published_targets` takes the targets of the published code, `label_sets` = False forgets
+        labels that allow several classes, `point_cover` = False what points say of nuclei.
+
+    Returns
+    -------
+    list of Sample
+        In the same order; none is changed in place.
+    """
+    if how.published_targets:
+        samples = [replace(s, hv_map=published_hv_targets(s.instances)) for s in samples]
+    if not how.label_sets:
+        single = CLASS_OF_SET >= 0
+        samples = [replace(s, class_set=s.class_set * single[s.class_set]) for s in samples]
+    if not how.point_cover:
+        samples = [replace(s, known=s.known & s.outlined) for s in samples]
+    return samples
+
+
+def class_weights(samples: list[Sample], n_classes: int) -> NDArray[np.float64]:
+    """Weigh classes by the root of their rarity, within [0.5, 2].
+
+    Parameters
+    ----------
+    samples : list of Sample
+        To learn from; labels that allow several classes do not count.
+    n_classes : int
+        Classes C of the network.
+
+    Returns
+    -------
+    (C,) ndarray of float64
+        About 1 for a class as frequent as the median; 1 for a class that occurs nowhere.
+    """
+    nuclei = np.sum([sample.class_counts(n_classes) for sample in samples], axis=0)
+    present = nuclei > 0
+    weights = np.ones(n_classes)
+    if present.any():
+        weights[present] = np.sqrt(np.median(nuclei[present]) / nuclei[present])
+    return weights.clip(0.5, 2)
+
+
+def sample_weights(
+    samples: list[Sample], rarity: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Give every data set a share by the root of its nuclei, divided among its images.
+
+    Half of the share is divided by the area of the images, half by their nuclei.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        To learn from.
+    rarity : (C,) ndarray of float64, or None
+        How much a nucleus of each class counts; None: all of the share is divided by area.
+
+    Returns
+    -------
+    (len(samples),) ndarray of float
+        Probability that a crop comes from each sample; sums to one.
+    """
+    datasets = np.array([sample.dataset for sample in samples])
+    n_nuclei = np.array([len(s.allowed) for s in samples])
+    areas = np.array([s.instances.size / s.scale**2 for s in samples])
+    rare = np.zeros(len(samples))
+    if rarity is not None:
+        rare = np.array([s.class_counts(len(rarity)) @ rarity for s in samples])
+    weights = np.zeros(len(samples))
+    for dataset in np.unique(datasets):
+        chosen = datasets == dataset
+        share = areas[chosen] / areas[chosen].sum()
+        if rare[chosen].any():
+            share = (share + rare[chosen] / rare[chosen].sum()) / 2
+        weights[chosen] = share * math.sqrt(max(1, n_nuclei[chosen].sum()))
+    return weights / weights.sum()

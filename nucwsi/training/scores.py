@@ -1,0 +1,346 @@
+"""Scores of the nuclei that are found in labelled images, by image and by data set.
+
+One home for what `evaluate` writes, what training is watched with, and what the search for
+constants compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi import metrics
+from nucwsi.models.ensemble import QuantisedMaps
+from nucwsi.nuclei.constants import PostProcessing, in_pixels
+from nucwsi.training.count_truth import count_images
+from nucwsi.training.data import Sample
+from nucwsi.training.labelled_nuclei import ImageNuclei, find_nuclei
+
+#: Largest distance between the centroids of a pair, in µm: 12 px at 0.25 and 6 px at 0.5 µm/px, as
+#: in Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 4.2.
+MATCH_UM = 3.0
+
+
+def match_radius_px(sample: Sample, mpp: float) -> float:
+    """Return the largest distance between a true and a found centroid that are a pair.
+
+    Parameters
+    ----------
+    sample : Sample
+        The labelled image.
+    mpp : float
+        µm per pixel of the network.
+
+    Returns
+    -------
+    float
+        In pixels of the image.
+    """
+    return MATCH_UM / mpp * sample.scale
+
+
+def detect_classes(
+    sample: Sample, nuclei: ImageNuclei, n_classes: int, mpp: float
+) -> list[metrics.Score]:
+    """Score the nuclei of each class by their centroids, as `metrics.class_detection`.
+
+    Parameters
+    ----------
+    sample : Sample
+        The truth.
+    nuclei : ImageNuclei
+        Nuclei found in it.
+    n_classes : int
+        Classes C of the network.
+    mpp : float
+        µm per pixel of the network.
+
+    Returns
+    -------
+    list of Score
+        One for each of C classes.
+    """
+    return metrics.class_detection(
+        sample.centroids,
+        nuclei.centroids,
+        sample.class_codes,
+        nuclei.class_code,
+        n_classes,
+        match_radius_px(sample, mpp),
+    )
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """One labelled image, the nuclei found in it, and their scores; C classes.
+
+    Attributes
+    ----------
+    sample : Sample
+        The truth.
+    nuclei : ImageNuclei
+        Nuclei found in it.
+    values : dict of str to float
+        Column of ``images.csv`` -> value: numbers of nuclei, and scores from 0 to 1.
+    agreement : ClassAgreement
+        Pairs of true and found nuclei by class.
+    detected : list of Score
+        Nuclei of each of C classes, by their centroids.
+    segmented : list of Score
+        Nuclei of each of C classes, by their pixels; empty where the truth has no outlines.
+    truth_counts, counts : (C,) ndarray of int64
+        True and found nuclei of each class.
+    """
+
+    sample: Sample
+    nuclei: ImageNuclei
+    values: dict[str, float]
+    agreement: metrics.ClassAgreement
+    detected: list[metrics.Score]
+    segmented: list[metrics.Score]
+    truth_counts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+def score_image(sample: Sample, nuclei: ImageNuclei, n_classes: int, mpp: float) -> ImageScores:
+    """Score the nuclei of one image against its labels.
+
+    Parameters
+    ----------
+    sample : Sample
+        The truth.
+    nuclei : ImageNuclei
+        Nuclei found in it.
+    n_classes : int
+        Classes C of the network.
+    mpp : float
+        µm per pixel of the network.
+
+    Returns
+    -------
+    ImageScores
+        With the scores of outlines only where the truth has outlines.
+    """
+    truth, n_truth, n_found = sample.class_codes, len(sample.centroids), len(nuclei.centroids)
+    radius_px = match_radius_px(sample, mpp)
+    pairs = metrics.match_centroids(sample.centroids, nuclei.centroids, radius_px)
+    values = {"n_truth": float(len(truth)), "n_found": float(n_found)}
+    segmented: list[metrics.Score] = []
+    if sample.outlined:
+        values |= _outline_values(sample, nuclei)
+        # A later outline may hide an earlier nucleus altogether.
+        seen = np.unique(nuclei.labels[nuclei.labels > 0]) - 1
+        segmented = metrics.class_panoptic(
+            sample.instances, truth, nuclei.labels, nuclei.class_code[seen], n_classes
+        )
+    values["f1"] = metrics.Score(len(pairs), n_found - len(pairs), n_truth - len(pairs)).dq
+    return ImageScores(
+        sample,
+        nuclei,
+        values,
+        metrics.class_agreement(truth, nuclei.class_code, pairs, n_classes),
+        detect_classes(sample, nuclei, n_classes, mpp),
+        segmented,
+        sample.class_counts(n_classes),
+        np.bincount(nuclei.class_code, minlength=n_classes),
+    )
+
+
+def _outline_values(sample: Sample, nuclei: ImageNuclei) -> dict[str, float]:
+    """Return the scores of outlines, 0 to 1, by their columns."""
+    pair = sample.instances, nuclei.labels
+    score = metrics.panoptic(*pair)
+    return {
+        "pq": score.pq,
+        "dq": score.dq,
+        "sq": score.sq,
+        "aji": metrics.aji(*pair),
+        "dice": metrics.dice(*pair),
+    }
+
+
+def image_row(scores: ImageScores, classes: tuple[str, ...]) -> dict[str, str | float | int]:
+    """Lay out the scores of one image as a row of ``images.csv``.
+
+    Parameters
+    ----------
+    scores : ImageScores
+        Of the image.
+    classes : tuple of str
+        Names of its C classes.
+
+    Returns
+    -------
+    dict
+        Column -> value; the counts of classes only where all true classes are known.
+    """
+    row: dict[str, str | float | int] = {"image": scores.sample.name, **scores.values}
+    if scores.sample.fully_classed:
+        both = zip(classes, scores.truth_counts.tolist(), scores.counts.tolist(), strict=True)
+        for name, n_truth, n_found in both:
+            row |= {f"n_{name}_truth": n_truth, f"n_{name}": n_found}
+    return row
+
+
+def dataset_row(
+    images: list[ImageScores], classes: tuple[str, ...], count_error: NDArray[np.float64]
+) -> dict[str, float]:
+    """Pool the images of one data set as a row of ``summary.csv``.
+
+    Parameters
+    ----------
+    images : list of ImageScores
+        At least one.
+    classes : tuple of str
+        Names of its C classes.
+    count_error : (C,) ndarray of float64
+        Error that the counts of a class share, as a share of all nuclei
+        (`calibration.count_error`).
+
+    Returns
+    -------
+    dict
+        Column -> value; NaN where there is nothing to score. No column of a class that the data
+        set does not know, however often it was found.
+    """
+    row = _image_means(images)
+    truth_counts = np.stack([one.truth_counts for one in images])
+    known = np.flatnonzero(truth_counts.any(axis=0))
+    if not known.size:
+        return row
+    agreement = sum((one.agreement for one in images[1:]), images[0].agreement)
+    detected = metrics.summed([one.detected for one in images])
+    row |= _class_columns(known, classes, f1=agreement.f1, detection=[one.dq for one in detected])
+    if segmented := metrics.summed([one.segmented for one in images if one.segmented]):
+        row["mpq_plus"] = _finite_mean(segmented[code].pq for code in known)
+    classed = [one for one in images if one.sample.fully_classed]
+    if len(classed) > 1:
+        true = np.stack([one.truth_counts for one in classed])
+        r2 = metrics.count_r2(true, np.stack([one.counts for one in classed]))
+        row |= _class_columns(known, classes, r2=r2)
+    samples, nuclei = [one.sample for one in images], [one.nuclei for one in images]
+    coverage = count_images(samples, nuclei, len(classes)).coverage(count_error)
+    return row | _class_columns(np.flatnonzero(np.isfinite(coverage)), classes, coverage=coverage)
+
+
+def _image_means(images: list[ImageScores]) -> dict[str, float]:
+    """Add up the numbers of nuclei of images, and average their scores where they have one."""
+    names = dict.fromkeys(name for one in images for name in one.values)
+    row = {name: _finite_mean(one.values.get(name, np.nan) for one in images) for name in names}
+    for name in ("n_truth", "n_found"):
+        row[name] = sum(one.values[name] for one in images)
+    return row
+
+
+def _class_columns(
+    codes: NDArray[np.integer], classes: tuple[str, ...], **scores: Iterable[float]
+) -> dict[str, float]:
+    """Name scores (C,) by their class, ``score_class``, for the classes in `codes` alone."""
+    columns = {name: list(values) for name, values in scores.items()}
+    return {
+        f"{name}_{classes[code]}": float(values[code])
+        for code in codes
+        for name, values in columns.items()
+    }
+
+
+def _finite_mean(values: Iterable[float]) -> float:
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else float("nan")
+
+
+class Outlines(NamedTuple):
+    """How well the outlines of a data set are met: means over its images, on their own pixels.
+
+    Attributes
+    ----------
+    pq, aji : float
+        Panoptic quality and aggregated Jaccard index, 0 to 1.
+    """
+
+    pq: float
+    aji: float
+
+
+def outlines_by_dataset(
+    samples: list[Sample], maps: list[QuantisedMaps], fixed: PostProcessing, mpp: float
+) -> dict[str, Outlines]:
+    """Score the outlines that post-processing makes of the maps of images.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        The truth; images without outlines are left out.
+    maps : list of QuantisedMaps
+        Maps of each sample at the network's mpp.
+    fixed : PostProcessing
+        Constants of post-processing, in µm.
+    mpp : float
+        µm per pixel of the maps.
+
+    Returns
+    -------
+    dict
+        Data set -> Outlines; images without nuclei, true or found, have no score.
+    """
+    scores: dict[str, list[Outlines]] = {}
+    outlined = [sample.outlined for sample in samples]
+    for sample, nuclei in _found_in(samples, maps, fixed, mpp, outlined):
+        pair = sample.instances, nuclei.labels
+        score = Outlines(metrics.panoptic(*pair).pq, metrics.aji(*pair))
+        if np.isfinite(score.pq):
+            scores.setdefault(sample.dataset, []).append(score)
+    return {
+        dataset: Outlines(*np.mean(values, axis=0).tolist()) for dataset, values in scores.items()
+    }
+
+
+def detection_by_dataset(
+    samples: list[Sample], maps: list[QuantisedMaps], fixed: PostProcessing, mpp: float
+) -> dict[str, float]:
+    """Score the nuclei of images whose truth is points.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        The truth; images with outlines are left out.
+    maps : list of QuantisedMaps
+        Maps of each sample at the network's mpp.
+    fixed : PostProcessing
+        Constants of post-processing, in µm.
+    mpp : float
+        µm per pixel of the maps.
+
+    Returns
+    -------
+    dict
+        Data set -> F1 of the nuclei of all its images, each class by itself, mean over the classes
+        that the data set knows (`metrics.class_detection`).
+    """
+    scores: dict[str, list[list[metrics.Score]]] = {}
+    pointed = [not sample.outlined for sample in samples]
+    n_classes = len(fixed.min_area_um2)
+    for sample, nuclei in _found_in(samples, maps, fixed, mpp, pointed):
+        score = detect_classes(sample, nuclei, n_classes, mpp)
+        scores.setdefault(sample.dataset, []).append(score)
+    pooled = {dataset: metrics.summed(values) for dataset, values in scores.items()}
+    known = {name: [one for one in pool if one.tp + one.fn] for name, pool in pooled.items()}
+    return {name: float(np.mean([one.dq for one in pool])) for name, pool in known.items() if pool}
+
+
+def _found_in(
+    samples: list[Sample],
+    maps: list[QuantisedMaps],
+    fixed: PostProcessing,
+    mpp: float,
+    chosen: list[bool],
+) -> Iterable[tuple[Sample, ImageNuclei]]:
+    """Yield the chosen images with their nuclei, one at a time."""
+    constants = in_pixels(fixed, tuple(fixed.min_area_um2), mpp)
+    for sample, seen, wanted in zip(samples, maps, chosen, strict=True):
+        if wanted:
+            yield sample, find_nuclei(seen, constants, sample)

@@ -1,0 +1,74 @@
+"""Losses are least at the truth, and blind where nothing is known."""
+
+import numpy as np
+import torch
+from samples_made import TINY, sample
+
+from nucwsi.models.network import NetworkMaps
+from nucwsi.training.crops import whole_image
+from nucwsi.training.losses import (
+    gradient,
+    hv_loss,
+    np_loss,
+    teacher_loss,
+    total_loss,
+    tp_loss,
+)
+
+
+def test_losses_are_least_at_the_truth_and_blind_where_nothing_is_known():
+    batch = whole_image(sample(), 2)
+    known = batch.outlined.float()
+    good = torch.logit(batch.cover[:, None].clamp(1e-4, 1 - 1e-4))
+    assert np_loss(good, batch.cover, known) < 0.02 < np_loss(-good, batch.cover, known)
+    inside = batch.inside.float()
+    assert hv_loss(batch.hv_map, batch.hv_map, inside, 1 - inside, TINY) == 0
+    assert hv_loss(-batch.hv_map, batch.hv_map, inside, 1 - inside, TINY) > 1
+    assert np_loss(good, 1 - batch.cover, 0 * known) < 1e-3
+    logits = torch.zeros(1, 4, *batch.cover.shape[1:])
+    even = (batch.share, torch.ones(4), 2.0)
+    assert tp_loss(logits, 0 * batch.class_set, *even) == 0
+    allowed = torch.stack([(batch.class_set >> c) & 1 for c in range(4)], 1).float()
+    # Any class of the set will do.
+    sure = tp_loss(20 * allowed, batch.class_set, *even)
+    assert sure < 1e-3 < tp_loss(20 * (1 - allowed), batch.class_set, *even)
+
+
+def test_a_student_that_says_the_same_loses_nothing_more():
+    batch = whole_image(sample(), 2)
+    teacher = NetworkMaps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, 96, 96), 0.25))
+    same = NetworkMaps(
+        torch.logit(teacher.np_map.clamp(1e-4, 1 - 1e-4)),
+        torch.atanh(teacher.hv_map.clamp(-0.999, 0.999)),
+        torch.zeros(1, 4, 96, 96),
+    )
+    other = NetworkMaps(
+        same.np_map + 1, -same.hv_map, same.tp_map + torch.arange(4.0).view(1, 4, 1, 1)
+    )
+    assert teacher_loss(same, teacher, TINY) < teacher_loss(other, teacher, TINY) - 1
+
+
+def test_the_class_loss_weighs_what_the_settings_say():
+    batch = whole_image(sample(), 2)
+    shape = batch.cover.shape[1:]
+    raw = NetworkMaps(
+        torch.zeros(1, 1, *shape), torch.zeros(1, 2, *shape), torch.zeros(1, 4, *shape)
+    )
+    teacher = NetworkMaps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, *shape), 0.25))
+    alone = tp_loss(raw.tp_map, batch.class_set, batch.share, torch.ones(4), TINY.focal_gamma)
+
+    def losses(tp_weight):
+        how = TINY.model_copy(update={"tp_weight": tp_weight})
+        return total_loss(raw, batch, torch.ones(4), how), teacher_loss(raw, teacher, how)
+
+    (never, untaught), (labels, taught_too) = losses(0.0), losses(0.25)
+    torch.testing.assert_close(labels - never, alone / 4)
+    assert taught_too > untaught + 0.1
+
+
+def test_the_gradient_is_taken_along_the_axis_of_its_map():
+    ramp = torch.arange(16.0) / 8
+    hv_map = torch.stack([ramp.expand(16, 16), ramp[:, None].expand(16, 16)])[None]
+    inner = np.s_[..., 4:-4, 4:-4]
+    np.testing.assert_allclose(gradient(hv_map)[inner], 1 / 8, atol=1e-6)
+    np.testing.assert_allclose(gradient(hv_map, swapped=True)[inner], 0, atol=1e-6)

@@ -1,0 +1,163 @@
+"""Scores of images and data sets: hand-made truths, and columns only of what is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from samples_made import FIXED, perfect, sample
+
+from nucwsi.phantom import CLASSES
+from nucwsi.training.labelled_nuclei import ImageNuclei, find_nuclei
+from nucwsi.training.scores import (
+    dataset_row,
+    detection_by_dataset,
+    image_row,
+    match_radius_px,
+    outlines_by_dataset,
+    score_image,
+)
+from nucwsi.training.tuning import first_constants
+
+SURE = np.array([1, 2, 4, 8], np.uint8)
+
+
+def truth(name, codes, outlined=True):
+    """Four square nuclei in a row, of these classes; None where the label leaves a choice."""
+    instances = np.zeros((40, 80), np.int32)
+    for number in range(4):
+        instances[10:20, 5 + 20 * number : 15 + 20 * number] = number + 1
+    allowed = np.array([3 if code is None else 1 << code for code in codes], np.uint8)
+    middles = np.array([(15.0, 10.0 + 20 * number) for number in range(4)])
+    return replace(
+        sample(),
+        name=name,
+        instances=instances,
+        outlined=outlined,
+        known=np.ones(instances.shape, bool),
+        centroids=middles,
+        allowed=allowed,
+    )
+
+
+def found(one, codes):
+    """The first nuclei of a truth, as many as there are codes."""
+    count = len(codes)
+    labels = np.where(one.instances <= count, one.instances, 0)
+    shares = np.eye(4, dtype=np.float32)[list(codes)]
+    none = np.empty((count, 0), np.float32)
+    return ImageNuclei(labels, one.centroids[:count], np.array(codes, np.uint8), shares, none)
+
+
+def scored(name, codes, answers, **more):
+    one = truth(name, codes, **more)
+    return score_image(one, found(one, answers), 4, 0.5)
+
+
+def test_three_of_four_nuclei_by_hand():
+    scores = scored("a/1", (0, 1, 1, 3), (0, 1, 0))
+    assert scores.values == pytest.approx(
+        {
+            "n_truth": 4,
+            "n_found": 3,
+            "pq": 6 / 7,
+            "dq": 6 / 7,
+            "sq": 1,
+            "aji": 0.75,
+            "dice": 6 / 7,
+            "f1": 6 / 7,
+        }
+    )
+    assert list(scores.values)[:2] == ["n_truth", "n_found"]
+    assert [(one.tp, one.fp, one.fn) for one in scores.detected] == [
+        (1, 1, 0),
+        (1, 0, 1),
+        (0, 0, 0),
+        (0, 0, 1),
+    ]
+    assert scores.truth_counts.tolist() == [1, 2, 0, 1]
+    assert scores.counts.tolist() == [2, 1, 0, 0]
+
+
+def test_points_have_no_scores_of_outlines():
+    scores = scored("a/1", (0, 1, 1, 3), (0, 1, 0), outlined=False)
+    assert set(scores.values) == {"n_truth", "n_found", "f1"}
+    assert scores.segmented == []
+    assert "mpq_plus" not in dataset_row([scores], CLASSES, np.zeros(4))
+
+
+def test_a_pair_may_be_three_micrometres_apart():
+    assert match_radius_px(sample(scale=1.0), 0.5) == 6
+    assert match_radius_px(sample(scale=2.0), 0.5) == 12
+
+
+def test_an_image_has_counts_of_classes_only_if_all_are_known():
+    row = image_row(scored("a/1", (0, 1, 1, 3), (0, 1, 0)), CLASSES)
+    assert next(iter(row)) == "image"
+    assert (row["n_epithelial_truth"], row["n_epithelial"]) == (1, 2)
+    row = image_row(scored("a/1", (0, 1, None, 3), (0, 1, 0)), CLASSES)
+    assert not any(name.startswith("n_epithelial") for name in row)
+
+
+def test_a_data_set_has_columns_only_of_the_classes_it_knows():
+    images = [scored("a/1", (0, 1, 1, 1), (0, 1, 2, 2)), scored("a/2", (0, 0, 1, 1), (0, 0, 1, 1))]
+    row = dataset_row(images, CLASSES, np.zeros(4))
+    assert list(row) == [
+        *("n_truth", "n_found", "pq", "dq", "sq", "aji", "dice", "f1"),
+        *("f1_epithelial", "detection_epithelial", "f1_inflammatory", "detection_inflammatory"),
+        "mpq_plus",
+        *("r2_epithelial", "r2_inflammatory"),
+        *("coverage_epithelial", "coverage_inflammatory"),
+    ]
+    assert (row["n_truth"], row["n_found"]) == (8, 8)
+    assert row["pq"] == row["f1"] == 1
+    assert row["detection_epithelial"] == 1
+    # Three of five are called by their class.
+    assert row["detection_inflammatory"] == pytest.approx(2 * 3 / (2 * 3 + 2))
+    assert row["mpq_plus"] == pytest.approx((1 + 0.75) / 2)
+    assert row["r2_epithelial"] == 1
+    # Counts 3 and 2 are found as 1 and 2: the error is 4, the variance 0.5.
+    assert row["r2_inflammatory"] == pytest.approx(1 - 4 / 0.5)
+    assert (row["coverage_epithelial"], row["coverage_inflammatory"]) == (1, 0.5)
+
+
+def test_a_data_set_without_classes_has_means_alone():
+    row = dataset_row([scored("a/1", (None,) * 4, (0, 1))], CLASSES, np.zeros(4))
+    assert list(row) == ["n_truth", "n_found", "pq", "dq", "sq", "aji", "dice", "f1"]
+
+
+def test_one_image_has_no_r2():
+    row = dataset_row([scored("a/1", (0, 1, 1, 1), (0, 1))], CLASSES, np.zeros(4))
+    assert not any(name.startswith("r2") for name in row)
+
+
+def test_an_image_without_nuclei_does_not_lower_the_mean():
+    blank = replace(
+        truth("a/2", ()), instances=np.zeros((40, 80), np.int32), centroids=np.empty((0, 2))
+    )
+    nothing = score_image(blank, found(blank, ()), 4, 0.5)
+    row = dataset_row([scored("a/1", (0,) * 4, (0,) * 4), nothing], CLASSES, np.zeros(4))
+    assert row["pq"] == 1
+    assert row["n_truth"] == 4
+
+
+def test_data_sets_are_scored_apart_outlines_and_points_each_with_their_own():
+    outlined, pointed = sample(), replace(sample(1), name="points/1", outlined=False)
+    samples, maps = [outlined, pointed], [perfect(outlined), perfect(sample(1))]
+    constants = first_constants(CLASSES)
+    outlines = outlines_by_dataset(samples, maps, constants, 0.5)
+    points = detection_by_dataset(samples, maps, constants, 0.5)
+    assert set(outlines) == {"set"}
+    assert set(points) == {"points"}
+    assert outlines["set"].pq > 0.9
+    assert 0 <= points["points"] <= 1
+
+
+def test_a_search_and_evaluate_see_the_same_outlines():
+    one = sample()
+    nuclei = find_nuclei(perfect(one), FIXED, one)
+    values = score_image(one, nuclei, 4, 0.5).values
+    constants = replace(
+        first_constants(CLASSES), min_marker_um2=1.0, min_area_um2=dict.fromkeys(CLASSES, 1.0)
+    )
+    outlines = outlines_by_dataset([one], [perfect(one)], constants, 0.5)["set"]
+    assert (outlines.pq, outlines.aji) == (values["pq"], values["aji"])
