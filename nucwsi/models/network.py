@@ -126,6 +126,7 @@ def own_halo_px(network: Network) -> int:
     Parameters
     ----------
     network : Network
+        Its receptive radius and stride count.
 
     Returns
     -------
