@@ -33,8 +33,8 @@ from nucwsi.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
-#: Canvas pixels around its core in which each tile's own answer is kept, where tiles may disagree. A
-#: nucleus smaller than twice this lies whole in at least one tile.
+#: Canvas pixels around its core in which each tile's own answer is kept, where tiles may disagree.
+#: A nucleus smaller than twice this lies whole in at least one tile.
 OVERLAP_PX = 64
 
 #: Smallest core of such tiles, in canvas pixels: the space between two overlaps must be larger than
