@@ -159,6 +159,20 @@ def monusac(folder, ambiguous=(100, 100, 20, 30)):
     return folder
 
 
+def write_manifest(folder, *rows, labels=(("mine", 1, "plasma"),), codes=(1,)):
+    """Write labelled images in the documented form, each with one nucleus of these codes."""
+    columns = ["dataset", "name", "split", "mpp", "patient"]
+    write_csv(folder / "manifest.csv", columns, *rows)
+    write_csv(folder / "labels.csv", ["dataset", "code", "name"], *labels)
+    for dataset, name, *_ in rows:
+        save(folder / dataset / f"{name}.png", picture())
+        instances = np.zeros((SIDE_PX, SIDE_PX), np.uint16)
+        instances[5:9, 5:9] = 1
+        archive = folder / dataset / f"{name}.npz"
+        np.savez(archive, instances=instances, ids=[1], classes=np.array(codes))
+    return folder
+
+
 LAYOUTS = {
     "conic": conic,
     "consep": consep,

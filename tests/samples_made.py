@@ -1,12 +1,15 @@
 """Small labelled samples for the tests of training."""
 
 import numpy as np
+from layouts import write_csv
+from PIL import Image
 
 from nucwsi.config import TrainSettings
+from nucwsi.grid import Window
 from nucwsi.labels.targets import hv_targets
 from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.nuclei.constants import PostProcessing, in_pixels
-from nucwsi.phantom import CLASSES
+from nucwsi.phantom import CLASSES, Phantom
 from nucwsi.training.data import Sample
 
 TINY = TrainSettings(
@@ -65,3 +68,23 @@ def perfect(one):
         np.full((4, *one.instances.shape), 64, np.uint8),
         np.empty((0, *one.instances.shape), np.int8),
     )
+
+
+def write_labelled(folder):
+    """Write phantom images with outlines and classes in the documented form."""
+    (folder / "phantom").mkdir(parents=True)
+    rows = [("dataset", "name", "split", "mpp", "patient")]
+    phantom = Phantom((400, 900), 0.5, seed=2)
+    for number, split in enumerate(("train", "train", "val", "test")):
+        window = Window(100, 150 + 110 * number, 128, 100)
+        instances, nuclei = phantom.labels(window)
+        ids = np.unique(instances[instances > 0])
+        codes = [CLASSES.index(nuclei[index - 1].class_name) + 1 for index in ids]
+        stem = folder / "phantom" / f"p{number}"
+        Image.fromarray(phantom.paint(window)).save(stem.with_suffix(".png"))
+        np.savez(stem.with_suffix(".npz"), instances=instances, ids=ids, classes=codes)
+        rows.append(("phantom", stem.name, split, 0.5, f"patient {number}"))
+    write_csv(folder / "manifest.csv", *rows)
+    names = [("phantom", code, name) for code, name in enumerate(CLASSES, start=1)]
+    write_csv(folder / "labels.csv", ("dataset", "code", "name"), *names)
+    return folder

@@ -1,12 +1,11 @@
-"""`data import`: the documented form, whole or not at all; and what training makes of it."""
+"""`data import`: the documented form, whole or not at all."""
 
 import csv
-import logging
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from layouts import LAYOUTS, NUCLEI, SIDE_PX, picture, save, write_csv
+from layouts import LAYOUTS, NUCLEI, SIDE_PX, write_csv, write_manifest
 
 from nucwsi.cli.commands import main
 from nucwsi.config import ImportSettings
@@ -137,21 +136,8 @@ def test_an_empty_set_is_refused(tmp_path):
         import_data("manifest", source, tmp_path / "made", ImportSettings())
 
 
-def manifest(folder, *rows, labels=(("mine", 1, "plasma"),), codes=(1,)):
-    columns = ["dataset", "name", "split", "mpp", "patient"]
-    write_csv(folder / "manifest.csv", columns, *rows)
-    write_csv(folder / "labels.csv", ["dataset", "code", "name"], *labels)
-    for dataset, name, *_ in rows:
-        save(folder / dataset / f"{name}.png", picture())
-        instances = np.zeros((SIDE_PX, SIDE_PX), np.uint16)
-        instances[5:9, 5:9] = 1
-        archive = folder / dataset / f"{name}.npz"
-        np.savez(archive, instances=instances, ids=[1], classes=np.array(codes))
-    return folder
-
-
 def test_a_patient_in_two_splits_is_refused_by_import_and_by_training(tmp_path):
-    leaky = manifest(
+    leaky = write_manifest(
         tmp_path / "leaky", ["mine", "a", "train", 0.5, "p1"], ["mine", "b", "val", 0.5, "p1"]
     )
     message = "mine: patient p1 is in train and in val"
@@ -164,7 +150,7 @@ def test_a_patient_in_two_splits_is_refused_by_import_and_by_training(tmp_path):
 
 def test_a_part_that_tears_a_patient_apart_is_refused(tmp_path):
     rows = [["mine", "a", "train", 0.5, "p1"], ["mine", "b", "train", 0.5, "p1"]]
-    folder = manifest(tmp_path / "one", *rows)
+    folder = write_manifest(tmp_path / "one", *rows)
     with pytest.raises(DataError, match="too few"):
         import_data("manifest", folder, tmp_path / "made", ImportSettings())
     with pytest.raises(ConfigError, match="part 'fold1' is not in the data set; it has train"):
@@ -186,7 +172,7 @@ def test_wrong_options_are_refused(given, message, tmp_path):
 def test_names_that_lead_out_of_the_folder_are_refused(tmp_path):
     row = ["mine", "../a", "train", 0.5, ""]
     (tmp_path / "source" / "mine").mkdir(parents=True)
-    folder = manifest(tmp_path / "source", row)
+    folder = write_manifest(tmp_path / "source", row)
     with pytest.raises(DataError, match=r"mine/\.\./a cannot name a file"):
         import_data("manifest", folder, tmp_path / "made", ImportSettings())
 
@@ -213,86 +199,3 @@ def test_the_command_line(tmp_path):
     assert refused.exit_code == 1
     assert refused.output.count("\n") == 1
     assert "images.npy: does not exist" in refused.output
-
-
-def test_training_reads_what_import_wrote(tmp_path):
-    folder = imported("monusac", tmp_path)
-    samples = load_samples([folder], "train", CLASSES, 0.5)
-    assert {s.name.split("/")[0] for s in samples} == {"monusac"}
-    for sample in samples:
-        assert sample.scale == 2
-        assert sample.outlined
-        for row, column, height, width, code in NUCLEI:
-            inside = sample.class_set[row : row + height, column : column + width]
-            assert (inside == (1 if code == 1 else 2)).all()
-        assert (sample.class_set > 0).sum() == (sample.instances > 0).sum()
-
-
-def test_points_supervise_the_class_around_them_only(tmp_path):
-    folder = manifest(tmp_path / "a", ["mine", "a", "train", 0.5, ""], codes=(1,))
-    points = np.array([[20.0, 100.0], [0.0, 255.0]])
-    np.savez(folder / "mine" / "a.npz", points=points, classes=np.array([1, 0]))
-    (sample,) = load_samples([folder], "train", CLASSES, 0.5)
-    assert not sample.outlined
-    assert not sample.instances.any()
-    rows, columns = np.nonzero(sample.class_set)
-    assert np.hypot(rows - 20, columns - 100).max() <= 3
-    assert sample.class_set[20, 103] == 2
-    # Of the rim between the middle of a nucleus and what lies far from all nothing is known.
-    for column, nucleus, known in ((102, True, True), (103, False, False), (116, False, False)):
-        assert (sample.nucleus[20, column], sample.known[20, column]) == (nucleus, known)
-    assert sample.known[20, 117]
-    np.savez(folder / "mine" / "a.npz", points=np.zeros((0, 2)), classes=np.zeros(0, int))
-    (sample,) = load_samples([folder], "train", CLASSES, 0.5)
-    assert not sample.class_set.any()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"codes": (2,)}, r"mine/a: class 2 is out of range; expected 1, or 0"),
-        ({"labels": (("mine", 1, "plasmatic"),)}, r"'plasmatic' is not known; expected one of"),
-        ({"labels": (("mine", 300, "plasma"),)}, r"labels\.csv: code '300'; expected 1 to 255"),
-    ],
-)
-def test_bad_labels_stop_training_before_it_starts(changes, message, tmp_path):
-    folder = manifest(tmp_path / "a", ["mine", "a", "train", 0.5, ""], **changes)
-    with pytest.raises(DataError, match=message):
-        load_samples([folder], "train", CLASSES, 0.5)
-
-
-def test_a_size_that_does_not_fit_stops_training(tmp_path):
-    folder = manifest(tmp_path / "a", ["mine", "a", "train", 0.5, ""])
-    save(folder / "mine" / "a.png", picture(shape=(SIDE_PX, SIDE_PX - 1)))
-    with pytest.raises(DataError, match=r"a\.npz: the image has 256 x 255 px, but its labels 256"):
-        load_samples([folder], "train", CLASSES, 0.5)
-
-
-def test_a_split_without_images_stops_training(tmp_path):
-    folder = manifest(tmp_path / "a", ["mine", "a", "train", 0.5, ""])
-    with pytest.raises(DataError, match="no image of split 'val'"):
-        load_samples([folder], "val", CLASSES, 0.5)
-    with pytest.raises(ConfigError, match="9 names; expected at most 8"):
-        load_samples([folder], "train", tuple("abcdefghi"), 0.5)
-
-
-def test_patients_that_another_set_tests_on_are_not_trained_on(tmp_path, caplog):
-    one = manifest(
-        tmp_path / "one",
-        ["mine", "a", "train", 0.5, "TCGA-18-5592"],
-        ["mine", "b", "train", 0.5, "01"],
-        ["mine", "c", "train", 0.5, ""],
-    )
-    two = manifest(
-        tmp_path / "two",
-        ["yours", "a", "test", 0.5, "TCGA-18-5592"],
-        ["yours", "b", "test", 0.5, "01"],
-        ["yours", "c", "test", 0.5, ""],
-        labels=(("yours", 1, "plasma"),),
-    )
-    caplog.set_level(logging.INFO)
-    samples = load_samples([one, two], "train", CLASSES, 0.5)
-    assert [s.name for s in samples] == ["mine/b", "mine/c"]
-    assert "1 images of split train are left out" in caplog.text
-    assert "mine/a" in caplog.text
-    assert len(load_samples([one, two], "test", CLASSES, 0.5)) == 3

@@ -1,52 +1,31 @@
-"""The commands that train and score, and the workflow that trains."""
+"""`train`: from labelled images to a member with its card, also after a kill and in a workflow."""
 
-import csv
 import re
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
-from layouts import write_csv
-from PIL import Image
-from samples_made import TINY
+from samples_made import write_labelled
 
-from bench import trained
 from nucwsi.cli.commands import main
-from nucwsi.grid import Window
 from nucwsi.models.card import read_card
 from nucwsi.models.loading import load_network
-from nucwsi.phantom import CLASSES, Phantom
+from nucwsi.phantom import CLASSES
 from nucwsi.steps import train
+from nucwsi.training.tuning import N_CANDIDATES
 
 
 @pytest.fixture
 def labelled(tmp_path):
-    """A folder of phantom pictures in our own form."""
-    folder = tmp_path / "data"
-    (folder / "phantom").mkdir(parents=True)
-    rows = [("dataset", "name", "split", "mpp", "patient")]
-    phantom = Phantom((400, 900), 0.5, seed=2)
-    for number, split in enumerate(("train", "train", "val", "test")):
-        window = Window(100, 150 + 110 * number, 128, 100)
-        instances, nuclei = phantom.labels(window)
-        ids = np.unique(instances[instances > 0])
-        codes = [CLASSES.index(nuclei[index - 1].class_name) + 1 for index in ids]
-        stem = folder / "phantom" / f"p{number}"
-        Image.fromarray(phantom.paint(window)).save(stem.with_suffix(".png"))
-        np.savez(stem.with_suffix(".npz"), instances=instances, ids=ids, classes=codes)
-        rows.append(("phantom", stem.name, split, 0.5, f"patient {number}"))
-    write_csv(folder / "manifest.csv", *rows)
-    names = [("phantom", code, name) for code, name in enumerate(CLASSES, start=1)]
-    write_csv(folder / "labels.csv", ("dataset", "code", "name"), *names)
-    return folder
+    return write_labelled(tmp_path / "data")
 
 
 def invoke(*words):
     return CliRunner().invoke(main, list(map(str, words)), catch_exceptions=False)
 
 
-def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
+def test_from_images_to_a_member_with_its_card_and_curves(labelled, tmp_path, caplog):
+    caplog.set_level("INFO")
     member = tmp_path / "tiny.safetensors"
     tiny = ["--widths", "4,6", "--steps", 4, "--crop-px", 64, "--validate-every", 2]
     ran = invoke("train", labelled, "-o", member, *tiny, "--batch-size", 2)
@@ -59,33 +38,7 @@ def test_from_images_to_a_member_and_its_scores(labelled, tmp_path):
     assert "# tiny" in member.with_suffix(".md").read_text()
     assert member.with_suffix(".curves.csv").read_text().count("\n") == 3
     assert not list(tmp_path.glob(".*")), "the work folder is gone"
-
-    scores = tmp_path / "scores"
-    ran = invoke(
-        "evaluate", labelled, "-o", scores, "--member", member, "--split", "test", "--views", 2
-    )
-    assert ran.exit_code == 0, ran.output
-    with (scores / "summary.csv").open() as stream:
-        (row,) = csv.DictReader(stream)
-    assert row["dataset"] == "phantom"
-    assert 0 <= float(row["dice"]) <= 1
-    known = [name for name in CLASSES if f"f1_{name}" in row]
-    assert known
-    assert all(0 <= float(row[f"detection_{name}"]) <= 1 for name in known)
-    coverage = [float(value) for name, value in row.items() if name.startswith("coverage_")]
-    assert coverage
-    assert all(0 <= share <= 1 for share in coverage)
-    with (scores / "images.csv").open() as stream:
-        for image in csv.DictReader(stream):
-            for end, total in (("_truth", "n_truth"), ("", "n_found")):
-                counts = [int(image[f"n_{name}{end}"]) for name in CLASSES]
-                assert sum(counts) == float(image[total])
-    assert (scores / "summary.md").read_text().startswith("| dataset | images |")
-    assert len(list((scores / "pictures").glob("phantom.*.png"))) == 3
-
-    again = invoke("evaluate", labelled, "-o", scores, "--member", member, "--split", "test")
-    assert again.exit_code != 0
-    assert f"{scores}: exists already" in again.output
+    assert f"{N_CANDIDATES} sets of constants in" in caplog.text
 
 
 def test_a_killed_run_goes_on_only_if_nothing_has_changed(labelled, tmp_path, monkeypatch, caplog):
@@ -114,13 +67,6 @@ def test_a_killed_run_goes_on_only_if_nothing_has_changed(labelled, tmp_path, mo
     assert resumes()
     assert invoke("train", labelled, "-o", start, *tiny, "--seed", 2).exit_code == 0
     assert not resumes()
-
-
-def test_a_run_of_the_ablation_has_scores(labelled, monkeypatch):
-    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    found = trained.scores(labelled, TINY)
-    assert set(found) == {"pq_phantom", "class_accuracy", "pq", "aji", "dice"}
-    assert all(0 <= value <= 1 for value in found.values())
 
 
 def test_the_workflow_trains_every_member(labelled, snakemake):
