@@ -1,5 +1,7 @@
-"""How fast nucwsi is, and how much memory it takes; ``make bench`` writes docs/performance.md.
+"""How fast nucwsi is, how much memory it takes, and how accurate its members are.
 
-Times of one machine say little about another. What is judged are ratios within one run: of all
-time to that of the network alone, of nuclei to processor seconds, of memory to the slide's size.
+``make bench`` runs the sections of ``python -m bench`` and writes their tables into
+docs/performance.md and docs/accuracy.md. Times of one machine say little about another, so verdicts
+rest on ratios within one run: time in all to time in the network, nuclei to processor seconds,
+memory to the size of the slide.
 """

@@ -1,31 +1,53 @@
-"""Measure, print, and write the pages of docs: ``python -m bench [section ...]``."""
+"""Run benchmarks, print their tables, and write them into the pages of docs."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import textwrap
 from pathlib import Path
+from types import ModuleType
 
 from bench import ablation, accuracy, bfloat16, growth, million, slide
 from bench.measure import SkipError
 from bench.report import publish
 
-SECTIONS = {
-    "slide": slide.measure,
-    "bfloat16": bfloat16.measure,
-    "million": million.measure,
-    "growth": growth.measure,
-    "accuracy": accuracy.measure,
-    "ablation": ablation.measure,
+#: Section of the pages -> module whose docstring says what it answers, and whose `measure` does.
+SECTIONS: dict[str, ModuleType] = {
+    "slide": slide,
+    "bfloat16": bfloat16,
+    "million": million,
+    "growth": growth,
+    "accuracy": accuracy,
+    "ablation": ablation,
 }
 
 #: Takes an hour or more, and runs only when it is asked for by name.
 _ON_REQUEST = {"ablation"}
 
 
+def help_text() -> str:
+    """List the sections, and what each answers."""
+    lines = []
+    for name, module in SECTIONS.items():
+        answer = " ".join((module.__doc__ or "").split())
+        if name in _ON_REQUEST:
+            answer += " Takes an hour or more: runs only when it is named."
+        indent = " " * 14
+        lines.append(
+            textwrap.fill(answer, 90, initial_indent=f"  {name:12}", subsequent_indent=indent)
+        )
+    return "sections:\n" + "\n".join(lines)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        epilog=help_text(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sections", nargs="*", metavar="section", help="default: all but ablation")
     chosen = parser.parse_args().sections or [name for name in SECTIONS if name not in _ON_REQUEST]
     for name in chosen:
         if name not in SECTIONS:
@@ -33,7 +55,7 @@ def main() -> None:
     for name in chosen:
         with tempfile.TemporaryDirectory(prefix="nucwsi-bench-") as folder:
             try:
-                publish(name, SECTIONS[name](Path(folder)))
+                publish(name, SECTIONS[name].measure(Path(folder)))
             except SkipError as error:
                 print(f"{name} is skipped: {error}")
 

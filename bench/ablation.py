@@ -1,4 +1,4 @@
-"""What each trick of training is worth, all else equal: docs/accuracy.md."""
+"""What is each trick of training worth, all else equal?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.measure import ROOT, THREADS, Cost, program, shared
 from bench.report import table
 from nucwsi.config import TrainSettings
 
-#: Runs that are done, one row each; without it all of them are made anew.
+#: One row for each finished run; without this file all runs are made anew.
 DONE = ROOT / "docs" / "ablation.csv"
 
 SEEDS = (1, 2)
@@ -30,7 +30,7 @@ BUDGET: dict[str, Any] = {
 
 REFERENCE = "reference"
 
-#: What is changed of the settings' defaults.
+#: Arm -> the settings that differ from their defaults.
 ARMS: dict[str, dict[str, Any]] = {
     REFERENCE: {},
     "without flips and turns (D4)": {"views": False},
@@ -70,12 +70,12 @@ def _budget() -> str:
 
 
 def done() -> Runs:
-    """Read the runs that are done.
+    """Read the finished runs.
 
     Raises
     ------
     SystemExit
-        If some had another budget: they cannot be compared.
+        If one of them had another budget, since runs of two budgets cannot be compared.
     """
     if not DONE.exists():
         return {}
@@ -102,13 +102,13 @@ def _keep(arm: str, seed: int, scores: dict[str, float]) -> None:
 
 
 def _spread(values: list[float], sign: str = "") -> str:
-    """Write the mean, and half the range where there is one."""
+    """Write the mean, and half the range where there are several values."""
     mean = f"{statistics.fmean(values):{sign}.3f}"
     return f"{mean} ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else mean
 
 
 def tables(runs: Runs) -> str:
-    """Lay out the scores of every arm, and how far it is from the reference of the same seed."""
+    """Lay out the scores of every arm, and their differences from the reference of each seed."""
     scores, differences = [], []
     for arm in ARMS:
         seeds = [seed for seed in SEEDS if (arm, seed) in runs]
@@ -141,7 +141,7 @@ def _about() -> str:
 
 
 def measure(_folder: Path) -> str:
-    """Train what is missing, one seed of all arms after the other."""
+    """Make the runs that are missing, all arms of one seed before the next seed."""
     images, runs = shared("nuclei"), done()
     missing = [(arm, seed) for seed in SEEDS for arm in ARMS if (arm, seed) not in runs]
 

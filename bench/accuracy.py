@@ -1,4 +1,6 @@
-"""How well the members that come with nucwsi do on labelled images: docs/accuracy.md."""
+"""How accurate are the bundled configurations on labelled images, and what do more members and
+views add?
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,12 @@ _COLUMNS = ("dice", "aji", "pq", "f1")
 
 
 def presets() -> dict[str, tuple[list[str], int]]:
-    """Return the members and views of each configuration that comes with nucwsi."""
-    found = {}
+    """Return the members and views of each bundled configuration."""
+    chosen = {}
     for name in ("fast", "balanced", "accurate"):
         values = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text("utf-8"))
-        found[name] = (values["members"], values["predict"]["views"])
-    return found
+        chosen[name] = (values["members"], values["predict"]["views"])
+    return chosen
 
 
 def _output(folder: Path, split: str, members: list[str], views: int) -> Path:
@@ -28,14 +30,14 @@ def _output(folder: Path, split: str, members: list[str], views: int) -> Path:
 
 
 def _scores(folder: Path, split: str, members: list[str], views: int) -> dict[str, dict[str, str]]:
-    """Return an ensemble's row of each data set."""
+    """Return the scores of an ensemble: data set -> row of ``summary.csv``."""
     summary = _output(folder, split, members, views) / "summary.csv"
     with summary.open(encoding="utf-8") as stream:
         return {row["dataset"]: row for row in csv.DictReader(stream)}
 
 
 def _evaluate(images: Path, folder: Path) -> None:
-    """Score whatever the tables need."""
+    """Score every ensemble that the tables show."""
     for split, more in (("test", _growing()), ("val", [])):
         wanted = {
             str(_output(folder, split, members, views)): {
@@ -49,9 +51,9 @@ def _evaluate(images: Path, folder: Path) -> None:
 
 
 def _growing() -> list[tuple[list[str], int]]:
-    """List the ensembles that the members and views of `accurate` make up, one by one."""
-    every = presets()["accurate"][0]
-    return [(every[:n], views) for n in range(1, len(every) + 1) for views in (1, 2, 4, 8)]
+    """List ensembles of the first one, two, ... members of `accurate`, each in 1 to 8 views."""
+    members = presets()["accurate"][0]
+    return [(members[:n], views) for n in range(1, len(members) + 1) for views in (1, 2, 4, 8)]
 
 
 def _cells(row: dict[str, str], columns: tuple[str, ...]) -> list[str]:
@@ -60,36 +62,36 @@ def _cells(row: dict[str, str], columns: tuple[str, ...]) -> list[str]:
 
 def _sets(folder: Path) -> str:
     """Lay out the scores of the configurations on every data set."""
-    found = [
+    scored = [
         ([f"{source} ({split}, {row['images']})", name], row)
         for split in ("test", "val")
         for name, (members, views) in presets().items()
         for source, row in _scores(folder, split, members, views).items()
     ]
-    found.sort(key=lambda one: one[0][0])
-    outlined = [[*where, *_cells(row, _COLUMNS)] for where, row in found if row.get("pq")]
+    scored.sort(key=lambda one: one[0][0])
+    outlined = [[*where, *_cells(row, _COLUMNS)] for where, row in scored if row.get("pq")]
     return "\n\n".join(
         (
             table(["images", "configuration", "Dice", "AJI", "PQ", "F1 of detection"], outlined),
-            _classes(found, "f1_", "F1 of HoVer-Net on"),
-            _classes(found, "detection_", "F1 of each class by itself on"),
+            _classes(scored, "f1_", "F1 of HoVer-Net on"),
+            _classes(scored, "detection_", "F1 of each class by itself on"),
         )
     )
 
 
-def _classes(found: list[tuple[list[str], dict[str, str]]], prefix: str, title: str) -> str:
-    """Lay out the scores of classes, of the data sets that know any."""
-    keys = [key for key in dict.fromkeys(key for _, row in found for key in row) if prefix in key]
+def _classes(scored: list[tuple[list[str], dict[str, str]]], prefix: str, title: str) -> str:
+    """Lay out the scores of classes, on the data sets that know any."""
+    keys = [key for key in dict.fromkeys(key for _, row in scored for key in row) if prefix in key]
     rows = [
         [*where, *(f"{float(row[key]):.3f}" if row.get(key) else "" for key in keys)]
-        for where, row in found
+        for where, row in scored
         if any(row.get(key) for key in keys)
     ]
     return table([title, "configuration", *(key.removeprefix(prefix) for key in keys)], rows)
 
 
 def _views_and_members(folder: Path) -> str:
-    """Lay out what views and members are worth."""
+    """Lay out the scores of ensembles of more and more members and views."""
     rows = [
         [row["dataset"], str(len(members)), str(views), *_cells(row, _COLUMNS)]
         for members, views in _growing()
@@ -99,6 +101,6 @@ def _views_and_members(folder: Path) -> str:
 
 
 def measure(folder: Path) -> str:
-    """Score the configurations, and all numbers of views and members."""
+    """Score the configurations, and ensembles of more and more members and views."""
     _evaluate(shared("nuclei"), folder)
     return f"{_sets(folder)}\n\n{_views_and_members(folder)}"

@@ -1,4 +1,4 @@
-"""What each verb costs at two sizes of a slide that differ by ten."""
+"""How does the memory of each verb grow when a slide has ten times as many pixels?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIDES = (2350, 7431)
 
 
 def measure(folder: Path) -> str:
-    """Paint two slides, and take both through all verbs."""
+    """Paint two slides of one density, and take both through all verbs."""
     runs: list[dict[str, Cost]] = []
     speeds: list[str] = []
     for side in _SIDES:
@@ -22,8 +22,8 @@ def measure(folder: Path) -> str:
         nucwsi("phantom", slide, "--height", side, "--width", side, "--mpp", 0.5)
         runs.append(analyse(slide, place))
         cut = total([runs[-1]["segment"], runs[-1]["stitch"]])
-        found = n_nuclei(place / "nuclei.qupath.zip")
-        speeds.append(f"{found / cut.cpu_s:,.0f} ({found:,} nuclei)")
+        count = n_nuclei(place / "nuclei.qupath.zip")
+        speeds.append(f"{count / cut.cpu_s:,.0f} ({count:,} nuclei)")
     small, large = runs
     megapixels = [side**2 / 1e6 for side in _SIDES]
     more = megapixels[1] - megapixels[0]

@@ -1,4 +1,4 @@
-"""What a command costs, as the kernel counts it."""
+"""The cost of a command in time and memory, as the kernel counts it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ THREADS = 2
 
 
 class SkipError(Exception):
-    """What is to be measured is not here."""
+    """A slide or data set that a section measures is missing."""
 
 
 def shared(*parts: str) -> Path:
-    """Return a file or folder that is not part of the repository.
+    """Return a file or folder of the slides and images that are not part of the repository.
 
     Raises
     ------
@@ -32,10 +32,10 @@ def shared(*parts: str) -> Path:
         If it is missing.
     """
     root = Path(os.environ.get("NUCWSI_SHARED", ROOT.parent / "shared"))
-    found = root.joinpath(*parts)
-    if not found.exists():
-        raise SkipError(f"{found} is not there; set NUCWSI_SHARED to the folder that holds it")
-    return found
+    path = root.joinpath(*parts)
+    if not path.exists():
+        raise SkipError(f"{path} is not there; set NUCWSI_SHARED to the folder that holds it")
+    return path
 
 
 class Cost(NamedTuple):
@@ -53,7 +53,7 @@ def total(costs: list[Cost]) -> Cost:
 
 
 def least(costs: list[Cost]) -> Cost:
-    """Take the least of each of several runs: what disturbs a run only ever adds to it."""
+    """Return the least of each cost over several runs: a disturbance only ever adds to one."""
     return Cost(*(min(values) for values in zip(*costs, strict=True)))
 
 
@@ -63,7 +63,8 @@ def _run(words: list[object]) -> tuple[Cost, str]:
         started = time.monotonic()
         command = [str(word) for word in words]
         process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
-        # Of this child alone; and not what its parent weighs, which therefore imports little.
+        # The usage is that of this child alone. Its peak is at least what its parent weighed at the
+        # fork, which therefore imports little.
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -87,13 +88,13 @@ def n_nuclei(zipped: Path) -> int:
 
 
 def program(module: str, *words: object) -> tuple[Cost, dict[str, Any]]:
-    """Run a program of this package in a process of its own; it prints JSON."""
+    """Run a program of this package in a process of its own; return its cost and its JSON."""
     cost, printed = _run([sys.executable, "-m", f"bench.{module}", *words])
     return cost, json.loads(printed)
 
 
 def last_verbs(parts: list[Path], folder: Path, *regions: object) -> dict[str, list[object]]:
-    """Return the words for what follows `segment`, with every table that the workflow asks for."""
+    """Return the commands that follow `segment`, with every table that the workflow makes."""
     nuclei = folder / "nuclei.parquet"
     tables = {
         "-o": "composition.csv",

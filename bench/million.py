@@ -1,4 +1,4 @@
-"""A million nuclei that no network had to find: stitched, counted in regions, exported."""
+"""What time and memory does it take to stitch, count and export a million nuclei?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ N_NUCLEI, N_REGIONS = 1_000_000, 1_000
 
 
 def measure(folder: Path) -> str:
-    """Make the nuclei, and measure the verbs that handle them."""
+    """Make nuclei without a network, and measure the verbs that handle them."""
     program("synthetic", folder, N_NUCLEI, N_REGIONS)
     parts = sorted(folder.glob("[0-9].parquet"))
     commands = last_verbs(parts, folder, "--regions", folder / "regions.geojson")
@@ -26,8 +26,8 @@ def measure(folder: Path) -> str:
             everything.peak_mb < 3000,
         ),
     ]
-    told = (
+    conditions = (
         f"{N_NUCLEI:,} nuclei in {len(parts)} parts, {N_REGIONS:,} drawn regions beside the grid;"
         f" one run, one core."
     )
-    return f"{told}\n\n{verdict(findings)}\n\n{costs({**named, 'all': everything})}"
+    return f"{conditions}\n\n{verdict(findings)}\n\n{costs({**named, 'all': everything})}"

@@ -1,4 +1,4 @@
-"""Programs: the network alone on the tiles of a slide, and its share of a run of ``predict``."""
+"""Programs: time the network alone on the tiles of a slide, and within a run of ``predict``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MEMBERS = ("default",)
 
 
 class Clock:
-    """Seconds spent in the network: from the bytes of a picture to its probabilities."""
+    """Counts the seconds in the network: from the bytes of an image to its probabilities."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -40,12 +40,12 @@ class Clock:
         Ensemble.mean_and_contrasts = timed  # type: ignore[method-assign]
 
 
-def pictures(tiles: Path, every: int = 1) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    """Yield the windows that ``predict`` shows to the network on a CPU, and their halo."""
+def windows(tiles: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """Yield the RGB (1, 3, H, W) that ``predict`` gives the network on a CPU, and its halo."""
     halo_px = read_cards(MEMBERS)[0].halo_px
     with opened(tiles, "tiles") as store:
         cores, rows = CoreReader(store.grid, store.chunk), range(store.grid.n_rows)
-        for job in list(step.tissue_jobs(store, rows, store.facts.tissue_px))[::every]:
+        for job in step.tissue_jobs(store, rows, store.facts.tissue_px):
             yield step.read_window(cores, job.window.grown(halo_px))[None], halo_px
 
 
@@ -57,13 +57,13 @@ def ensemble(precision: torch.dtype | None = None) -> Ensemble:
 
 
 def alone(tiles: Path) -> dict[str, Any]:
-    """Ask the network for all tiles and nothing else: for their cores, and for whole windows."""
+    """Time the network on all tiles: once for their cores, once for their whole windows."""
     asked = ensemble()
     seconds, n_tiles = [0.0, 0.0], 0
-    for picture, halo_px in pictures(tiles):
+    for rgb, halo_px in windows(tiles):
         for which, margin_px in enumerate((halo_px, 0)):
             started = time.monotonic()
-            asked.mean_maps(picture, margin_px)
+            asked.mean_maps(rgb, margin_px)
             seconds[which] += time.monotonic() - started
         n_tiles += 1
     precision = str(asked.precision).removeprefix("torch.")
@@ -71,7 +71,7 @@ def alone(tiles: Path) -> dict[str, Any]:
 
 
 def within(tiles: Path, maps: Path) -> dict[str, Any]:
-    """Run ``predict`` and see how long it is in the network."""
+    """Run ``predict``, and time how long it spends in the network."""
     clock = Clock()
     settings = PredictSettings(device="cpu")
     step.predict(tiles, maps, settings, members=MEMBERS, threads=THREADS)

@@ -1,4 +1,4 @@
-"""Program: bfloat16 against float32 on a CPU, in speed and in what comes out."""
+"""Program: bfloat16 against float32 on a processor, in speed and in the maps that come out."""
 
 from __future__ import annotations
 
@@ -11,25 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.network import ensemble, pictures
+from bench.network import ensemble, windows
 from nucwsi.models.ensemble import choose_precision
-
-#: One tile in this many is looked at.
-_EVERY = 1
 
 
 def compare(tiles: Path) -> dict[str, Any]:
-    """Show the same tiles to both, in turn."""
+    """Run the network on every tile in both precisions, in turn."""
     precisions = (torch.float32, torch.bfloat16)
     asked = [ensemble(precision) for precision in precisions]
     seconds = [0.0, 0.0]
     steps: list[np.ndarray] = []
     same_mask, same_class = [], []
-    for picture, halo_px in pictures(tiles, _EVERY):
+    for rgb, halo_px in windows(tiles):
         answers = []
         for which, one in enumerate(asked):
             started = time.monotonic()
-            answers.append(one.quantised(picture, halo_px)[0])
+            answers.append(one.quantised(rgb, halo_px)[0])
             seconds[which] += time.monotonic() - started
         exact, fast = answers
         gaps = np.abs(exact.np_map.astype(np.int16) - fast.np_map)

@@ -1,4 +1,4 @@
-"""Tables in Markdown, and their places in docs/performance.md."""
+"""Tables in Markdown, and the pages of docs that they are written into."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ PAGES = [ROOT / "docs" / name for name in ("performance.md", "accuracy.md")]
 
 
 class Finding(NamedTuple):
-    """One line of the verdict."""
+    """What was measured, against its goal; `met` is None where there is no goal."""
 
     what: str
     goal: str
     measured: str
-    met: bool | None = None  # None: nothing was asked
+    met: bool | None = None
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Lay out a table."""
+    """Lay out a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def verdict(findings: list[Finding]) -> str:
-    """Lay out findings."""
+    """Lay out findings as a table, with whether each goal is met."""
     said = {True: "yes", False: "**no**", None: ""}
     rows = [[f.what, f.goal, f.measured, said[f.met]] for f in findings]
     return table(["what", "goal", "measured", "met"], rows)
 
 
 def costs(named: dict[str, Cost]) -> str:
-    """Lay out what each command cost."""
+    """Lay out the cost of each command as a table."""
     rows = [
         [name, f"{cost.wall_s:.1f}", f"{cost.cpu_s:.1f}", f"{cost.peak_mb:.0f}"]
         for name, cost in named.items()
@@ -46,16 +46,16 @@ def costs(named: dict[str, Cost]) -> str:
 
 
 def machine() -> str:
-    """Say where and when this was measured."""
+    """Name the date, the processor and the version of torch."""
     listed = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
-    found = re.search(r"^model name\s*: (.*)$", listed, re.MULTILINE)
-    model = found.group(1) if found else "unknown processor"
+    named = re.search(r"^model name\s*: (.*)$", listed, re.MULTILINE)
+    model = named.group(1) if named else "unknown processor"
     today = dt.datetime.now(tz=dt.UTC).date()
     return f"{today}, {model}, {os.cpu_count()} cores, torch {version('torch')}"
 
 
 def publish(section: str, text: str) -> None:
-    """Print a section and put it between its marks on the page that has them."""
+    """Print a section, and put it between its marks on the page that has them."""
     print(f"\n## {section}\n\n{text}", flush=True)
     first, last = f"<!-- bench {section} -->", f"<!-- end {section} -->"
     pages = {path: path.read_text("utf-8") for path in PAGES}

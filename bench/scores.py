@@ -1,4 +1,4 @@
-"""Program: ``evaluate`` for many ensembles of the same members, each member asked once."""
+"""Program: ``evaluate`` for many ensembles of the same members, each member run once an image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _digest(values: torch.Tensor) -> str:
 
 
 class _Remembering(Ensemble):
-    """An ensemble that knows what a member of the same weights has said of the same picture."""
+    """An ensemble that reuses the answer of a member of the same weights to the same image."""
 
     def _activated(self, member: Network, image: torch.Tensor, margin_px: int) -> NetworkMaps:
         key = (_digest(next(iter(member.state_dict().values()))), _digest(image), margin_px)
@@ -33,7 +33,7 @@ class _Remembering(Ensemble):
 
 
 def main(images: Path, threads: int, wanted: dict[str, dict[str, Any]]) -> None:
-    """Score ensembles; `wanted` is output folder -> members, views and split."""
+    """Score ensembles; `wanted` maps an output folder to members, views and split."""
     vars(evaluate)["Ensemble"] = _Remembering
     for output, what in wanted.items():
         members = tuple(what.pop("members"))

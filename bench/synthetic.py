@@ -1,4 +1,4 @@
-"""Program: a slide's worth of nuclei without a slide, as `segment` would leave them."""
+"""Program: make the nuclei of a large slide without a slide, as `segment` would leave them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _frame(n_nuclei: int) -> Frame:
 
 
 def _rings(centre: np.ndarray, radius: np.ndarray, vertices: int) -> np.ndarray:
-    """Draw N outlines about centres (N, 2), at radii (N, vertices), as x and y."""
+    """Make N polygons about centres (N, 2), row and column, at radii (N, vertices), in pixels."""
     angle = np.linspace(0, 2 * np.pi, vertices, endpoint=False)
     points = np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[..., None]
     points = np.round(points + centre[:, None, ::-1], 2)
@@ -42,7 +42,7 @@ def _rings(centre: np.ndarray, radius: np.ndarray, vertices: int) -> np.ndarray:
 
 
 def _nuclei(frame: Frame, rows: range, per_row: int, seed: int) -> NucleusTable:
-    """Put nuclei on a lattice, each somewhere in its square; rows of it make one table."""
+    """Put nuclei on a lattice, each at random in its square; `rows` of the lattice make a table."""
     rng = np.random.default_rng(seed)
     row, column = np.indices((len(rows), per_row)).reshape(2, -1)
     pitch = frame.shape[0] / per_row
@@ -77,7 +77,7 @@ def _nuclei(frame: Frame, rows: range, per_row: int, seed: int) -> NucleusTable:
 
 
 def make(folder: Path, n_nuclei: int, n_regions: int) -> dict[str, int]:
-    """Write parts of nuclei, the tissue they lie in, and regions as a pathologist would draw."""
+    """Write parts of nuclei, the tissue they lie in, and regions as a pathologist draws them."""
     frame, per_row = _frame(n_nuclei), round(np.sqrt(n_nuclei))
     facts = SlideFacts(
         kind="part",

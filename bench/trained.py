@@ -1,4 +1,4 @@
-"""Program: a network trained as ``train`` does it, and its scores."""
+"""Program: train a network as ``train`` does, and score it."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from nucwsi.training.scores import outlines_by_dataset, score_image
 from nucwsi.training.teachers import load_teachers
 from nucwsi.training.tuning import first_constants
 
-#: Small layers: threads would wait for each other more than they compute.
+#: Layers are so small that threads would wait for each other more than they compute.
 _THREADS = 1
 
 
-def _learnt(samples: list[Sample], how: TrainSettings, device: torch.device) -> UNet:
+def _train(samples: list[Sample], how: TrainSettings, device: torch.device) -> UNet:
     teach = load_teachers(read_cards(how.teachers), how, device)
     with tempfile.TemporaryDirectory(prefix="nucwsi-bench-") as folder:
         return train(samples, how, Path(folder), device, lambda _: {}, teach)
 
 
 def scores(images: Path, how: TrainSettings) -> dict[str, float]:
-    """Train, and score with constants of post-processing that are the same for all networks."""
+    """Train, and score with the constants of post-processing that every search begins with."""
     torch.set_num_threads(_THREADS)
     keep_freed_memory()
     device = choose_device("auto")
-    learnt_from, val, test = (
+    shown, val, test = (
         load_samples([images], split, how.classes, how.mpp) for split in ("train", "val", "test")
     )
-    network = _learnt(learnt_from, how, device)
+    network = _train(shown, how, device)
     val_maps, test_maps = (predict_images(network, samples, device) for samples in (val, test))
     fixed = first_constants(how.classes)
     fixed_px = in_pixels(fixed, how.classes, how.mpp)

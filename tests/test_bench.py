@@ -1,19 +1,22 @@
-"""The benchmarks run, and say what they should; their figures are not judged here."""
+"""The benchmarks run, and write their tables; their figures are not judged here."""
 
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from samples_made import TINY, write_labelled
 from stores import write_member
 
 from bench import __main__ as program
 from bench import ablation, measure, network, report
+from bench import trained as trained_program
 from nucwsi.io.regions.check import check_geojson
-from nucwsi.models.checkpoint import read_cards
+from nucwsi.models.card import read_cards
 
 ROUND = """
 import sys
@@ -134,7 +137,7 @@ def test_the_ablation_mixes_no_budgets(trained, tmp_path, monkeypatch):
 
 
 def test_the_time_in_the_network_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr(network.Ensemble, "answered", network.Ensemble.answered)
+    monkeypatch.setattr(network.Ensemble, "mean_and_contrasts", network.Ensemble.mean_and_contrasts)
     member = str(write_member(tmp_path / "m.safetensors"))
     asked = network.Ensemble.load(read_cards((member,)), torch.device("cpu"), 1)
     clock = network.Clock()
@@ -145,7 +148,8 @@ def test_the_time_in_the_network_is_seen(tmp_path, monkeypatch):
 def test_what_takes_long_is_made_on_request(monkeypatch):
     made = []
     monkeypatch.setattr(program, "publish", lambda name, _text: made.append(name))
-    monkeypatch.setattr(program, "SECTIONS", dict.fromkeys(program.SECTIONS, str))
+    section = SimpleNamespace(measure=str)
+    monkeypatch.setattr(program, "SECTIONS", dict.fromkeys(program.SECTIONS, section))
     monkeypatch.setattr("sys.argv", ["bench"])
     program.main()
     assert "ablation" not in made
@@ -153,3 +157,21 @@ def test_what_takes_long_is_made_on_request(monkeypatch):
     monkeypatch.setattr("sys.argv", ["bench", "ablation"])
     program.main()
     assert made[-1] == "ablation"
+
+
+def test_a_run_of_the_ablation_has_scores(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    scores = trained_program.scores(write_labelled(tmp_path / "data"), TINY)
+    assert set(scores) == {"pq_phantom", "class_accuracy", "pq", "aji", "dice"}
+    assert all(0 <= value <= 1 for value in scores.values())
+
+
+def test_help_says_what_each_section_answers(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["bench", "--help"])
+    with pytest.raises(SystemExit):
+        program.main()
+    shown = " ".join(capsys.readouterr().out.split())
+    for name, module in program.SECTIONS.items():
+        answer = " ".join(module.__doc__.split())
+        assert answer.endswith("?")
+        assert f"{name} {answer}" in shown
