@@ -55,7 +55,7 @@ def build_network(architecture: str, widths: tuple[int, ...], n_classes: int) ->
     widths : tuple of int
         Channels of each level, the finest first; empty where the architecture fixes them.
     n_classes : int
-        Classes that the network tells apart, without background.
+        Classes that the network distinguishes, without background.
 
     Returns
     -------

@@ -204,7 +204,7 @@ def build(architecture: str, widths: tuple[int, ...], n_classes: int) -> UNet:
     widths : tuple of int
         Channels of the way up at strides 1, 2, 4 and 8; the encoder fixes those at stride 16.
     n_classes : int
-        Classes that the network tells apart.
+        Classes that the network distinguishes.
 
     Returns
     -------

@@ -266,7 +266,7 @@ def build(architecture: str, _widths: tuple[int, ...], n_classes: int) -> SEResN
     _widths : tuple of int
         Not used: the architecture fixes its channels.
     n_classes : int
-        Classes that the network tells apart, without background.
+        Classes that the network distinguishes, without background.
 
     Returns
     -------

@@ -112,7 +112,7 @@ def describe(path: Path) -> dict[str, Any]:
     data_sets = {len(LABELS[name]): name for name in _MPP}
     if n_classes not in data_sets:
         raise CheckpointError(
-            f"{path}: tells {n_classes} classes apart, expected one of"
+            f"{path}: distinguishes {n_classes} classes, expected one of"
             f" {', '.join(f'{count} ({name})' for count, name in data_sets.items())}; write it"
             " with `nucwsi.models.checkpoint.save_checkpoint` to name others"
         )

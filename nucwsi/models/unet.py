@@ -247,7 +247,7 @@ def build(_architecture: str, widths: tuple[int, ...], n_classes: int) -> UNet:
     widths : tuple of int
         Channels of each level, the finest first.
     n_classes : int
-        Classes that the network tells apart, without background.
+        Classes that the network distinguishes, without background.
 
     Returns
     -------

@@ -111,7 +111,7 @@ def changed_weights(change):
         ),
         (
             changed_weights(lambda w: w.update({"decoder.tp.2.weight": torch.ones(4, 64, 1, 1)})),
-            r"3 classes apart, expected one of 6 \(conic\), 5 \(pannuke\), 4",
+            r"distinguishes 3 classes, expected one of 6 \(conic\), 5 \(pannuke\), 4",
         ),
         (lambda path: torch.save({"a": torch.ones(1)}, path), "none of the authors' seresnext50"),
         (lambda path: torch.save({"epoch": 3}, path), "more than the weights"),
