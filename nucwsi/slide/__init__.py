@@ -1,4 +1,4 @@
-"""What is computed of a slide's pixels: where the tissue is, and pixels of another size.
+"""What is computed of a slide: the size of its pixels, where the tissue is, pixels of another size.
 
 Here belong functions on arrays. Files of slides are opened in `io.slides`.
 """
