@@ -1,4 +1,4 @@
-"""`compose` and `summary` through the command line; their tables read by other programs."""
+"""`compose` through the command line; its tables read by other programs."""
 
 import csv
 import itertools
@@ -322,40 +322,3 @@ def test_no_nuclei_one_nucleus_one_class(tmp_path, n, only):
         assert tables[2]["z"].isna().all(), "nothing is left to chance"
     if n == 0:
         assert rows["frac_plasma"].isna().all()
-
-
-@pytest.fixture
-def two_slides(tmp_path):
-    paths = []
-    for seed in (1, 2):
-        folder = tmp_path / str(seed)
-        nuclei, _, _ = write_result(folder, 200, seed=seed)
-        tables = [folder / f"{name}.csv" for name in ("composition", "morphometry", "neighbours")]
-        more = ("--morphometry", tables[1], "--neighbours", tables[2])
-        succeeded("compose", nuclei, "-o", tables[0], *more)
-        paths.append(tables)
-    return list(zip(*paths, strict=True))
-
-
-def test_summary_joins_each_table(two_slides, tmp_path):
-    for tables in two_slides:
-        succeeded("summary", *tables, "-o", tmp_path / "all.csv")
-        joined = pd.read_csv(tmp_path / "all.csv")
-        every = pd.concat([pd.read_csv(path) for path in tables], ignore_index=True)
-        pd.testing.assert_frame_equal(joined, every)
-    line = refused("summary", two_slides[0][0], two_slides[1][1], "-o", tmp_path / "no.csv")
-    assert "its columns differ from those of" in line
-    assert not (tmp_path / "no.csv").exists()
-
-
-def test_counts_for_the_conic_challenge(two_slides, tmp_path):
-    one, other = two_slides[0]
-    succeeded("summary", other, one, "--conic", "-o", tmp_path / "counts.csv")
-    found = pd.read_csv(tmp_path / "counts.csv")
-    assert list(found.columns) == list(CONIC), "its scorer takes no other column"
-    rows = [pd.read_csv(path).iloc[0] for path in (other, one)]
-    assert found.to_numpy().tolist() == [[row[f"n_{n}"] for n in CONIC] for row in rows]
-    nuclei, _, _ = write_result(tmp_path / "coarse", 10, classes=("epithelial", "other"))
-    succeeded("compose", nuclei, "-o", tmp_path / "coarse.csv")
-    line = refused("summary", tmp_path / "coarse.csv", "--conic", "-o", tmp_path / "no.csv")
-    assert "no composition of a slide with the classes of CoNIC" in line

@@ -1,0 +1,52 @@
+"""`summary`: the tables of several slides as one, or the counts of the CoNIC challenge."""
+
+import pandas as pd
+import pytest
+from commands import refused, succeeded
+from tables_made import write_result
+
+from nucwsi.classes import CONIC
+
+
+@pytest.fixture
+def two_slides(tmp_path):
+    paths = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        nuclei, _, _ = write_result(folder, 200, seed=seed)
+        tables = [folder / f"{name}.csv" for name in ("composition", "morphometry", "neighbours")]
+        more = ("--morphometry", tables[1], "--neighbours", tables[2])
+        succeeded("compose", nuclei, "-o", tables[0], *more)
+        paths.append(tables)
+    return list(zip(*paths, strict=True))
+
+
+def test_summary_joins_each_table(two_slides, tmp_path):
+    for tables in two_slides:
+        succeeded("summary", *tables, "-o", tmp_path / "all.csv")
+        joined = pd.read_csv(tmp_path / "all.csv")
+        every = pd.concat([pd.read_csv(path) for path in tables], ignore_index=True)
+        pd.testing.assert_frame_equal(joined, every)
+    line = refused("summary", two_slides[0][0], two_slides[1][1], "-o", tmp_path / "no.csv")
+    assert "its columns differ from those of" in line
+    assert not (tmp_path / "no.csv").exists()
+
+
+def test_counts_for_the_conic_challenge(two_slides, tmp_path):
+    one, other = two_slides[0]
+    succeeded("summary", other, one, "--conic", "-o", tmp_path / "counts.csv")
+    found = pd.read_csv(tmp_path / "counts.csv")
+    assert list(found.columns) == list(CONIC), "its scorer takes no other column"
+    rows = [pd.read_csv(path).iloc[0] for path in (other, one)]
+    assert found.to_numpy().tolist() == [[row[f"n_{n}"] for n in CONIC] for row in rows]
+    nuclei, _, _ = write_result(tmp_path / "coarse", 10, classes=("epithelial", "other"))
+    succeeded("compose", nuclei, "-o", tmp_path / "coarse.csv")
+    line = refused("summary", tmp_path / "coarse.csv", "--conic", "-o", tmp_path / "no.csv")
+    assert "no composition of a slide with the classes of CoNIC" in line
+
+
+def test_a_table_that_is_missing_or_no_text_is_named_and_nothing_is_left(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"slide\xff\n")
+    for name, message in (("a.csv", "is no table of nucwsi"), ("b.csv", "does not exist; run")):
+        assert message in refused("summary", tmp_path / name, "-o", tmp_path / "all.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
