@@ -21,9 +21,10 @@ from nucwsi.training.data import Sample
 from nucwsi.training.labelled_nuclei import find_nuclei, predict_images
 from nucwsi.training.load_samples import load_samples
 from nucwsi.training.loop import train
-from nucwsi.training.scores import outlines_by_dataset, score_image
+from nucwsi.training.scores import score_image
 from nucwsi.training.teachers import load_teachers
 from nucwsi.training.tuning import first_constants
+from nucwsi.training.validation import outlines_by_dataset
 
 #: Layers are so small that threads would wait for each other more than they compute.
 _THREADS = 1

@@ -107,7 +107,7 @@ def spread(
 
     Returns
     -------
-    (height, width) ndarray of float32
+    (H, W) ndarray of float32
         The field at the centres of the window's pixels.
     """
 

@@ -115,7 +115,7 @@ class Painter:
 
         Returns
         -------
-        (height, width, 3) ndarray of uint8
+        (H, W, 3) ndarray of uint8
             RGB, 0 to 255, of the window's level-0 pixels.
         """
         stain, eosin = self._background(window)

@@ -131,7 +131,7 @@ class Phantom:
 
         Returns
         -------
-        (height, width, 3) ndarray of uint8
+        (H, W, 3) ndarray of uint8
             RGB, 0 to 255, of the window's level-0 pixels.
         """
         window = window or Window(0, 0, *self.shape)
@@ -150,7 +150,7 @@ class Phantom:
 
         Returns
         -------
-        instances : (height, width) ndarray of int32
+        instances : (H, W) ndarray of int32
             On the window's canvas pixels: 0 is background, n the n-th nucleus of the list.
         nuclei : list of Nucleus
             In level-0 pixels; some may own no pixel of the window.
@@ -186,11 +186,11 @@ class Phantom:
 
         Returns
         -------
-        np_map : (height, width) ndarray of uint8
+        np_map : (H, W) ndarray of uint8
             On the window's canvas pixels: 255 on nuclei, else 0.
-        hv_map : (2, height, width) ndarray of int8
+        hv_map : (2, H, W) ndarray of int8
             127 times the horizontal, then the vertical position in the nucleus (-1 to 1).
-        tp_map : (C, height, width) ndarray of uint8
+        tp_map : (C, H, W) ndarray of uint8
             255 in the layer of the nucleus' class, in the order of `CLASSES`; else 0.
         """
         canvas = Window(0, 0, *self.frame.shape)

@@ -31,9 +31,9 @@ from nucwsi.training.labelled_nuclei import find_nuclei, predict_images
 from nucwsi.training.load_samples import load_samples
 from nucwsi.training.loop import train as learn
 from nucwsi.training.member_card import by_class, card_text, reliability_table, validation_scores
-from nucwsi.training.scores import outlines_by_dataset
 from nucwsi.training.teachers import load_teachers
 from nucwsi.training.tuning import N_CANDIDATES, first_constants, search_constants
+from nucwsi.training.validation import outlines_by_dataset
 
 log = logging.getLogger(__name__)
 

@@ -53,7 +53,7 @@ def change_colours(
         RGB on the same pixels; may lie beyond [0, 1].
     """
 
-    def factor(half_range: float) -> float:
+    def _factor(half_range: float) -> float:
         return 1 + strength * rng.uniform(-half_range, half_range)
 
     if strength and rng.random() < _STAIN_CHANCE:
@@ -63,10 +63,10 @@ def change_colours(
         stains += strength * rng.uniform(-_HED_SHIFT, _HED_SHIFT, 3).astype(np.float32)
         image = np.exp(-stains @ rgb_from_hed.astype(np.float32))
     grey = image.mean(axis=2, keepdims=True)
-    image = grey + (image - grey) * factor(_SATURATION)
+    image = grey + (image - grey) * _factor(_SATURATION)
     mean = image.mean()
-    image = mean + (image - mean) * factor(_CONTRAST)
-    return image * factor(_BRIGHTNESS)
+    image = mean + (image - mean) * _factor(_CONTRAST)
+    return image * _factor(_BRIGHTNESS)
 
 
 def degrade(
@@ -155,8 +155,8 @@ def draw_batch(
     ----------
     samples : list of Sample
         To draw from.
-    chances : (len(samples),) ndarray of float
-        Probability of each sample; sums to one.
+    chances : (N,) ndarray of float
+        Probability of each of the N samples; sums to one.
     how : TrainSettings
         Size of batch and crops, and what `draw_crop` needs.
     rng : numpy.random.Generator

@@ -29,7 +29,7 @@ def np_loss(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
 
     Returns
     -------
-    Tensor
+    () Tensor
         Scalar, at least 0; Dice over all known pixels of the batch.
 
     References
@@ -81,7 +81,7 @@ def hv_loss(
 
     Returns
     -------
-    Tensor
+    () Tensor
         Scalar, at least 0.
 
     References
@@ -120,7 +120,7 @@ def tp_loss(
 
     Returns
     -------
-    Tensor
+    () Tensor
         Scalar; 0 where nothing is supervised.
     """
     n_classes = logits.shape[1]
@@ -153,7 +153,7 @@ def total_loss(raw: NetworkMaps, batch: Batch, class_weights: Tensor, how: Train
 
     Returns
     -------
-    Tensor
+    () Tensor
         Scalar, at least 0.
     """
     inside = (batch.outlined & batch.inside).float()
@@ -181,7 +181,7 @@ def teacher_loss(raw: NetworkMaps, teacher: NetworkMaps, how: TrainSettings) -> 
 
     Returns
     -------
-    Tensor
+    () Tensor
         Scalar, least where the network answers as the ensemble.
 
     References

@@ -16,7 +16,7 @@ from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.training.confidence import class_accuracy, class_reliability
 from nucwsi.training.count_truth import ImageCounts
 from nucwsi.training.data import Sample
-from nucwsi.training.scores import detection_by_dataset, outlines_by_dataset
+from nucwsi.training.validation import detection_by_dataset, outlines_by_dataset
 
 
 def validation_scores(

@@ -78,8 +78,8 @@ def sample_weights(
 
     Returns
     -------
-    (len(samples),) ndarray of float
-        Probability that a crop comes from each sample; sums to one.
+    (N,) ndarray of float
+        Probability that a crop comes from each of the N samples; sums to one.
     """
     datasets = np.array([sample.dataset for sample in samples])
     n_nuclei = np.array([len(s.allowed) for s in samples])

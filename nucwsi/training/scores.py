@@ -1,24 +1,17 @@
-"""Scores of the nuclei that are found in labelled images, by image and by data set.
-
-One home for what `evaluate` writes, what training is watched with, and what the search for
-constants compares.
-"""
+"""Scores of the nuclei that are found in labelled images, by image and by data set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi import metrics
-from nucwsi.models.ensemble import QuantisedMaps
-from nucwsi.nuclei.constants import PostProcessing, in_pixels
 from nucwsi.training.count_truth import count_images
 from nucwsi.training.data import Sample
-from nucwsi.training.labelled_nuclei import ImageNuclei, find_nuclei
+from nucwsi.training.labelled_nuclei import ImageNuclei
 
 #: Largest distance between the centroids of a pair, in µm: 12 px at 0.25 and 6 px at 0.5 µm/px, as
 #: in Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 4.2.
@@ -212,19 +205,46 @@ def dataset_row(
     known = np.flatnonzero(truth_counts.any(axis=0))
     if not known.size:
         return row
+    return {
+        **row,
+        **_pooled_columns(images, known, classes),
+        **_r2_columns(images, known, classes),
+        **_coverage_columns(images, classes, count_error),
+    }
+
+
+def _pooled_columns(
+    images: list[ImageScores], known: NDArray[np.integer], classes: tuple[str, ...]
+) -> dict[str, float]:
+    """Pool the nuclei of all images, class by class, and score them."""
     agreement = sum((one.agreement for one in images[1:]), images[0].agreement)
     detected = metrics.summed([one.detected for one in images])
-    row |= _class_columns(known, classes, f1=agreement.f1, detection=[one.dq for one in detected])
-    if segmented := metrics.summed([one.segmented for one in images if one.segmented]):
+    row = _class_columns(known, classes, f1=agreement.f1, detection=[one.dq for one in detected])
+    segmented = metrics.summed([one.segmented for one in images if one.segmented])
+    if segmented:
         row["mpq_plus"] = _finite_mean(segmented[code].pq for code in known)
-    classed = [one for one in images if one.sample.fully_classed]
-    if len(classed) > 1:
-        true = np.stack([one.truth_counts for one in classed])
-        r2 = metrics.count_r2(true, np.stack([one.counts for one in classed]))
-        row |= _class_columns(known, classes, r2=r2)
+    return row
+
+
+def _r2_columns(
+    images: list[ImageScores], known: NDArray[np.integer], classes: tuple[str, ...]
+) -> dict[str, float]:
+    """Compare the counts of images with the true ones, where at least two images have them."""
+    counted = [one for one in images if one.sample.fully_classed]
+    if len(counted) < 2:
+        return {}
+    truth = np.stack([one.truth_counts for one in counted])
+    r2 = metrics.count_r2(truth, np.stack([one.counts for one in counted]))
+    return _class_columns(known, classes, r2=r2)
+
+
+def _coverage_columns(
+    images: list[ImageScores], classes: tuple[str, ...], count_error: NDArray[np.float64]
+) -> dict[str, float]:
+    """Return the share of images whose interval holds the true count, where it is defined."""
     samples, nuclei = [one.sample for one in images], [one.nuclei for one in images]
     coverage = count_images(samples, nuclei, len(classes)).coverage(count_error)
-    return row | _class_columns(np.flatnonzero(np.isfinite(coverage)), classes, coverage=coverage)
+    return _class_columns(np.flatnonzero(np.isfinite(coverage)), classes, coverage=coverage)
 
 
 def _image_means(images: list[ImageScores]) -> dict[str, float]:
@@ -251,96 +271,3 @@ def _class_columns(
 def _finite_mean(values: Iterable[float]) -> float:
     finite = [value for value in values if np.isfinite(value)]
     return float(np.mean(finite)) if finite else float("nan")
-
-
-class Outlines(NamedTuple):
-    """How well the outlines of a data set are met: means over its images, on their own pixels.
-
-    Attributes
-    ----------
-    pq, aji : float
-        Panoptic quality and aggregated Jaccard index, 0 to 1.
-    """
-
-    pq: float
-    aji: float
-
-
-def outlines_by_dataset(
-    samples: list[Sample], maps: list[QuantisedMaps], fixed: PostProcessing, mpp: float
-) -> dict[str, Outlines]:
-    """Score the outlines that post-processing makes of the maps of images.
-
-    Parameters
-    ----------
-    samples : list of Sample
-        The truth; images without outlines are left out.
-    maps : list of QuantisedMaps
-        Maps of each sample at the network's mpp.
-    fixed : PostProcessing
-        Constants of post-processing, in µm.
-    mpp : float
-        µm per pixel of the maps.
-
-    Returns
-    -------
-    dict
-        Data set -> Outlines; images without nuclei, true or found, have no score.
-    """
-    scores: dict[str, list[Outlines]] = {}
-    outlined = [sample.outlined for sample in samples]
-    for sample, nuclei in _found_in(samples, maps, fixed, mpp, outlined):
-        pair = sample.instances, nuclei.labels
-        score = Outlines(metrics.panoptic(*pair).pq, metrics.aji(*pair))
-        if np.isfinite(score.pq):
-            scores.setdefault(sample.dataset, []).append(score)
-    return {
-        dataset: Outlines(*np.mean(values, axis=0).tolist()) for dataset, values in scores.items()
-    }
-
-
-def detection_by_dataset(
-    samples: list[Sample], maps: list[QuantisedMaps], fixed: PostProcessing, mpp: float
-) -> dict[str, float]:
-    """Score the nuclei of images whose truth is points.
-
-    Parameters
-    ----------
-    samples : list of Sample
-        The truth; images with outlines are left out.
-    maps : list of QuantisedMaps
-        Maps of each sample at the network's mpp.
-    fixed : PostProcessing
-        Constants of post-processing, in µm.
-    mpp : float
-        µm per pixel of the maps.
-
-    Returns
-    -------
-    dict
-        Data set -> F1 of the nuclei of all its images, each class by itself, mean over the classes
-        that the data set knows (`metrics.class_detection`).
-    """
-    scores: dict[str, list[list[metrics.Score]]] = {}
-    pointed = [not sample.outlined for sample in samples]
-    n_classes = len(fixed.min_area_um2)
-    for sample, nuclei in _found_in(samples, maps, fixed, mpp, pointed):
-        score = detect_classes(sample, nuclei, n_classes, mpp)
-        scores.setdefault(sample.dataset, []).append(score)
-    pooled = {dataset: metrics.summed(values) for dataset, values in scores.items()}
-    known = {name: [one for one in pool if one.tp + one.fn] for name, pool in pooled.items()}
-    return {name: float(np.mean([one.dq for one in pool])) for name, pool in known.items() if pool}
-
-
-def _found_in(
-    samples: list[Sample],
-    maps: list[QuantisedMaps],
-    fixed: PostProcessing,
-    mpp: float,
-    chosen: list[bool],
-) -> Iterable[tuple[Sample, ImageNuclei]]:
-    """Yield the chosen images with their nuclei, one at a time."""
-    constants = in_pixels(fixed, tuple(fixed.min_area_um2), mpp)
-    for sample, seen, wanted in zip(samples, maps, chosen, strict=True):
-        if wanted:
-            yield sample, find_nuclei(seen, constants, sample)

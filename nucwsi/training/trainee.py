@@ -160,8 +160,8 @@ class Trainee:
 
         Parameters
         ----------
-        loss : Tensor
-            Scalar, of the network's output.
+        loss : () Tensor
+            Scalar loss of the network's output.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = group["share"] * learning_rate(self.step, self.how)

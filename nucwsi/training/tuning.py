@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.training.data import Sample
-from nucwsi.training.scores import detection_by_dataset, outlines_by_dataset
+from nucwsi.training.validation import mean_score
 
 #: The search goes around this often.
 _ROUNDS = 2
@@ -95,10 +93,7 @@ def search_constants(
     def _score(candidate: PostProcessing) -> float:
         key = repr(candidate)
         if key not in scores:
-            outlines = outlines_by_dataset(samples, maps, candidate, mpp)
-            points = detection_by_dataset(samples, maps, candidate, mpp)
-            means = [(one.pq + one.aji) / 2 for one in outlines.values()]
-            scores[key] = float(np.mean([*means, *points.values()]))
+            scores[key] = mean_score(samples, maps, candidate, mpp)
         return scores[key]
 
     def _best(candidates: list[PostProcessing]) -> PostProcessing:

@@ -4,19 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from samples_made import FIXED, perfect, sample
+from samples_made import sample
 
 from nucwsi.phantom import CLASSES
-from nucwsi.training.labelled_nuclei import ImageNuclei, find_nuclei
+from nucwsi.training.labelled_nuclei import ImageNuclei
 from nucwsi.training.scores import (
     dataset_row,
-    detection_by_dataset,
     image_row,
     match_radius_px,
-    outlines_by_dataset,
     score_image,
 )
-from nucwsi.training.tuning import first_constants
 
 SURE = np.array([1, 2, 4, 8], np.uint8)
 
@@ -138,26 +135,3 @@ def test_an_image_without_nuclei_does_not_lower_the_mean():
     row = dataset_row([scored("a/1", (0,) * 4, (0,) * 4), nothing], CLASSES, np.zeros(4))
     assert row["pq"] == 1
     assert row["n_truth"] == 4
-
-
-def test_data_sets_are_scored_apart_outlines_and_points_each_with_their_own():
-    outlined, pointed = sample(), replace(sample(1), name="points/1", outlined=False)
-    samples, maps = [outlined, pointed], [perfect(outlined), perfect(sample(1))]
-    constants = first_constants(CLASSES)
-    outlines = outlines_by_dataset(samples, maps, constants, 0.5)
-    points = detection_by_dataset(samples, maps, constants, 0.5)
-    assert set(outlines) == {"set"}
-    assert set(points) == {"points"}
-    assert outlines["set"].pq > 0.9
-    assert 0 <= points["points"] <= 1
-
-
-def test_a_search_and_evaluate_see_the_same_outlines():
-    one = sample()
-    nuclei = find_nuclei(perfect(one), FIXED, one)
-    values = score_image(one, nuclei, 4, 0.5).values
-    constants = replace(
-        first_constants(CLASSES), min_marker_um2=1.0, min_area_um2=dict.fromkeys(CLASSES, 1.0)
-    )
-    outlines = outlines_by_dataset([one], [perfect(one)], constants, 0.5)["set"]
-    assert (outlines.pq, outlines.aji) == (values["pq"], values["aji"])

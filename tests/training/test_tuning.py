@@ -8,8 +8,8 @@ from samples_made import perfect, sample
 from scipy import ndimage
 
 from nucwsi.phantom import CLASSES
-from nucwsi.training.scores import outlines_by_dataset
 from nucwsi.training.tuning import N_CANDIDATES, first_constants, search_constants
+from nucwsi.training.validation import outlines_by_dataset
 
 
 @pytest.fixture
