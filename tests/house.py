@@ -81,7 +81,12 @@ def untested_modules() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    faults = [*long_files(), *docstring_faults(), *undescribed_packages()]
-    for fault in [*faults, *untested_modules()]:
+    faults = [
+        *long_files(),
+        *docstring_faults(),
+        *undescribed_packages(),
+        *untested_modules(),
+    ]
+    for fault in faults:
         print(fault)  # noqa: T201
     sys.exit(1 if faults else 0)
