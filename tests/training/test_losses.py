@@ -34,7 +34,7 @@ def test_losses_are_least_at_the_truth_and_blind_where_nothing_is_known():
     assert sure < 1e-3 < tp_loss(20 * (1 - allowed), batch.class_set, *even)
 
 
-def test_a_student_that_says_the_same_loses_nothing_more():
+def test_a_student_that_answers_as_its_teacher_has_the_least_loss():
     batch = whole_image(sample(), 2)
     teacher = NetworkMaps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, 96, 96), 0.25))
     same = NetworkMaps(
