@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from stores import write_member
 
 from nucwsi.io.slides.phantom import write_phantom
@@ -15,6 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: Programs that tests start.
 collect_ignore = ["runs/cluster"]
+
+# A busy machine is no fault of the code: examples have no time limit.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

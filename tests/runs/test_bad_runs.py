@@ -82,8 +82,8 @@ def degraded(tmp_path_factory):
 def test_one_bad_tile_in_a_good_slide(degraded):
     """The rest is delivered, and every output reports the loss."""
     facts = read_facts(degraded / "nuclei.parquet")
-    assert facts["status"] == "degraded"
-    assert facts["bad_tiles"] == [[128, 256, 128, 128]]
+    assert facts.status == "degraded"
+    assert facts.bad_tiles == ((128, 256, 128, 128),)
     document = json.loads((degraded / "tissue.geojson").read_text())
     assert document["nucwsi"]["status"] == "degraded"
     outlines = [shapely.geometry.shape(f["geometry"]) for f in document["features"]]
@@ -141,8 +141,14 @@ SQUARE = polygon([100, 100], [600, 100], [600, 600], [100, 600])
             "feature 1 (bow) has an invalid outline (Self-intersection",
         ),
         ([feature(polygon([0, 0], [9, 9]))], "has an invalid outline (Too few points"),
-        ([feature(polygon([0, 0], [9, float("nan")], [9, 9]))], "without numbers or points"),
-        ([feature({"type": "Polygon", "coordinates": []})], "without numbers or points"),
+        (
+            [feature(polygon([0, 0], [9, float("nan")], [9, 9]))],
+            "without points or with numbers that are not",
+        ),
+        (
+            [feature({"type": "Polygon", "coordinates": []})],
+            "without points or with numbers that are not",
+        ),
         ([feature({"type": "Polygon"})], "feature 1 has an unreadable outline"),
         ([feature({"type": "Polygon", "coordinates": [["a", "b"]]})], "unreadable outline"),
         ([3], "holds 3 where a feature is expected"),
@@ -183,7 +189,7 @@ def test_a_file_that_nobody_named_may_hold_no_region(degraded, tmp_path, caplog)
 def test_a_part_is_not_taken_for_the_slide_nor_the_slide_for_a_part(degraded, tmp_path):
     whole = degraded / "nuclei.parquet"
     part = tmp_path / "1-of-2.parquet"
-    write_nuclei(part, iter_tables(whole), {**read_facts(whole), "kind": "part"}, 100)
+    write_nuclei(part, iter_tables(whole), read_facts(whole).with_(kind="part"), 100)
     tissue = degraded / "tissue.geojson"
     line = refused("compose", part, "--tissue", tissue, "-o", tmp_path / "c.csv")
     assert "holds 'part', expected 'nuclei' of `nucwsi stitch`" in line
