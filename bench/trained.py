@@ -17,10 +17,10 @@ from nucwsi.nuclei.constants import in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory
 from nucwsi.runtime.device import choose_device
 from nucwsi.training.confidence import class_accuracy
-from nucwsi.training.data import Sample
 from nucwsi.training.labelled_nuclei import find_nuclei, predict_images
 from nucwsi.training.load_samples import load_samples
 from nucwsi.training.loop import train
+from nucwsi.training.sample import Sample
 from nucwsi.training.scores import score_image
 from nucwsi.training.teachers import load_teachers
 from nucwsi.training.tuning import first_constants

@@ -8,9 +8,11 @@ from nucwsi.config import TrainSettings
 from nucwsi.grid import Window
 from nucwsi.labels.targets import hv_targets
 from nucwsi.models.ensemble import QuantisedMaps
+from nucwsi.models.views import VIEWS
 from nucwsi.nuclei.constants import PostProcessing, in_pixels
 from nucwsi.phantom import CLASSES, Phantom
-from nucwsi.training.data import Sample
+from nucwsi.training.batches import batch_of_one, resample
+from nucwsi.training.sample import Sample
 
 TINY = TrainSettings(
     widths=(4, 6), steps=6, warmup_steps=2, batch_size=2, crop_px=64, validate_every=2, seed=3
@@ -58,6 +60,15 @@ def sample(seed=0, outlined=True, scale=1.0, side=96):
         middles,
         bits,
     )
+
+
+def whole_image(one):
+    """Make a batch of a whole sample, on the pixels of the network."""
+    rows, columns = (
+        np.arange(int(side / one.scale) + 1.0) * one.scale for side in one.image.shape[:2]
+    )
+    image, labels = resample(one, rows, columns)
+    return batch_of_one(image, image, labels, VIEWS[0])
 
 
 def perfect(one):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.phantom.fields import Coordinates, interpolate, texture
+from nucwsi.phantom.textures import Coordinates, interpolate, texture
 
 #: Width of the features of a texture in texels, and how many texels it takes to rise and fall once.
 _SIGMA, _WAVE = 4.0, 16.0

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from nucwsi.grid import Window
 from nucwsi.phantom.anatomy import Anatomy
-from nucwsi.phantom.fields import look_up, spread, texture
 from nucwsi.phantom.nucleus import Nucleus
+from nucwsi.phantom.textures import look_up, spread, texture
 
 #: Optical density of red, green and blue per unit of stain (Ruifrok and Johnston, Analytical and
 #: Quantitative Cytology and Histology 23, 2001), the haematoxylin a little bluer, as scanners

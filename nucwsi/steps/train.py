@@ -26,11 +26,11 @@ from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.progress import progress
 from nucwsi.training.confidence import choose_temperature, class_accuracy
 from nucwsi.training.count_truth import count_images
-from nucwsi.training.data import Sample
 from nucwsi.training.labelled_nuclei import find_nuclei, predict_images
 from nucwsi.training.load_samples import load_samples
 from nucwsi.training.loop import train as learn
 from nucwsi.training.member_card import by_class, card_text, reliability_table, validation_scores
+from nucwsi.training.sample import Sample
 from nucwsi.training.teachers import load_teachers
 from nucwsi.training.tuning import N_CANDIDATES, first_constants, search_constants
 from nucwsi.training.validation import outlines_by_dataset

@@ -12,8 +12,8 @@ from skimage.color import hed_from_rgb, rgb_from_hed
 
 from nucwsi.config import TrainSettings
 from nucwsi.models.views import VIEWS
-from nucwsi.training.crops import Batch, batch_of_one, joined, resample
-from nucwsi.training.data import Sample
+from nucwsi.training.batches import Batch, batch_of_one, joined, resample
+from nucwsi.training.sample import Sample
 
 #: Half-ranges at strength 1: factor and offset of each stain's density, then factors of colour.
 _HED_SCALE, _HED_SHIFT = 0.25, 0.1

@@ -16,7 +16,7 @@ from nucwsi.composition.calibration import (
     temperature_scaled,
 )
 from nucwsi.models.ensemble import QuantisedMaps
-from nucwsi.training.data import CLASS_OF_SET, Sample
+from nucwsi.training.sample import CLASS_OF_SET, Sample
 
 #: A class with fewer nuclei in the validation images says nothing of a state of training.
 _FEWEST_NUCLEI = 50

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from nucwsi import metrics
 from nucwsi.composition.calibration import count_error
 from nucwsi.composition.intervals import CountEstimate, estimate_counts
-from nucwsi.training.data import Sample
 from nucwsi.training.labelled_nuclei import ImageNuclei
+from nucwsi.training.sample import Sample
 
 
 class ImageCounts(NamedTuple):

@@ -15,8 +15,8 @@ from nucwsi.models.unet import UNet
 from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.pixels import connected
 from nucwsi.nuclei.window import WindowMaps, nuclei_of
-from nucwsi.training.crops import resample
-from nucwsi.training.data import Sample
+from nucwsi.training.batches import resample
+from nucwsi.training.sample import Sample
 
 #: Mirrored pixels around an image. A network may see farther, but what it would see there is no
 #: tissue, and a small image would cost ten times as much.

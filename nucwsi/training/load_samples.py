@@ -12,7 +12,7 @@ from nucwsi.io.datasets.manifest import read
 from nucwsi.labels.labelled_image import check_codes
 from nucwsi.labels.splits import check_leaks, held_out
 from nucwsi.labels.taxonomy import class_sets
-from nucwsi.training.data import MAX_CLASSES, Sample, make_sample
+from nucwsi.training.sample import MAX_CLASSES, Sample, make_sample
 
 log = logging.getLogger(__name__)
 

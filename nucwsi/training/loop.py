@@ -21,9 +21,9 @@ from nucwsi.models.network import Network, NetworkMaps
 from nucwsi.models.unet import UNet
 from nucwsi.runtime.ahead import ahead
 from nucwsi.training.augment import draw_batch
-from nucwsi.training.crops import Batch
-from nucwsi.training.data import Sample
+from nucwsi.training.batches import Batch
 from nucwsi.training.losses import teacher_loss, total_loss
+from nucwsi.training.sample import Sample
 from nucwsi.training.sampling import class_weights, sample_weights, select_supervision
 from nucwsi.training.teachers import Teach
 from nucwsi.training.trainee import Trainee

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nucwsi.config import TrainSettings
 from nucwsi.models.network import NetworkMaps, activate
-from nucwsi.training.crops import Batch
+from nucwsi.training.batches import Batch
 
 #: Separable parts of the 5x5 Sobel filter, scaled to give the slope per pixel of a ramp.
 _SMOOTH = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16

@@ -15,7 +15,7 @@ from nucwsi.models.unet import UNet
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.training.confidence import class_accuracy, class_reliability
 from nucwsi.training.count_truth import ImageCounts
-from nucwsi.training.data import Sample
+from nucwsi.training.sample import Sample
 from nucwsi.training.validation import detection_by_dataset, outlines_by_dataset
 
 

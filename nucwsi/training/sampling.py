@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nucwsi.config import TrainSettings
 from nucwsi.labels.targets import published_hv_targets
-from nucwsi.training.data import CLASS_OF_SET, Sample
+from nucwsi.training.sample import CLASS_OF_SET, Sample
 
 
 def select_supervision(samples: list[Sample], how: TrainSettings) -> list[Sample]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nucwsi import metrics
 from nucwsi.training.count_truth import count_images
-from nucwsi.training.data import Sample
 from nucwsi.training.labelled_nuclei import ImageNuclei
+from nucwsi.training.sample import Sample
 
 #: Largest distance between the centroids of a pair, in µm: 12 px at 0.25 and 6 px at 0.5 µm/px, as
 #: in Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 4.2.

@@ -8,7 +8,7 @@ from typing import Any
 
 from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.nuclei.constants import PostProcessing
-from nucwsi.training.data import Sample
+from nucwsi.training.sample import Sample
 from nucwsi.training.validation import mean_score
 
 #: The search goes around this often.

@@ -10,8 +10,8 @@ import numpy as np
 from nucwsi import metrics
 from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.nuclei.constants import PostProcessing, in_pixels
-from nucwsi.training.data import Sample
 from nucwsi.training.labelled_nuclei import ImageNuclei, find_nuclei
+from nucwsi.training.sample import Sample
 from nucwsi.training.scores import detect_classes
 
 

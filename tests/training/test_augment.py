@@ -4,11 +4,10 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
-from samples_made import TINY, sample
+from samples_made import TINY, sample, whole_image
 
 from nucwsi.training import augment
 from nucwsi.training.augment import draw_batch, draw_crop
-from nucwsi.training.crops import whole_image
 
 
 def test_beyond_the_image_nothing_is_known():
@@ -59,7 +58,7 @@ def test_without_tricks_a_crop_is_a_piece_of_the_image():
     plain = plain.model_copy(update={"colour": 0.0})
     one = sample()
     picture = draw_crop(one, plain, np.random.default_rng(1), 64).cover[0].numpy()
-    full = whole_image(one, 1).cover[0].numpy()
+    full = whole_image(one).cover[0].numpy()
     found = [
         (row, column)
         for row, column in itertools.product(range(33), range(33))

@@ -2,10 +2,9 @@
 
 import numpy as np
 import torch
-from samples_made import TINY, sample
+from samples_made import TINY, sample, whole_image
 
 from nucwsi.models.network import NetworkMaps
-from nucwsi.training.crops import whole_image
 from nucwsi.training.losses import (
     gradient,
     hv_loss,
@@ -17,7 +16,7 @@ from nucwsi.training.losses import (
 
 
 def test_losses_are_least_at_the_truth_and_blind_where_nothing_is_known():
-    batch = whole_image(sample(), 2)
+    batch = whole_image(sample())
     known = batch.outlined.float()
     good = torch.logit(batch.cover[:, None].clamp(1e-4, 1 - 1e-4))
     assert np_loss(good, batch.cover, known) < 0.02 < np_loss(-good, batch.cover, known)
@@ -35,7 +34,7 @@ def test_losses_are_least_at_the_truth_and_blind_where_nothing_is_known():
 
 
 def test_a_student_that_answers_as_its_teacher_has_the_least_loss():
-    batch = whole_image(sample(), 2)
+    batch = whole_image(sample())
     teacher = NetworkMaps(batch.cover[:, None], batch.hv_map, torch.full((1, 4, 96, 96), 0.25))
     same = NetworkMaps(
         torch.logit(teacher.np_map.clamp(1e-4, 1 - 1e-4)),
@@ -49,7 +48,7 @@ def test_a_student_that_answers_as_its_teacher_has_the_least_loss():
 
 
 def test_the_class_loss_weighs_what_the_settings_say():
-    batch = whole_image(sample(), 2)
+    batch = whole_image(sample())
     shape = batch.cover.shape[1:]
     raw = NetworkMaps(
         torch.zeros(1, 1, *shape), torch.zeros(1, 2, *shape), torch.zeros(1, 4, *shape)

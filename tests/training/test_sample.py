@@ -5,7 +5,7 @@ import pytest
 from samples_made import discs, sample
 
 from nucwsi.labels.labelled_image import LabelledImage
-from nucwsi.training.data import CLASS_OF_SET, MAX_CLASSES, make_sample
+from nucwsi.training.sample import CLASS_OF_SET, MAX_CLASSES, make_sample
 
 CLASSES = ("epithelial", "inflammatory", "spindle", "other")
 SETS = {1: ("epithelial",), 2: ("inflammatory", "spindle"), 3: ()}

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nucwsi.models.views import VIEWS, apply_view, turn_vectors
+from nucwsi.models.views import apply_view, turn_vectors
 from nucwsi.slide.resample import area_average, edge_taps
-from nucwsi.training.data import Sample
+from nucwsi.training.sample import Sample
 
 
 class PixelLabels(NamedTuple):
@@ -154,27 +154,6 @@ def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 def _within(index: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
     return (index >= 0) & (index < size)
-
-
-def whole_image(sample: Sample, stride: int) -> Batch:
-    """Look at a whole sample as the pipeline would, without augmentation.
-
-    Parameters
-    ----------
-    sample : Sample
-        The labelled image.
-    stride : int
-        Sides are cut to multiples of this, in pixels of the network.
-
-    Returns
-    -------
-    Batch
-        Of one crop, on the pixels of the network.
-    """
-    sizes = [max(1, int(side / sample.scale) // stride) * stride for side in sample.instances.shape]
-    rows, columns = (np.arange(size + 1, dtype=np.float64) * sample.scale for size in sizes)
-    image, labels = resample(sample, rows, columns)
-    return batch_of_one(image, image, labels, VIEWS[0])
 
 
 def batch_of_one(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucwsi.grid import Window
-from nucwsi.phantom.fields import interpolate, look_up, spread, texture
+from nucwsi.phantom.textures import interpolate, look_up, spread, texture
 
 TEXTURE = texture(1, 2, (2.0, 6.0))
 
