@@ -85,7 +85,7 @@ def test_one_bad_tile_in_a_good_slide(degraded):
     assert facts.status == "degraded"
     assert facts.bad_tiles == ((128, 256, 128, 128),)
     document = json.loads((degraded / "tissue.geojson").read_text())
-    assert document["nucwsi"]["status"] == "degraded"
+    assert document["nucwsi"]["facts"]["status"] == "degraded"
     outlines = [shapely.geometry.shape(f["geometry"]) for f in document["features"]]
     tissue, lost = shapely.union_all(outlines), shapely.box(512, 256, 768, 512)
     assert tissue.area > 1e5
@@ -192,9 +192,10 @@ def test_a_part_is_not_taken_for_the_slide_nor_the_slide_for_a_part(degraded, tm
     write_nuclei(part, iter_tables(whole), read_facts(whole).with_(kind="part"), 100)
     tissue = degraded / "tissue.geojson"
     line = refused("compose", part, "--tissue", tissue, "-o", tmp_path / "c.csv")
-    assert "holds 'part', expected 'nuclei' of `nucwsi stitch`" in line
+    assert "(holds 'part', expected 'nuclei'); make it with `nucwsi stitch`" in line
     outputs = ("-o", tmp_path / "n.parquet", "--seams", tmp_path / "s.json")
-    assert "holds 'nuclei', expected 'part' of" in refused("stitch", whole, *outputs)
+    line = refused("stitch", whole, *outputs)
+    assert "(holds 'nuclei', expected 'part'); make it with `nucwsi segment`" in line
 
 
 def test_sound_regions_of_every_form_are_counted(degraded, tmp_path):

@@ -206,6 +206,10 @@ def write_nuclei(
         )
 
 
+#: Kind of table -> verb that makes it.
+_VERBS = {"nuclei": "stitch", "part": "segment"}
+
+
 def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.ParquetFile, SlideFacts]:
     """Open a table for reading.
 
@@ -228,15 +232,17 @@ def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.Parque
     StoreError
         If it is missing, damaged, no table of nuclei of these kinds, or written by a newer nucwsi.
     """
+    kinds = kinds or ("nuclei", "part")
     try:
         file = pq.ParquetFile(path)
         document = json.loads(file.metadata.metadata[b"nucwsi"])
-        facts = SlideFacts.from_json(document, *(kinds or ("nuclei", "part")))
+        facts = SlideFacts.from_json(document, *kinds)
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run the step that makes it") from None
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        verbs = " or ".join(f"`nucwsi {_VERBS[kind]}`" for kind in kinds)
         raise StoreError(
-            f"{path}: is not a nucwsi table of nuclei ({error}); make it again"
+            f"{path}: is not a nucwsi table of nuclei ({error}); make it with {verbs}"
         ) from None
     return file, facts
 
