@@ -3,10 +3,11 @@
 The *canvas* is the analysed part of a slide at the working mpp. Everything from `tile` to `stitch`
 is in canvas pixels; `Frame` leads from there to level-0 pixels and to µm.
 
-Around a window lies its *halo*: pixels that are read so that what the networks answer inside does
-not depend on the cut; as wide as the member needs that sees farthest. The *margin* of an image is
-the part of its border that is seen but not answered for: the halo, less the overlap that tiles keep
-where they may disagree. What of the margin one member cannot see is *unseen*, and not shown to it.
+Around a window lies its *halo*: pixels that are read so that the networks' answer inside does not
+depend on where the canvas is cut. The member that sees farthest decides its width. The *margin* of
+an image is the part of its border that the networks see but do not answer for: the halo, less the
+overlap that tiles keep where they may disagree. A member that sees less far is not shown the outer
+part of the margin, which is *unseen*.
 """
 
 from __future__ import annotations

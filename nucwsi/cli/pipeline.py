@@ -146,7 +146,7 @@ def stitch(parts: tuple[Path, ...], output: Path, seams: Path, **values: Any) ->
 @click.option(
     "--beside",
     is_flag=True,
-    help="the files of --regions were found, not named: they may hold none",
+    help="--regions were found beside the slide, not named by the user: they may hold none",
 )
 @click.option("--geojson", type=FILE, help="regions for QuPath to write")
 @click.option("--morphometry", type=FILE, help="table of features by region and class to write")

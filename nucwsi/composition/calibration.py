@@ -43,7 +43,7 @@ class Reliability(NamedTuple):
 def temperature_scaled(
     pixels: NDArray[np.floating], nucleus: NDArray[np.integer], n_nuclei: int, temperature: float
 ) -> NDArray[np.float64]:
-    """Return the class probabilities of nuclei after the logits of their pixels were divided.
+    """Return the class probabilities of nuclei with the logits of their pixels scaled.
 
     Parameters
     ----------
@@ -143,8 +143,8 @@ def count_error(
 ) -> NDArray[np.float64]:
     """Return by how much counts are off beyond chance, as a share of the nuclei that were found.
 
-    The probabilities of single nuclei cannot say it: some nuclei are missed, and where a network
-    takes one class for another, it does so all over an image.
+    The probabilities of single nuclei do not tell this error: some nuclei are missed, and a network
+    that takes one class for another does so all over an image.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def count_error(
     Returns
     -------
     (C,) ndarray of float64
-        Standard deviation over images; NaN for a class whose count no image knows.
+        Standard deviation over images; NaN for a class whose count is known in no image.
     """
     usable = known & (n_nuclei > 0)[:, None]
     beyond = ((truth - expected) ** 2 - variance) / np.maximum(n_nuclei, 1)[:, None] ** 2

@@ -72,8 +72,8 @@ def composition(
     tissue_mm2 : (R,) ndarray of float64
         Tissue in each of the R regions, in mm².
     count_error : (C,) ndarray of float64
-        Standard deviation of the error of each class' count that nuclei share, as a share of a
-        region's nuclei; see `calibration.count_error`.
+        For each class the standard deviation of the error that the nuclei of a region have in
+        common, divided by their number; see `calibration.count_error`.
 
     Returns
     -------
@@ -85,10 +85,10 @@ def composition(
 
     Notes
     -----
-    Each nucleus is of a class with its own probability, so the number of them in a region is
-    Poisson-binomial if the probabilities are right and independent. By how much they are not, and
-    how many nuclei were not found, is in `count_error`; of an ensemble, also in how far its answers
-    lie apart. See `intervals.estimate_counts`.
+    Each nucleus is of a class with its own probability, so the count of a class in a region is
+    Poisson-binomial if the probabilities are right and independent. They are not quite, and some
+    nuclei are missed: `count_error` and the disagreement of an ensemble widen the intervals
+    accordingly. See `intervals.CountEstimate`.
     """
     regions, members = pairs
     n_regions, n_classes = len(tissue_mm2), len(classes)

@@ -1,8 +1,8 @@
 """How far the answers of an ensemble lie apart, on single nuclei and on counts.
 
-One number for each nucleus cannot say it: where all nuclei of a region are in doubt for the same
-reason, their doubts add up, and where each has its own reason, they average out. *Contrasts*,
-signed differences between answers, can be summed over any nuclei, and are squared only then.
+One unsigned number for each nucleus would not do: where all nuclei of a region are in doubt for the
+same reason, their doubts add up, and where each has its own reason, they cancel. *Contrasts* are
+signed differences between answers: they are summed over the nuclei first, and squared then.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class GroupStats(NamedTuple):
     mean : (G,) ndarray of float64
         NaN for an empty group.
     sd : (G,) ndarray of float64
-        Sample standard deviation, with n - 1 below; NaN for fewer than two values.
+        Sample standard deviation, divided by n - 1; NaN for fewer than two values.
     percentiles : (Q, G) ndarray of float64
         See `group_percentiles`.
     """

@@ -46,13 +46,13 @@ class CountEstimate(NamedTuple):
         Parameters
         ----------
         count_error : (C,) or (G, C) ndarray of float64
-            Standard deviation of the shared error as a share of a group's nuclei, from
+            Standard deviation of the shared error, divided by the number of a group's nuclei, from
             `calibration.count_error`; where it is NaN, the interval has no meaning.
 
         Returns
         -------
         low, high : (G, C) ndarray of int64
-            Both belong to the interval, in nuclei; see `widened`.
+            Ends of the interval, both included, in nuclei; see `widened`.
         """
         shared_sd = np.hypot(self.n_nuclei[:, None] * count_error, self.disagreement)
         return widened(self.expected, self.low, self.high, shared_sd)

@@ -1,4 +1,4 @@
-"""Labelled images: what their classes may mean, who may see them, and what a network should answer.
+"""Labelled images: what their classes may mean, their splits, and the targets of a network.
 
 Here belongs what is computed of a truth, on arrays. Files with labels are read in `io.datasets`.
 """

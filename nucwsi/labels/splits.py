@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 
 from nucwsi.errors import DataError
 
-#: In ascending precedence: a patient who is tested on in one data set trains in none.
+#: In ascending precedence: a patient in the test split of one data set trains in no other.
 SPLITS = ("train", "val", "test")
 
 

@@ -1,6 +1,6 @@
-"""How well predicted nuclei agree with true ones: in pixels, in places, in numbers.
+"""How well predicted nuclei agree with true ones: their pixels, their centroids, their counts.
 
-Here belong scores, on arrays; no file, no setting, no network. Labels are any positive numbers, 0
+Here belong scores of arrays; no file, no setting, no network. Labels are any positive numbers, 0
 is background. A score that is undefined is NaN, never 0 or 1: a class that neither truth nor
 prediction holds has no score, and a mean over classes skips it (`numpy.nanmean`).
 """

@@ -224,6 +224,6 @@ def _sharing(one: LabelledTile, other: LabelledTile) -> list[tuple[int, int]]:
     first = one.labels[common.within(one.window).slices]
     second = other.labels[common.within(other.window).slices]
     both = (first > 0) & (second > 0)
-    # One number a pair: rows of pairs would be sorted far slower.
+    # Each pair as one number, because sorting rows of pairs is far slower.
     keys = np.unique(first[both].astype(np.int64) << 32 | second[both])
     return list(zip((keys >> 32).tolist(), (keys & 0xFFFFFFFF).tolist(), strict=True))

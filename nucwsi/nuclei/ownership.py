@@ -37,8 +37,8 @@ from nucwsi.nuclei.giants import GIANT_PX, block_window, blocks_of, giant_mask, 
 from nucwsi.nuclei.instances import EDGE_RADIUS_PX
 from nucwsi.nuclei.pixels import Pixels, begins_in, connected
 
-#: Margins around a core, tried in turn, in canvas pixels. They decide the time only: few components
-#: reach beyond the first.
+#: Margins around a core, tried in turn, in canvas pixels. Results do not depend on them; few
+#: components reach beyond the first.
 MARGINS_PX = (32, 128)
 
 #: Free pixels between a component and a border of its window, so that its edges can be computed.
@@ -328,8 +328,8 @@ class Ownership:
     def blocks(self, rows: range) -> list[Window]:
         """List the blocks with pieces of giants that begin in rows of cores.
 
-        Ask after the cores: if all cores of the canvas were dealt with and none found a component
-        beyond its margins, there is no giant, and the canvas need not be searched.
+        Call it after `of_core` for these rows: if no core of the canvas has found a component that
+        reaches beyond its margins, there is no giant, and the canvas need not be searched.
 
         Parameters
         ----------

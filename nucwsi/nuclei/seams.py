@@ -66,9 +66,9 @@ class LineCounts(NamedTuple):
 
 
 def _lines(size_px: int, core_px: int, shift_px: int, room_px: int) -> NDArray[np.int64]:
-    """List the lines across one axis of a canvas: the seams, shifted, that keep off its ends.
+    """List the shifted seams across one axis of a canvas, in canvas pixels.
 
-    Returns the positions of those at least `room_px` from either end, in canvas pixels.
+    Those less than `room_px` from either end of the canvas are left out.
     """
     lines = np.arange(core_px, size_px, core_px) + shift_px
     return lines[(lines >= room_px) & (lines <= size_px - room_px)]
@@ -77,7 +77,7 @@ def _lines(size_px: int, core_px: int, shift_px: int, room_px: int) -> NDArray[n
 def _gap(
     values: NDArray[np.floating], lines: NDArray[np.int64], core_px: int
 ) -> NDArray[np.floating]:
-    """Return the distance of each value, (N,), from the nearest line; infinite without any."""
+    """Return the distance of each value, (N,), from the nearest line; infinite if there is none."""
     if not len(lines):
         return np.full(len(values), np.inf)
     nearest = np.round((values - lines[0]) / core_px).clip(0, len(lines) - 1)
@@ -114,7 +114,7 @@ def line_counts(
     Raises
     ------
     ValueError
-        If cores are so small that a control line lies before the canvas.
+        If cores are too small to hold the control lines beside their seams.
     """
     if core_px <= CONTROL_PX + BAND_PX:
         raise ValueError(
@@ -174,13 +174,13 @@ def _line_length(shape: tuple[int, int], core_px: int, shift_px: int) -> int:
 def _seam_share(
     extent: Callable[[tuple[int, int], int, int], float], shape: tuple[int, int], core_px: int
 ) -> float:
-    """Return the extent of the seams in that of both control lines; 0 without seams."""
+    """Return the extent of the seams divided by that of both control lines; 0 if there are none."""
     control = sum(extent(shape, core_px, shift_px) for shift_px in (-CONTROL_PX, CONTROL_PX))
     return extent(shape, core_px, 0) / control if control else 0.0
 
 
 def _z(seam: int, control: int, share: float) -> float:
-    """Return how far a Poisson count is from what another one lets expect, in deviations."""
+    """Return a Poisson count less the one expected from another, in standard deviations."""
     return (seam - control * share) / max(1.0, float(np.sqrt(seam + control * share**2)))
 
 
@@ -205,11 +205,11 @@ def seam_audit(
     Returns
     -------
     dict
-        The fields of `counts`; ``n_expected`` and ``cut_expected``, what the control lines let
-        expect of ``n_seam`` and ``cut_seam``; ``density_ratio`` and ``area_ratio`` (seam to
-        control, None without nuclei); ``density_z`` and ``cut_z``, the differences in standard
-        deviations of Poisson counts; ``visible``, whether nuclei are missing, doubled or cut along
-        seams beyond 4 of these.
+        The fields of `counts`; ``n_expected`` and ``cut_expected``, the ``n_seam`` and ``cut_seam``
+        that the control lines predict; ``density_ratio`` and ``area_ratio`` (seam to control, None
+        without nuclei); ``density_z`` and ``cut_z``, the differences from the prediction in
+        standard deviations of Poisson counts; ``visible``, whether a difference exceeds 4 of these:
+        then nuclei are missing, doubled or cut along the seams.
     """
     band_share = _seam_share(_band_area, shape, core_px)
     line_share = _seam_share(_line_length, shape, core_px)

@@ -30,7 +30,7 @@ class Phantom:
     mpp : float
         µm per level-0 pixel.
     seed : int
-        Phantoms of equal numbers and an equal seed are equal.
+        Seed of everything random: phantoms with the same attributes are identical.
     density : float
         1 for nuclei as dense as in common tissue; at most 3.
     working_mpp : float

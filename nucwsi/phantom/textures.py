@@ -1,7 +1,7 @@
 """Smooth random fields over a slide, of which the phantom's tissue is made.
 
-A field has a value at every point that depends on no other point, so any window of a slide can be
-painted alone. All fields read textures that wrap around without a seam: white noise, filtered once
+The value of a field at a point depends on no other point, so any window of a slide can be painted
+alone. All fields read textures that wrap around without a seam: white noise, filtered once
 and looked up at scaled coordinates.
 """
 

@@ -16,7 +16,7 @@ from nucwsi.report.density import tissue_mask
 #: A random field is drawn among those with at least this share of tissue.
 _TISSUE_SHARE = 0.5
 
-#: The mean certainty of a field counts from this number of nuclei on.
+#: Fields with fewer nuclei are never chosen as uncertain.
 _MIN_NUCLEI = 10
 
 #: The share of tissue in a field is sampled at this many points along each side.

@@ -1,4 +1,4 @@
-"""Work in threads that runs ahead of the loop that takes its results, by a bounded number."""
+"""Work that threads do in advance, a bounded number of items ahead of the loop that uses it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return the memory to the kernel that `keep_freed_memory` has kept.
+    """Return to the kernel the memory that `keep_freed_memory` has kept.
 
     Windows of many sizes leave gaps between blocks that no later block fits into, so the process
     grows with every new size. Does nothing with another C library.

@@ -7,7 +7,6 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -34,9 +33,6 @@ from nucwsi.slide.tissue import (
     looks_miscoloured,
     pieces,
 )
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +169,7 @@ def tile(
         Checkpoints of the ensemble that `predict` will apply: the canvas has their mpp, and the
         cores that lie within their largest halo of tissue are read.
     slide_mpp : float, optional
-        The user's word on level 0, in µm per pixel.
+        The user's value for level 0, in µm per pixel.
     threads : int
         Tiles that are read at once.
 

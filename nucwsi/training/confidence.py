@@ -18,7 +18,7 @@ from nucwsi.composition.calibration import (
 from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.training.sample import CLASS_OF_SET, Sample
 
-#: A class with fewer nuclei in the validation images says nothing of a state of training.
+#: `class_accuracy` leaves out classes with fewer validation nuclei, whose shares are too uncertain.
 _FEWEST_NUCLEI = 50
 
 
@@ -49,7 +49,7 @@ def _classed_pixels(samples: Iterable[Sample], maps: Iterable[QuantisedMaps]) ->
             for size, side in zip(seen.np_map.shape, sample.owner.shape, strict=True)
         )
         at = np.ix_(rows, columns)
-        # A label that allows several classes does not tell how confident to be of one.
+        # A label that allows several classes cannot show whether the network is right.
         codes = CLASS_OF_SET[sample.class_set[at]]
         known = codes >= 0
         nuclei, first, owner = np.unique(
@@ -100,7 +100,7 @@ def class_reliability(samples: list[Sample], maps: list[QuantisedMaps]) -> Relia
 
 
 def class_accuracy(samples: list[Sample], maps: list[QuantisedMaps]) -> float:
-    """Return the mean over classes of the share of true nuclei that are given their class.
+    """Return the share of true nuclei that are given their own class, averaged over classes.
 
     Classes of fewer than 50 nuclei are left out, unless there is no other.
 

@@ -18,8 +18,8 @@ from nucwsi.nuclei.window import WindowMaps, nuclei_of
 from nucwsi.training.batches import resample
 from nucwsi.training.sample import Sample
 
-#: Mirrored pixels around an image. A network may see farther, but what it would see there is no
-#: tissue, and a small image would cost ten times as much.
+#: Mirrored pixels around an image. Some networks see farther, but wider margins would add no tissue
+#: and make a small image ten times as expensive.
 _MARGIN_PX = 64
 
 
@@ -54,7 +54,7 @@ def predict_image(ensemble: Ensemble, sample: Sample) -> QuantisedMaps:
     Parameters
     ----------
     ensemble : Ensemble
-        Of a stride that 64 is a multiple of.
+        Its stride divides 64.
     sample : Sample
         The labelled image.
 
@@ -110,8 +110,8 @@ def find_nuclei(maps: QuantisedMaps, fixed: PixelConstants, sample: Sample) -> I
     fixed : PixelConstants
         Constants of post-processing in pixels of the maps.
     sample : Sample
-        The labelled image. If it is outlined, nuclei of which the greater part lies where nothing
-        is known are left out.
+        The labelled image. If it is outlined, nuclei that lie mostly on pixels of which nothing is
+        known are left out.
 
     Returns
     -------

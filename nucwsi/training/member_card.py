@@ -26,7 +26,7 @@ def validation_scores(
     counts: ImageCounts,
     settings: TrainSettings,
 ) -> dict[str, float]:
-    """Score a member on the images that chose its constants.
+    """Score a member on the validation images, on which its constants were chosen.
 
     Parameters
     ----------

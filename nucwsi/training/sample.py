@@ -90,7 +90,7 @@ class Sample:
 
     @property
     def fully_classed(self) -> bool:
-        """Whether the class of every nucleus is known, without which no count is."""
+        """Whether the class of every nucleus, and so the count of every class, is known."""
         return bool((self.class_codes >= 0).all())
 
     def class_counts(self, n_classes: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What training is shown of its samples, how often, and how much each class counts."""
+"""Which labels training uses, how often it draws each sample, and the weight of each class."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def select_supervision(samples: list[Sample], how: TrainSettings) -> list[Sample
     samples : list of Sample
         With all that is known of them.
     how : TrainSettings
-        `published_targets` takes the targets of the published code, `label_sets` = False forgets
-        labels that allow several classes, `point_cover` = False what points say of nuclei.
+        With `published_targets` the targets are those of the published code. Without `label_sets`,
+        labels that allow several classes are forgotten; without `point_cover`, what points say
+        about `np` is.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def sample_weights(
     samples : list of Sample
         To learn from.
     rarity : (C,) ndarray of float64, or None
-        How much a nucleus of each class counts; None: all of the share is divided by area.
+        Weight of a nucleus of each class; None: the whole share is divided by area.
 
     Returns
     -------

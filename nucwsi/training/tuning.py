@@ -40,7 +40,7 @@ N_CANDIDATES = _ROUNDS * (
 
 
 def first_constants(classes: tuple[str, ...]) -> PostProcessing:
-    """Return the constants that the search begins with, and that training is watched with.
+    """Return the constants with which the search begins, and with which training is monitored.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ def search_constants(
     Returns
     -------
     PostProcessing
-        The candidate with the best mean over data sets, of the mean of PQ and AJI or, where the
-        truth is points, of the F1 of classes; but for `np_threshold`, which is the lowest that
-        comes within 0.002 of it. The first constants where no sample has outlined nuclei.
+        The candidate with the best `validation.mean_score`; of its values of `np_threshold`, the
+        lowest that comes within 0.002 of the best score. If no sample has outlined nuclei,
+        `first_constants`.
     """
     best = first_constants(classes)
     if not any(sample.instances.any() for sample in samples if sample.outlined):

@@ -1,4 +1,4 @@
-"""What training is watched with, and what the search for constants compares: scores of maps."""
+"""Scores of a network on validation images, for monitoring training and choosing constants."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def detection_by_dataset(
     Returns
     -------
     dict
-        Data set -> F1 of the nuclei of all its images, each class by itself, mean over the classes
-        that the data set knows (`metrics.class_detection`).
+        Data set -> F1 over the nuclei of all its images (`metrics.class_detection`), averaged over
+        the classes that the data set knows.
     """
     scores: dict[str, list[list[metrics.Score]]] = {}
     pointed = [not sample.outlined for sample in samples]
@@ -113,8 +113,8 @@ def mean_score(
     Returns
     -------
     float
-        0 to 1: mean over data sets, of the mean of PQ and AJI or, where the truth is points, of
-        the F1 of classes.
+        0 to 1. A data set with outlines scores the mean of its PQ and AJI, one with points its F1
+        of classes.
     """
     outlines = outlines_by_dataset(samples, maps, fixed, mpp)
     points = detection_by_dataset(samples, maps, fixed, mpp)

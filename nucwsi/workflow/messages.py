@@ -1,4 +1,4 @@
-"""The last words of a run: where its results are, or which jobs failed and why."""
+"""What a run says at its end: where its results are, or which jobs failed and why."""
 
 from __future__ import annotations
 

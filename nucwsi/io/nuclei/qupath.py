@@ -1,8 +1,8 @@
 """The nuclei as QuPath objects: a zip of GeoJSON files that every version since 0.4 opens.
 
 QuPath needs ten gigabytes of memory for one file of a million nuclei, but one gigabyte for a zip of
-small files. It drops a damaged file of a zip without a word, so every file written here is valid by
-construction; `io.regions.check` tests the same rules from outside.
+small files. It silently drops a damaged file of a zip, so every file written here is valid by
+construction; `io.regions.check` tests the same rules independently.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.nuclei.validity import largest_polygon, on_grid
 
-#: Nuclei that are Python objects at a time; as text they take a tenth of the memory.
+#: Nuclei held as Python objects at a time; as text they take a tenth of the memory.
 _AT_ONCE = 1024
 
 _HEAD, _TAIL = b'{"type":"FeatureCollection","features":[\n', b"\n]}\n"
@@ -33,7 +33,7 @@ _HEAD, _TAIL = b'{"type":"FeatureCollection","features":[\n', b"\n]}\n"
 #: Bytes of text that are compressed at a time.
 _TEXT_BYTES = 1 << 20
 
-#: More nuclei may take more than 2 GB as text, for which a zip needs longer fields.
+#: A file of more nuclei may exceed 2 GB, for which a zip needs longer fields.
 _NUCLEI_2GB = 200_000
 
 #: QuPath turns smaller outlines into objects without area. In level-0 pixels squared.
@@ -209,7 +209,7 @@ def write_nuclei_zip(
                 break
             several = itertools.chain(coming, itertools.islice(features, nuclei_per_file - 1))
             written += _write_file(archive, f"{slide}_{number:04d}.geojson", several, large)
-        # QuPath drops a file that it cannot read without a word. This is the number it must have.
+        # QuPath silently drops a file that it cannot read: this is how many objects it must show.
         counts = {"n_objects": written, "n_slivers_left_out": dropped}
         archive.comment = orjson.dumps({**counts, **(facts or {})})
     return Written(written, dropped)
