@@ -13,13 +13,13 @@ from nucwsi.io.slides.slide import Slide
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.report.assessment import ClassOutlines, Crop
 from nucwsi.report.fields import Choice, FieldSums
-from nucwsi.report.imagery import data_uri, encode_jpeg, field_window, read_field, svg_path
+from nucwsi.report.imagery import field_window, jpeg_uri, read_field, svg_path
 
 #: Largest side of a crop in its pixels; finer slides are reduced to it.
 _MAX_CROP_PX = 512
 
 #: Outlines (K shapely geometries, x and y in level-0 pixels) and class codes (K) of K nuclei.
-Nuclei = tuple[NDArray[np.object_], NDArray[np.uint8]]
+OutlinesAndCodes = tuple[NDArray[np.object_], NDArray[np.uint8]]
 
 
 def read_crops(
@@ -73,7 +73,7 @@ def read_crops(
                 certainty=certainty if np.isfinite(certainty) else None,
                 size=(image.shape[1], image.shape[0]),
                 mpp=mpp,
-                image=data_uri(encode_jpeg(image, quality), "image/jpeg"),
+                image=jpeg_uri(image, quality),
                 paths=_class_outlines(nuclei, scale, (box[0], box[1])),
             )
         )
@@ -81,7 +81,7 @@ def read_crops(
 
 
 def _class_outlines(
-    nuclei: Nuclei, scale: tuple[float, float], origin: tuple[float, float]
+    nuclei: OutlinesAndCodes, scale: tuple[float, float], origin: tuple[float, float]
 ) -> tuple[ClassOutlines, ...]:
     outlines, code = nuclei
     return tuple(
@@ -100,7 +100,9 @@ def _level0_box(
     return xmin, ymin, xmax, ymax
 
 
-def nuclei_in_boxes(tables: Iterable[NucleusTable], boxes: NDArray[np.floating]) -> list[Nuclei]:
+def nuclei_in_boxes(
+    tables: Iterable[NucleusTable], boxes: NDArray[np.floating]
+) -> list[OutlinesAndCodes]:
     """Find the nuclei that reach into each of several boxes.
 
     Parameters

@@ -217,6 +217,24 @@ def data_uri(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
+def jpeg_uri(image: NDArray[np.uint8], quality: int) -> str:
+    """Return an address that contains an image as JPEG.
+
+    Parameters
+    ----------
+    image : (H, W, 3) ndarray of uint8
+        RGB.
+    quality : int
+        1 (smallest) to 100 (best).
+
+    Returns
+    -------
+    str
+        Data URI in base64; see `data_uri`.
+    """
+    return data_uri(encode_jpeg(image, quality), "image/jpeg")
+
+
 def svg_path(
     shapes: NDArray[np.object_], scale: tuple[float, float], origin: tuple[float, float]
 ) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nucwsi.composition.regions import Region
 from nucwsi.grid import Frame
 from nucwsi.report.assessment import RegionOutline, Thumbnail
-from nucwsi.report.imagery import data_uri, encode_jpeg, svg_path
+from nucwsi.report.imagery import jpeg_uri, svg_path
 
 
 def thumbnail(
@@ -63,7 +63,7 @@ def thumbnail(
         if rows[place]["region_source"] != "slide"
     )
     return Thumbnail(
-        image=data_uri(encode_jpeg(image, quality), "image/jpeg"),
+        image=jpeg_uri(image, quality),
         size=(image.shape[1], image.shape[0]),
         mpp=mpp,
         tissue=_outline(tissue),

@@ -31,7 +31,7 @@ from nucwsi.report.fields import (
     random_fields,
     tissue_shares,
 )
-from nucwsi.report.imagery import data_uri, encode_jpeg, read_field, read_thumbnail, shrunk
+from nucwsi.report.imagery import jpeg_uri, read_field, read_thumbnail, shrunk
 from nucwsi.report.overview import thumbnail
 from nucwsi.report.packed_density import pack_density
 from nucwsi.report.quality import BLUR_MPP, blur, dark_share, typical_diameter
@@ -168,7 +168,7 @@ def assess(
         composition=rows,
         seams=seams,
         thumbnail=thumbnail(image, mpp, outlines, regions, rows, frame, _JPEG_QUALITY),
-        mini=data_uri(encode_jpeg(shrunk(image, _MINI_PX), _JPEG_QUALITY), "image/jpeg"),
+        mini=jpeg_uri(shrunk(image, _MINI_PX), _JPEG_QUALITY),
         density=pack_density(*density),
         morphometry=class_shapes(shapes, table.class_code, table.area_um2, classes),
         crops=crops,

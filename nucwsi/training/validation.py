@@ -15,7 +15,7 @@ from nucwsi.training.sample import Sample
 from nucwsi.training.scores import detect_classes
 
 
-class Outlines(NamedTuple):
+class OutlineScores(NamedTuple):
     """How well the outlines of a data set are met: means over its images, on their own pixels.
 
     Attributes
@@ -30,7 +30,7 @@ class Outlines(NamedTuple):
 
 def outlines_by_dataset(
     samples: list[Sample], maps: list[QuantisedMaps], fixed: PostProcessing, mpp: float
-) -> dict[str, Outlines]:
+) -> dict[str, OutlineScores]:
     """Score the outlines that post-processing makes of the maps of images.
 
     Parameters
@@ -47,17 +47,18 @@ def outlines_by_dataset(
     Returns
     -------
     dict
-        Data set -> Outlines; images without nuclei, true or found, have no score.
+        Data set -> OutlineScores; images without nuclei, true or found, have no score.
     """
-    scores: dict[str, list[Outlines]] = {}
+    scores: dict[str, list[OutlineScores]] = {}
     outlined = [sample.outlined for sample in samples]
     for sample, nuclei in _found_in(samples, maps, fixed, mpp, outlined):
         pair = sample.instances, nuclei.labels
-        score = Outlines(metrics.panoptic(*pair).pq, metrics.aji(*pair))
+        score = OutlineScores(metrics.panoptic(*pair).pq, metrics.aji(*pair))
         if np.isfinite(score.pq):
             scores.setdefault(sample.dataset, []).append(score)
     return {
-        dataset: Outlines(*np.mean(values, axis=0).tolist()) for dataset, values in scores.items()
+        dataset: OutlineScores(*np.mean(values, axis=0).tolist())
+        for dataset, values in scores.items()
     }
 
 

@@ -11,9 +11,8 @@ from nucwsi.grid import Frame, Window
 from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.report.imagery import (
-    data_uri,
-    encode_jpeg,
     field_window,
+    jpeg_uri,
     read_field,
     read_thumbnail,
     resampled_frame,
@@ -86,7 +85,7 @@ def test_an_image_shrinks_into_its_square():
 
 def test_a_jpeg_comes_back_from_its_address():
     image = np.full((16, 24, 3), (200, 120, 180), np.uint8)
-    address = data_uri(encode_jpeg(image, 90), "image/jpeg")
+    address = jpeg_uri(image, 90)
     head, _, data = address.partition(",")
     assert head == "data:image/jpeg;base64"
     assert np.abs(simplejpeg.decode_jpeg(base64.b64decode(data)).astype(int) - image).max() < 6

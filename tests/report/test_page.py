@@ -95,7 +95,10 @@ def test_a_slide_without_outlines_of_regions(small_slide, tmp_path):
     regions = folder / "small.regions.geojson"
     document = json.loads(regions.read_text())
     regions.write_text(json.dumps({**document, "features": []}))
-    page_of(Assessment.from_json(assessed(small_slide, folder).read_bytes()))
+    bare = Assessment.from_json(assessed(small_slide, folder).read_bytes())
+    _, page = page_of(bare)
+    assert bare.thumbnail.regions == ()
+    assert bare.composition[1]["region_name"] in " ".join(page.words)
 
 
 def test_a_slide_of_one_class(small_slide, tmp_path):

@@ -10,12 +10,15 @@ from commands import succeeded
 from rasterio.features import rasterize
 from shown import HOSTILE, assessed, phantom_nuclei, polygons_of, write_results
 
+from nucwsi.config import AssessSettings
 from nucwsi.errors import StoreError
 
 
 def test_outlines_lie_on_the_nuclei_of_a_field(assessment_file):
     """Which are darker than what is around them."""
-    for crop in json.loads(assessment_file.read_text())["crops"]:
+    crops = json.loads(assessment_file.read_text())["crops"]
+    assert len(crops) == 3 * AssessSettings().crops
+    for crop in crops:
         data = base64.b64decode(crop["image"].partition(",")[2])
         field = simplejpeg.decode_jpeg(data).mean(axis=2)
         assert crop["size"] == [512, 512]

@@ -49,7 +49,9 @@ def test_perfect_maps_score_nearly_one():
 
 def test_perfect_maps_of_real_images_score_nearly_one(shared):
     images = load_samples([shared / "nuclei"], "val", CLASSES, 0.5)
-    for one in (image for image in images if image.outlined):
+    outlined = [image for image in images if image.outlined]
+    assert outlined
+    for one in outlined:
         at = [
             ((np.arange(int(side / one.scale)) + 0.5) * one.scale).astype(int)
             for side in one.instances.shape
