@@ -21,7 +21,6 @@ assumptions that objects are smaller than the overlap and that tiles agree.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -30,7 +29,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nucwsi.grid import Window
-from nucwsi.nuclei.cases import Case, Instance, LabelledTile, boxes, in_order, instances_of, link
+from nucwsi.nuclei.cases import Case, Instance, LabelledTile, boxes, in_order, instances_of
 
 #: Takes a window in canvas pixels; returns the labels of its instances, (H, W), 0 is background.
 Resegment: TypeAlias = Callable[[Window], NDArray[np.integer]]
@@ -39,49 +38,28 @@ Resegment: TypeAlias = Callable[[Window], NDArray[np.integer]]
 _MARGIN_PX = 32
 
 
-@dataclass(frozen=True)
-class Merged:
-    """The answer of `merge`.
-
-    Attributes
-    ----------
-    instances : list of Instance
-        Each instance once, ordered by first pixel; no two share a pixel.
-    escalated : list of Window
-        The windows, in canvas pixels, that were segmented anew; without a way to do so, the bounds
-        of the cases that are missing.
-    """
-
-    instances: list[Instance]
-    escalated: list[Window]
-
-
 def merge(
-    tiles: Sequence[LabelledTile],
-    canvas: Window,
-    resegment: Resegment | None = None,
-    cases: Sequence[Case] | None = None,
-) -> Merged:
+    tiles: Sequence[LabelledTile], cases: Sequence[Case], canvas: Window, resegment: Resegment
+) -> list[Instance]:
     """Merge the instances of overlapping tiles, none lost and none twice.
 
     Parameters
     ----------
     tiles : sequence of LabelledTile
         In any order.
+    cases : sequence of Case
+        Their instances, as `nucwsi.nuclei.cases.link` links them.
     canvas : Window
         The whole canvas; an instance at its border is not cut.
-    resegment : callable, optional
-        Segments a window of the canvas anew. Without it the cases that no tile sees whole are
-        missing from the instances and listed in ``escalated``.
-    cases : sequence of Case, optional
-        What `link` makes of `tiles`, if it is known already.
+    resegment : callable
+        Segments a window of the canvas anew, for the cases that no tile sees whole.
 
     Returns
     -------
-    Merged
-        The instances of the judges, and those that were segmented anew.
+    list of Instance
+        Those of the judges, and those that were segmented anew, ordered by first pixel; no two
+        share a pixel.
     """
-    cases = link(tiles) if cases is None else cases
     judges = _judges(in_order(tiles), cases, canvas)
     settled = [
         member
@@ -89,11 +67,10 @@ def merge(
         for member in case.members
         if judge is not None and member.tile is judge
     ]
-    pending = [case for case, judge in zip(cases, judges, strict=True) if judge is None]
-    windows = [case.window for case in pending]
-    if resegment is not None:
-        windows = [_redo(case, settled, canvas, resegment) for case in pending]
-    return Merged(sorted(settled, key=attrgetter("first_pixel")), windows)
+    for case, judge in zip(cases, judges, strict=True):
+        if judge is None:
+            settled += _redone(case, settled, canvas, resegment)
+    return sorted(settled, key=attrgetter("first_pixel"))
 
 
 def _clear(inner: Window, outer: Window, canvas: Window) -> bool:
@@ -127,8 +104,10 @@ def _judges(
     return judges
 
 
-def _redo(case: Case, settled: list[Instance], canvas: Window, resegment: Resegment) -> Window:
-    """Segment a case anew, add its instances to `settled`, and return the window that it took."""
+def _redone(
+    case: Case, settled: list[Instance], canvas: Window, resegment: Resegment
+) -> list[Instance]:
+    """Segment a case anew, and return its instances without the pixels of those settled."""
     margin_px = _MARGIN_PX
     while True:
         window = case.window.grown(margin_px).intersection(canvas) or case.window
@@ -143,9 +122,10 @@ def _redo(case: Case, settled: list[Instance], canvas: Window, resegment: Resegm
         if common := instance.window.intersection(window):
             in_mask = instance.mask[common.within(instance.window).slices]
             taken[common.within(window).slices] |= in_mask
+    added: list[Instance] = []
     for instance in anew:
         free = instance.mask & ~taken[instance.window.within(window).slices]
         # Mostly taken: it belongs to another case, too, and is settled there.
         if 2 * free.sum() > instance.mask.sum():
-            settled += instances_of(free.astype(np.uint8), instance.window).values()
-    return window
+            added += instances_of(free.astype(np.uint8), instance.window).values()
+    return added

@@ -49,7 +49,7 @@ class SeamAudit(_Document):
     cut_seam : int
         Nuclei whose bounding box ends on a seam.
     cut_z : float
-        Difference to the lines beside the seams in standard deviations of Poisson counts.
+        Difference from the lines beside the seams in standard deviations of Poisson counts.
     visible : bool
         Whether nuclei are missing, doubled or cut along the seams.
     """

@@ -22,7 +22,7 @@ _BRIGHTNESS, _CONTRAST, _SATURATION = 0.2, 0.25, 0.25
 #: How often the stains are changed, and the least value in [0, 1] that has a finite density.
 _STAIN_CHANCE, _DARKEST = 0.8, 1 / 255
 
-#: Four images fill a crop if none of their sides is longer than this share of it.
+#: A mosaic of four fills the crop if no side of the drawn image exceeds this share of the crop's.
 _SMALL = 0.75
 
 #: Largest sigma of the blur in pixels, lowest quality of JPEG (0 to 100), and how often each is

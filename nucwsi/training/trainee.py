@@ -66,8 +66,8 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
     how : TrainSettings
         Architecture, widths, classes, seed, and which weights and statistics are kept.
     start : Network, optional
-        Network whose weights it takes; without, they are random or, of a way down that has them,
-        published.
+        Network whose weights it takes. Without it the weights are random, except those of an
+        encoder with `pretrained` weights.
 
     Returns
     -------

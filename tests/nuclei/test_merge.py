@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nucwsi.grid import TileGrid, Window
-from nucwsi.nuclei.cases import LabelledTile
-from nucwsi.nuclei.merge import Merged, merge
+from nucwsi.nuclei.cases import Instance, LabelledTile, link
+from nucwsi.nuclei.merge import Resegment, merge
 
 HALO, CORE, SIDE = 16, 48, 144
 CANVAS = Window(0, 0, SIDE, SIDE)
@@ -55,9 +55,17 @@ def tiles_of(truth: np.ndarray, jitter: int = 0, seed: int = 0) -> list[Labelled
     return tiles
 
 
-def painted(merged: Merged) -> np.ndarray:
+def never(window: Window) -> np.ndarray:
+    raise AssertionError(f"{window} is segmented anew, though a tile sees every case whole")
+
+
+def merge_all(tiles: list[LabelledTile], resegment: Resegment = never) -> list[Instance]:
+    return merge(tiles, link(tiles), CANVAS, resegment)
+
+
+def painted(merged: list[Instance]) -> np.ndarray:
     labels = np.zeros((SIDE, SIDE), np.int32)
-    for label, instance in enumerate(merged.instances, start=1):
+    for label, instance in enumerate(merged, start=1):
         place = labels[instance.window.slices]
         assert (place[instance.mask] == 0).all(), "a pixel is owned twice"
         place[instance.mask] = label
@@ -81,31 +89,15 @@ CHAIN = scene(
     "truth", [SEAMS, CORNERS, GIANTS, CHAIN], ids=["seam", "corner", "giant", "chain"]
 )
 def test_tiles_that_agree_give_the_truth(truth: np.ndarray) -> None:
-    merged = merge(tiles_of(truth), CANVAS, lambda window: cut(truth, window))
+    merged = merge_all(tiles_of(truth), lambda window: cut(truth, window))
     assert same_partition(painted(merged), truth)
 
 
 def test_what_no_tile_sees_whole_is_segmented_anew() -> None:
-    tiles = tiles_of(GIANTS)
-    asked: list[Window] = []
-
-    def resegment(window: Window) -> np.ndarray:
-        asked.append(window)
-        return cut(GIANTS, window)
-
-    merged = merge(tiles, CANVAS, resegment)
-    assert len(merged.escalated) == 2
-    assert set(merged.escalated) <= set(asked)
-    assert merge(tiles_of(SEAMS), CANVAS).escalated == []
-
-
-def test_without_a_second_look_nothing_is_dropped_silently() -> None:
-    merged = merge(tiles_of(GIANTS), CANVAS)
-    found = painted(merged)
-    for label in (1, 2):
-        assert not found[label == GIANTS].any()
-        at = Window(*(s.start for s in ndimage.find_objects(GIANTS)[label - 1]), 1, 1)
-        assert any(window.intersection(at) for window in merged.escalated)
+    merged = merge_all(tiles_of(GIANTS), lambda window: cut(GIANTS, window))
+    assert sum(instance.tile is None for instance in merged) == 2
+    assert len(merged) == 3
+    assert all(instance.tile for instance in merge_all(tiles_of(SEAMS)))
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -116,9 +108,9 @@ def test_a_cut_instance_is_never_the_result(turns: int) -> None:
         LabelledTile(t.window, t.core, t.labels * (t.core.row == t.core.column == CORE))
         for t in tiles_of(truth)
     ]
-    merged = merge(tiles, CANVAS, lambda window: cut(truth, window))
+    merged = merge_all(tiles, lambda window: cut(truth, window))
     assert same_partition(painted(merged), truth)
-    assert len(merged.escalated) == 1
+    assert [instance.tile for instance in merged] == [None]
 
 
 def test_what_is_settled_is_not_found_again() -> None:
@@ -127,8 +119,8 @@ def test_what_is_settled_is_not_found_again() -> None:
     leaning = scene((72, 72, 5, 60), (80, 72, 3, 5))
     leaning[(leaning == 0) & (truth == 2)] = 2
     leaning[77, 70:75] = 2
-    merged = merge(tiles_of(truth), CANVAS, lambda window: cut(leaning, window))
-    assert len(merged.instances) == 2
+    merged = merge_all(tiles_of(truth), lambda window: cut(leaning, window))
+    assert len(merged) == 2
 
 
 def test_a_window_grows_until_nothing_in_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +130,7 @@ def test_a_window_grows_until_nothing_in_it_is_cut(monkeypatch: pytest.MonkeyPat
     fragments[:, :30] = 0
     fragments[:, 114:] = 0
     monkeypatch.setattr("nucwsi.nuclei.merge._MARGIN_PX", 1)
-    merged = merge(tiles_of(fragments), CANVAS, lambda window: cut(truth, window))
+    merged = merge_all(tiles_of(fragments), lambda window: cut(truth, window))
     assert same_partition(painted(merged), truth)
 
 
@@ -146,10 +138,10 @@ def test_a_window_grows_until_nothing_in_it_is_cut(monkeypatch: pytest.MonkeyPat
 @given(st.permutations(range(9)), st.sampled_from([SEAMS, GIANTS, CHAIN]))
 def test_the_order_of_the_tiles_is_irrelevant(order: list[int], truth: np.ndarray) -> None:
     tiles = tiles_of(truth, jitter=1)
-    once = merge(tiles, CANVAS, lambda window: cut(truth, window))
-    again = merge([tiles[index] for index in order], CANVAS, lambda window: cut(truth, window))
+    once = merge_all(tiles, lambda window: cut(truth, window))
+    again = merge_all([tiles[index] for index in order], lambda window: cut(truth, window))
     np.testing.assert_array_equal(painted(once), painted(again))
-    assert once.escalated == again.escalated
+    assert [one.window for one in once] == [one.window for one in again]
 
 
 @settings(max_examples=60, deadline=None)
@@ -167,7 +159,7 @@ def test_tiles_that_disagree_by_pixels_lose_and_double_nothing(seed: int, jitter
             for c in range(1, 8)
         )
     )
-    merged = merge(tiles_of(truth, jitter, seed), CANVAS, lambda window: cut(truth, window))
+    merged = merge_all(tiles_of(truth, jitter, seed), lambda window: cut(truth, window))
     found = painted(merged)
     for label in np.unique(truth[truth > 0]):
         mask = truth == label
@@ -176,7 +168,7 @@ def test_tiles_that_disagree_by_pixels_lose_and_double_nothing(seed: int, jitter
             size for part, size in zip(parts, sizes, strict=True) if part and 2 * size > mask.sum()
         ]
         assert len(halves) == 1, f"nucleus {label} is found {len(halves)} times"
-    assert len(merged.instances) == len(np.unique(truth)) - 1
+    assert len(merged) == len(np.unique(truth)) - 1
 
 
 def test_tiles_that_split_differently_are_not_mixed() -> None:
@@ -189,7 +181,7 @@ def test_tiles_that_split_differently_are_not_mixed() -> None:
         )
         for t in tiles_of(row)
     ]
-    found = painted(merge(tiles, CANVAS, lambda window: cut(row, window)))
+    found = painted(merge_all(tiles, lambda window: cut(row, window)))
     assert ((found > 0) == (row > 0)).all()
     assert len(np.unique(found)) - 1 in (2, 4)
 
@@ -202,7 +194,7 @@ def test_a_case_belongs_to_the_tile_that_owns_most_of_it() -> None:
     halved = below.labels.copy()
     halved[:, 30:][halved[:, 30:] > 0] = 2
     tiles[tiles.index(below)] = LabelledTile(below.window, below.core, halved)
-    assert len(merge(tiles, CANVAS).instances) == 1
+    assert len(merge_all(tiles)) == 1
 
 
 def test_of_tiles_that_own_equally_much_the_first_is_the_judge() -> None:
@@ -215,10 +207,10 @@ def test_of_tiles_that_own_equally_much_the_first_is_the_judge() -> None:
     halved[:, 24:][halved[:, 24:] > 0] = 2
     tiles[1] = LabelledTile(below.window, below.core, halved)
     for order in (tiles, tiles[::-1]):
-        (instance,) = merge(order, CANVAS).instances
+        (instance,) = merge_all(order)
         assert instance.tile is above
 
 
 def test_nothing_gives_nothing() -> None:
-    assert merge([], CANVAS) == Merged([], [])
-    assert merge(tiles_of(np.zeros((SIDE, SIDE), np.int32)), CANVAS) == Merged([], [])
+    assert merge_all([]) == []
+    assert merge_all(tiles_of(np.zeros((SIDE, SIDE), np.int32))) == []

@@ -88,9 +88,9 @@ class OverlapSegmenter:
         self._segment_tiles(grid.positions(band))
         cases = self._followed(row)
         tables = dict(self._tiles.values())
-        merged = merge(list(tables), grid.canvas, self._redo, cases)
+        merged = merge(list(tables), cases, grid.canvas, self._redo)
         chosen: dict[LabelledTile, list[Instance]] = defaultdict(list)
-        for instance in merged.instances:
+        for instance in merged:
             if instance.window.row // grid.core_px != row:
                 continue
             if instance.tile is None:
