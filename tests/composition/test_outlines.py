@@ -5,7 +5,7 @@ import pytest
 import shapely
 from shapely import Polygon
 
-from nucwsi.composition.outlines import ellipse, repaired_area, with_holes
+from nucwsi.composition.outlines import check_points, ellipse, repaired_area, with_holes
 
 
 def array_of(*shapes):
@@ -73,3 +73,74 @@ def test_a_hole_of_the_size_of_its_area_leaves_nothing():
     [left] = with_holes(areas, array_of(square))
     assert left.is_empty
     assert areas[0] is square, "the input is not changed"
+
+
+def star(n):
+    """Of n points, each joined to one nearly opposite: about n²/4 crossings."""
+    angle = np.arange(n) * (n // 2 - 1) * 2 * np.pi / n
+    return Polygon(1500 + 1000 * np.column_stack([np.cos(angle), np.sin(angle)]))
+
+
+def comb(n):
+    """A valid outline of n slanted teeth, the bounding boxes of which overlap each other."""
+    x = np.arange(n) * 2.0
+    ends = [(x, 0 * x), (x + 3000, 0 * x + 3000), (x + 3001, 0 * x + 3000), (x + 1, 0 * x)]
+    teeth = np.stack([np.column_stack(end) for end in ends], axis=1).reshape(-1, 2)
+    return Polygon(np.vstack([teeth, [(x[-1] + 1, -10), (0, -10)]]))
+
+
+@pytest.mark.parametrize("n", [300, 1200, 9000])
+def test_the_time_to_refuse_a_star_does_not_grow_with_its_crossings(n):
+    """9,000 points have 20 million crossings, and to take them apart would take an hour."""
+    with pytest.raises(ValueError, match=r"Self-intersection.*more than 10,000 crossings"):
+        repaired_area(star(n))
+
+
+def test_edges_that_lie_upon_each_other_are_refused_like_crossings():
+    triangle = [[0, 0], [1000, 0], [500, 800]]
+    with pytest.raises(ValueError, match="more than 10,000 crossings"):
+        repaired_area(Polygon(triangle * 300))
+
+
+def test_many_crossings_by_a_hair_are_repaired():
+    angle = np.linspace(0, 2 * np.pi, 8000, endpoint=False)
+    points = 1e4 * np.column_stack([np.cos(angle), np.sin(angle)])
+    points[1::4], points[2::4] = points[2::4].copy(), points[1::4].copy()
+    drawn = Polygon(points)
+    assert not drawn.is_valid
+    assert repaired_area(drawn).area == pytest.approx(np.pi * 1e8, rel=1e-5)
+
+
+def test_an_outline_whose_check_would_take_long_is_refused():
+    assert repaired_area(comb(500)).is_valid
+    with pytest.raises(ValueError, match="its 80,002 edges run too close beside each other"):
+        repaired_area(comb(20_000))
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.nan, "point 2 at x nan, y 0 lies on no slide"),
+        (np.inf, "point 2 at x inf"),
+        (-1e308, "point 2 at x -1e.308, y 0 lies on no slide, expected numbers up to 10,000,000"),
+        (1.1e7, "point 2"),
+    ],
+)
+def test_points_that_lie_on_no_slide_are_refused_by_place_and_value(x, message):
+    points = np.array([(0, 0), (x, 0), (9, 9)], float)
+    with pytest.raises(ValueError, match=message):
+        check_points(points)
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=message):
+        repaired_area(Polygon([*points, points[0]]))
+
+
+def test_an_outline_without_points_is_refused():
+    with pytest.raises(ValueError, match="it has no points"):
+        repaired_area(Polygon())
+
+
+def test_many_holes_are_cut_in_little_time():
+    """Each of 4,000 holes is compared with the areas that it meets, not with all."""
+    x, y = np.divmod(np.arange(4000), 64) * np.array([[10.0], [10.0]])
+    areas, holes = shapely.box(x, y, x + 8, y + 8), shapely.box(x + 2, y + 2, x + 4, y + 4)
+    assert shapely.area(with_holes(areas, holes)).tolist() == [60.0] * 4000

@@ -6,12 +6,12 @@ other programs, and of regions in memory, start at the upper left corner of the 
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import re
-import zlib
+import reprlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +20,13 @@ import orjson
 import shapely
 from shapely import MultiPolygon, Polygon
 
-from nucwsi.composition.outlines import ellipse, repaired_area, with_holes
+from nucwsi.composition.outlines import check_points, ellipse, repaired_area, with_holes
 from nucwsi.composition.regions import Colour, Region
 from nucwsi.errors import RegionError
+from nucwsi.io.regions.content import read_content
 from nucwsi.io.regions.geojson import Origin, from_qupath
 from nucwsi.io.regions.xml import DrawnOutline, read_drawn_outlines
+from nucwsi.io.text import decoded
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +36,11 @@ _CELLS = {"detection", "cell", "tile"}
 #: QuPath writes an ellipse as a polygon of many corners; other programs write its bounding box.
 _MAX_BOX_CORNERS = 8
 
-#: A larger document holds nuclei instead of regions, or was made to fill the memory.
-_MAX_BYTES = 1 << 30
+#: More regions than somebody draws are nuclei, or squares of a grid.
+_MAX_REGIONS = 50_000
+
+#: Longer texts do not fit into a cell of a spreadsheet, and are no names.
+_MAX_NAME = 1000
 
 #: White space and control characters.
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
@@ -57,44 +62,35 @@ def _one_line(text: Any) -> str:
 
 def _sound(shape: Polygon | MultiPolygon, where: str) -> Polygon | MultiPolygon:
     """Return a valid shape, or raise `RegionError` if it cannot be repaired without guessing."""
-    if shape.is_empty or not np.isfinite(shapely.get_coordinates(shape)).all():
-        raise RegionError(
-            f"{where} has an outline without points or with numbers that are not finite; draw it"
-            " again"
-        )
     try:
         valid = repaired_area(shape)
     except ValueError as error:
-        raise RegionError(
-            f"{where} has an invalid outline ({error}); in QuPath use Objects > Annotations >"
-            " Simplify shape, or draw it again"
-        ) from None
+        raise _unsound(where, error) from None
     if valid is not shape:
         log.warning("%s crosses itself by a hair; repaired", where)
     return valid
 
 
+def _unsound(where: str, error: ValueError) -> RegionError:
+    return RegionError(
+        f"{where} has an invalid outline ({error}); in QuPath use Objects > Annotations > Simplify"
+        " shape, or draw it again"
+    )
+
+
 def _document(path: Path) -> Any:
+    data = read_content(path)
     try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-            data = stream.read(_MAX_BYTES + 1)
-        if len(data) > _MAX_BYTES:
-            raise RegionError(
-                f"{path}: holds more than {_MAX_BYTES >> 20} MB; regions are areas that somebody"
-                " drew, not nuclei"
-            )
-        data = data.removeprefix(b"\xef\xbb\xbf")
+        text = decoded(data)
         try:
-            return orjson.loads(data)
+            return orjson.loads(text)
         except orjson.JSONDecodeError:
             # Python's parser accepts NaN, which QuPath writes as a measurement, and has the clearer
             # message.
-            return json.loads(data.decode("utf-8"))
-    except FileNotFoundError:
-        raise RegionError(f"{path}: does not exist; check `regions` in the slide sheet") from None
-    except RegionError:
-        raise
-    except (OSError, ValueError, EOFError, RecursionError, zlib.error) as error:
+            return json.loads(text)
+    except UnicodeDecodeError as error:
+        raise RegionError(f"{path}: is not UTF-8 ({error}); save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:
         raise RegionError(
             f"{path}: is not GeoJSON ({error}); export it from QuPath again"
         ) from None
@@ -104,30 +100,50 @@ def _member(holder: dict[str, Any], name: str, kind: type, where: str) -> Any:
     """Return a member that is an object or a list; an empty one if it is missing or null."""
     value = holder.get(name)
     if value is not None and not isinstance(value, kind):
-        raise RegionError(f"{where} holds {value!r:.40} as `{name}`; export it from QuPath again")
+        raise RegionError(
+            f"{where} holds {reprlib.repr(value)} as `{name}`; export it from QuPath again"
+        )
     return value or kind()
 
 
-def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
-    """Yield each feature of a collection, a list or a single feature, followed by its children."""
+def _items(document: Any, path: Path) -> list[Any]:
+    """Return the features of a collection, a list or a single feature, without their children."""
     if isinstance(document, list):
-        items = document
-    elif isinstance(document, dict) and document.get("type") == "FeatureCollection":
-        items = _member(document, "features", list, f"{path}:")
-    elif isinstance(document, dict) and document.get("type") == "Feature":
-        items = [document]
-    else:
-        raise RegionError(
-            f"{path}: holds no GeoJSON features; in QuPath use File > Export objects as GeoJSON"
-        )
-    for item in items:
+        return document
+    if isinstance(document, dict) and document.get("type") == "FeatureCollection":
+        features: list[Any] = _member(document, "features", list, f"{path}:")
+        return features
+    if isinstance(document, dict) and document.get("type") == "Feature":
+        return [document]
+    raise RegionError(
+        f"{path}: holds no GeoJSON features; in QuPath use File > Export objects as GeoJSON"
+    )
+
+
+def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
+    """Yield each feature, followed by its children."""
+    waiting = [iter(_items(document, path))]
+    while waiting:
+        item = next(waiting[-1], waiting)
+        if item is waiting:
+            waiting.pop()
+            continue
         if not isinstance(item, dict):
             raise RegionError(
-                f"{path}: holds {item!r:.40} where a feature is expected; export it again"
+                f"{path}: holds {reprlib.repr(item)} where a feature is expected; export it again"
             )
         yield item
         properties = _member(item, "properties", dict, f"{path}: a feature")
-        yield from _features(_member(properties, "childObjects", list, f"{path}: a feature"), path)
+        children = _member(properties, "childObjects", list, f"{path}: a feature")
+        waiting.append(iter(children))
+
+
+def _kind(feature: dict[str, Any], properties: dict[str, Any]) -> str:
+    """Return QuPath's kind of an object in the words of today, such as ``tmacore``."""
+    # QuPath 0.2 stored it as the id, `PathAnnotationObject` or `TMACoreObject`; 0.3 as `tma_core`.
+    stated = (properties.get(key) for key in ("objectType", "object_type", "type"))
+    kind = next((value for value in stated if value), feature.get("id"))
+    return str(kind).lower().replace("_", "").removeprefix("path").removesuffix("object")
 
 
 def _class_of(properties: dict[str, Any]) -> tuple[str, Colour | None]:
@@ -138,10 +154,14 @@ def _class_of(properties: dict[str, Any]) -> tuple[str, Colour | None]:
     names = label.get("names")
     # QuPath shows the parts of a derived class joined like this.
     name = ": ".join(map(str, names)) if isinstance(names, list) else str(label.get("name") or "")
-    return _one_line(name), _colour(label.get("color"))
+    colour = label.get("color")
+    # QuPath before 0.4 wrote the colour as one signed number.
+    return _one_line(name), _colour(label.get("colorRGB") if colour is None else colour)
 
 
 def _colour(value: Any) -> Colour | None:
+    if type(value) is int and -(1 << 31) <= value < 1 << 32:
+        return value >> 16 & 255, value >> 8 & 255, value & 255
     if not isinstance(value, list) or len(value) < 3:
         return None
     red, green, blue = value[:3]
@@ -156,14 +176,16 @@ def _area(described: dict[str, Any], where: str) -> Polygon | MultiPolygon:
             f"{where} is a {kind}; a region is a closed area: draw it as a polygon, or delete it"
         )
     try:
-        # `_sound` refuses coordinates that are not finite.
+        # `_sound` refuses coordinates that are not finite or too large.
         with np.errstate(invalid="ignore"):
             shape = shapely.geometry.shape(described)
     except (
         ValueError,
         TypeError,
+        ArithmeticError,
         LookupError,
         AttributeError,
+        RecursionError,
         shapely.errors.ShapelyError,
     ) as error:
         raise RegionError(f"{where} has an unreadable outline ({error}); draw it again") from None
@@ -176,9 +198,10 @@ def _area(described: dict[str, Any], where: str) -> Polygon | MultiPolygon:
 def _from_geojson(path: Path, origin: Origin) -> Iterator[_Shape]:
     for number, feature in enumerate(_features(_document(path), path), start=1):
         properties = _member(feature, "properties", dict, f"{path}: feature {number}")
-        kind = str(properties.get("objectType") or properties.get("object_type")).lower()
+        kind = _kind(feature, properties)
         described = _member(feature, "geometry", dict, f"{path}: feature {number}")
-        if kind in _CELLS or (kind == "root" and not described):
+        lost = kind == "tmacore" and str(properties.get("isMissing")).lower() == "true"
+        if kind in _CELLS or lost or (kind == "root" and not described):
             continue
         name = _one_line(properties.get("name") or "")
         where = f"{path}: feature {number}" + (f" ({name:.60})" if name else "")
@@ -189,6 +212,10 @@ def _from_geojson(path: Path, origin: Origin) -> Iterator[_Shape]:
 
 def _polygon(drawn: DrawnOutline, where: str) -> Polygon:
     points = drawn.vertices
+    try:
+        check_points(points)
+    except ValueError as error:
+        raise _unsound(where, error) from None
     if drawn.kind not in {"polygon", "rectangle", "ellipse", "spline"}:
         raise RegionError(
             f"{where} is a {drawn.kind}; a region is a closed area: draw it as a polygon, or delete"
@@ -200,10 +227,8 @@ def _polygon(drawn: DrawnOutline, where: str) -> Polygon:
         return shapely.box(*points.min(axis=0), *points.max(axis=0))
     if len(points) < 3:
         raise RegionError(f"{where} has {len(points)} points, at least 3 are needed; draw it again")
-    # ASAP, too, joins the points of a spline by straight lines in its masks. `_sound` refuses
-    # coordinates that are not finite.
-    with np.errstate(invalid="ignore"):
-        return Polygon(points)
+    # ASAP, too, joins the points of a spline by straight lines in its masks.
+    return Polygon(points)
 
 
 def _from_xml(path: Path) -> Iterator[_Shape]:
@@ -226,13 +251,18 @@ def _from_xml(path: Path) -> Iterator[_Shape]:
 def _shapes(path: Path, origin: Origin, needed: bool) -> list[_Shape]:
     suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
     if suffix in {".geojson", ".json"}:
-        shapes = list(_from_geojson(path, origin))
+        shapes = list(islice(_from_geojson(path, origin), _MAX_REGIONS + 1))
     elif suffix in {".xml", ".annotations"}:
-        shapes = list(_from_xml(path))
+        shapes = list(islice(_from_xml(path), _MAX_REGIONS + 1))
     else:
         raise RegionError(
             f"{path}: does not end like a region file; expected .geojson, .json, .xml or"
             " .annotations"
+        )
+    if len(shapes) > _MAX_REGIONS:
+        raise RegionError(
+            f"{path}: holds more than {_MAX_REGIONS:,} regions; expected areas that somebody drew,"
+            " not nuclei or tiles"
         )
     if needed and not shapes:
         raise RegionError(f"{path}: holds no region; draw annotations in QuPath and export them")
@@ -264,8 +294,41 @@ def read_region_files(paths: Sequence[Path], origin: Origin, needed: bool = True
         If a file cannot be read or holds no region, or a region is a point, a line or invalid.
     """
     regions: list[Region] = []
-    for shape in (shape for path in paths for shape in _shapes(path, origin, needed)):
+    read = ((path, shape) for path in paths for shape in _shapes(path, origin, needed))
+    for file, shape in read:
         ident = f"region_{len(regions) + 1:03d}"
         name = shape.name or shape.label or ident
+        if max(len(name), len(shape.label)) > _MAX_NAME:
+            raise RegionError(
+                f"{file}: {ident} has a name or class of more than {_MAX_NAME:,} characters;"
+                " shorten it"
+            )
         regions.append(Region(ident, name, shape.label, "user", shape.geometry, shape.colour))
     return regions
+
+
+def origin_doubt(paths: Sequence[Path], origin: Origin) -> str | None:
+    """Say where the frame of a file of regions is not known for sure.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        Files of regions.
+    origin : (float, float)
+        Row and column of QuPath's origin on level 0.
+
+    Returns
+    -------
+    str or None
+        What a user should check; None if the origin of all coordinates is known.
+    """
+    # Indica Labs does not state it. Users of dlup report that HALO counts from the corner of the
+    # file, as if there were no bounds: https://github.com/NKI-AI/dlup/issues/160
+    halo = [path for path in paths if path.suffix.lower() == ".annotations"]
+    if not halo or not any(origin):
+        return None
+    return (
+        f"{halo[0]}: HALO does not say whether its coordinates begin at the corner of the file, as"
+        f" nucwsi reads them, or at that of the scanned area, {origin[1]:g} px to the right and"
+        f" {origin[0]:g} px down on this slide; compare the outlines in the report with HALO"
+    )

@@ -7,6 +7,7 @@ layer) / ``Regions`` / ``Region`` / ``Vertices`` / ``Vertex`` or ``V``, ASAP ``A
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from defusedxml.sax import parse
 from numpy.typing import NDArray
 
 from nucwsi.errors import RegionError
+from nucwsi.io.regions.content import read_content
 
 #: Root element -> element that is an outline.
 _OUTLINE = {"Annotations": "Region", "ASAP_Annotations": "Annotation"}
@@ -148,11 +150,9 @@ def read_drawn_outlines(path: Path) -> list[DrawnOutline]:
         If the file is missing or damaged, is XML of another kind, or holds entities.
     """
     reader = _Reader(path)
+    content = read_content(path)
     try:
-        with path.open("rb") as stream:
-            parse(stream, reader)
-    except FileNotFoundError:
-        raise RegionError(f"{path}: does not exist; check its name") from None
+        parse(io.BytesIO(content), reader)
     except DefusedXmlException as error:
         raise RegionError(
             f"{path}: is not readable XML: it holds entities, which can do harm ({error}); save it"
@@ -160,6 +160,6 @@ def read_drawn_outlines(path: Path) -> list[DrawnOutline]:
         ) from None
     except RegionError:
         raise
-    except (OSError, SAXException, ValueError, LookupError) as error:
+    except (SAXException, ValueError, LookupError) as error:
         raise RegionError(f"{path}: is not readable XML ({error}); save it again") from None
     return reader.outlines
