@@ -30,8 +30,8 @@ from nucwsi.config import (
 from nucwsi.facts import Member
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.slides.phantom import write_phantom
+from nucwsi.io.stores.arrays import pack
 from nucwsi.io.stores.maps_writer import MapsWriter
-from nucwsi.io.stores.publish import pack
 from nucwsi.io.stores.reader import opened
 from nucwsi.labels.targets import hv_targets
 from nucwsi.nuclei.constants import PostProcessing

@@ -8,7 +8,7 @@ import torch
 
 from nucwsi.facts import Member, SlideFacts
 from nucwsi.grid import CELL_PX, Frame, TileGrid
-from nucwsi.io.stores.publish import create_array, create_group, pack
+from nucwsi.io.stores.arrays import create_array, create_group, pack
 from nucwsi.models.checkpoint import save_checkpoint
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei.constants import PostProcessing

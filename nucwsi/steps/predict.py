@@ -20,8 +20,9 @@ from nucwsi.config import PredictSettings
 from nucwsi.errors import CheckpointError, StoreError
 from nucwsi.facts import Member, SlideFacts
 from nucwsi.grid import Window
+from nucwsi.io.stores.arrays import pack
 from nucwsi.io.stores.maps_writer import MapsWriter
-from nucwsi.io.stores.publish import Workspace, file_checksum, pack, workspace
+from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
 from nucwsi.io.stores.reader import CoreReader, Store, opened
 from nucwsi.models.card import Card, largest_halo_px, mean_count_error, read_cards
 from nucwsi.models.ensemble import Ensemble, QuantisedMaps, largest_batch
@@ -41,10 +42,9 @@ OVERLAP_PX = 64
 #: any nucleus.
 SMALLEST_CORE_PX = 512
 
-
-#: Tiles after which freed memory is returned to the system. On a processor windows have many sizes,
-#: and what they leave is in pieces.
-_TILES_KEPT = 8
+#: Tiles after which freed memory is returned to the system. On a CPU windows have many sizes, so
+#: the memory that they free is too fragmented to be used again.
+_TILES_PER_RETURN = 8
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,8 @@ def predict(
             )
         facts = facts.with_(precision=str(ensemble.precision).removeprefix("torch."))
         log.info("%s, %s, %d members", device, ensemble.precision, len(cards))
-        with workspace(output, decisive) as place:
+        # A run that goes on where numbers are rounded otherwise would mix two kinds of maps.
+        with workspace(output, {**decisive, "precision": facts.precision}) as place:
             writer = MapsWriter(place.folder / "maps", facts, store.tissue())
             jobs = _open_jobs(store, ensemble, facts, place)
             _run(store, jobs, ensemble, writer, place, halo_px, settings.batch_size)
@@ -247,7 +248,7 @@ def _open_jobs(store: Store, ensemble: Ensemble, facts: SlideFacts, place: Works
     whole = _batched(ensemble) or facts.overlap_px > 0
     step_px = store.grid.core_px if whole else math.lcm(facts.tissue_px, ensemble.stride)
     jobs = list(tissue_jobs(store, store.grid.band(facts.part, facts.parts), step_px))
-    # The largest windows first: what follows finds room in the memory that they leave.
+    # The largest windows first: later ones fit into the memory that these free.
     jobs.sort(key=lambda job: -job.window.height * job.window.width)
     still_open = [job for job in jobs if job.key not in place.done]
     if len(still_open) < len(jobs):
@@ -298,7 +299,7 @@ def _run(
                 writing.submit(save, job, maps) for job, maps in zip(batch, answers, strict=True)
             ]
             advance(len(batch))
-            if not batched and n_batches % _TILES_KEPT == 0:
+            if not batched and n_batches % _TILES_PER_RETURN == 0:
                 return_freed_memory()
         for last in saving:
             last.result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections import Counter
 from importlib import resources
 from pathlib import Path
@@ -125,5 +124,4 @@ def render(
         packed = pack_density(*density).model_dump()
         (folder / "density.js").write_text(script("nucwsi.density", packed), "ascii")
         _copy_page(folder)
-        shutil.rmtree(home, ignore_errors=True)
     log.info("%d nuclei in %d tiles", len(table.row), len(tiles))

@@ -162,21 +162,19 @@ def _publish(
         "images": sorted({image.split("/")[0] for image in inputs["images"]}),
     }
     weights = {key: value.cpu() for key, value in network.state_dict().items()}
-    save_checkpoint(
-        output,
-        weights,
-        {
-            "name": name,
-            "architecture": settings.architecture,
-            "widths": list(settings.widths),
-            "classes": list(classes),
-            "mpp": mpp,
-            "halo_px": own_halo_px(network),
-            "post_processing": fixed,
-            "count_error": by_class(classes, counts.error()),
-            "about": about,
-        },
-    )
+    description = {
+        "name": name,
+        "architecture": settings.architecture,
+        "widths": list(settings.widths),
+        "classes": list(classes),
+        "mpp": mpp,
+        "halo_px": own_halo_px(network),
+        "post_processing": fixed,
+        "count_error": by_class(classes, counts.error()),
+        "about": about,
+    }
+    with published(output) as aside:
+        save_checkpoint(aside, weights, description)
     with published(output.with_suffix(".md")) as aside:
         text = card_text(name, network, settings, fixed, about, file_checksum(output))
         aside.write_text(text, "utf-8")

@@ -10,29 +10,21 @@ import pyarrow as pa
 import pyarrow.csv
 import pyogrio
 
-from nucwsi.io.nuclei.parquet import AT_ONCE, open_table
+from nucwsi.io.nuclei.parquet import iter_batches, open_table
 from nucwsi.io.stores.publish import published
 
 
 def _opened(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Open a table without bounding boxes and with classes as plain text.
-
-    The batches must be read to their end, which closes the file.
-    """
+    """Open a table without bounding boxes and with classes as plain text."""
     file, _ = open_table(path)
-    stored = file.schema_arrow.remove_metadata()
+    with file:
+        stored = file.schema_arrow.remove_metadata()
     schema = pa.schema(
         pa.field(field.name, pa.string() if field.name == "class" else field.type)
         for field in stored
         if field.name != "bbox"
     )
-
-    def _batches() -> Iterator[pa.RecordBatch]:
-        with file:
-            for batch in file.iter_batches(AT_ONCE, columns=schema.names):
-                yield batch.cast(schema)
-
-    return schema, _batches()
+    return schema, (batch.cast(schema) for batch in iter_batches(path, schema.names))
 
 
 def write_flatgeobuf(path: Path, nuclei: Path) -> None:
@@ -54,20 +46,17 @@ def write_flatgeobuf(path: Path, nuclei: Path) -> None:
     with published(path) as aside, warnings.catch_warnings():
         # GDAL takes a name with another ending for a folder.
         named = aside.with_name(f"{aside.name}.fgb")
-        try:
-            # Pixels of a slide have no place on earth.
-            warnings.filterwarnings("ignore", "'crs' was not provided")
-            pyogrio.write_arrow(
-                pa.RecordBatchReader.from_batches(schema, batches),
-                named,
-                driver="FlatGeobuf",
-                layer="nuclei",
-                geometry_name="geometry",
-                geometry_type="Polygon",
-            )
-            named.replace(aside)
-        finally:
-            named.unlink(missing_ok=True)
+        # Pixels of a slide have no place on earth.
+        warnings.filterwarnings("ignore", "'crs' was not provided")
+        pyogrio.write_arrow(
+            pa.RecordBatchReader.from_batches(schema, batches),
+            named,
+            driver="FlatGeobuf",
+            layer="nuclei",
+            geometry_name="geometry",
+            geometry_type="Polygon",
+        )
+        named.replace(aside)
 
 
 def write_nuclei_csv(path: Path, nuclei: Path) -> None:

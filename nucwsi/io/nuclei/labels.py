@@ -7,6 +7,7 @@ the number of the class, counted from 1 as well. 0 is background in both.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from nucwsi.classes import colours, display_name
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, Window
+from nucwsi.io.stores.arrays import create_array, create_group, pack
 from nucwsi.io.stores.ome import OME_VERSION, multiscales, rgb_display
-from nucwsi.io.stores.publish import create_array, create_group, pack, workspace
+from nucwsi.io.stores.publish import workspace
 from nucwsi.nuclei.polygons import level0_to_canvas
 from nucwsi.nuclei.raster import burn_outlines, by_square
 from nucwsi.nuclei.table import NucleusTable
@@ -115,7 +117,7 @@ def write_labels(
     facts : SlideFacts
         Of the table of nuclei: ``frame``, ``classes`` and ``slide``.
     decisive : dict
-        Plain JSON types that identify these nuclei: a killed run of the same ones is resumed.
+        Plain JSON types that identify these nuclei.
 
     Raises
     ------
@@ -125,6 +127,8 @@ def write_labels(
     frame = facts.frame
     with workspace(path, decisive) as place:
         folder = place.folder / "labels"
+        # What a killed run has painted is not resumed.
+        shutil.rmtree(folder, ignore_errors=True)
         levels = _create(folder, facts)
         squares: set[tuple[int, int]] = set()
         codes, first = [np.zeros(1, np.uint8)], 1

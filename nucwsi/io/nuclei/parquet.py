@@ -1,9 +1,15 @@
-"""The table of nuclei on disk: GeoParquet 1.1, written and read in row groups."""
+"""The table of nuclei on disk: GeoParquet 1.1, written and read in row groups.
+
+Each page of the file has a checksum, and so have the facts in its footer: a damaged table is
+refused, never read as other numbers.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +27,12 @@ from nucwsi.nuclei.table import NucleusTable
 
 #: Most nuclei in memory at a time, whatever the size of the row groups.
 AT_ONCE = 8192
+
+#: Name of the checksum of the facts in the footer, which has none of its own.
+_DIGEST = "nucwsi_sha256"
+
+#: Kind of table -> verb that makes it.
+_VERBS = {"nuclei": "stitch", "part": "segment"}
 
 _MEASURES = (
     "area_um2",
@@ -187,9 +199,17 @@ def write_nuclei(
     with (
         published(path) as aside,
         # Dictionaries of numbers that hardly repeat would make the file larger and slower.
-        pq.ParquetWriter(aside, schema, compression="zstd", use_dictionary=["class"]) as writer,
+        pq.ParquetWriter(
+            aside,
+            schema,
+            compression="zstd",
+            use_dictionary=["class"],
+            write_page_checksum=True,
+        ) as writer,
     ):
+        n_rows = []
         for table in _grouped(tables, row_group):
+            n_rows.append(len(table))
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
             box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
             writer.write_batch(to_arrow(table, classes), row_group_size=row_group)
@@ -197,17 +217,37 @@ def write_nuclei(
             facts = facts.with_(n_dropped=n_dropped())
         # What geopandas hands on as `attrs`.
         attributes = {"count_error": facts.count_error}
+        stored = json.dumps(facts.to_json())
         writer.add_key_value_metadata(
             {
                 "geo": _geo(box),
-                "nucwsi": json.dumps(facts.to_json()),
+                "nucwsi": stored,
+                _DIGEST: _digest(stored.encode(), n_rows),
                 "PANDAS_ATTRS": json.dumps(attributes),
             }
         )
 
 
-#: Kind of table -> verb that makes it.
-_VERBS = {"nuclei": "stitch", "part": "segment"}
+def _digest(facts: bytes, n_rows: Sequence[int]) -> str:
+    """Return the checksum of the facts as they are stored, and of the sizes of the row groups."""
+    return hashlib.sha256(facts + json.dumps(n_rows).encode()).hexdigest()
+
+
+@contextmanager
+def _readable(path: Path, *kinds: str) -> Iterator[None]:
+    """Turn whatever a damaged table, or something else in its place, leads to into one line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise StoreError(f"{path}: does not exist; run the step that makes it") from None
+    except (StoreError, MemoryError):
+        raise
+    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError) as error:
+        verbs = " or ".join(f"`nucwsi {_VERBS[kind]}`" for kind in kinds)
+        raise StoreError(
+            f"{path}: is not a nucwsi table of nuclei, or is damaged ({error}); make it with"
+            f" {verbs}"
+        ) from None
 
 
 def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.ParquetFile, SlideFacts]:
@@ -233,18 +273,50 @@ def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.Parque
         If it is missing, damaged, no table of nuclei of these kinds, or written by a newer nucwsi.
     """
     kinds = kinds or ("nuclei", "part")
-    try:
-        file = pq.ParquetFile(path)
-        document = json.loads(file.metadata.metadata[b"nucwsi"])
-        facts = SlideFacts.from_json(document, *kinds)
-    except FileNotFoundError:
-        raise StoreError(f"{path}: does not exist; run the step that makes it") from None
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        verbs = " or ".join(f"`nucwsi {_VERBS[kind]}`" for kind in kinds)
-        raise StoreError(
-            f"{path}: is not a nucwsi table of nuclei ({error}); make it with {verbs}"
-        ) from None
+    with _readable(path, *kinds), ExitStack() as closing:
+        file = closing.enter_context(pq.ParquetFile(path, page_checksum_verification=True))
+        stored, about = file.metadata.metadata[b"nucwsi"], file.metadata
+        n_rows = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
+        # Tables of version 0.2.0 and earlier have no checksums.
+        noted = about.metadata.get(_DIGEST.encode(), _digest(stored, n_rows).encode()).decode()
+        if noted != _digest(stored, n_rows):
+            raise ValueError("the checksum of its facts differs")
+        facts = SlideFacts.from_json(json.loads(stored), *kinds)
+        expected = _schema(facts.classes, facts.contrasts)
+        if not file.schema_arrow.remove_metadata().equals(expected):
+            raise ValueError("its columns are not those that its facts describe")
+        closing.pop_all()
     return file, facts
+
+
+def iter_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Read a table, at most `AT_ONCE` nuclei at a time.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``nuclei.parquet``, or a part of it.
+    columns : list of str, optional
+        Names in the file; by default all.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        The next nuclei, in the order of the file.
+
+    Raises
+    ------
+    StoreError
+        As `open_table`; also if a page is damaged.
+    """
+    file, facts = open_table(path)
+    with file, _readable(path, facts.kind):
+        n_read = 0
+        for batch in file.iter_batches(AT_ONCE, columns=columns):
+            n_read += len(batch)
+            yield batch
+        if n_read != file.metadata.num_rows:
+            raise ValueError(f"{n_read} of {file.metadata.num_rows} rows are there")
 
 
 def read_facts(path: Path, kind: Literal["nuclei", "part"] = "nuclei") -> SlideFacts:
@@ -268,7 +340,11 @@ def read_facts(path: Path, kind: Literal["nuclei", "part"] = "nuclei") -> SlideF
     StoreError
         As `open_table`.
     """
-    file, facts = open_table(path, kind)
+    return _facts(path, kind)
+
+
+def _facts(path: Path, *kinds: Literal["nuclei", "part"]) -> SlideFacts:
+    file, facts = open_table(path, *kinds)
     file.close()
     return facts
 
@@ -291,10 +367,10 @@ def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, NDArray[A
     Raises
     ------
     StoreError
-        As `read_facts`.
+        As `iter_batches`.
     """
-    file, _ = open_table(path)
-    with file:
+    file, facts = open_table(path)
+    with file, _readable(path, facts.kind):
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns)
             yield {name: to_numpy(table.column(name).combine_chunks()) for name in columns}
@@ -318,7 +394,7 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
     Raises
     ------
     StoreError
-        As `read_facts`.
+        As `iter_batches`.
     """
     groups = list(iter_columns(path, columns))
     return {
@@ -343,9 +419,8 @@ def iter_tables(path: Path) -> Iterator[NucleusTable]:
     Raises
     ------
     StoreError
-        As `read_facts`.
+        As `iter_batches`.
     """
-    file, facts = open_table(path)
-    with file:
-        for batch in file.iter_batches(AT_ONCE):
-            yield from_arrow(batch, facts.classes)
+    classes = _facts(path).classes
+    for batch in iter_batches(path):
+        yield from_arrow(batch, classes)

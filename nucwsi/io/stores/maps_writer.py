@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nucwsi.config import LEAST_NP
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import TileGrid, Window
-from nucwsi.io.stores.publish import create_array, create_group, write_chunk
+from nucwsi.io.stores.arrays import create_array, create_group, write_chunk
 
 if TYPE_CHECKING:
     import zarr

@@ -1,45 +1,34 @@
-"""How artefacts are written: whole or absent, resumable, and a store of arrays as one zip file.
+"""How artefacts are written: whole or absent, and resumable.
 
 A job works in its own folder beside the artefact. Snakemake does not know that folder and therefore
 does not delete it. The folder holds a fingerprint of everything that decides the result, and a list
 of finished work items: a killed job goes on where it was, and the leftovers of another job are
-thrown away. A finished store is packed under a temporary name, checked, and renamed into place.
+thrown away. What is finished is renamed into place.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
-import glob
 import hashlib
 import json
 import os
+import re
 import shutil
-import zipfile
+import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from nucwsi.errors import StoreError
-
-if TYPE_CHECKING:
-    import zarr
-
-#: Fixed time of every zip entry, so that the same content gives the same bytes.
-_ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
+from nucwsi.runtime.lock import locked
 
 #: Errors of the place where a file is written, not of its content.
 _UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG),
 }
-#: Some file systems of clusters have no locks; there Snakemake's own lock has to suffice.
-_LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def fingerprint(facts: dict[str, Any]) -> str:
@@ -58,20 +47,21 @@ def fingerprint(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def file_checksum(path: Path) -> str:
-    """Return the SHA-256 of a file: of all of it up to 8 MB, else of its size and both ends.
+def file_checksum(path: Path, *, span: int = 4 << 20) -> str:
+    """Return the SHA-256 of a file: of all of it if it is small, else of its size and both ends.
 
     Parameters
     ----------
     path : pathlib.Path
         An existing file.
+    span : int
+        Bytes at either end that are read; a file of at most twice as many is read whole.
 
     Returns
     -------
     str
         32 hexadecimal digits.
     """
-    span = 4 << 20
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as stream:
@@ -85,24 +75,48 @@ def file_checksum(path: Path) -> str:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn errors of the place where a file is written into one line that names it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What is written in the block.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full, the folder cannot be written, or a file that is read cannot be; also if
+        another process has taken the temporary files away, which happens only where there are no
+        locks.
+    """
     try:
         yield
     except OSError as error:
+        named = None if error.filename is None else Path(os.fsdecode(error.filename))
+        if error.errno == errno.ENOENT and named is not None and _is_aside(path, named):
+            raise StoreError(
+                f"{path}: another process has removed its temporary files; let one at a time make"
+                " it"
+            ) from error
         if error.errno not in _UNWRITABLE:
             raise
-        if error.filename is not None and not _of(path, Path(os.fsdecode(error.filename))):
-            raise StoreError(f"{os.fsdecode(error.filename)}: {error.strerror}") from error
+        if named is not None and not _of(path, named):
+            raise StoreError(f"{named}: {error.strerror}") from error
         raise StoreError(
             f"{path}: cannot be written: {error.strerror}; make room or choose another place"
         ) from error
 
 
+def _is_aside(path: Path, named: Path) -> bool:
+    """Return whether a file is one of the temporary files of `path`."""
+    return any(part.startswith(f".{path.name}.") for part in named.absolute().parts)
+
+
 def _of(path: Path, named: Path) -> bool:
     """Return whether a file is `path`, a folder above it, or one of its temporary files."""
     path, named = path.absolute(), named.absolute()
-    aside = any(part.startswith(f".{path.name}.") for part in named.parts)
-    return aside or named == path or named in path.parents or path in named.parents
+    return _is_aside(path, named) or named == path or named in path.parents or path in named.parents
 
 
 @contextmanager
@@ -112,29 +126,68 @@ def published(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path : pathlib.Path
-        Final name of a file, or of a folder that does not exist yet; missing parents are made.
+        Final name of a file or folder, which is replaced if it exists; missing parents are made.
 
     Yields
     ------
     pathlib.Path
-        Temporary name in the same folder; removed after an error.
+        Temporary name in the same folder. It is removed after an error, and so is everything whose
+        name begins with it; what a killed process has left, the next one removes.
 
     Raises
     ------
     StoreError
-        If the disk is full or the folder cannot be written.
+        If another process writes the same, the disk is full, or the folder cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    aside = _temporary(path)
+    with explained(path), _alone(path.with_name(f".{path.name}.lock"), path):
+        _remove_leftovers(path)
         try:
             yield aside
             if not aside.is_dir():
                 with aside.open("rb+") as stream:
                     os.fsync(stream.fileno())
+            elif path.is_dir():
+                # A folder cannot replace one that is not empty.
+                path.rename(_temporary(path))
             aside.replace(path)
         finally:
-            _remove(aside)
+            _remove_leftovers(path)
+
+
+def _temporary(path: Path) -> Path:
+    """Return a name beside `path` that no other process has, of whatever machine or container."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of `path`; to be called by the one process that may write it."""
+    # Earlier versions named them by the number of the process.
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]+\.tmp").match
+    for item in path.parent.iterdir():
+        if ours(item.name):
+            _remove(item)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, of which another process may remove parts at the same time."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(lock: Path, output: Path) -> Iterator[None]:
+    """Hold a lock, or say that another process makes the output."""
+    with ExitStack() as holding:
+        try:
+            holding.enter_context(locked(lock))
+        except BlockingIOError:
+            raise StoreError(
+                f"{output}: another process is working on it; wait for it or end it"
+            ) from None
+        yield
 
 
 @dataclass
@@ -161,7 +214,7 @@ class Workspace:
             Without line breaks.
         """
         self.done.add(key)
-        with _explained(self.folder), (self.folder / "done").open("a") as stream:
+        with explained(self.folder), (self.folder / "done").open("a") as stream:
             stream.write(f"{key}\n")
 
 
@@ -186,18 +239,15 @@ def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:
     StoreError
         If another process works on the same artefact, or the folder cannot be written.
     """
-    folder = output.with_name(f".{output.name}.work")
-    gone = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    folder, gone = output.with_name(f".{output.name}.work"), _temporary(output)
     mark = fingerprint(facts)
-    with _explained(output):
-        lock = _locked(folder, output)
-    with lock, _explained(output):
+    with explained(output), _alone(folder / "lock", output):
         stored = folder / "fingerprint"
         if not stored.exists() or stored.read_text() != mark:
             # First of all: after a crash, a half-emptied folder must not pass for a whole one.
             stored.unlink(missing_ok=True)
             for item in folder.iterdir():
-                if item.name != "lock":
+                if not item.name.startswith("lock"):
                     _remove(item)
             stored.write_text(mark)
         listed = folder / "done"
@@ -207,175 +257,6 @@ def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:
         if lines[-1]:
             listed.write_text("".join(f"{line}\n" for line in lines[:-1]))
         yield place
-        # Nobody else works on this artefact: temporary files still here are those of killed jobs.
-        for orphan in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
-            _remove(orphan)
         folder.rename(gone)
     # Only now that the lock is closed: NFS keeps open files in their folder.
-    shutil.rmtree(gone)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _locked(folder: Path, output: Path) -> TextIO:
-    """Make the work folder of an artefact, and lock it until the returned file is closed."""
-    name = folder / "lock"
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError), ExitStack() as closing:
-            lock = closing.enter_context(name.open("w"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError(
-                    f"{output}: another process is working on it; wait for it or end it"
-                ) from None
-            except OSError as error:
-                if error.errno not in _LOCKLESS:
-                    raise
-            # A previous job that has just ended may have removed the folder together with its lock.
-            if os.path.samestat(os.fstat(lock.fileno()), name.stat()):
-                closing.pop_all()
-                return lock
-
-
-def pack(folder: Path, output: Path) -> None:
-    """Publish a store's folder as one zip file; its chunks are not compressed again.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The zarr group.
-    output : pathlib.Path
-        Ends in ``.zarr.zip``.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written, or does not read back.
-    """
-    with published(output) as aside:
-        with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ENTRY_TIME)
-                entry.external_attr = 0o644 << 16
-                with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as sink:
-                    shutil.copyfileobj(source, sink, 1 << 20)
-        with zipfile.ZipFile(aside) as archive:
-            broken = archive.testzip()
-        if broken is not None:
-            raise StoreError(f"{output}: {broken} did not read back; is the disk sound?")
-
-
-def create_group(folder: Path, attributes: dict[str, Any]) -> zarr.Group:
-    """Create a zarr version 2 group, or reopen the one that a crash has left.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of the group; made if need be.
-    attributes : dict
-        Plain JSON types.
-
-    Returns
-    -------
-    zarr.Group
-        Open for writing.
-    """
-    # Imported only where arrays are made: the import takes longer than to read or publish a store.
-    import zarr
-
-    zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
-    group = zarr.open_group(str(folder), mode="a", zarr_format=2)
-    group.attrs.update(attributes)
-    return group
-
-
-def create_array(
-    group: zarr.Group,
-    name: str,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dtype: str,
-    fill_value: int,
-    codec: Literal["zstd", "lz4"] = "zstd",
-) -> zarr.Array[Any]:
-    """Create an array whose blank chunks take no space, or reopen the one that a crash has left.
-
-    Parameters
-    ----------
-    group : zarr.Group
-        Of `create_group`.
-    name : str
-        Of the array in the group.
-    shape, chunks : tuple of int
-        Size of the array and of a chunk along each axis; the last two are rows and columns.
-    dtype : str
-        As numpy names it, such as ``u1``.
-    fill_value : int
-        Value of blank chunks.
-    codec : str
-        ``lz4`` is read four times as fast as ``zstd`` and takes a third more room.
-
-    Returns
-    -------
-    zarr.Array
-        Open for writing.
-    """
-    import zarr
-    from numcodecs import Blosc
-
-    if name in group:
-        array = group[name]
-        if not isinstance(array, zarr.Array):
-            raise StoreError(f"{group.store}: {name} is not an array; remove the work folder")
-        return array
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        dtype=dtype,
-        fill_value=fill_value,
-        compressors=Blosc(cname=codec, clevel=1, shuffle=Blosc.NOSHUFFLE),
-        chunk_key_encoding={"name": "v2", "separator": "/"},
-        config={"write_empty_chunks": False},
-    )
-
-
-def write_chunk(array: zarr.Array[Any], row: int, column: int, values: NDArray[Any]) -> None:
-    """Write one chunk of an array, all of its leading axes included.
-
-    zarr itself leads every chunk through an event loop, which takes longer than to compress it.
-
-    Parameters
-    ----------
-    array : zarr.Array
-        Of `create_array`.
-    row, column : int
-        Place of the chunk along the last two axes, in chunks.
-    values : (..., H, W) ndarray
-        Of the array's type; at the far edges smaller than a chunk.
-
-    Raises
-    ------
-    StoreError
-        If the disk is full or the folder cannot be written.
-    """
-    chunk = np.ascontiguousarray(values)
-    if chunk.shape != array.chunks:
-        height, width = values.shape[-2:]
-        chunk = np.full(array.chunks, array.fill_value, array.dtype)
-        chunk[..., :height, :width] = values
-    if (chunk == array.fill_value).all():
-        return
-    codec: Any = array.compressors[0]
-    store: Any = array.store  # of a folder, as `create_group` makes it
-    folder = Path(store.root, array.path, *["0"] * (array.ndim - 2), str(row))
-    with _explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / str(column)).write_bytes(codec.encode(chunk))
+    _remove(gone)

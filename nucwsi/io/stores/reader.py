@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,10 @@ from numpy.typing import NDArray
 from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, TileGrid, Window
+from nucwsi.io.stores.arrays import contents_digest
+
+#: What reading a damaged zip or chunk raises, whichever of its bits is wrong.
+_DAMAGE = (OSError, EOFError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile)
 
 
 class _Header(NamedTuple):
@@ -77,10 +82,12 @@ class Store:
         if name not in self._headers:
             try:
                 noted = json.loads(self.archive.read(f"{name}/.zarray"))
+                chunks, dtype = tuple(noted["chunks"]), np.dtype(noted["dtype"])
+                self._headers[name] = _Header(chunks, dtype, noted["fill_value"])
             except KeyError:
                 raise StoreError(f"{self.path}: has no array {name!r}; make it again") from None
-            chunks, dtype = tuple(noted["chunks"]), np.dtype(noted["dtype"])
-            self._headers[name] = _Header(chunks, dtype, noted["fill_value"])
+            except _DAMAGE as error:
+                raise StoreError(f"{self.path}: is damaged ({error}); make it again") from error
         return self._headers[name]
 
     def chunk(self, name: str, *position: int) -> NDArray[Any]:
@@ -109,11 +116,11 @@ class Store:
         key = "/".join(str(number) for number in (name, *lead, *position))
         try:
             data = imagecodecs.blosc_decode(self.archive.read(key))
+            return np.frombuffer(data, dtype).reshape(chunks)
         except KeyError:
             return np.broadcast_to(dtype.type(fill_value), chunks)
-        except (zipfile.BadZipFile, RuntimeError) as error:
+        except _DAMAGE as error:
             raise StoreError(f"{self.path}: is damaged ({error}); make it again") from error
-        return np.frombuffer(data, dtype).reshape(chunks)
 
 
 @contextmanager
@@ -140,10 +147,12 @@ def opened(path: Path, kind: Literal["tiles", "maps"]) -> Iterator[Store]:
     with ExitStack() as stack:
         try:
             archive = stack.enter_context(zipfile.ZipFile(path))
+            if archive.comment not in {b"", contents_digest(archive)}:
+                raise ValueError("its table of contents is damaged")
             facts = SlideFacts.from_json(json.loads(archive.read(".zattrs"))["nucwsi"], kind)
         except FileNotFoundError:
             raise StoreError(f"{path}: does not exist; run the step that makes it") from None
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (*_DAMAGE, KeyError, TypeError) as error:
             raise StoreError(
                 f"{path}: is not a whole nucwsi store ({error}); make it again"
             ) from error

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import TileGrid
+from nucwsi.io.stores.arrays import create_array, create_group, pack, write_chunk
 from nucwsi.io.stores.ome import multiscales, rgb_display
-from nucwsi.io.stores.publish import create_array, create_group, pack, write_chunk
 from nucwsi.slide.resample import reduced
 
 if TYPE_CHECKING:

@@ -13,7 +13,9 @@ from tables_made import nuclei_at
 
 from nucwsi.errors import StoreError
 from nucwsi.facts import FORMAT_VERSION
+from nucwsi.io.nuclei.flat_tables import write_nuclei_csv
 from nucwsi.io.nuclei.parquet import (
+    iter_batches,
     iter_columns,
     iter_tables,
     open_table,
@@ -94,6 +96,87 @@ def test_a_table_of_a_newer_format_is_refused(tmp_path):
     pq.write_table(table.replace_schema_metadata({"nucwsi": json.dumps(facts)}), path)
     with pytest.raises(StoreError, match=r"n\.parquet: .* newer .* update nucwsi"):
         read_facts(path)
+
+
+def contents(path):
+    """All that is read of a table, by all of its readers."""
+    write_nuclei_csv(path.with_suffix(".csv"), path)
+    return (
+        read_facts(path),
+        [{name: values.tolist() for name, values in vars(t).items()} for t in iter_tables(path)],
+        read_columns(path, ["id", "row", "p_spindle", "at_edge"])["p_spindle"].tolist(),
+        [batch.to_pylist() for batch in iter_batches(path, ["column", "class"])],
+        path.with_suffix(".csv").read_bytes(),
+    )
+
+
+def footer_of(content):
+    return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+
+
+@pytest.mark.parametrize("where", ["pages", "footer"])
+def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path, where):
+    """It may lie in what nobody reads, such as a checksum of the least value of a page."""
+    path, damaged = tmp_path / "n.parquet", tmp_path / "damaged.parquet"
+    write_nuclei(path, [some(60)], FACTS, 25)
+    content, expected, told = path.read_bytes(), contents(path), []
+    start, stop = (0, footer_of(content)) if where == "pages" else (footer_of(content), None)
+    places = range(*slice(start, stop).indices(len(content)))
+    rng = np.random.default_rng(3)
+    for place in rng.choice(places, 150, replace=False).tolist():
+        wrong = bytearray(content)
+        wrong[place] ^= 1 << int(rng.integers(8))
+        damaged.write_bytes(wrong)
+        try:
+            assert contents(damaged) == expected, (place, wrong[place])
+        except StoreError as error:
+            told.append(str(error))
+    assert len(told) > (100 if where == "pages" else 20)
+    assert all(line.startswith(f"{damaged}: ") for line in told)
+
+
+def test_a_page_that_is_other_numbers_is_refused_by_every_reader(tmp_path):
+    path = tmp_path / "n.parquet"
+    write_nuclei(path, [some(60)], FACTS, 100)
+    about = pq.ParquetFile(path).metadata.row_group(0)
+    names = [about.column(at).path_in_schema for at in range(about.num_columns)]
+    page = about.column(names.index("p_spindle"))
+    content = bytearray(path.read_bytes())
+    content[page.data_page_offset + page.total_compressed_size - 3] ^= 1
+    path.write_bytes(content)
+    for read in (
+        lambda: list(iter_tables(path)),
+        lambda: list(iter_batches(path)),
+        lambda: list(iter_columns(path, ["p_spindle"])),
+        lambda: read_columns(path, ["id", "p_spindle"]),
+        lambda: write_nuclei_csv(tmp_path / "n.csv", path),
+    ):
+        with pytest.raises(
+            StoreError, match=r"n\.parquet: .* is damaged .*make it with `nucwsi st"
+        ):
+            read()
+    assert not (tmp_path / "n.csv").exists()
+
+
+def test_the_facts_in_the_footer_are_those_that_were_written(tmp_path):
+    path = tmp_path / "n.parquet"
+    write_nuclei(path, [some(3)], FACTS, 10)
+    content = path.read_bytes()
+    assert content.count(b'"mpp": 0.5') == 1
+    path.write_bytes(content.replace(b'"mpp": 0.5', b'"mpp": 0.7'))
+    with pytest.raises(StoreError, match="the checksum of its facts differs"):
+        read_facts(path)
+
+
+def test_checksums_change_no_value_and_cost_little(tmp_path):
+    """Other programs read the table as they read one without checksums."""
+    path = tmp_path / "n.parquet"
+    write_nuclei(path, [some(2000)], FACTS, 1000)
+    table = pq.read_table(path)
+    plain = tmp_path / "plain.parquet"
+    pq.write_table(table, plain, compression="zstd", use_dictionary=["class"], row_group_size=1000)
+    assert pq.read_table(plain).equals(table)
+    assert path.stat().st_size < 1.15 * plain.stat().st_size
 
 
 @pytest.mark.parametrize("what", ["absent", "text", "another table"])

@@ -1,26 +1,21 @@
-"""Artefacts are whole or absent and always the same bytes; a killed job goes on where it was."""
+"""Artefacts are whole or absent; a killed job goes on where it was."""
 
 import errno
 import fcntl
 import os
 import shutil
-import zipfile
+import threading
+from pathlib import Path
 
-import numpy as np
 import pytest
-import zarr
 
 from nucwsi.errors import StoreError
-from nucwsi.io.stores.publish import (
-    create_array,
-    create_group,
-    file_checksum,
-    fingerprint,
-    pack,
-    published,
-    workspace,
-    write_chunk,
-)
+from nucwsi.io.stores.publish import file_checksum, fingerprint, published, workspace
+
+
+def folder_of(path, text):
+    path.mkdir()
+    (path / "part").write_text(text)
 
 
 def test_nothing_is_published_after_an_error(tmp_path):
@@ -126,36 +121,88 @@ def test_two_jobs_do_not_work_on_one_artefact(tmp_path):
         second.__enter__()
 
 
-def test_chunks_are_those_that_zarr_writes_and_blank_ones_take_no_room(tmp_path):
-    values = np.random.default_rng(0).integers(0, 255, (3, 50, 70), np.uint8)
-    values[:, :32, 32:64] = 7
-    for name in ("ours", "zarrs"):
-        group = create_group(tmp_path / name, {})
-        array = create_array(group, "0", values.shape, (3, 32, 32), "u1", 7)
-        if name == "zarrs":
-            array[:] = values
-            continue
-        for row in range(2):
-            for column in range(3):
-                rows, columns = slice(32 * row, 32 * row + 32), slice(32 * column, 32 * column + 32)
-                write_chunk(array, row, column, values[:, rows, columns])
-    np.testing.assert_array_equal(zarr.open_group(tmp_path / "ours", mode="r")["0"][:], values)
-    ours, theirs = (
-        {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("0/0/*/*")}
-        for name in ("ours", "zarrs")
-    )
-    assert ours == theirs
-    assert len(ours) == 5
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_store_is_the_same_bytes_every_time(tmp_path):
-    for name in ("one", "two"):
-        group = create_group(tmp_path / name, {"kind": "tiles"})
-        create_array(group, "0", (64, 64), (32, 32), "u1", 0)[:] = 5
-        pack(tmp_path / name, tmp_path / f"{name}.zarr.zip")
-    assert (tmp_path / "one.zarr.zip").read_bytes() == (tmp_path / "two.zarr.zip").read_bytes()
-    with zipfile.ZipFile(tmp_path / "one.zarr.zip") as archive:
-        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+@pytest.mark.parametrize(
+    "left",
+    [
+        (".a.csv.0123456789ab.tmp", ".a.csv.0123456789ab.tmp.fgb"),
+        (f".a.csv.{os.getpid()}.tmp",),
+        (".a.csv.lock",),
+    ],
+)
+@pytest.mark.parametrize("made", [Path.write_text, folder_of])
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, left, made):
+    """Also where both have the same number, as the first processes of two containers have."""
+    others = {".a.csv", ".a.csv.b.0123456789ab.tmp", ".ab.csv.0123456789ab.tmp", "a.csv.tmp"}
+    for name in {*left, *others}:
+        if name != ".a.csv.lock" or made is Path.write_text:
+            made(tmp_path / name, "half")
+    with published(tmp_path / "a.csv") as aside:
+        aside.write_text("whole")
+    assert (tmp_path / "a.csv").read_text() == "whole"
+    assert set(names(tmp_path)) == {"a.csv", *others}
+
+
+def test_one_at_a_time_writes_a_file(tmp_path):
+    second = published(tmp_path / "a.csv")
+    with published(tmp_path / "a.csv") as aside:
+        aside.write_text("first")
+        with pytest.raises(StoreError, match=r"a\.csv: another process is working on it; wait"):
+            second.__enter__()
+        assert aside.exists(), "the other one's file was not touched"
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_a_folder_replaces_the_one_before_it(tmp_path):
+    for content in ("old", "new"):
+        with published(tmp_path / "viewer") as aside:
+            aside.mkdir()
+            (aside / content).write_text(content)
+    assert names(tmp_path) == ["viewer"]
+    assert names(tmp_path / "viewer") == ["new"]
+
+
+def test_where_another_process_takes_files_away_it_is_told(tmp_path):
+    """Possible only where there are no locks, or where they are not those of the whole cluster."""
+    target = tmp_path / "a.csv"
+
+    def write():
+        with published(target) as aside:
+            aside.write_text("whole")
+            aside.unlink()
+
+    def work():
+        with workspace(target, {}) as place:
+            shutil.rmtree(place.folder)
+            place.mark("one")
+
+    for job in (write, work):
+        with pytest.raises(StoreError, match=r"another process has removed its temporary files"):
+            job()
+
+
+def test_two_threads_that_publish_at_once_leave_one_whole_file(tmp_path):
+    told = []
+
+    def write(text):
+        for _ in range(30):
+            try:
+                with published(tmp_path / "a.txt") as aside:
+                    aside.write_text(text * 1000)
+            except StoreError as error:
+                told.append(str(error))
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all("another process is working on it" in line for line in told)
+    assert (tmp_path / "a.txt").read_text() in {letter * 1000 for letter in "abc"}
+    assert names(tmp_path) == ["a.txt"]
 
 
 @pytest.mark.parametrize("place", [0, (4 << 20) - 1, -1, -(4 << 20)])

@@ -99,6 +99,42 @@ def test_a_flipped_bit_names_the_store(tiles, tmp_path):
         store.chunk("0", 1, 1)
 
 
+def read_all(path):
+    with opened(path, "tiles") as store:
+        chunks = [
+            store.chunk("0", row, column).tobytes() for row in range(3) for column in range(4)
+        ]
+        return store.facts, store.tissue().tobytes(), chunks
+
+
+def test_a_bit_that_is_flipped_anywhere_is_refused_or_changes_nothing(tiles, tmp_path):
+    """Also in the zip's table of contents, where a chunk would get another name and seem blank."""
+    content, expected, told = tiles.read_bytes(), read_all(tiles), []
+    listed = content.index(b"PK\x01\x02")
+    rng, path = np.random.default_rng(5), tmp_path / "t.zarr.zip"
+    places = [*rng.integers(0, len(content), 100), *rng.integers(listed, len(content), 200)]
+    for place in places:
+        wrong = bytearray(content)
+        wrong[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(wrong)
+        try:
+            assert read_all(path) == expected, place
+        except StoreError as error:
+            told.append(str(error))
+    assert len(told) > 150
+    assert all(line.startswith(f"{path}: ") for line in told)
+
+
+def test_a_chunk_of_another_name_is_not_taken_for_a_blank_one(tiles, tmp_path):
+    content = tiles.read_bytes()
+    listed = content.index(b"PK\x01\x02")
+    name = content.index(b"0/0/1/1", listed)
+    path = tmp_path / "t.zarr.zip"
+    path.write_bytes(content[:name] + b"0/0/1/9" + content[name + 7 :])
+    with pytest.raises(StoreError, match="its table of contents is damaged"), opened(path, "tiles"):
+        pass
+
+
 def test_a_store_of_a_newer_format_is_refused(tiles, tmp_path):
     def newer(name, content):
         if name != ".zattrs":

@@ -1,0 +1,197 @@
+"""Stores of arrays: zarr groups in a folder while they are made, then one zip file.
+
+A store is packed under a temporary name, checked, and renamed into place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.errors import StoreError
+from nucwsi.io.stores.publish import explained, published
+
+if TYPE_CHECKING:
+    import zarr
+
+#: Fixed time of every zip entry, so that the same content gives the same bytes.
+_ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
+
+#: How zarr calls files that it has not written to their end.
+_HALF = ".partial"
+
+
+def pack(folder: Path, output: Path) -> None:
+    """Publish a store's folder as one zip file; its chunks are not compressed again.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The zarr group.
+    output : pathlib.Path
+        Ends in ``.zarr.zip``.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written, or does not read back.
+    """
+    with published(output) as aside:
+        with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for path in sorted(p for p in folder.rglob("*") if _is_whole(p)):
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ENTRY_TIME)
+                entry.external_attr = 0o644 << 16
+                with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as sink:
+                    shutil.copyfileobj(source, sink, 1 << 20)
+            archive.comment = contents_digest(archive)
+        with zipfile.ZipFile(aside) as archive:
+            broken = archive.testzip()
+        if broken is not None:
+            raise StoreError(f"{output}: {broken} did not read back; is the disk sound?")
+
+
+def _is_whole(path: Path) -> bool:
+    return path.is_file() and path.suffix != _HALF
+
+
+def contents_digest(archive: zipfile.ZipFile) -> bytes:
+    """Condense the table of contents of a zip, which has no checksum of its own.
+
+    Its entries do have checksums. But a chunk whose name is damaged would not be found, and pass
+    for a blank one.
+
+    Parameters
+    ----------
+    archive : zipfile.ZipFile
+        Open for reading or writing.
+
+    Returns
+    -------
+    bytes
+        ASCII text, which `pack` stores as the comment of the zip.
+    """
+    digest = hashlib.sha256()
+    for entry in archive.infolist():
+        facts = (entry.filename, entry.CRC, entry.file_size, entry.header_offset)
+        digest.update(repr((*facts, entry.compress_type)).encode())
+    return f"sha256:{digest.hexdigest()}".encode()
+
+
+def create_group(folder: Path, attributes: dict[str, Any]) -> zarr.Group:
+    """Create a zarr version 2 group; the chunks that a crash has left in its folder stay.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the group; made if need be.
+    attributes : dict
+        Plain JSON types.
+
+    Returns
+    -------
+    zarr.Group
+        Open for writing.
+    """
+    # Imported only where arrays are made: the import takes longer than to read or publish a store.
+    import zarr
+
+    zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
+    # Files that say what the chunks are may be half-written. Those of groups and arrays further
+    # down are made anew, too.
+    for pattern in (".z*", f"*{_HALF}"):
+        for leftover in folder.rglob(pattern):
+            leftover.unlink()
+    group = zarr.open_group(str(folder), mode="a", zarr_format=2)
+    group.attrs.update(attributes)
+    return group
+
+
+def create_array(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: str,
+    fill_value: int,
+    codec: Literal["zstd", "lz4"] = "zstd",
+) -> zarr.Array[Any]:
+    """Create an array whose blank chunks take no space, or reopen the one that a crash has left.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        Of `create_group`.
+    name : str
+        Of the array in the group.
+    shape, chunks : tuple of int
+        Size of the array and of a chunk along each axis; the last two are rows and columns.
+    dtype : str
+        As numpy names it, such as ``u1``.
+    fill_value : int
+        Value of blank chunks.
+    codec : str
+        ``lz4`` is read four times as fast as ``zstd`` and takes a third more room.
+
+    Returns
+    -------
+    zarr.Array
+        Open for writing.
+    """
+    import zarr
+    from numcodecs import Blosc
+
+    if name in group:
+        array = group[name]
+        if not isinstance(array, zarr.Array):
+            raise StoreError(f"{group.store}: {name} is not an array; remove the work folder")
+        return array
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype=dtype,
+        fill_value=fill_value,
+        compressors=Blosc(cname=codec, clevel=1, shuffle=Blosc.NOSHUFFLE),
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+        config={"write_empty_chunks": False},
+    )
+
+
+def write_chunk(array: zarr.Array[Any], row: int, column: int, values: NDArray[Any]) -> None:
+    """Write one chunk of an array, all of its leading axes included.
+
+    zarr itself leads every chunk through an event loop, which takes longer than to compress it.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Of `create_array`.
+    row, column : int
+        Place of the chunk along the last two axes, in chunks.
+    values : (..., H, W) ndarray
+        Of the array's type; at the far edges smaller than a chunk.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
+    chunk = np.ascontiguousarray(values)
+    if chunk.shape != array.chunks:
+        height, width = values.shape[-2:]
+        chunk = np.full(array.chunks, array.fill_value, array.dtype)
+        chunk[..., :height, :width] = values
+    if (chunk == array.fill_value).all():
+        return
+    codec: Any = array.compressors[0]
+    store: Any = array.store  # of a folder, as `create_group` makes it
+    folder = Path(store.root, array.path, *["0"] * (array.ndim - 2), str(row))
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / str(column)).write_bytes(codec.encode(chunk))
