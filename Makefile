@@ -3,6 +3,7 @@
 #   make demo               analyse the demo slide; SLIDE=path analyses yours
 #   make test               run all checks and tests
 #   make check              check format, lint, types, imports, docstrings and the workflow
+#   make fuzz               damage inputs for SECONDS=3600 with SEED=1, or repeat one CASE of a seed
 #   make bench              measure the figures of docs/performance.md and docs/accuracy.md
 #   make clean              remove the environment; results stay
 #
@@ -13,12 +14,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CORES ?= all
 SLIDE ?=
+SECONDS ?= 3600
+SEED ?= 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CONSTRAINTS := envs/constraints.txt
 TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check fuzz bench clean
 
 # The shell reads SLIDE from the environment, where blanks and quotes in a path do no harm.
 demo: $(VENV)/demo.stamp
@@ -35,6 +38,9 @@ check: $(VENV)/dev.stamp
 	$(BIN)/python tests/house.py
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+fuzz: $(VENV)/dev.stamp
+	PYTHONPATH=tests $(BIN)/python -m fuzz --seed $(SEED) $(if $(CASE),--case $(CASE),--seconds $(SECONDS))
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench

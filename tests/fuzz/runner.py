@@ -1,0 +1,364 @@
+"""Runs a command on a damaged file in a child process, watches it, and passes the verdict.
+
+The parent has loaded all libraries and computes nothing, so that a child costs a fork.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pkgutil
+import re
+import resource
+import select
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import nucwsi
+from fuzz.mutators import Mutant
+from fuzz.subjects import SUBJECTS, Kit, Subject
+from nucwsi.cli.commands import main
+
+# What a command loads while it runs is loaded before it is forked.
+for _module in pkgutil.walk_packages(nucwsi.__path__, "nucwsi."):
+    import_module(_module.name)
+
+#: How a line of the log begins; any other line on stderr is an error or noise.
+_LOGGED = re.compile(r"\d\d:\d\d:\d\d ")
+
+#: Longest line of an error that a person still reads.
+_LONGEST_LINE = 1000
+
+#: Outcomes that are right.
+FINE = ("same", "warned", "refused", "other")
+
+
+class Limits(NamedTuple):
+    """What a command may take beyond what the parent takes.
+
+    Attributes
+    ----------
+    cpu_s : int
+        Processor seconds.
+    clock_s : float
+        Seconds on the clock, so that waiting for ever is noticed too.
+    memory_mb : float
+        Resident memory in MB.
+    """
+
+    cpu_s: int = 20
+    clock_s: float = 120.0
+    memory_mb: float = 1000.0
+
+
+_LIMITS = Limits()
+
+
+class Ran(NamedTuple):
+    """What a command left behind.
+
+    Attributes
+    ----------
+    end : str
+        ``exit``, ``hang``, ``memory`` or ``crash``.
+    code : int
+        Exit code, or number of the signal of a crash.
+    step : int
+        Place of the command that came last.
+    warned : bool
+        Whether nucwsi has logged a warning.
+    told : str
+        The error output.
+    result : Any
+        What is compared; None if a command failed.
+    """
+
+    end: str
+    code: int = 0
+    step: int = 0
+    warned: bool = False
+    told: str = ""
+    result: Any = None
+
+
+class Verdict(NamedTuple):
+    """What to think of a case.
+
+    Attributes
+    ----------
+    outcome : str
+        One of `FINE`, or the name of a fault.
+    why : str
+        The line that shows it.
+    """
+
+    outcome: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A damaged file.
+
+    Attributes
+    ----------
+    number : int
+        With the seed, it decides everything else.
+    subject : Subject
+        What is damaged.
+    mutator : str
+        Name of what damages it.
+    mutant : Mutant
+        The damaged file.
+    """
+
+    number: int
+    subject: Subject
+    mutator: str
+    mutant: Mutant
+
+
+class _Warnings(logging.Handler):
+    """Notes whether the package has warned."""
+
+    seen = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen |= record.levelno >= logging.WARNING and record.name.startswith("nucwsi")
+
+
+def _answer(subject: Subject, folder: Path) -> int:
+    """Run the commands of a subject in this process, and note what came of them."""
+    os.chdir(folder)
+    with Path("stderr").open("wb") as err, Path("stdout").open("wb") as out:
+        os.dup2(err.fileno(), 2)
+        os.dup2(out.fileno(), 1)
+    warnings = _Warnings()
+    logging.getLogger().addHandler(warnings)
+    code = 0
+    for words in subject.commands:
+        try:
+            main(words.split(), prog_name="nucwsi")
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if code:
+            break
+    step = subject.commands.index(words)
+    sys.stdout.flush()
+    result = subject.result(Path("out")) if code == 0 else None
+    noted = {"code": code, "step": step, "warned": warnings.seen, "result": result}
+    Path("noted").write_text(json.dumps(noted))
+    return 0
+
+
+def forked(work: Callable[[], int], limits: Limits) -> tuple[str, int]:
+    """Do something in a child; return how it ended, and its exit code or its signal."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    own_mb = _resident_mb("self")
+    pid = os.fork()
+    if pid == 0:
+        code = 70
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            code = work()
+        except BaseException:  # noqa: BLE001 (what escapes is a finding)
+            os.write(2, traceback.format_exc().encode())
+        finally:
+            os._exit(code)
+    end = _watched(pid, limits, own_mb)
+    _, status, usage = os.wait4(pid, 0)
+    if end is None and usage.ru_maxrss / 1024 - own_mb > limits.memory_mb:
+        end = "memory"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return end or ("hang" if number == signal.SIGXCPU else "crash"), number
+    return end or "exit", os.WEXITSTATUS(status)
+
+
+def _watched(pid: int, limits: Limits, own_mb: float) -> str | None:
+    """Wait for a child; end it if it takes too much, and say of what."""
+    handle = os.pidfd_open(pid)
+    started = time.monotonic()
+    try:
+        while not select.select([handle], [], [], 0.02)[0]:
+            too_long = time.monotonic() - started > limits.clock_s
+            if too_long or _resident_mb(pid) - own_mb > limits.memory_mb:
+                os.kill(pid, signal.SIGKILL)
+                return "hang" if too_long else "memory"
+    finally:
+        os.close(handle)
+    return None
+
+
+def _resident_mb(pid: int | str) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
+    except (OSError, IndexError):
+        return 0.0
+
+
+class Bench:
+    """The sound files, and what the commands make of them.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        An empty folder to work in.
+    limits : Limits
+        For each case.
+    subjects : tuple of Subject
+        What is damaged.
+    """
+
+    def __init__(
+        self, folder: Path, limits: Limits = _LIMITS, subjects: tuple[Subject, ...] = SUBJECTS
+    ) -> None:
+        self.folder, self.limits, self.subjects = folder, limits, subjects
+        self._sound: dict[str, Any] = {}
+
+    def _kit(self, kit: Kit) -> Path:
+        """Return the folder of a kit; make it if it is not there yet."""
+        place = self.folder / kit.__name__
+        if not place.exists():
+            place.mkdir(parents=True)
+            end = forked(lambda: kit(place) or 0, Limits(600, 600.0, 8000.0))
+            if end != ("exit", 0):
+                raise RuntimeError(f"{kit.__name__} could not be made: {end}")
+        return place
+
+    def file(self, subject: Subject) -> Path:
+        """Return the sound file of a subject."""
+        return self._kit(subject.kit) / subject.file
+
+    def case(self, seed: int, number: int) -> Case:
+        """Return the damaged file that a seed and a number stand for."""
+        rng = Random(f"{seed}/{number}")  # noqa: S311 (it shall repeat)
+        subject = rng.choice(self.subjects)
+        mutator = rng.choice(subject.mutators)
+        name = getattr(mutator, "__qualname__", "").split(".")[0]
+        return Case(number, subject, name, mutator(self.file(subject).read_bytes(), rng))
+
+    def run(self, subject: Subject, data: bytes) -> Ran:
+        """Run the commands of a subject on its file with such a content."""
+        kit, place = self._kit(subject.kit), self.folder / "case"
+        shutil.rmtree(place, ignore_errors=True)
+        (place / "in").mkdir(parents=True)
+        (place / "out").mkdir()
+        for path in kit.iterdir():
+            if path.name != subject.file:
+                (place / "in" / path.name).symlink_to(path)
+        (place / "in" / subject.file).write_bytes(data)
+        end, code = forked(lambda: _answer(subject, place), self.limits)
+        told = (place / "stderr").read_text("utf-8", "replace")
+        noted = place / "noted"
+        if end != "exit" or not noted.exists():
+            return Ran(end, code, told=told)
+        return Ran(end=end, told=told, **json.loads(noted.read_text()))
+
+    def sound(self, subject: Subject) -> Any:
+        """Return the result of the sound file."""
+        if subject.name not in self._sound:
+            ran = self.run(subject, self.file(subject).read_bytes())
+            if ran.end != "exit" or ran.code or ran.warned:
+                raise RuntimeError(f"the sound {subject.name} is not accepted: {ran}")
+            self._sound[subject.name] = ran.result
+        return self._sound[subject.name]
+
+    def judge(self, case: Case) -> tuple[Verdict, Ran]:
+        """Run a case and say what to think of it."""
+        sound = self.sound(case.subject)
+        ran = self.run(case.subject, case.mutant.data)
+        left = [p.name for p in (self.folder / "case" / "out").iterdir()]
+        return verdict(case, ran, sound, left), ran
+
+
+def verdict(case: Case, ran: Ran, sound: Any, left: list[str]) -> Verdict:
+    """Say what to think of a command that has run.
+
+    Parameters
+    ----------
+    case : Case
+        What it was given.
+    ran : Ran
+        What it did.
+    sound : Any
+        Its result on the sound file.
+    left : list of str
+        Names in the folder of results.
+    """
+    subject = case.subject
+    lines = [line for line in ran.told.splitlines() if line.strip() and not _LOGGED.match(line)]
+    last = lines[-1] if lines else ""
+    if ran.end != "exit":
+        return Verdict(ran.end, f"signal {ran.code}" if ran.code else "")
+    if any(line.startswith("Traceback") for line in lines):
+        return Verdict("traceback", last)
+    if ran.code not in (0, 1, 2):
+        return Verdict("exit code", f"{ran.code}: {last}")
+    if ran.code and subject.judges and not lines:
+        return Verdict("refused")
+    if ran.code:
+        return _of_refusal(subject, ran, lines, left)
+    if lines:
+        return Verdict("noise", lines[0])
+    if alike(ran.result, sound, subject.tolerance):
+        return Verdict("same")
+    if ran.warned:
+        return Verdict("warned")
+    if case.mutant.telling or subject.checked:
+        return Verdict("silent", _difference(ran.result, sound))
+    return Verdict("other")
+
+
+def _of_refusal(subject: Subject, ran: Ran, lines: list[str], left: list[str]) -> Verdict:
+    """Judge how a file was refused: in one line, in time, and with nothing left behind."""
+    verb = subject.commands[ran.step].split()[0]
+    last = lines[-1] if lines else ""
+    if len(lines) != 1 or not last.startswith(f"nucwsi {verb}: "):
+        return Verdict("lines", f"{len(lines)} lines: {last:.300}")
+    if ran.step:
+        return Verdict("late", last)
+    if "out of memory" in last or "not enough memory" in last:
+        return Verdict("memory", last)
+    if len(last) > _LONGEST_LINE:
+        return Verdict("long", f"{len(last)} characters: {last:.300}")
+    if subject.file not in last:
+        return Verdict("unnamed", last)
+    kept = [name for name in left if not name.endswith(".work")]
+    return Verdict("left behind", f"{kept}: {last}") if kept else Verdict("refused", last)
+
+
+def alike(one: Any, other: Any, tolerance: float) -> bool:
+    """Tell whether two results are the same, numbers up to a share of their size."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(
+            alike(one[key], other[key], tolerance) for key in one
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other, [tolerance] * len(one)))
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= tolerance * max(abs(one), abs(other))
+    return bool(one == other)
+
+
+def _difference(one: Any, other: Any) -> str:
+    """Name what differs."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return "; ".join(
+            f"{key}: {other.get(key)!r:.80} became {one.get(key)!r:.80}"
+            for key in (one | other)
+            if one.get(key) != other.get(key)
+        )[:400]
+    return "another result"
