@@ -148,6 +148,9 @@ def stitch(parts: tuple[Path, ...], output: Path, seams: Path, **values: Any) ->
     is_flag=True,
     help="--regions were found beside the slide, not named by the user: they may hold none",
 )
+@click.option(
+    "--slide", type=FILE, help="file of the slide; NUCLEI that were made from another are refused"
+)
 @click.option("--geojson", type=FILE, help="regions for QuPath to write")
 @click.option("--morphometry", type=FILE, help="table of features by region and class to write")
 @click.option("--neighbours", type=FILE, help="table of neighbouring classes to write")
@@ -158,6 +161,7 @@ def compose(
     tissue: Path | None,
     regions: tuple[Path, ...],
     beside: bool,
+    slide: Path | None,
     geojson: Path | None,
     morphometry: Path | None,
     neighbours: Path | None,
@@ -174,6 +178,7 @@ def compose(
         settings,
         regions=regions,
         beside=beside,
+        slide=slide,
         geojson=geojson,
         morphometry=morphometry,
         neighbours=neighbours,
@@ -183,13 +188,16 @@ def compose(
 @click.command()
 @click.argument("nuclei", type=FILE)
 @output_option
+@click.option(
+    "--slide", type=FILE, help="file of the slide; NUCLEI that were made from another are refused"
+)
 @options(ExportSettings)
-def export(nuclei: Path, output: Path, **values: Any) -> None:
+def export(nuclei: Path, output: Path, slide: Path | None, **values: Any) -> None:
     """Write NUCLEI (nuclei.parquet) as a zip for QuPath."""
     settings = settings_of(ExportSettings, values)
     from nucwsi.steps.export import export as step
 
-    step(nuclei, output, settings)
+    step(nuclei, output, settings, slide=slide)
 
 
 @click.command()
@@ -243,9 +251,14 @@ def render(slide: Path, nuclei: Path, output: Path, threads: int, **values: Any)
 @click.option(
     "--benchmarks", type=FILE, help="folder of Snakemake's benchmark files, which hold run times"
 )
+@click.option("--failed", type=FILE, help="JSON list of slides that failed, to be shown first")
 @options(ReportSettings)
 def report(
-    assessments: tuple[Path, ...], output: Path, benchmarks: Path | None, **values: Any
+    assessments: tuple[Path, ...],
+    output: Path,
+    benchmarks: Path | None,
+    failed: Path | None,
+    **values: Any,
 ) -> None:
     """Write one page about the slides of ASSESSMENTS.
 
@@ -254,7 +267,7 @@ def report(
     settings = settings_of(ReportSettings, values)
     from nucwsi.steps.report import report as step
 
-    step(assessments, output, settings, benchmarks=benchmarks)
+    step(assessments, output, settings, benchmarks=benchmarks, failed=failed)
 
 
 @click.command()

@@ -70,6 +70,24 @@ class StepTime(NamedTuple):
         )
 
 
+class FailedSlide(NamedTuple):
+    """A slide of the run that has no results.
+
+    Attributes
+    ----------
+    slide : str
+        Its name.
+    reason : str
+        What the failed step says.
+    log : str
+        Path of that step's log.
+    """
+
+    slide: str
+    reason: str
+    log: str
+
+
 @dataclass(frozen=True)
 class Run:
     """How the results of a report were made.
@@ -90,6 +108,8 @@ class Run:
         Package -> version.
     times : list of StepTime
         In the order of the pipeline; empty if nothing was measured.
+    failed : tuple of FailedSlide
+        Slides that were to be analysed and could not be; they stand first on the page.
     """
 
     date: str
@@ -99,6 +119,7 @@ class Run:
     mpp: float
     packages: dict[str, str]
     times: list[StepTime]
+    failed: tuple[FailedSlide, ...] = ()
 
 
 def _number(value: Any, decimals: int = 0) -> str:

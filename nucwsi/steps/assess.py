@@ -17,7 +17,8 @@ from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.regions.geojson import read_tissue
 from nucwsi.io.slides.canvas import SlideCanvas
-from nucwsi.io.slides.slide import Slide, check_slide, open_slide
+from nucwsi.io.slides.identity import check_slide
+from nucwsi.io.slides.slide import Slide, open_slide
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.polygons import level0_to_canvas
 from nucwsi.report.assessment import Assessment, Quality, SeamAudit

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
@@ -20,6 +19,7 @@ from nucwsi.composition.regions import (
     Region,
     grid_regions,
     owned_nuclei,
+    shares_outside,
     slide_region,
     tissue_regions,
     without_ignored,
@@ -31,14 +31,22 @@ from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.csv_table import write_csv
 from nucwsi.io.nuclei.parquet import FEATURES, iter_columns, read_facts
-from nucwsi.io.regions.files import read_region_files
+from nucwsi.io.regions.files import origin_doubt, read_region_files
 from nucwsi.io.regions.geojson import read_tissue, write_regions
+from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum
 
 log = logging.getLogger(__name__)
 
 #: Most squares of the grid. Squares of 100 µm are 40,000 on 400 mm².
 _MAX_SQUARES = 1_000_000
+
+#: Share of a region's area outside of the slide from which on a user is warned: an outline drawn
+#: along the edge of a slide reaches a little beyond it.
+_MAX_OUTSIDE = 0.05
+
+#: Number of regions that are warned of one by one.
+_LISTED = 10
 
 
 def _user_regions(files: Sequence[Path], frame: Frame, beside: bool) -> list[Region]:
@@ -58,16 +66,34 @@ def _user_regions(files: Sequence[Path], frame: Frame, beside: bool) -> list[Reg
 
 def _read(files: Sequence[Path], frame: Frame, needed: bool) -> list[Region]:
     user = read_region_files(files, frame.origin_px, needed)
-    slide = slide_region(_bounds(frame)).geometry
-    for region in user:
-        if not shapely.intersects(slide, region.geometry):
-            height, width = (slide.bounds[3] - slide.bounds[1], slide.bounds[2] - slide.bounds[0])
+    for region, share in zip(user, shares_outside(user, _bounds(frame)), strict=True):
+        if share >= 1:
             raise RegionError(
                 f"{', '.join(map(str, files))}: {region.name} ({region.id}) lies outside the slide,"
-                f" which has {width:.0f} x {height:.0f} px; take this slide's file, in level-0"
-                " pixels"
+                f" which has {_size(frame)}; take this slide's file, in level-0 pixels"
             )
     return user
+
+
+def _size(frame: Frame) -> str:
+    xmin, ymin, xmax, ymax = _bounds(frame)
+    return f"{xmax - xmin:.0f} x {ymax - ymin:.0f} px"
+
+
+def _warnings(user: list[Region], files: Sequence[Path], frame: Frame) -> list[str]:
+    """Say what is doubtful about the user's regions, one line each."""
+    shares = shares_outside(user, _bounds(frame))
+    doubtful = np.flatnonzero(shares > _MAX_OUTSIDE).tolist()
+    lines = [
+        f"{user[index].name} ({user[index].id}): {100 * shares[index]:.0f} % of its area lies"
+        f" outside the slide, which has {_size(frame)}; area_mm2 includes that part. Is it of this"
+        " slide, in level-0 pixels?"
+        for index in doubtful[:_LISTED]
+    ]
+    if len(doubtful) > _LISTED:
+        lines.append(f"{len(doubtful) - _LISTED} more regions lie partly outside the slide")
+    doubt = origin_doubt(files, frame.origin_px)
+    return lines if doubt is None else [*lines, doubt]
 
 
 def _bounds(frame: Frame) -> tuple[float, float, float, float]:
@@ -157,6 +183,7 @@ def compose(
     *,
     regions: Sequence[Path] = (),
     beside: bool = False,
+    slide: Path | None = None,
     geojson: Path | None = None,
     morphometry: Path | None = None,
     neighbours: Path | None = None,
@@ -177,6 +204,8 @@ def compose(
         Files of the user's regions; see `io.regions.files.read_region_files`.
     beside : bool
         Whether these files were found beside the slide and may be without regions.
+    slide : pathlib.Path, optional
+        The slide's file, to make sure that the nuclei are its own; it may be missing.
     geojson : pathlib.Path, optional
         The same regions for QuPath, their numbers as measurements.
     morphometry : pathlib.Path, optional
@@ -196,17 +225,25 @@ def compose(
     if neighbours is not None and not settings.neighbours_um:
         raise ConfigError(f"{neighbours}: needs `neighbours_um` above 0, for example 20")
     facts = read_facts(nuclei)
+    if slide is not None:
+        check_slide(slide, facts.slide_checksum, nuclei, may_be_absent=True)
     tissue_facts, pieces = read_tissue(tissue)
     if tissue_facts.slide_checksum != facts.slide_checksum:
         raise StoreError(f"{tissue}: is not the tissue of {nuclei}; make both from one slide")
     frame = facts.frame
-    every = _regions(frame, pieces, _user_regions(regions, frame, beside), settings)
+    user = _user_regions(regions, frame, beside)
+    doubts = _warnings(user, regions, frame)
+    for doubt in doubts:
+        log.warning("%s", doubt)
+    every = _regions(frame, pieces, user, settings)
     features = FEATURES if morphometry is not None else FEATURES[:1]
     tables, places = _counted(nuclei, facts, every, features)
     columns = tables.composition(pieces, frame.level0_pixel_um2)
     if geojson is not None:
         files = [{"path": str(path), "fingerprint": file_checksum(path)} for path in regions]
-        made = {"compose": settings.model_dump(), "region_files": files}
+        made: dict[str, Any] = {"compose": settings.model_dump(), "region_files": files}
+        if doubts:
+            made["region_warnings"] = doubts
         _write_geojson(geojson, every, columns, frame, made)
     if morphometry is not None:
         _write_table(morphometry, facts.slide, tables.morphometry())

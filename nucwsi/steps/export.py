@@ -8,12 +8,15 @@ from pathlib import Path
 from nucwsi.config import EXTRA_EXPORTS, ExportSettings
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.nuclei.qupath import write_nuclei_zip
+from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum
 
 log = logging.getLogger(__name__)
 
 
-def export(nuclei: Path, output: Path, settings: ExportSettings) -> None:
+def export(
+    nuclei: Path, output: Path, settings: ExportSettings, *, slide: Path | None = None
+) -> None:
     """Write the nuclei of a slide as a zip that is dropped into QuPath.
 
     Parameters
@@ -26,12 +29,17 @@ def export(nuclei: Path, output: Path, settings: ExportSettings) -> None:
     settings : ExportSettings
         QuPath's origin, the size of its files, and which other formats are made.
 
+    slide : pathlib.Path, optional
+        The slide's file, to make sure that the nuclei are its own; it may be missing.
+
     Raises
     ------
     StoreError
-        If the table cannot be read, or an output cannot be written.
+        If the table cannot be read or is of another slide, or an output cannot be written.
     """
     facts = read_facts(nuclei)
+    if slide is not None:
+        check_slide(slide, facts.slide_checksum, nuclei, may_be_absent=True)
     origin = facts.frame.origin_px if settings.qupath_origin == "auto" else (0.0, 0.0)
     written = write_nuclei_zip(
         output,

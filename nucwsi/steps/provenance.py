@@ -17,7 +17,7 @@ from nucwsi.errors import StoreError
 from nucwsi.io.benchmarks import read_benchmark
 from nucwsi.io.nuclei.parquet import iter_columns, read_facts
 from nucwsi.io.regions.check import zip_facts
-from nucwsi.io.slides.slide import check_slide
+from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum, published
 
 #: Libraries whose version may change a result.

@@ -15,7 +15,8 @@ from nucwsi.grid import CELL_PX, Frame
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.regions.geojson import read_tissue
-from nucwsi.io.slides.slide import check_slide, open_slide
+from nucwsi.io.slides.identity import check_slide
+from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.polygons import level0_to_canvas
 from nucwsi.report.density import slide_density, tissue_mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from nucwsi.errors import StoreError
 from nucwsi.io.benchmarks import read_benchmark
 from nucwsi.io.stores.publish import published
 from nucwsi.report.assessment import Assessment
-from nucwsi.report.page import Run, StepTime, report_page
+from nucwsi.report.page import FailedSlide, Run, StepTime, report_page
 
 #: Steps in the order of the pipeline; others come last.
 _STEPS = ("tile", "predict", "segment", "stitch", "compose", "export", "assess", "render")
@@ -53,12 +54,20 @@ def _run_times(folder: Path | None, slides: Sequence[str]) -> list[StepTime]:
     return sorted(sums.values(), key=lambda total: order.get(total.step, len(order)))
 
 
+def _read_failed(path: Path) -> tuple[FailedSlide, ...]:
+    try:
+        return tuple(FailedSlide(**row) for row in json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(f"{path}: is no list of failed slides ({error})") from None
+
+
 def report(
     assessments: Sequence[Path],
     output: Path,
     settings: ReportSettings,
     *,
     benchmarks: Path | None = None,
+    failed: Path | None = None,
 ) -> None:
     """Write the report of a run.
 
@@ -72,6 +81,9 @@ def report(
         Number of slides that get a section of their own.
     benchmarks : pathlib.Path, optional
         Folder of Snakemake's benchmark files, with a folder for each slide.
+    failed : pathlib.Path, optional
+        JSON list of the slides that could not be analysed: ``slide``, ``reason`` and ``log`` of
+        each. They stand first in the report.
 
     Raises
     ------
@@ -93,6 +105,7 @@ def report(
             **{name: version(name) for name in _PACKAGES},
         },
         times=_run_times(benchmarks, [slide.facts.slide for slide in slides]),
+        failed=_read_failed(failed) if failed is not None else (),
     )
     page = report_page(slides, viewers, run, max_slides=settings.max_slides)
     with published(output) as aside:

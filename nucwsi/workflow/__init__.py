@@ -4,6 +4,7 @@ Every job parses the workflow anew, so nothing here loads torch, zarr or a data 
 call the command line and never a step; nothing here computes a result.
 """
 
+from nucwsi.workflow.fingerprints import slide_fingerprints
 from nucwsi.workflow.flags import (
     find_own_commands,
     flags,
@@ -26,6 +27,7 @@ from nucwsi.workflow.plan import (
     schema,
     table_names,
 )
+from nucwsi.workflow.rest import report_the_rest
 
 __all__ = [
     "COHORT_TABLES",
@@ -42,8 +44,10 @@ __all__ = [
     "members_key",
     "network_files",
     "part_names",
+    "report_the_rest",
     "result_flags",
     "schema",
+    "slide_fingerprints",
     "speed_flags",
     "success_message",
     "table_names",

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from nucwsi.config import Config
 from nucwsi.io.slides.sheet import SlideEntry
+
+
+class Failure(NamedTuple):
+    """A job of one slide that failed.
+
+    Attributes
+    ----------
+    slide : str
+        Name of the slide.
+    reason : str
+        The last line of the log, such as ``nucwsi tile: a.svs: ...``.
+    log : pathlib.Path
+        The whole log.
+    """
+
+    slide: str
+    reason: str
+    log: Path
 
 
 def success_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
@@ -44,6 +63,30 @@ def success_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
     return "\n".join([f"Done: {count}. Results:", *lines, ""])
 
 
+def failures(config: Config, slides: Mapping[str, SlideEntry]) -> list[Failure]:
+    """List the jobs of slides that failed, as their logs tell.
+
+    Parameters
+    ----------
+    config : Config
+        Names the folder of the results, which holds the logs.
+    slides : mapping
+        Name of each slide -> its entry.
+
+    Returns
+    -------
+    list of Failure
+        One for every log that ends in an error, slide by slide.
+    """
+    failed = []
+    for name in slides:
+        for log in sorted((Path(config.output) / "logs" / name).glob("*.log")):
+            last = log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2]
+            if last.startswith("nucwsi "):
+                failed.append(Failure(name, last, log))
+    return failed
+
+
 def failure_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
     """Repeat the last line of every log that ends in an error.
 
@@ -59,10 +102,4 @@ def failure_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
     str
         One line per failed job, which ends in the path of its log.
     """
-    errors = []
-    for name in slides:
-        for log in sorted((Path(config.output) / "logs" / name).glob("*.log")):
-            last = log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2]
-            if last.startswith("nucwsi "):
-                errors.append(f"{last}  [{log}]\n")
-    return "".join(errors)
+    return "".join(f"{one.reason}  [{one.log}]\n" for one in failures(config, slides))

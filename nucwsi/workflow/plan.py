@@ -58,14 +58,21 @@ def load_slides(config: Config) -> dict[str, SlideEntry]:
     Returns
     -------
     dict
-        Name of the slide in all results -> its entry, in the order of the sheet.
+        Name of the slide in all results -> its entry, in the order of the sheet. The file of a
+        slide that has results may be missing.
 
     Raises
     ------
     ConfigError
         If the sheet is wrong.
     """
-    entries = read_sheet(Path(config.slides), frozenset({DEMO_SLIDE}), beside=config.regions_beside)
+    output = Path(config.output)
+
+    def may_be_absent(entry: SlideEntry) -> bool:
+        # An archived slide whose results exist stops nothing.
+        return entry.path == DEMO_SLIDE or (output / entry.name / "nuclei.parquet").exists()
+
+    entries = read_sheet(Path(config.slides), may_be_absent, beside=config.regions_beside)
     return {entry.name: entry for entry in entries}
 
 

@@ -14,6 +14,9 @@ try:
     CONFIG = nuc.load_config(config)
     SLIDES = nuc.load_slides(CONFIG)
     MEMBERS_KEY = nuc.members_key(CONFIG)
+    FINGERPRINTS = nuc.slide_fingerprints(
+        SLIDES, Path(CONFIG.output), frozenset({nuc.DEMO_SLIDE})
+    )
 except NucwsiError as error:
     raise WorkflowError(str(error)) from None
 

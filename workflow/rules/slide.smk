@@ -24,6 +24,8 @@ rule tile:
         members=nuc.member_flags(CONFIG),
         mpp=slide_mpp,
         key=MEMBERS_KEY,
+        # A slide replaced under its name is analysed anew; to touch it is free.
+        fingerprint=lambda wildcards: FINGERPRINTS[wildcards.slide],
     shell:
         "nucwsi tile {input.slide:q} -o {output.tiles:q} --tissue-output {output.tissue:q}"
         " --name {wildcards.slide} {params.mpp} {params.members} {params.settings}"
@@ -133,9 +135,11 @@ rule compose:
         neighbours=lambda wildcards, output: nuc.flags(
             "--neighbours", output.neighbours
         ),
+        # No input: an archived slide stops nothing.
+        slide=slide_path,
     shell:
         "nucwsi compose {input.nuclei:q} --tissue {input.tissue:q} {params.regions}"
-        " {params.beside}"
+        " {params.beside} --slide {params.slide:q}"
         " -o {output.table:q} --geojson {output.geojson:q} --morphometry {output.morphometry:q}"
         " {params.neighbours} {params.settings} 2> {log:q}"
 
@@ -159,8 +163,10 @@ rule export:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         settings=nuc.result_flags(CONFIG.export),
+        slide=slide_path,
     shell:
-        "nucwsi export {input:q} -o {output.qupath:q} {params.settings} 2> {log:q}"
+        "nucwsi export {input:q} -o {output.qupath:q} --slide {params.slide:q} {params.settings}"
+        " 2> {log:q}"
 
 
 rule assess:

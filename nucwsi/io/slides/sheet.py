@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,10 @@ def _read_table(path: Path) -> list[SlideEntry]:
 
 
 def read_sheet(
-    path: Path, made: frozenset[Path] = frozenset(), *, beside: bool = True
+    path: Path,
+    may_be_absent: Callable[[SlideEntry], bool] = lambda entry: False,
+    *,
+    beside: bool = True,
 ) -> list[SlideEntry]:
     """Read which slides to analyse.
 
@@ -180,8 +183,9 @@ def read_sheet(
         A table (``.tsv``) with the columns slide and path and, optionally, mpp and regions (several
         files joined by ``;``); or one slide; or a folder of slides. Relative paths start at the
         working directory.
-    made : frozenset of pathlib.Path
-        Slides that need not exist because the workflow makes them.
+    may_be_absent : callable
+        Takes an entry whose slide is not there, and gives whether that is no mistake: because the
+        workflow makes the slide, or has its results already.
     beside : bool
         Whether a slide for which no regions are named gets the files beside it that share its name
         and have one of `REGION_SUFFIXES`.
@@ -203,7 +207,7 @@ def read_sheet(
         entries = [entry if entry.regions else _with_regions_beside(entry) for entry in entries]
     _refuse_equal_names(path, entries)
     for entry in entries:
-        _refuse_unusable_files(path, entry, made)
+        _refuse_unusable_files(path, entry, may_be_absent)
     return entries
 
 
@@ -244,9 +248,12 @@ def _refuse_equal_names(sheet: Path, entries: list[SlideEntry]) -> None:
             )
 
 
-def _refuse_unusable_files(sheet: Path, entry: SlideEntry, made: frozenset[Path]) -> None:
+def _refuse_unusable_files(
+    sheet: Path, entry: SlideEntry, may_be_absent: Callable[[SlideEntry], bool]
+) -> None:
     for used in (entry.path, *entry.regions):
         if {"{", "}"} & set(str(used)):
             raise ConfigError(f"{sheet}: {used} has braces, which Snakemake reads; rename it")
-        if not used.is_file() and used not in made:
-            raise ConfigError(f"{sheet}: slide {entry.name!r}: {used} is not a file")
+        if used.is_file() or (used is entry.path and may_be_absent(entry)):
+            continue
+        raise ConfigError(f"{sheet}: slide {entry.name!r}: {used} is not a file")

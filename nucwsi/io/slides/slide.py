@@ -14,29 +14,21 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.errors import SlideError, StoreError
+from nucwsi.errors import SlideError
 from nucwsi.grid import Window
+from nucwsi.io.slides.identity import refuse_what_is_no_slide
+from nucwsi.io.slides.levels import believed_levels
 from nucwsi.io.slides.openslide_reader import open_vendor
 from nucwsi.io.slides.slide_reader import SlideReader
 from nucwsi.io.slides.tiff import TiffReader
-from nucwsi.io.stores.publish import file_checksum
 
 if TYPE_CHECKING:
     import dask.array
 
-#: The formats, in the order in which they are tried. Each is a function that opens a file, returns
-#: None if the file is of another format, and raises `SlideError` if it is damaged; the verdict of
+#: The formats, in the order in which they are tried. Each is a function that opens a file, or one
+#: scene of it, returns None if the file is of another format, and raises `SlideError` if it is damaged; the verdict of
 #: the last one counts. A new format is one module with a `SlideReader`, and one line here.
-OPENERS: tuple[Callable[[Path], SlideReader | None], ...] = (open_vendor, TiffReader)
-
-#: How files begin that are often mistaken for slides -> what they are and what to do.
-_NOT_SLIDES = {
-    b"version https://git-lfs": "a Git LFS pointer, not the slide; run `git lfs pull`",
-    b"<!doctype html": "a web page, not a slide; download it again",
-    b"<html": "a web page, not a slide; download it again",
-    b"<?xml": "a web server's answer, not a slide; download it again",
-}
-
+OPENERS: tuple[Callable[[Path, str | None], SlideReader | None], ...] = (open_vendor, TiffReader)
 
 class Slide:
     """An open slide; may be read from several threads, and is closed at the end of a ``with``.
@@ -55,19 +47,30 @@ class Slide:
     vendor : str
         As OpenSlide spells it, or ``tiff``.
     levels : list of Level
-        The full resolution first, then ever coarser ones.
+        The full resolution first, then ever coarser ones that show the same.
     bounds : Window
         The part of level 0 that holds the scan, in level-0 pixels; QuPath shows only this part.
     claims : list of MppClaim
         What the file says about the size of its pixels, the most trustworthy claim first.
     objective_power : float or None
         Magnification of the objective; None if the file does not say.
+    scenes : list of str
+        Name and size of each scene that the file holds.
+    scene : str
+        Number of the one that is read, from 1; empty if there is only one, or all are read.
+    missing : (N, 4) ndarray of int64
+        Tiles of level 0 without data, which are white: row, column, height and width in level-0
+        pixels.
     """
 
     def __init__(self, path: Path, reader: SlideReader) -> None:
         self.path, self._reader = path, reader
-        self.vendor, self.levels, self.bounds = reader.vendor, reader.levels, reader.bounds
+        self.vendor, self.bounds = reader.vendor, reader.bounds
         self.claims, self.objective_power = reader.claims, reader.objective_power
+        self.scenes, self.scene, self.missing = reader.scenes, reader.scene, reader.missing
+        believed = believed_levels(reader, str(path))
+        self._numbers = [number for number, _ in believed]
+        self.levels = [level for _, level in believed]
         # Also closes the file when the slide is forgotten.
         self._close = weakref.finalize(self, reader.close)
 
@@ -88,7 +91,7 @@ class Slide:
         bad : list of Window
             Parts that cannot be read, in pixels of that level; they are white.
         """
-        return self._reader.read(level, window)
+        return self._reader.read(self._numbers[level], window)
 
     def to_dask(
         self,
@@ -154,13 +157,15 @@ class Slide:
         self.close()
 
 
-def open_slide(path: str | Path) -> Slide:
+def open_slide(path: str | Path, scene: str | None = None) -> Slide:
     """Open a slide of any format.
 
     Parameters
     ----------
     path : str or pathlib.Path
         The file; of a slide in many files, the one that OpenSlide wants.
+    scene : str, optional
+        Which of several scenes: its number, from 1, or its name.
 
     Returns
     -------
@@ -170,14 +175,15 @@ def open_slide(path: str | Path) -> Slide:
     Raises
     ------
     SlideError
-        If there is no such file, it is damaged, or it is not an 8-bit RGB slide.
+        If there is no such file, it is damaged, it is not an 8-bit RGB slide, or it holds several
+        scenes and none is chosen.
     """
     path = Path(path)
-    _refuse_what_is_no_slide(path)
+    refuse_what_is_no_slide(path)
     refusals = []
     for opener in OPENERS:
         try:
-            reader = opener(path)
+            reader = opener(path, scene)
         except SlideError as error:
             refusals.append(str(error))
         else:
@@ -185,49 +191,3 @@ def open_slide(path: str | Path) -> Slide:
                 return Slide(path, reader)
     *others, verdict = refusals
     raise SlideError(verdict + "".join(f" ({refusal})" for refusal in others))
-
-
-def _refuse_what_is_no_slide(path: Path) -> None:
-    """Raise `SlideError` where the path or the first bytes show that this is not a slide."""
-    if path.is_dir():
-        raise SlideError(f"{path}: is a folder; name one slide in it")
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(512)
-    except FileNotFoundError:
-        raise SlideError(f"{path}: does not exist; check the path in the slide sheet") from None
-    except OSError as error:
-        raise SlideError(f"{path}: cannot be read: {error.strerror}") from None
-    if not start:
-        raise SlideError(f"{path}: is empty; copy it again")
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    for mark, meaning in _NOT_SLIDES.items():
-        if text.startswith(mark):
-            raise SlideError(f"{path}: is {meaning}")
-
-
-def check_slide(path: Path, checksum: str, nuclei: Path) -> None:
-    """Make sure that a file is the slide from which a table of nuclei was made.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The slide.
-    checksum : str
-        `nucwsi.io.stores.publish.file_checksum` of the slide that was analysed.
-    nuclei : pathlib.Path
-        The table, quoted in the error.
-
-    Raises
-    ------
-    SlideError
-        If the file is missing or is not a slide.
-    StoreError
-        If the file is another slide, or has changed.
-    """
-    _refuse_what_is_no_slide(path)
-    if file_checksum(path) != checksum:
-        raise StoreError(
-            f"{nuclei}: was not made from {path}, or that slide has changed since; name the slide"
-            " it was made from, or analyse this one"
-        )

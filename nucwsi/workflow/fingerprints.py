@@ -1,0 +1,60 @@
+"""Whether a slide is still the file that was analysed, known when the workflow is planned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from nucwsi.io.slides.sheet import SlideEntry
+from nucwsi.io.stores.publish import file_checksum, published
+
+#: Bytes at either end of a slide that are read for a plan; a plan of thousands must stay quick.
+_SPAN = 1 << 18
+
+
+def slide_fingerprints(
+    slides: Mapping[str, SlideEntry], output: Path, made: frozenset[Path]
+) -> dict[str, str]:
+    """Return a fingerprint of each slide's file; as a parameter of `tile` it makes jobs rerun.
+
+    A file is read again only if its size, its time or its place on the disk has changed. A slide
+    that is only touched keeps its fingerprint, and so does one that has been archived.
+
+    Parameters
+    ----------
+    slides : mapping
+        Name of each slide -> its entry.
+    output : pathlib.Path
+        Folder of all results, where the fingerprints are kept.
+    made : frozenset of pathlib.Path
+        Slides that the workflow itself makes; their fingerprint is empty.
+
+    Returns
+    -------
+    dict
+        Name of each slide -> 32 hexadecimal digits; empty for a file that was never seen.
+    """
+    kept_in = output / ".fingerprints.json"
+    try:
+        known: dict[str, list[int | str]] = json.loads(kept_in.read_text("utf-8"))
+    except (OSError, ValueError):
+        # Nothing is lost: the files are read again.
+        known = {}
+    seen = dict(known)
+    fingerprints = {}
+    for name, entry in slides.items():
+        key = str(entry.path)
+        if entry.path in made:
+            fingerprints[name] = ""
+            continue
+        if entry.path.is_file():
+            status = entry.path.stat()
+            state = [status.st_size, status.st_mtime_ns, status.st_ino]
+            if seen.get(key, [])[:3] != state:
+                seen[key] = [*state, file_checksum(entry.path, span=_SPAN)]
+        fingerprints[name] = str(seen.get(key, [""])[-1])
+    if seen != known:
+        with published(kept_in) as aside:
+            aside.write_text(json.dumps(seen, indent=0), "utf-8")
+    return fingerprints
