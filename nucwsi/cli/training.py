@@ -17,7 +17,8 @@ from nucwsi.cli.options import (
 )
 from nucwsi.config import EvaluateSettings, ImportSettings, TrainSettings
 
-#: Layouts of published data sets that `data import` reads: modules of `nucwsi.io.datasets`.
+#: Layouts of published data sets that `data import` reads: the keys of `io.datasets.READERS`, whose
+#: modules the help need not load.
 LAYOUTS = ("conic", "consep", "lizard", "manifest", "monusac", "monuseg", "pannuke")
 
 

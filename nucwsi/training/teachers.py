@@ -1,4 +1,4 @@
-"""What an ensemble answers to crops, for a network to learn from it (distillation)."""
+"""Maps that an ensemble predicts for crops, from which a network learns (distillation)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def load_teachers(
 ) -> Teach | None:
     """Load an ensemble whose members answer by turns, one a step.
 
-    But for Dice, and for which pixels count, the gradients of the losses are linear in the answers:
-    over the steps the mean answer of all members is learnt, at the price of one.
+    Apart from Dice and the choice of pixels, the gradients of the losses are linear in the answers.
+    Over the steps a network thus learns the mean answer of all members, at the cost of asking one.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def ask(teacher: Ensemble, image: Tensor, scale: float) -> NetworkMaps:
     shape = image.shape[-2:]
     size = [max(1, round(side * scale / stride)) * stride for side in shape]
     rgb = (_resized(image, size) * 255).round().to(torch.uint8).numpy()
-    # Made without a graph, they can take part in one as copies only.
+    # The answers are inference tensors: only copies of them can enter the graph of a loss.
     return NetworkMaps(*(_resized(value.clone(), shape) for value in teacher.mean_maps(rgb)))
 
 

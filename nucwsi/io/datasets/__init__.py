@@ -1,7 +1,8 @@
 """Labelled images in their published layouts: one module a layout, each with the same `read`.
 
-A new data set is one module with ``read(folder) -> Dataset`` and one line in `READERS`. What its
-classes mean is written down in `nucwsi.labels.taxonomy`; splits are drawn in `nucwsi.labels`.
+A new data set is one module with ``read(folder) -> Dataset``, one line in `READERS`, and one name
+in `nucwsi.cli.training.LAYOUTS`. What its classes mean is written down in `nucwsi.labels.taxonomy`;
+splits are drawn in `nucwsi.labels`.
 """
 
 from __future__ import annotations
