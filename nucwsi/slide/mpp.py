@@ -20,6 +20,9 @@ _SCREEN_UM = (25400 / 72, 25400 / 96)
 #: Height and width of a pixel may differ by this share.
 _MAX_ANISOTROPY = 0.02
 
+#: Two claims may differ by this share: what is rounded by the programs that write them.
+_MAX_ROUNDING = 0.02
+
 #: mpp and 10 µm / objective power may differ by this factor.
 _MAX_DISAGREEMENT = 1.3
 
@@ -35,7 +38,7 @@ class MppClaim:
     columns : float
         Width of a pixel in µm: mpp along columns, horizontally.
     source : str
-        Who says so: ``override`` (the user), ``vendor``, ``ome``, ``tiff`` or
+        Who says so: ``override`` (the user), ``vendor``, ``ome``, ``imagej``, ``tiff`` or
         ``objective power``.
     """
 
@@ -95,6 +98,33 @@ def choose_mpp(
         )
     _refuse_implausible(slide, chosen, power)
     return chosen
+
+
+def contradicting(chosen: MppClaim, claims: Sequence[MppClaim]) -> list[MppClaim]:
+    """List the claims that another size of a pixel follows from.
+
+    Implausible ones, such as the resolution of a screen, are no evidence against the chosen one.
+
+    Parameters
+    ----------
+    chosen : MppClaim
+        The claim that is believed.
+    claims : sequence of MppClaim
+        All that the file says, the most trustworthy claim first.
+
+    Returns
+    -------
+    list of MppClaim
+        Those that are plausible, and along rows or columns more than 2 % from the chosen one.
+    """
+    low, high = PLAUSIBLE_UM
+    return [
+        claim
+        for claim in claims
+        if all(low <= side <= high for side in (claim.rows, claim.columns))
+        and max(abs(claim.rows / chosen.rows - 1), abs(claim.columns / chosen.columns - 1))
+        > _MAX_ROUNDING
+    ]
 
 
 def contradicts_objective(claim: MppClaim, objective_power: float | None) -> bool:

@@ -36,18 +36,19 @@ class _Pixels:
     dtype = np.dtype(np.uint8)
     ndim = 3
 
-    def __init__(self, path: Path, view: int | Frame, shape: tuple[int, int]) -> None:
-        self._path, self._view, self.shape = path, view, (*shape, 3)
+    def __init__(self, path: Path, scene: str, view: int | Frame, shape: tuple[int, int]) -> None:
+        self._path, self._scene, self._view, self.shape = path, scene, view, (*shape, 3)
         self._slide: Slide | None = None
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Callable[..., _Pixels], tuple[Any, ...]]:
-        return _Pixels, (self._path, self._view, self.shape[:2])
+        return _Pixels, (self._path, self._scene, self._view, self.shape[:2])
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         # A slide that was written anew is another array.
         status = self._path.stat()
-        return type(self).__name__, str(self._path), status.st_mtime_ns, status.st_size, self._view
+        written = status.st_mtime_ns, status.st_size
+        return type(self).__name__, str(self._path), self._scene, *written, self._view
 
     def __getitem__(self, index: tuple[Any, ...]) -> NDArray[np.uint8]:
         """Read what a number, a slice or a list of numbers for each axis selects."""
@@ -72,7 +73,7 @@ class _Pixels:
     def _read(self, window: Window) -> tuple[NDArray[np.uint8], list[Window]]:
         with self._lock:
             if self._slide is None:
-                self._slide = open_slide(self._path)
+                self._slide = open_slide(self._path, self._scene or None)
         if isinstance(self._view, Frame):
             return SlideCanvas(self._slide, self._view).read(window)
         return self._slide.read(self._view, window)
@@ -128,7 +129,7 @@ def lazy_level(slide: Slide, level: int, chunk_px: int | None) -> dask.array.Arr
     described = slide.levels[level]
     height, width = (side * max(1, _CHUNK_PX // side) for side in described.tile_shape)
     chunk = (height, width) if chunk_px is None else (chunk_px, chunk_px)
-    return _lazy(_Pixels(slide.path.absolute(), level, described.shape), chunk)
+    return _lazy(_Pixels(slide.path.absolute(), slide.scene, level, described.shape), chunk)
 
 
 def lazy_canvas(
@@ -167,4 +168,5 @@ def lazy_canvas(
         raise ConfigError(f"`mpp` is {mpp:g} µm; expected more than 0, such as 0.5")
     frame = canvas_frame(slide, level0_claim(slide, override=slide_mpp), mpp)
     side = _CHUNK_PX if chunk_px is None else chunk_px
-    return _lazy(_Pixels(slide.path.absolute(), frame, frame.shape), (side, side))
+    pixels = _Pixels(slide.path.absolute(), slide.scene, frame, frame.shape)
+    return _lazy(pixels, (side, side))

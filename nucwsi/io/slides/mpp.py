@@ -1,4 +1,4 @@
-"""What a file claims about the size of its pixels: the description, OME-XML, TIFF's resolution.
+"""What a file claims about the size of its pixels: descriptions, OME-XML, TIFF's resolution.
 
 Which claim is believed is decided in `nucwsi.slide.mpp`.
 """
@@ -6,13 +6,27 @@ Which claim is believed is decided in `nucwsi.slide.mpp`.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 from defusedxml import DefusedXmlException, ElementTree
 
 from nucwsi.slide.mpp import MppClaim
 
-_OME_UNITS_UM = {"µm": 1.0, "um": 1.0, "μm": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+#: µm of each unit of length that OME-XML and ImageJ name, after `_um` has brought their spellings
+#: together. What is missing, such as ``pixel``, is no length.
+_UNITS_UM = {
+    **dict.fromkeys(("μm", "um", "Âμm", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    **dict.fromkeys(("Å", "A", "angstrom", "angstroms"), 1e-4),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
+    **dict.fromkeys(("m", "meter", "metre"), 1e6),
+    **dict.fromkeys(("in", "inch", "inches"), 25400.0),
+    "pm": 1e-6,
+    "dm": 1e5,
+    "thou": 25.4,
+}
 
 #: µm of TIFF's units: 2 is inch, 3 is centimetre. 1 stands for no unit and is no claim.
 _TIFF_UNITS_UM = {2: 25400.0, 3: 10000.0}
@@ -55,7 +69,46 @@ def aperio_claim(description: str) -> MppClaim | None:
     return None if mpp is None else MppClaim(mpp, mpp, "vendor")
 
 
-def ome_claim(xml: str, shape: tuple[int, int]) -> MppClaim | None:
+def imagej_claim(description: str, rows: Any, columns: Any) -> MppClaim | None:
+    """Read the size of a pixel from ImageJ's description of an image.
+
+    ImageJ names the unit in its description and keeps the number of pixels per unit in TIFF's
+    resolution, whose own unit it sets for inches and centimetres only.
+
+    Parameters
+    ----------
+    description : str
+        Text of the page: ``ImageJ=1.54f`` and one ``name=value`` a line, such as ``unit=micron``.
+    rows : (int, int) or None
+        Pixels per unit along rows, vertically, as a fraction: the value of YResolution.
+    columns : (int, int) or None
+        Pixels per unit along columns, horizontally, as a fraction: the value of XResolution.
+
+    Returns
+    -------
+    MppClaim or None
+        Of source ``imagej``; None if the text is not ImageJ's, or its unit is no length.
+    """
+    if not description.startswith("ImageJ="):
+        return None
+    told = dict(line.split("=", 1) for line in description.splitlines() if "=" in line)
+    unit = told.get("unit", "")
+    down, across = (
+        _um(_per_pixel(resolution), told.get(f"{axis}unit", unit))
+        for axis, resolution in (("y", rows), ("x", columns))
+    )
+    return None if down is None or across is None else MppClaim(down, across, "imagej")
+
+
+def _per_pixel(resolution: Any) -> float | None:
+    """Return units per pixel, of a fraction of pixels per unit; None if it is no fraction."""
+    try:
+        return float(resolution[1] / resolution[0])
+    except (TypeError, IndexError, ZeroDivisionError):
+        return None
+
+
+def ome_claim(xml: str, shape: tuple[int, int], image: int = 0) -> MppClaim | None:
     """Read the size of a pixel from OME-XML.
 
     Parameters
@@ -64,6 +117,8 @@ def ome_claim(xml: str, shape: tuple[int, int]) -> MppClaim | None:
         The file's OME-XML, which may describe several images.
     shape : (int, int)
         Height and width in level-0 pixels of the image that is meant.
+    image : int
+        Its place in the XML, from 0; decides between images of the same size.
 
     Returns
     -------
@@ -73,13 +128,23 @@ def ome_claim(xml: str, shape: tuple[int, int]) -> MppClaim | None:
     """
     try:
         elements = list(ElementTree.fromstring(xml).iter())
-    except (ElementTree.ParseError, DefusedXmlException):
+    except (ElementTree.ParseError, DefusedXmlException, ValueError):
         return None
-    for values in (dict(item.attrib) for item in elements if item.tag.endswith("}Pixels")):
-        if (values.get("SizeY"), values.get("SizeX")) != (str(shape[0]), str(shape[1])):
-            continue
+    # Some programs write OME's elements without its name space.
+    told = [
+        dict(item.attrib)
+        for item in elements
+        if isinstance(item.tag, str) and item.tag.rpartition("}")[2] == "Pixels"
+    ]
+    size = str(shape[0]), str(shape[1])
+    alike = [values for values in told if (values.get("SizeY"), values.get("SizeX")) == size]
+    meant = [values for values in told[image : image + 1] if values in alike]
+    for values in meant or alike:
         rows, columns = (
-            _um(values.get(f"PhysicalSize{axis}"), values.get(f"PhysicalSize{axis}Unit", "µm"))
+            _um(
+                number(values.get(f"PhysicalSize{axis}")),
+                values.get(f"PhysicalSize{axis}Unit", "µm"),
+            )
             for axis in "YX"
         )
         if rows is not None and columns is not None:
@@ -87,10 +152,13 @@ def ome_claim(xml: str, shape: tuple[int, int]) -> MppClaim | None:
     return None
 
 
-def _um(size: str | None, unit: str) -> float | None:
-    """Return a length of OME-XML in µm; None if its number or unit is unknown."""
-    value, factor = number(size), _OME_UNITS_UM.get(unit)
-    return None if value is None or factor is None else value * factor
+def _um(size: float | None, unit: str) -> float | None:
+    """Return a length in µm; None if its number or unit is unknown."""
+    # ImageJ escapes what is not ASCII, and µ and Å have two characters each in Unicode.
+    spelt = re.sub(r"\\u00([0-9A-Fa-f]{2})", lambda code: chr(int(code[1], 16)), unit.strip())
+    spelt = unicodedata.normalize("NFKC", spelt)
+    factor = _UNITS_UM.get(spelt, _UNITS_UM.get(spelt.lower() if len(spelt) > 2 else ""))
+    return None if size is None or factor is None else size * factor
 
 
 def resolution_claim(rows: Any, columns: Any, unit: Any) -> MppClaim | None:

@@ -18,7 +18,7 @@ from PIL import Image
 from nucwsi.errors import SlideError
 from nucwsi.grid import Window
 from nucwsi.io.slides.mpp import number
-from nucwsi.io.slides.slide_reader import level_of
+from nucwsi.io.slides.slide_reader import FinalSlideError, SlideReader, chosen_scene, level_of
 from nucwsi.io.slides.tiff import TiffReader
 from nucwsi.io.slides.tiff_page import TiffPage
 from nucwsi.slide.mpp import MppClaim
@@ -33,6 +33,12 @@ _TILE_PX = 256
 #: overlooks pyramids in SubIFDs, takes inches for granted and squeezes 16 bits into 8.
 _LEFT_TO_TIFFFILE = "generic-tiff"
 
+#: The vendor whose files OpenSlide takes for one pyramid, whatever they hold.
+_ONE_PYRAMID = "aperio"
+
+#: What OpenSlide says of the fourth value of ImageType, and what smaller copies say there.
+_DICOM_FLAVOUR, _DICOM_SMALLER = "dicom.ImageType[3]", "RESAMPLED"
+
 
 class OpenSlideReader:
     """A slide that OpenSlide has opened; may be read from several threads.
@@ -45,6 +51,8 @@ class OpenSlideReader:
         The file.
     tiff : TiffReader or None
         The same file, if it is a TIFF that tifffile reads; closed together with this reader.
+    scene : str, optional
+        Number, from 1, of the only region of the scan to read, of several on one canvas.
 
     Attributes
     ----------
@@ -58,14 +66,28 @@ class OpenSlideReader:
         What the file says about the size of its pixels, the most trustworthy claim first.
     objective_power : float or None
         Magnification of the objective; None if the file does not say.
+    scenes : list of str
+        Size and place of each region of the scan; all lie on one canvas.
+    scene : str
+        Number of the region that is read, from 1; empty if all are.
+    missing : (N, 4) ndarray of int64
+        Tiles of level 0 without data: row, column, height and width in level-0 pixels. Known of
+        TIFFs only.
+    properties : mapping
+        What OpenSlide tells of the slide, as texts.
+
+    Raises
+    ------
+    SlideError
+        If there is no such region.
     """
 
-    def __init__(self, path: Path, tiff: TiffReader | None) -> None:
+    def __init__(self, path: Path, tiff: TiffReader | None, scene: str | None = None) -> None:
         self._path, self._tiff = path, tiff
         self._local = threading.local()
         self._handles: list[Any] = []
         handle = self._handle()
-        properties = handle.properties
+        self.properties = properties = handle.properties
         self.vendor = str(properties["openslide.vendor"])
         colour = bytes.fromhex(properties.get("openslide.background-color", "FFFFFF"))
         self._background = (colour[0], colour[1], colour[2])
@@ -84,13 +106,28 @@ class OpenSlideReader:
                 zip(shapes, self._pages, self._downsamples, strict=True)
             )
         ]
+        regions = _regions(properties, shapes[0])
+        self.scenes = [
+            f"{part.height} x {part.width} px at row {part.row}, column {part.column}"
+            for part in regions
+        ]
+        self.scene = ""
         self.bounds = _bounds(properties, shapes[0])
+        if scene is not None:
+            chosen = chosen_scene(path, [""] * len(regions), self.scenes, scene)
+            if len(regions) > 1:
+                self.bounds, self.scene = regions[chosen], str(chosen + 1)
         self.objective_power = number(properties.get("openslide.objective-power"))
         rows, columns = (number(properties.get(f"openslide.mpp-{axis}")) for axis in "yx")
+        self.claims = []
         if rows is not None and columns is not None:
             self.claims = [MppClaim(rows, columns, "vendor")]
-        else:
-            self.claims = tiff.claims if tiff else []
+        self.missing = np.empty((0, 4), np.int64)
+        # The first page of some vendors is no part of the scan.
+        if tiff is not None and tiff.pages[0].shape == shapes[0]:
+            known = {claim.source for claim in self.claims}
+            self.claims += [claim for claim in tiff.claims if claim.source not in known]
+            self.missing = tiff.pages[0].missing
 
     def _handle(self) -> Any:
         """Return this thread's OpenSlide handle."""
@@ -188,36 +225,101 @@ class OpenSlideReader:
             self._tiff.close()
 
 
-def open_vendor(path: Path) -> OpenSlideReader | None:
+def open_vendor(path: Path, scene: str | None = None) -> SlideReader | None:
     """Open a slide with OpenSlide, if it knows the vendor.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
+    scene : str, optional
+        The user's choice among several scenes.
 
     Returns
     -------
-    OpenSlideReader or None
+    SlideReader or None
         None if the format is another one, or a TIFF without a vendor.
 
     Raises
     ------
     SlideError
-        If OpenSlide knows the format and cannot open the file. The message does not name the file.
+        If OpenSlide knows the format and cannot open the file (the message then does not name the
+        file).
+    FinalSlideError
+        If it lacks the files that belong to it, or there is no such scene.
     """
-    if openslide.OpenSlide.detect_format(path) in (None, _LEFT_TO_TIFFFILE):
+    path = _with_companions(path)
+    vendor = openslide.OpenSlide.detect_format(path)
+    if vendor in (None, _LEFT_TO_TIFFFILE):
         return None
     try:
-        tiff = TiffReader(path)
+        tiff = TiffReader(path, "1")
     except SlideError:
         tiff = None
+    if tiff is not None and len(tiff.scenes) > 1 and vendor == _ONE_PYRAMID:
+        # OpenSlide takes the levels of all of them for those of one.
+        tiff.close()
+        return TiffReader(path, scene)
     try:
-        return OpenSlideReader(path, tiff)
-    except openslide.OpenSlideError as error:
+        reader = OpenSlideReader(path, tiff, scene)
+    except (openslide.OpenSlideError, SlideError) as error:
         if tiff is not None:
             tiff.close()
+        if isinstance(error, SlideError):
+            raise
         raise SlideError(f"OpenSlide: {error}") from None
+    _refuse_lone_part(path, reader)
+    return reader
+
+
+def _with_companions(path: Path) -> Path:
+    """Return the path, a link's own or its target's, beside which the slide's other files lie."""
+    if path.suffix.lower() == ".mrxs" and not any(
+        place.with_suffix("").is_dir() for place in (path, path.resolve())
+    ):
+        raise FinalSlideError(
+            f"{path}: its pixels are not there; expected the folder {path.with_suffix('').name}"
+            " beside it: copy that as well"
+        )
+    target = path.resolve()
+    if not path.is_symlink() or openslide.OpenSlide.detect_format(path) == _LEFT_TO_TIFFFILE:
+        return path
+    return max((path, target), key=_extent)
+
+
+def _extent(path: Path) -> tuple[int, int]:
+    """Return the pixels of level 0 and the number of levels that OpenSlide finds from a path."""
+    try:
+        with openslide.OpenSlide(path) as handle:
+            width, height = handle.dimensions
+            return width * height, handle.level_count
+    except openslide.OpenSlideError:
+        return 0, 0
+
+
+def _refuse_lone_part(path: Path, reader: OpenSlideReader) -> None:
+    """Raise `FinalSlideError` for a smaller copy whose full resolution is not beside it."""
+    if reader.properties.get(_DICOM_FLAVOUR) == _DICOM_SMALLER:
+        height, width = reader.levels[0].shape
+        reader.close()
+        raise FinalSlideError(
+            f"{path}: is a smaller copy ({height} x {width} px) of a DICOM slide, and the file of"
+            " full resolution does not lie beside it; put all files of the series into one folder"
+        )
+
+
+def _regions(properties: Any, shape: tuple[int, int]) -> list[Window]:
+    """Return the regions of the scan, in level-0 pixels; all of level 0 if there are none."""
+    whole = Window(0, 0, *shape)
+    found: list[Window] = []
+    while f"openslide.region[{len(found)}].x" in properties:
+        values = [
+            number(properties.get(f"openslide.region[{len(found)}].{name}"))
+            for name in ("y", "x", "height", "width")
+        ]
+        sides = [int(value) for value in values if value is not None]
+        found.append((len(sides) == 4 and Window(*sides).intersection(whole)) or whole)
+    return found or [whole]
 
 
 def _tile_shape(properties: Any, level: int) -> tuple[int, int]:

@@ -19,16 +19,17 @@ from nucwsi.grid import Window
 from nucwsi.io.slides.identity import refuse_what_is_no_slide
 from nucwsi.io.slides.levels import believed_levels
 from nucwsi.io.slides.openslide_reader import open_vendor
-from nucwsi.io.slides.slide_reader import SlideReader
+from nucwsi.io.slides.slide_reader import FinalSlideError, SlideReader
 from nucwsi.io.slides.tiff import TiffReader
 
 if TYPE_CHECKING:
     import dask.array
 
 #: The formats, in the order in which they are tried. Each is a function that opens a file, or one
-#: scene of it, returns None if the file is of another format, and raises `SlideError` if it is damaged; the verdict of
-#: the last one counts. A new format is one module with a `SlideReader`, and one line here.
+#: scene of it, returns None if the file is of another format, and raises `SlideError` if it is
+#: damaged; the verdict of the last one counts, or the first `FinalSlideError`. A new format is one module with a `SlideReader`, and one line here.
 OPENERS: tuple[Callable[[Path, str | None], SlideReader | None], ...] = (open_vendor, TiffReader)
+
 
 class Slide:
     """An open slide; may be read from several threads, and is closed at the end of a ``with``.
@@ -184,6 +185,8 @@ def open_slide(path: str | Path, scene: str | None = None) -> Slide:
     for opener in OPENERS:
         try:
             reader = opener(path, scene)
+        except FinalSlideError:
+            raise
         except SlideError as error:
             refusals.append(str(error))
         else:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nucwsi.errors import SlideError
 from nucwsi.grid import Window
 from nucwsi.slide.mpp import MppClaim
+
+
+class FinalSlideError(SlideError):
+    """The format is known and the file cannot be read; no other reader need be asked."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,13 @@ class SlideReader(Protocol):
         What the file says about the size of its pixels, the most trustworthy claim first.
     objective_power : float or None
         Magnification of the objective; None if the file does not say.
+    scenes : list of str
+        Name and size of each scene that may be meant.
+    scene : str
+        Number of the one that is read, from 1; empty if there is only one, or all are read.
+    missing : (N, 4) ndarray of int64
+        Tiles of level 0 without data, which are white: row, column, height and width in level-0
+        pixels.
     """
 
     vendor: str
@@ -57,6 +71,9 @@ class SlideReader(Protocol):
     bounds: Window
     claims: list[MppClaim]
     objective_power: float | None
+    scenes: list[str]
+    scene: str
+    missing: NDArray[np.int64]
 
     def read(self, level: int, window: Window) -> tuple[NDArray[np.uint8], list[Window]]:
         """Read a window of a level.
@@ -80,6 +97,57 @@ class SlideReader(Protocol):
     def close(self) -> None:
         """Close the file."""
         ...
+
+
+#: An error names at most so many scenes.
+_MAX_NAMED = 12
+
+
+def chosen_scene(
+    path: Path, names: Sequence[str], described: Sequence[str], scene: str | None
+) -> int:
+    """Choose one of the scenes of a file; refuse rather than take the largest.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, quoted in the error.
+    names : sequence of str
+        Name of each scene, as the file calls it; may be empty.
+    described : sequence of str
+        Name and size of each scene, quoted in the error.
+    scene : str or None
+        The user's choice: the number of a scene, from 1, or its name.
+
+    Returns
+    -------
+    int
+        Place of the scene in `names`, from 0.
+
+    Raises
+    ------
+    FinalSlideError
+        If there are several and none is chosen, or the choice is none or several of them.
+    """
+    listed = ", ".join(f"{n}: {what}" for n, what in enumerate(described[:_MAX_NAMED], start=1))
+    if len(described) > _MAX_NAMED:
+        listed += f" and {len(described) - _MAX_NAMED} more"
+    if scene is None:
+        if len(names) == 1:
+            return 0
+        raise FinalSlideError(
+            f"{path}: holds {len(names)} scenes ({listed}); choose one with --scene NUMBER, or in a"
+            " column `scene` of the slide sheet"
+        )
+    if scene.isascii() and scene.isdigit() and 1 <= int(scene[:9]) <= len(names):
+        return int(scene) - 1
+    meant = [number for number, name in enumerate(names) if name == scene]
+    if len(meant) == 1:
+        return meant[0]
+    raise FinalSlideError(
+        f"{path}: has {'several scenes' if meant else 'no scene'} {scene!r} but {listed}; choose"
+        " one by its number"
+    )
 
 
 def level_of(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,23 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import SlideError
 from nucwsi.grid import Window
-from nucwsi.io.slides.mpp import aperio_claim, ome_claim, resolution_claim
-from nucwsi.io.slides.slide_reader import level_of
+from nucwsi.io.slides.mpp import aperio_claim, imagej_claim, ome_claim, resolution_claim
+from nucwsi.io.slides.slide_reader import Level, chosen_scene, level_of
 from nucwsi.io.slides.tiff_page import TiffPage
 from nucwsi.slide.mpp import MppClaim
 
 # What tifffile logs about a damaged file would bury the one line that we say.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+#: Names of pictures that scanners and converters put beside the scan.
+_BESIDE = re.compile(r"label|macro|thumb|overview|barcode|preview|navigat", re.IGNORECASE)
+
+#: A picture is a scene if it has this share of the pixels of the largest one, or so many pixels and
+#: tiles of its own, as photographs of the label have not.
+_SCENE_SHARE, _SCENE_PX = 0.1, 4_000_000
+
+#: What tifffile calls files whose pictures it groups by nothing but their size.
+_BY_SIZE_ALONE = frozenset({"generic", "uniform"})
 
 
 class TiffReader:
@@ -30,15 +42,23 @@ class TiffReader:
     ----------
     path : pathlib.Path
         The file.
+    scene : str, optional
+        Which of several scenes: its number, from 1, or its name.
 
     Attributes
     ----------
+    scenes : list of str
+        Name and size of each picture that may be meant.
+    scene : str
+        Number of the one that is read, from 1; empty if there is only one.
+    missing : (N, 4) ndarray of int64
+        Tiles of level 0 without data: row, column, height and width in level-0 pixels.
     pages : list of TiffPage
         All pages that show the full picture, at any resolution; the largest first.
     vendor : str
         Always ``tiff``.
     levels : list of Level
-        The full resolution first; a smaller page is left out if it lacks tiles that level 0 has.
+        The full resolution first; a smaller page is left out if it lacks what level 0 shows.
     bounds : Window
         All of level 0, in level-0 pixels.
     claims : list of MppClaim
@@ -49,27 +69,38 @@ class TiffReader:
     Raises
     ------
     SlideError
-        If the file is not a TIFF, or not an 8-bit RGB image.
+        If the file is not a TIFF, not an 8-bit RGB image, or holds several scenes and none is
+        chosen.
     """
 
     vendor = "tiff"
     objective_power: float | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scene: str | None = None) -> None:
         with _explained(path):
             self._file = tifffile.TiffFile(path)
         try:
             with _explained(path):
-                series = _pyramid(self._file, path)
-                self.pages = [TiffPage(self._file, level, path) for level in series]
-                self.claims = self._claims(series[0].keyframe)
+                images = _scenes(self._file, path)
+                self.scenes = [image.described for image in images]
+                number = chosen_scene(path, [image.name for image in images], self.scenes, scene)
+                self.scene = str(number + 1) if len(images) > 1 else ""
+                image = images[number]
+                self.pages = [TiffPage(self._file, level, path) for level in image.levels]
+                self.claims = self._claims(image)
         except SlideError:
             self._file.close()
             raise
         full = self.pages[0]
+        self.missing = full.missing
+        described = [level_of(p.shape, full.shape, True, p.tile_shape) for p in self.pages]
         # A smaller level with holes that level 0 has not would hide tissue.
-        self._shown = [p for p in self.pages if p is full or p.complete or not full.complete]
-        self.levels = [level_of(p.shape, full.shape, True, p.tile_shape) for p in self._shown]
+        seen = [
+            (page, level)
+            for page, level in zip(self.pages, described, strict=True)
+            if page is full or not _hides(page, level, full)
+        ]
+        self._shown, self.levels = [page for page, _ in seen], [level for _, level in seen]
         self.bounds = Window(0, 0, *full.shape)
 
     def read(self, level: int, window: Window) -> tuple[NDArray[np.uint8], list[Window]]:
@@ -95,12 +126,15 @@ class TiffReader:
         """Close the file."""
         self._file.close()
 
-    def _claims(self, page: Any) -> list[MppClaim]:
-        xml, shape = self._file.ome_metadata, self.pages[0].shape
+    def _claims(self, image: _Image) -> list[MppClaim]:
+        xml, shape, page = self._file.ome_metadata, self.pages[0].shape, image.levels[0].keyframe
         rows, columns = (_tag(page, f"{axis}Resolution") for axis in "YX")
+        # ImageJ describes the first picture for all of them.
+        described = (page.description, self._file.pages.first.description)
         claims = [
             aperio_claim(page.description) if self._file.is_svs else None,
-            ome_claim(xml, shape) if xml else None,
+            ome_claim(xml, shape, image.series) if xml else None,
+            next((c for c in (imagej_claim(t, rows, columns) for t in described) if c), None),
             resolution_claim(rows, columns, _tag(page, "ResolutionUnit")),
         ]
         return [claim for claim in claims if claim is not None]
@@ -125,30 +159,146 @@ def _tag(page: Any, name: str) -> Any:
     return None if tag is None else tag.value
 
 
-def _pyramid(file: Any, path: Path) -> list[Any]:
-    """Return the levels of the largest image, level 0 first."""
-    images = [series for series in file.series if min(series.shape, default=0) > 0]
+def _hides(page: TiffPage, level: Level, full: TiffPage) -> bool:
+    """Return whether a smaller page lacks a tile below which level 0 has data."""
+    if page.complete:
+        return False
+    if full.complete:
+        return True
+    tops, lefts, heights, widths = (full.missing / np.tile(level.downsample, 2)).T
+    for row, column, height, width in page.missing:
+        inside = [
+            np.clip(np.minimum(at + side, start + length) - np.maximum(at, start), 0, None)
+            for at, side, start, length in (
+                (tops, heights, row, height),
+                (lefts, widths, column, width),
+            )
+        ]
+        # Up to a pixel of rounding along each side.
+        if (inside[0] * inside[1]).sum() < (height - 1) * (width - 1):
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class _OnePage:
+    """A page that tifffile has taken for a part of a stack, as a level of its own."""
+
+    keyframe: Any
+    axes: str
+
+    @property
+    def pages(self) -> list[Any]:
+        return [self.keyframe]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.keyframe.shape)
+
+
+@dataclass
+class _Image:
+    """A picture of a file, with its levels.
+
+    Attributes
+    ----------
+    name : str
+        As the file calls it; may be empty.
+    series : int
+        Place in tifffile's list of series, from 0.
+    levels : list of tifffile.TiffPageSeries or _OnePage
+        The full resolution first.
+    """
+
+    name: str
+    series: int
+    levels: list[Any]
+
+    @property
+    def page(self) -> Any:
+        return self.levels[0].keyframe
+
+    @property
+    def pixels(self) -> int:
+        return int(self.page.imagelength) * int(self.page.imagewidth)
+
+    @property
+    def described(self) -> str:
+        size = f"{self.page.imagelength} x {self.page.imagewidth} px"
+        return f"{self.name!r} ({size})" if self.name else size
+
+
+def _scenes(file: Any, path: Path) -> list[_Image]:
+    """Return the pictures of a file that may be meant, each with its levels, level 0 first."""
+    images = list(_images(file))
     if not images:
         raise SlideError(f"{path}: holds no image; is it whole? Copy it again")
-    image = max(images, key=lambda series: series.size)
-    levels = list(image.levels)
     # Where a level is missing, tifffile takes the coarser ones for other images.
-    levels += [
-        other.levels[0] for other in images if other is not image and _is_reduced(other, levels[0])
-    ]
-    return sorted(levels, key=lambda level: -level.keyframe.imagewidth)
+    images.sort(key=lambda image: image.page.index if isinstance(image.page.index, int) else 0)
+    whole: list[_Image] = []
+    for image in images:
+        larger = [other for other in whole if _is_reduced(image.levels[0], other.levels[0])]
+        if larger:
+            larger[-1].levels += image.levels
+        else:
+            whole.append(image)
+    largest = max(whole, key=lambda image: image.pixels)
+    scenes = [image for image in whole if image is largest or _is_scene(image, largest)]
+    for image in scenes:
+        image.levels.sort(key=lambda level: -level.keyframe.imagewidth)
+    return scenes
 
 
-def _is_reduced(series: Any, full: Any) -> bool:
-    """Return whether a series is a smaller copy of the full image, not its label or a stack."""
-    page, large = series.keyframe, full.keyframe
-    down = [
-        side / max(1, small)
-        for side, small in (
-            (large.imagelength, page.imagelength),
-            (large.imagewidth, page.imagewidth),
-        )
-    ]
+def _images(file: Any) -> Iterator[_Image]:
+    """Yield the pictures of a file; one that grows from one level to the next is two."""
+    for number, series in enumerate(file.series):
+        if min(series.shape, default=0) < 1:
+            continue
+        name = str(series.name or "") if series.kind not in _BY_SIZE_ALONE else ""
+        n_pages = len(series.pages)
+        if series.kind in _BY_SIZE_ALONE and n_pages > 1 and series.axes.endswith("YXS"):
+            for place in range(n_pages):
+                levels = [
+                    _OnePage(level.pages[place], "YXS")
+                    for level in series.levels
+                    if len(level.pages) == n_pages and level.pages[place] is not None
+                ]
+                yield _Image(name, number, levels)
+            continue
+        levels, last = [], 0
+        for level in series.levels:
+            if levels and level.keyframe.imagewidth >= last:
+                yield _Image(name, number, levels)
+                levels = []
+            levels.append(level)
+            last = level.keyframe.imagewidth
+        yield _Image(name, number, levels)
+
+
+def _is_scene(image: _Image, largest: _Image) -> bool:
+    """Return whether a picture may be meant as well as the largest one."""
+    page = image.page
+    if page.is_reduced or _BESIDE.search(image.name):
+        return False
+    if image.pixels < _SCENE_SHARE * largest.pixels:
+        prepared = page.is_tiled or len(image.levels) > 1
+        return image.pixels >= _SCENE_PX and prepared
+    # A smaller copy that is not marked as one.
+    down = largest.page.imagelength / page.imagelength, largest.page.imagewidth / page.imagewidth
+    return not (min(down) > 1.5 and _is_alike(down, page))
+
+
+def _is_alike(down: tuple[float, float], page: Any) -> bool:
     rounding = max(down) / min(page.imagelength, page.imagewidth)
-    alike = page.is_reduced and len(series.pages) == 1 and page.dtype == large.dtype
-    return bool(alike and min(down) > 1 and abs(down[0] - down[1]) <= rounding)
+    return bool(abs(down[0] - down[1]) <= rounding)
+
+
+def _is_reduced(level: Any, full: Any) -> bool:
+    """Return whether a level is a smaller copy of the full image, not its label or a stack."""
+    page, large = level.keyframe, full.keyframe
+    down = (
+        large.imagelength / max(1, page.imagelength),
+        large.imagewidth / max(1, page.imagewidth),
+    )
+    alike = page.is_reduced and len(level.pages) == 1 and page.dtype == large.dtype
+    return bool(alike and min(down) > 1 and _is_alike(down, page))

@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import SlideError
 from nucwsi.grid import Window
+from nucwsi.io.slides.codecs import READ, check_size
 
 #: A page without tiles is slow to read in windows; one of more pixels is refused.
 LARGEST_UNTILED_PX = 200_000_000
 
 #: Bytes of decoded tiles that a page keeps, because neighbouring windows share them.
 _CACHE_BYTES = 64 << 20
+
+#: A compressed tile may be so many times as large as its pixels, and so many bytes more.
+_MAX_GROWTH, _MAX_HEADER = 4, 1 << 20
 
 #: What decoders raise on a damaged tile.
 _DAMAGED = (ValueError, RuntimeError, TypeError, IndexError, OSError, struct.error)
@@ -57,6 +61,8 @@ class TiffPage:
         Whether the page is tiled and compressed as JPEG, which is fast to read.
     complete : bool
         Whether the file has data for every tile.
+    missing : (N, 4) ndarray of int64
+        Tiles without data: row, column, height and width in pixels of this level.
 
     Raises
     ------
@@ -82,8 +88,24 @@ class TiffPage:
         strip = (rows, self.shape[1])
         self.tile_shape = (page.tilelength, page.tilewidth) if page.is_tiled else strip
         _refuse_damaged_index(page, self.tile_shape, self._planes, path)
-        self.complete = 0 not in page.databytecounts and 0 not in page.dataoffsets
+        self._file_size = file.filehandle.size
+        self.missing = self._without_data()
+        self.complete = len(self.missing) == 0
         self._cache = _Cache(_CACHE_BYTES)
+
+    def _without_data(self) -> NDArray[np.int64]:
+        """Return the windows of the tiles that the file has no data for, cut at the page's end."""
+        height, width = self.tile_shape
+        rows, columns = -(-self.shape[0] // height), -(-self.shape[1] // width)
+        counts, offsets = (
+            np.asarray(listed[: self._planes * rows * columns])
+            for listed in (self._page.databytecounts, self._page.dataoffsets)
+        )
+        absent = ((counts == 0) | (offsets == 0)).reshape(self._planes, -1).any(axis=0)
+        row, column = np.divmod(np.flatnonzero(absent), columns)
+        top, left = row * height, column * width
+        sides = np.minimum(height, self.shape[0] - top), np.minimum(width, self.shape[1] - left)
+        return np.stack([top, left, *sides], axis=1)
 
     def _decode(self, index: int) -> NDArray[np.uint8] | None:
         """Decode one tile; None if the file has no data for it."""
@@ -99,7 +121,11 @@ class TiffPage:
         offset, size = page.dataoffsets[index], page.databytecounts[index]
         if size == 0 or offset == 0:
             return None
+        largest = _MAX_GROWTH * math.prod(self.tile_shape) * page.samplesperpixel + _MAX_HEADER
+        if size > largest or offset + size > self._file_size:
+            raise ValueError(f"the tile has {size} bytes at {offset}, which cannot be")
         data = os.pread(self._fileno, size, offset)
+        check_size(data, page.compression, self.tile_shape)
         if self.jpeg:
             return _decode_jpeg(data, page.jpegtables, page.photometric == _YCBCR, self.tile_shape)
         decoded, _, _ = page.decode(
@@ -189,6 +215,11 @@ def _refuse_other_pictures(page: Any, level: Any, path: Path) -> None:
         raise SlideError(
             f"{path}: holds colours of the kind {_name(page.photometric)}, compressed as"
             f" {_name(page.compression)}; convert it to RGB"
+        )
+    if page.compression not in READ:
+        raise SlideError(
+            f"{path}: is compressed as {_name(page.compression)}, which is not read; convert it to"
+            " JPEG or deflate"
         )
     if not page.is_tiled and page.imagelength * page.imagewidth > LARGEST_UNTILED_PX:
         raise SlideError(

@@ -11,7 +11,8 @@ from slides_made import damage, picture, write_aperio, write_slide
 from nucwsi.errors import SlideError, StoreError
 from nucwsi.grid import Window
 from nucwsi.io.slides import slide as slide_module
-from nucwsi.io.slides.slide import check_slide, open_slide
+from nucwsi.io.slides.identity import check_slide
+from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.slides.tiff import TiffReader
 from nucwsi.io.stores.publish import file_checksum
 
@@ -124,14 +125,14 @@ def test_formats_are_tried_in_order_and_the_last_one_gives_the_verdict(folder, m
     path = write_slide(folder / "order.tif", IMAGE)
     tried = []
 
-    def other(path):
+    def other(path, scene):
         tried.append("other")
 
-    def damaged(path):
+    def damaged(path, scene):
         tried.append("damaged")
         raise SlideError("Lib: odd")
 
-    def last(path):
+    def last(path, scene):
         tried.append("last")
         raise SlideError(f"{path}: is no slide")
 

@@ -114,7 +114,7 @@ def test_a_fourth_channel_of_unknown_meaning_is_ignored(folder):
         (IMAGE.astype(np.uint16) * 257, {}, "3 channels of uint16; expected brightfield RGB"),
         (IMAGE[..., 0], {"photometric": "minisblack"}, "1 channels of uint8"),
         (IMAGE[..., 0], {"photometric": "minisblack", "compression": "jpeg"}, "1 channels"),
-        (np.stack([IMAGE[:300, :300]] * 4), {}, r"a stack of shape \(4, 300, 300, 3\)"),
+        (np.stack([IMAGE[:300, :300]] * 4), {}, r"4 scenes \(1: 300 x 300 px, 2: 300 x"),
         (with_alpha(0), {"photometric": "separated"}, "colours of the kind SEPARATED"),
         (IMAGE, {"photometric": "cielab"}, "kind CIELAB, compressed as LZW; convert it to RGB"),
     ],
