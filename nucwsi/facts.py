@@ -6,10 +6,21 @@ known by then, so that a table of nuclei can be understood without the files it 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    model_validator,
+)
 
+from nucwsi.classes import column_names, display_name
+from nucwsi.config import LEAST_NP
 from nucwsi.grid import Frame
 from nucwsi.nuclei.constants import PostProcessing
 
@@ -20,6 +31,102 @@ Kind = Literal["tiles", "tissue", "maps", "part", "nuclei"]
 
 #: Kinds of artefacts that an ensemble has seen.
 _AFTER_PREDICT = {"maps", "part", "nuclei"}
+
+
+#: What a validator calls a container -> what JSON calls it.
+_CONTAINERS = {
+    "tuple_type": "expected a list",
+    "dict_type": "expected an object",
+    "dataclass_type": "expected an object",
+    "model_type": "expected an object",
+}
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable() or name != name.strip() or not name:
+        raise ValueError("expected a name of printable characters, without blanks around it")
+    return name
+
+
+def _kept_by_maps(constants: PostProcessing) -> PostProcessing:
+    if constants.np_threshold < LEAST_NP:
+        raise ValueError(
+            f"`np_threshold` is {constants.np_threshold}; expected at least {LEAST_NP}"
+        )
+    return constants
+
+
+#: Name of a class or a member, as a table, a page and QuPath can show it.
+Name = Annotated[str, Strict(), Field(max_length=100), AfterValidator(_printable)]
+
+#: Names of the classes of an ensemble; a table of nuclei numbers them from 0 to 127.
+Classes = Annotated[tuple[Name, ...], Field(max_length=100)]
+
+#: Class -> how far its count is off for reasons that nuclei share, as a share of the nuclei found.
+CountError = dict[str, Annotated[float, Strict(), Field(ge=0, lt=100, allow_inf_nan=False)]]
+
+#: Constants as files hold them: within their limits, and no threshold below what maps keep.
+Constants = Annotated[PostProcessing, AfterValidator(_kept_by_maps)]
+
+
+def first_fault(error: ValidationError) -> str:
+    """Say in one line which value of a document is wrong.
+
+    Parameters
+    ----------
+    error : ValidationError
+        Of the document, which holds plain JSON types.
+
+    Returns
+    -------
+    str
+        The first wrong field, what was expected of it, and what came instead.
+    """
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    said = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+    said = _CONTAINERS.get(first["type"], said)
+    # Where a field is missing, what came is all that is there.
+    got = "" if first["type"] == "missing" else f", got {first['input']!r:.80}"
+    return f"`{where}`: {said}{got}" if where else said
+
+
+def check_classes(
+    classes: tuple[str, ...], constants: PostProcessing, count_error: Collection[str]
+) -> None:
+    """Refuse classes that tables or viewers would mix up, and constants of other classes.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Class names of an ensemble, in its order.
+    constants : PostProcessing
+        Its constants, which must name a smallest area for each class and for no other.
+    count_error : collection of str
+        Classes whose error is known.
+
+    Raises
+    ------
+    ValueError
+        If there is no class, a name stands for two things, or fields name different classes.
+    """
+    shown = [display_name(name).casefold() for name in classes]
+    if not classes or len(set(shown)) != len(shown):
+        raise ValueError(f"`classes` {classes} must name at least one class, each its own")
+    columns = column_names(classes)
+    doubled = next((name for name in columns if columns.count(name) > 1), None)
+    if doubled:
+        raise ValueError(f"`classes` {classes}: two columns of a table would be `{doubled}`")
+    for field, names in (
+        ("post_processing.min_area_um2", constants.min_area_um2),
+        ("count_error", count_error),
+    ):
+        unknown = [name for name in names if name not in classes]
+        if unknown:
+            raise ValueError(f"`{field}` names {unknown[0]!r}, which is none of {classes}")
+    lacking = [name for name in classes if name not in constants.min_area_um2]
+    if lacking:
+        raise ValueError(f"`post_processing.min_area_um2` lacks the class {lacking[0]!r}")
 
 
 class Member(BaseModel):
@@ -122,11 +229,11 @@ class SlideFacts(BaseModel):
     bad_tiles: tuple[tuple[int, int, int, int], ...] = ()
     tissue_um2: float = 0.0
     members: tuple[Member, ...] = ()
-    classes: tuple[str, ...] = ()
+    classes: Classes = ()
     views: int = 1
     contrasts: int = 0
-    count_error: dict[str, float] = {}
-    post_processing: PostProcessing | None = None
+    count_error: CountError = {}
+    post_processing: Constants | None = None
     precision: str = ""
     exact: bool = True
     overlap_px: int = 0
@@ -135,6 +242,12 @@ class SlideFacts(BaseModel):
     segment: dict[str, Any] = {}
     n_dropped: dict[str, int] = {}
     version: int = FORMAT_VERSION
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.post_processing is not None:
+            check_classes(self.classes, self.post_processing, self.count_error)
+        return self
 
     @property
     def constants(self) -> PostProcessing:
@@ -164,22 +277,27 @@ class SlideFacts(BaseModel):
         """
         return self.model_copy(update=changes)
 
-    def differing(self, other: SlideFacts) -> str | None:
-        """Name a fact in which the artefacts of two parts contradict each other.
+    @classmethod
+    def fault_of_parts(cls, parts: Sequence[SlideFacts]) -> str | None:
+        """Say why some artefacts are not all parts of one run of one slide.
 
         Parameters
         ----------
-        other : SlideFacts
-            Of another part of, supposedly, the same slide and run.
+        parts : sequence of SlideFacts
+            Those of the artefacts, at least one, in the order of their parts.
 
         Returns
         -------
         str or None
-            The first such attribute; None if both belong to one run.
+            What is wrong with them; None if they belong together.
         """
-        for name in type(self).model_fields:
-            if name not in self.OF_A_PART and getattr(self, name) != getattr(other, name):
-                return name
+        first, numbers = parts[0], [facts.part for facts in parts]
+        if numbers != list(range(1, first.parts + 1)):
+            return f"a slide of {first.parts} parts needs each of them once, got {numbers}"
+        for facts in parts[1:]:
+            for name in cls.model_fields:
+                if name not in cls.OF_A_PART and getattr(facts, name) != getattr(first, name):
+                    return f"parts 1 and {facts.part} differ in {name}"
         return None
 
     def to_json(self) -> dict[str, Any]:
@@ -219,9 +337,7 @@ class SlideFacts(BaseModel):
         try:
             facts = cls.model_validate(document)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ValueError(f"`{where}`: {first['msg']}, got {first['input']!r:.80}") from None
+            raise ValueError(first_fault(error)) from None
         if facts.kind not in kinds:
             raise ValueError(f"holds {facts.kind!r}, expected {' or '.join(map(repr, kinds))}")
         if facts.kind in _AFTER_PREDICT and not (facts.classes and facts.post_processing):

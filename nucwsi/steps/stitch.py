@@ -31,17 +31,9 @@ log = logging.getLogger(__name__)
 def _joint_facts(parts: list[Path]) -> SlideFacts:
     """Check that the parts are all of one run of one slide, and add up what they dropped."""
     of_parts = sorted((read_facts(path, "part") for path in parts), key=lambda facts: facts.part)
-    first, given = of_parts[0], [facts.part for facts in of_parts]
-    if given != list(range(1, first.parts + 1)):
-        raise StoreError(
-            f"{parts[0]}: a slide of {first.parts} parts needs each of them once, got"
-            f" {given}; run `segment` for the others"
-        )
-    for facts in of_parts[1:]:
-        if name := facts.differing(first):
-            raise StoreError(
-                f"{parts[0]}: the parts differ in {name}; segment all of them anew, alike"
-            )
+    first = of_parts[0]
+    if fault := SlideFacts.fault_of_parts(of_parts):
+        raise StoreError(f"{parts[0]}: {fault}; segment all parts with the same settings")
     dropped = {name: sum(facts.n_dropped[name] for facts in of_parts) for name in first.n_dropped}
     return first.with_(kind="nuclei", part=1, parts=1, n_dropped=dropped)
 

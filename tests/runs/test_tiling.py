@@ -239,7 +239,7 @@ def test_parts_of_different_settings_are_refused(tmp_path, scene):
     other = SegmentSettings(np_threshold=0.7)
     segment(paths, tmp_path / "2.parquet", other, part=2, parts=2)
     parts = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
-    with pytest.raises(StoreError, match="the parts differ in segment"):
+    with pytest.raises(StoreError, match="parts 1 and 2 differ in segment"):
         stitch(parts, tmp_path / "o.parquet", tmp_path / "s.json", StitchSettings())
     with pytest.raises(StoreError, match="of 2 parts needs each of them once"):
         stitch(parts[:1], tmp_path / "o.parquet", tmp_path / "s.json", StitchSettings())

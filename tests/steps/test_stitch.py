@@ -85,7 +85,7 @@ def test_parts_of_two_runs_are_refused(tmp_path, other):
     first, _ = dealt(tmp_path, some(40), 2)
     (tmp_path / "other").mkdir()
     _, second = dealt(tmp_path / "other", some(40), 2, **other)
-    with pytest.raises(StoreError, match=f"the parts differ in {next(iter(other))}"):
+    with pytest.raises(StoreError, match=f"parts 1 and 2 differ in {next(iter(other))}"):
         stitched(tmp_path, [first, second])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
+from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, Window
 from nucwsi.io.stores.reader import CoreReader, Store, opened
 
@@ -179,16 +180,8 @@ def open_maps(paths: Path | str | Sequence[Path]) -> Iterator[SlideMaps]:
     with ExitStack() as stack:
         stores = [stack.enter_context(opened(path, "maps")) for path in paths]
         stores.sort(key=lambda store: store.facts.part)
-        given = [store.facts.part for store in stores]
-        first = stores[0]
-        if given != list(range(1, first.facts.parts + 1)):
+        if fault := SlideFacts.fault_of_parts([store.facts for store in stores]):
             raise StoreError(
-                f"{first.path}: a slide of {first.facts.parts} parts needs each of them once, got"
-                f" {given}; run `predict` for the others"
+                f"{stores[0].path}: {fault}; predict all parts with the same settings and members"
             )
-        for store in stores[1:]:
-            if name := store.facts.differing(first.facts):
-                raise StoreError(
-                    f"{store.path}: differs from {first.path} in {name}; predict both anew"
-                )
         yield SlideMaps(stores)

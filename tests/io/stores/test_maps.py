@@ -97,6 +97,6 @@ def test_parts_of_two_runs_are_refused(tmp_path):
     first, _ = parts_of(tmp_path / "one", 2)
     other = replace(CONSTANTS, np_threshold=0.4)
     _, second = parts_of(tmp_path / "two", 2, constants=other)
-    message = r"differs from .* in post_processing"
+    message = r"parts 1 and 2 differ in post_processing; predict all parts"
     with pytest.raises(StoreError, match=message), open_maps([first, second]):
         pass
