@@ -247,7 +247,7 @@ def asked_for(page):
 
 
 @contextmanager
-def served(folder):
+def served(folder, **how):
     """Serve a folder as `nucwsi view` does; lend the address."""
     found, listening = [], threading.Event()
 
@@ -255,6 +255,8 @@ def served(folder):
         found.append(address)
         listening.set()
 
-    threading.Thread(target=view, args=(folder,), kwargs={"ready": ready}, daemon=True).start()
+    threading.Thread(
+        target=view, args=(folder,), kwargs={"ready": ready, **how}, daemon=True
+    ).start()
     assert listening.wait(10)
     yield found[0]

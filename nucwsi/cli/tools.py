@@ -17,19 +17,30 @@ from nucwsi.errors import ConfigError
     "--port", type=click.IntRange(0, 65535), default=0, help="port of the server; 0: any free one"
 )
 @click.option("--browser/--no-browser", default=True, show_default=True, help="open a browser")
-def view(results: Path, port: int, browser: bool) -> None:
+@click.option(
+    "--token/--no-token",
+    default=None,
+    help="serve those only who know the address, with its token  [default: where other users have"
+    " accounts, and in sessions by SSH]",
+)
+def view(results: Path, port: int, browser: bool, token: bool | None) -> None:
     """Show the report and viewers in the folder RESULTS.
 
-    They are served to this computer only.
+    They are served to this computer only. With a token, open the address yourself.
     """
+    from nucwsi.steps.view import is_shared_computer
     from nucwsi.steps.view import view as step
+
+    if token is None:
+        token = is_shared_computer()
 
     def ready(address: str) -> None:
         click.echo(f"{address}  (Ctrl+C ends it)")
-        if browser:
+        # The command line of the browser can be read by the users whom the token keeps out.
+        if browser and not token:
             click.launch(address)
 
-    step(results, port=port, ready=ready)
+    step(results, port=port, token=token, ready=ready)
 
 
 @click.command()

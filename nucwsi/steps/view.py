@@ -3,30 +3,115 @@
 from __future__ import annotations
 
 import functools
+import hmac
+import logging
+import os
+import pwd
+import re
+import secrets
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from nucwsi.errors import ConfigError, StoreError
 
-#: The loopback address: other computers cannot reach it.
+log = logging.getLogger(__name__)
+
+#: The loopback address: other computers cannot reach it, but every user of this one can.
 _HERE = "127.0.0.1"
+
+#: User numbers of people; others are those of services.
+_PEOPLE = range(1000, 65534)
+
+#: Variables of a session on a computer that is hardly one's own.
+_REMOTE = ("SSH_CONNECTION", "SLURM_JOB_ID")
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Serves the files of a folder to browsers on this computer."""
+    """Serves the files of a folder to browsers on this computer.
+
+    Parameters
+    ----------
+    *args : Any
+        As for the base.
+    directory : str
+        The folder, without symbolic links.
+    token : str
+        The secret that a browser must show, in the address or as a cookie; empty: none.
+    **kwargs : Any
+        As for the base.
+    """
+
+    def __init__(self, *args: Any, directory: str, token: str, **kwargs: Any) -> None:
+        self._token = token
+        super().__init__(*args, directory=directory, **kwargs)
 
     def send_head(self) -> Any:
         # A foreign web page can make its own name resolve to this computer (DNS rebinding), so only
         # requests for localhost are answered.
-        host = self.headers.get("Host", "").rpartition(":")[0]
+        host = re.sub(r":\d*$", "", self.headers.get("Host", "")).lower()
         if host not in {_HERE, "localhost"}:
             self.send_error(HTTPStatus.FORBIDDEN, "this server is for localhost only")
             return None
+        if self._token and not self._is_known():
+            return self._admitted()
+        if not self._is_within():
+            self.send_error(HTTPStatus.NOT_FOUND, "no such file in this folder")
+            return None
         return super().send_head()
+
+    @property
+    def _cookie(self) -> str:
+        # Cookies do not distinguish ports: each server needs a name of its own.
+        return f"nucwsi-{self.connection.getsockname()[1]}"
+
+    def _is_known(self) -> bool:
+        """Tell whether the browser shows the cookie that it got for the token."""
+        for part in self.headers.get("Cookie", "").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self._cookie and _same(value, self._token):
+                return True
+        return False
+
+    def _admitted(self) -> None:
+        """Exchange the token for a cookie, so that it leaves the address; refuse any other."""
+        address = urlsplit(self.path)
+        given = parse_qs(address.query, errors="replace").get("token", [""])
+        if not _same(given[0], self._token):
+            self.send_error(
+                HTTPStatus.FORBIDDEN,
+                "this server asks for its token",
+                "Open the address that nucwsi view has printed, with its token.",
+            )
+            return
+        self.send_response(HTTPStatus.SEE_OTHER)
+        self.send_header("Location", "/" + address.path.lstrip("/"))
+        self.send_header(
+            "Set-Cookie", f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Lax"
+        )
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _is_within(self) -> bool:
+        """Tell whether the path is a file or folder whose links all end within the served folder.
+
+        Anything else, such as a pipe, might be waited for.
+        """
+        root = Path(self.directory)
+        try:
+            place = Path(self.translate_path(self.path)).resolve(strict=True)
+            # Of a folder, the base shows its first page, if there is one.
+            pages = [place / name for name in ("index.html", "index.htm") if place.is_dir()]
+            shown = [place, *(page.resolve() for page in pages if page.is_file())]
+            sound = place.is_file() or place.is_dir()
+        # Names that are too long, hold a null byte or no file system can encode.
+        except (OSError, ValueError, RuntimeError):
+            return False
+        return sound and all(path == root or root in path.parents for path in shown)
 
     def end_headers(self) -> None:
         # A new viewer has the same addresses as the old one, so browsers must ask again each time.
@@ -37,10 +122,56 @@ class _Handler(SimpleHTTPRequestHandler):
         """Log nothing: a page requests hundreds of tiles."""
 
 
+class _Server(ThreadingHTTPServer):
+    """Answers each request in a thread, and survives all of them."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (the base's)
+        """Log what went wrong in one line; a browser that ends a connection is in its right."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            log.warning("a request failed: %r", error)
+
+
+def _same(given: str, secret: str) -> bool:
+    """Compare in a time that does not tell how much of the secret was guessed."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
+
+
+def is_shared_computer() -> bool:
+    """Tell whether other people may use this computer, who could reach the server.
+
+    Returns
+    -------
+    bool
+        True if another person has an account or a process here, or this is a session by SSH or of
+        SLURM. Accounts of a directory service are not always listed, but their processes are.
+    """
+    if any(name in os.environ for name in _REMOTE):
+        return True
+    able = (
+        entry.pw_uid
+        for entry in pwd.getpwall()
+        if not entry.pw_shell.endswith(("/nologin", "/false", "/sync"))
+    )
+    others = {*able, *_process_owners()} - {os.getuid()}
+    return any(user in _PEOPLE for user in others)
+
+
+def _process_owners() -> set[int]:
+    """Return the users that have a process; none where the system has no /proc."""
+    owners: set[int] = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            owners.add(entry.stat().st_uid)
+        except OSError:
+            continue  # it has just ended
+    return owners
+
+
 def _first_page(results: Path) -> str:
     """Return the page to open first, relative to the folder; empty to list the folder."""
     for page in ("report.html", "index.html", "viewer/index.html"):
-        if (results / page).exists():
+        if (results / page).is_file():
             return page
     viewers = sorted(results.glob("*/viewer/index.html"))
     if len(viewers) == 1:
@@ -53,7 +184,9 @@ def _first_page(results: Path) -> str:
     )
 
 
-def view(results: Path, *, port: int = 0, ready: Callable[[str], None]) -> None:
+def view(
+    results: Path, *, port: int = 0, token: bool = False, ready: Callable[[str], None]
+) -> None:
     """Serve a folder of results until the process is interrupted.
 
     Parameters
@@ -62,6 +195,9 @@ def view(results: Path, *, port: int = 0, ready: Callable[[str], None]) -> None:
         Results of a run or of a slide, or the folder of a viewer.
     port : int
         Port of the server; 0 chooses a free one.
+    token : bool
+        Whether a browser must show a secret, which is part of the address: without it, all users of
+        this computer can read the folder.
     ready : callable
         Called with the address of the page to open once the server listens.
 
@@ -73,13 +209,17 @@ def view(results: Path, *, port: int = 0, ready: Callable[[str], None]) -> None:
         If the port is taken or not allowed.
     """
     page = _first_page(results)
-    handler = functools.partial(_Handler, directory=str(results))
+    secret = secrets.token_urlsafe(24) if token else ""
+    handler = functools.partial(_Handler, directory=str(results.resolve()), token=secret)
     try:
-        server = ThreadingHTTPServer((_HERE, port), handler)
+        server = _Server((_HERE, port), handler)
     except OSError as error:
         raise ConfigError(f"port {port} cannot be used ({error.strerror}); name another") from None
     with server:
-        ready(f"http://{_HERE}:{server.server_port}/{quote(page)}")
+        # As the server reads them: names of any encoding.
+        path = quote(page, errors="surrogatepass")
+        query = f"?token={secret}" if token else ""
+        ready(f"http://{_HERE}:{server.server_port}/{path}{query}")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
