@@ -24,6 +24,13 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "macrophage": (220, 50, 0),
 }
 
+#: Columns of tables for each class, and columns for all classes that begin as they do.
+_OF_A_CLASS = (
+    *("n_{}", "n_{}_truth", "frac_{}", "{}_per_mm2", "{}_area_um2_median", "expected_{}"),
+    *("{}_low", "{}_high"),
+)
+_TOTALS = ("n_nuclei", "n_unclassified", "n_truth", "n_found")
+
 #: The classes of the CoNIC challenge, in the order of its ``counts.csv``.
 CONIC = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 
@@ -71,6 +78,22 @@ def display_name(name: str) -> str:
         With a capital letter and without underscores.
     """
     return name.replace("_", " ").capitalize()
+
+
+def column_names(classes: tuple[str, ...]) -> list[str]:
+    """Return the columns of ``composition.csv`` and ``images.csv`` that a class could double.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Class names of a checkpoint, in its order.
+
+    Returns
+    -------
+    list of str
+        Columns named after a class, and those of all classes together that begin alike.
+    """
+    return [*_TOTALS, *(column.format(name) for name in classes for column in _OF_A_CLASS)]
 
 
 def most_probable(class_probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:

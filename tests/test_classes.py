@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from nucwsi.classes import COLOURS, CONIC, colours, display_name, most_probable
+from nucwsi.classes import COLOURS, CONIC, colours, column_names, display_name, most_probable
+from nucwsi.composition.counts import Population, composition
 
 #: Classes that occur together, in the order of their checkpoints.
 TOGETHER = {
@@ -61,3 +62,14 @@ def test_the_most_probable_class_is_no_less_probable_than_any_other(probabilitie
 def test_of_equal_classes_the_first_counts():
     assert most_probable(np.array([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4]])).tolist() == [0, 1]
     assert most_probable(np.empty((0, 4))).shape == (0,)
+
+
+def test_columns_that_are_named_after_a_class_are_known():
+    """Two classes could double a column that `column_names` does not know."""
+    names = ("first", "second")
+    features = {"area_um2": np.ones(2, np.float32)}
+    codes, shares = np.array([0, 1], np.uint8), np.eye(2, dtype=np.float32)
+    nuclei = Population(codes, shares, features, np.empty((2, 0), np.float32))
+    pairs = np.array([[0, 0], [0, 1]])
+    columns = composition(pairs, nuclei, names, np.ones(1), np.zeros(2))
+    assert set(columns) <= set(column_names(names))

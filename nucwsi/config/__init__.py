@@ -20,6 +20,8 @@ from nucwsi.config.pipeline import (
 )
 from nucwsi.config.section import Section, validated
 from nucwsi.config.training import (
+    LARGEST_WIDTH,
+    MAX_LEVELS,
     EnsembleConfig,
     EvaluateSettings,
     ImportSettings,
@@ -28,7 +30,9 @@ from nucwsi.config.training import (
 
 __all__ = [
     "EXTRA_EXPORTS",
+    "LARGEST_WIDTH",
     "LEAST_NP",
+    "MAX_LEVELS",
     "AssessSettings",
     "ComposeSettings",
     "Config",

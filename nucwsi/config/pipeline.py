@@ -73,6 +73,7 @@ class SegmentSettings(Section):
         None,
         "nuclei smaller than this are dropped, in µm²; empty: the checkpoint's value of each class",
         ge=0,
+        le=1_000_000,
     )
     min_mean_np: float | None = setting(
         None,

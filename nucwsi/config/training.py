@@ -8,6 +8,9 @@ from pydantic import Field
 
 from nucwsi.config.section import INTEGER, LIST, Section, setting
 
+#: Most channels of a level of a U-Net, and most levels: beyond them a network is a mistake.
+LARGEST_WIDTH, MAX_LEVELS = 4096, 10
+
 
 class ImportSettings(Section):
     """How labelled images are split where their publication does not say."""
@@ -45,10 +48,11 @@ class TrainSettings(Section):
     pretrained_rate: float = setting(
         0.3, "learning rate of the published weights as a share of `learning_rate`", gt=0, le=1
     )
-    widths: Annotated[tuple[int, ...], LIST] = setting(
+    widths: Annotated[tuple[Annotated[int, Field(ge=1, le=LARGEST_WIDTH)], ...], LIST] = setting(
         (16, 32, 64, 128, 256),
         "channels of each level of the U-Net; for lite2, of the four levels above the lowest",
         min_length=2,
+        max_length=MAX_LEVELS,
     )
     seed: int = setting(1, "seed of the initial weights and of the crops", ge=0)
     steps: int = setting(4000, "number of optimiser steps", ge=1)

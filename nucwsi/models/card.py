@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nucwsi.config import LEAST_NP
 from nucwsi.errors import CheckpointError
 from nucwsi.models.architectures import ARCHITECTURES
 from nucwsi.models.checkpoint import checksum_of, find_checkpoint, read_description
+from nucwsi.models.description import described
 from nucwsi.nuclei.constants import PostProcessing
 
 
@@ -82,61 +82,25 @@ def read_card(name: str) -> Card:
         If it is missing, damaged, of another format, or its description does not hold together.
     """
     path = find_checkpoint(name)
-    described = read_description(path)
-    architecture = str(described.get("architecture", "unet"))
-    if architecture not in ARCHITECTURES:
-        raise CheckpointError(
-            f"{path}: is a {architecture!r}, expected one of {', '.join(ARCHITECTURES)}; use a"
-            " newer nucwsi"
-        )
-    trainable = ARCHITECTURES[architecture].trainable
     try:
-        card = Card(
-            name=str(described["name"]),
-            path=path,
-            checksum=checksum_of(path),
-            architecture=architecture,
-            widths=tuple(int(width) for width in described["widths"]) if trainable else (),
-            classes=tuple(str(label) for label in described["classes"]),
-            mpp=float(described["mpp"]),
-            halo_px=int(described["halo_px"]),
-            post_processing=PostProcessing(**described["post_processing"]),
-            count_error={str(k): float(v) for k, v in described.get("count_error", {}).items()},
-            about=dict(described["about"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: its description lacks {error}; export it again") from None
-    _check_classes(card)
-    _check_numbers(card)
-    return card
-
-
-def _check_classes(card: Card) -> None:
-    """Refuse a card whose fields name different classes."""
-    path, classes, errors = card.path, card.classes, card.count_error
-    areas = tuple(card.post_processing.min_area_um2)
-    if not classes or len(set(classes)) != len(classes) or set(areas) != set(classes):
+        fields, checksum = described(read_description(path), str(path)), checksum_of(path)
+    except OSError as error:
         raise CheckpointError(
-            f"{path}: classes {classes} and the classes of `min_area_um2` {areas} must be the same,"
-            " each named once"
-        )
-    if not set(errors) <= set(classes) or not all(0 <= value < 100 for value in errors.values()):
-        raise CheckpointError(
-            f"{path}: `count_error` {errors} must name classes of {classes} with shares from 0 on"
-        )
-
-
-def _check_numbers(card: Card) -> None:
-    """Refuse a card whose resolution, halo or thresholds are impossible."""
-    path, constants = card.path, card.post_processing
-    if not 0.05 <= card.mpp <= 5 or card.halo_px < 0:
-        raise CheckpointError(f"{path}: mpp {card.mpp} or halo {card.halo_px} px is impossible")
-    level, mean = constants.np_threshold, constants.min_mean_np
-    if not (LEAST_NP <= level < 1 and 0 <= mean < 1):
-        raise CheckpointError(
-            f"{path}: np_threshold {level} must be from {LEAST_NP} to below 1, and min_mean_np"
-            f" {mean} from 0 to below 1"
-        )
+            f"{path}: cannot be read: {error.strerror or error}; correct the path or its rights"
+        ) from None
+    return Card(
+        name=fields.name,
+        path=path,
+        checksum=checksum,
+        architecture=fields.architecture,
+        widths=fields.widths,
+        classes=fields.classes,
+        mpp=fields.mpp,
+        halo_px=fields.halo_px,
+        post_processing=fields.post_processing,
+        count_error=fields.count_error,
+        about=fields.about,
+    )
 
 
 def read_cards(names: tuple[str, ...]) -> tuple[Card, ...]:

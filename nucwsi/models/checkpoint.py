@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import struct
 from dataclasses import asdict
 from importlib import resources
@@ -16,19 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nucwsi.errors import CheckpointError
+from nucwsi.models.description import FORMAT, VERSION, described
 from nucwsi.nuclei.constants import PostProcessing
 
 if TYPE_CHECKING:
     import torch
 
-FORMAT = "nucwsi-checkpoint"
-VERSION = 1
-
 #: How files of `torch.save` begin: a zip, or the pickled number of its older format.
 _TORCH_STARTS = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF")
 
 #: No honest header is larger; a wrong first word would ask for terabytes.
-_LARGEST_HEADER_BYTES = 100 << 20
+_LARGEST_HEADER_BYTES = 16 << 20
 
 
 def find_checkpoint(name: str) -> Path:
@@ -58,10 +58,18 @@ def find_checkpoint(name: str) -> Path:
     bundled = sorted(path.stem for path in folder.glob("*.safetensors"))
     if name in bundled:
         return folder / f"{name}.safetensors"
-    if Path(name).is_file():
-        return Path(name)
+    path = Path(name)
+    try:
+        # Opening anything else may wait for ever, such as a pipe for its writer.
+        if stat.S_ISREG(path.stat().st_mode):
+            return path
+        reason = "is a folder" if path.is_dir() else "is neither a file nor a folder"
+    except (FileNotFoundError, NotADirectoryError):
+        reason = "no such file"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
     raise CheckpointError(
-        f"checkpoint {name!r}: no such file, and not bundled (bundled: {', '.join(bundled)})"
+        f"checkpoint {name!r:.200}: {reason}, and not bundled (bundled: {', '.join(bundled)})"
     )
 
 
@@ -109,6 +117,29 @@ def read_description(path: Path) -> dict[str, Any]:
         from nucwsi.models.statedict import describe
 
         return describe(path)
+    header = _read_header(path)
+    try:
+        text = header["__metadata__"]["nucwsi"]
+    except (KeyError, TypeError):
+        raise CheckpointError(
+            f"{path}: has no nucwsi description in its header; it is damaged or of another tool"
+        ) from None
+    fields = _parsed(text, f"{path}: its description")
+    if not isinstance(fields, dict):
+        raise CheckpointError(
+            f"{path}: its description must be an object, got {fields!r:.80}; make this checkpoint"
+            " anew"
+        )
+    if fields.get("format") != FORMAT or fields.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path}: is {fields.get('format')!r:.80} version {fields.get('version')!r:.80},"
+            f" expected {FORMAT!r} version {VERSION}; use a matching nucwsi"
+        )
+    return fields
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """Read the header of a safetensors file, whose tensors must fill the file to its end."""
     with path.open("rb") as stream:
         start = stream.read(8)
         size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
@@ -116,20 +147,30 @@ def read_description(path: Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"{path}: is not a safetensors file; a checkpoint is made by `nucwsi train`"
             )
-        text = stream.read(size)
+        header = _parsed(stream.read(size), f"{path}: its header")
+        stored = stream.seek(0, os.SEEK_END) - len(start) - size
     try:
-        header: dict[str, Any] = json.loads(text)
-        described = dict(json.loads(header["__metadata__"]["nucwsi"]))
-    except (ValueError, KeyError, TypeError):
-        raise CheckpointError(
-            f"{path}: has no nucwsi description in its header; it is damaged or of another tool"
-        ) from None
-    if described.get("format") != FORMAT or described.get("version") != VERSION:
-        raise CheckpointError(
-            f"{path}: is {described.get('format')} version {described.get('version')}, expected"
-            f" {FORMAT} version {VERSION}; use a matching nucwsi"
+        expected = max(
+            (int(of["data_offsets"][1]) for key, of in header.items() if key != "__metadata__"),
+            default=0,
         )
-    return described
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        raise CheckpointError(f"{path}: its header lists no tensors; it is damaged") from None
+    if stored != expected:
+        raise CheckpointError(
+            f"{path}: the weights cannot be used: they take {stored} bytes, expected {expected};"
+            " copy it anew"
+        )
+    return header
+
+
+def _parsed(text: Any, where: str) -> Any:
+    """Parse JSON that a file holds."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = "is nested too deep" if isinstance(error, RecursionError) else "is no JSON"
+        raise CheckpointError(f"{where} {reason}; it is damaged or of another tool") from None
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -159,8 +200,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except (SafetensorError, OSError, KeyError) as error:
+        # `KeyError`: a number format that torch does not have.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{path}: the weights cannot be used: {reason}") from None
 
 
@@ -172,25 +214,32 @@ def save_checkpoint(
     Parameters
     ----------
     path : pathlib.Path
-        Ends in ``.safetensors``; replaced in one step if it exists.
+        The file to write; who writes it publishes it, for it is not written in one step.
     weights : dict of str to torch.Tensor
         Names and shapes of the network's `state_dict` before folding, in any precision.
     description : dict
         The fields of `card.Card` but `path` and `checksum`; `post_processing` may be a
         `PostProcessing`, `count_error` may be missing. `architecture` may be missing for ``unet``;
         only an architecture that is trainable has `widths`.
+
+    Raises
+    ------
+    CheckpointError
+        If the description or a weight is such that the checkpoint could not be read.
     """
     from safetensors.torch import save
 
-    constants = description["post_processing"]
+    constants = description.get("post_processing")
     if isinstance(constants, PostProcessing):
         description = {**description, "post_processing": asdict(constants)}
     header = {"format": FORMAT, "version": VERSION, **description}
+    described(header, str(path))
     tensors = {
         name: value.half().contiguous() if value.is_floating_point() else value
         for name, value in weights.items()
     }
-    aside = path.with_suffix(".tmp")
+    for name, value in tensors.items():
+        if not bool(value.isfinite().all()):
+            raise CheckpointError(f"{path}: `{name}` is not finite in float16; train anew")
     # `save_file` would let nobody but the owner read it.
-    aside.write_bytes(save(tensors, metadata={"nucwsi": json.dumps(header)}))
-    aside.replace(path)
+    path.write_bytes(save(tensors, metadata={"nucwsi": json.dumps(header)}))

@@ -45,8 +45,11 @@ def fetch(url: str) -> Path:
         If the URL has no checksum, the file cannot be downloaded or cached, or has another
         checksum.
     """
-    address, fragment = urldefrag(url)
-    scheme, name = urlsplit(address).scheme, Path(urlsplit(address).path).name
+    try:
+        address, fragment = urldefrag(url)
+        scheme, name = urlsplit(address).scheme, Path(urlsplit(address).path).name
+    except ValueError:
+        scheme = name = address = fragment = ""
     if scheme not in ("http", "https") or not name:
         raise CheckpointError(f"checkpoint {url!r}: expected the http or https URL of a file")
     named = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment)

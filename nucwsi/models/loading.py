@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
+
 from nucwsi.errors import CheckpointError
 from nucwsi.models.architectures import build_network
 from nucwsi.models.card import Card
 from nucwsi.models.checkpoint import read_weights
-from nucwsi.models.network import Network
+from nucwsi.models.network import Network, weight_faults
 
 
 def load_trainable(card: Card) -> Network:
@@ -27,20 +29,29 @@ def load_trainable(card: Card) -> Network:
     CheckpointError
         If the weights are damaged, or do not fit the architecture or the halo.
     """
-    network = build_network(card.architecture, card.widths, len(card.classes))
-    weights = {name: value.float() for name, value in read_weights(card.path).items()}
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{card.path}: the weights cannot be used: {reason}") from None
-    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
-        raise CheckpointError(f"{card.path}: holds weights that are not finite; it is damaged")
-    if card.halo_px < network.receptive_radius_px or card.halo_px % network.stride:
+    weights = read_weights(card.path)
+    # Without memory: a description may name widths that no memory can hold.
+    with torch.device("meta"):
+        expected = build_network(card.architecture, card.widths, len(card.classes))
+    faults = weight_faults(weights, expected)
+    if faults:
         raise CheckpointError(
-            f"{card.path}: halo {card.halo_px} px must be a multiple of {network.stride} px and not"
-            f" below the receptive radius of {network.receptive_radius_px} px"
+            f"{card.path}: the weights cannot be used: as {card.architecture} of widths"
+            f" {card.widths or 'fixed'}, it {faults[0]} ({len(faults)} differences)"
         )
+    if card.halo_px < expected.receptive_radius_px or card.halo_px % expected.stride:
+        raise CheckpointError(
+            f"{card.path}: halo {card.halo_px} px must be a multiple of {expected.stride} px and"
+            f" not below the receptive radius of {expected.receptive_radius_px} px"
+        )
+    weights = {name: value.float() for name, value in weights.items()}
+    for name, value in weights.items():
+        if not bool(value.isfinite().all()):
+            raise CheckpointError(f"{card.path}: `{name}` holds weights that are not finite")
+        if name.endswith("running_var") and bool((value < 0).any()):
+            raise CheckpointError(f"{card.path}: `{name}` holds a negative variance")
+    network = build_network(card.architecture, card.widths, len(card.classes))
+    network.load_state_dict(weights)
     return network
 
 

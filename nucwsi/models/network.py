@@ -134,3 +134,36 @@ def own_halo_px(network: Network) -> int:
         Pixels on each side of a window, at the network's mpp.
     """
     return -(-network.receptive_radius_px // network.stride) * network.stride
+
+
+def weight_faults(weights: dict[str, Tensor], network: Network) -> list[str]:
+    """List how weights differ from a network's in name, shape and kind of number.
+
+    Parameters
+    ----------
+    weights : dict
+        Weights by name, of any origin.
+    network : Network
+        It may be on torch's device ``meta``: no weight of it is looked at.
+
+    Returns
+    -------
+    list of str
+        Ends of the sentence "it ...", such as "lacks `x`"; empty if the weights fit.
+    """
+    expected = network.state_dict()
+    both = [(name, weights[name], fit) for name, fit in expected.items() if name in weights]
+    return [
+        *(f"lacks `{name}`" for name in expected if name not in weights),
+        *(f"has an unknown `{name}`" for name in weights if name not in expected),
+        *(
+            f"has `{name}` of {tuple(value.shape)}, expected {tuple(fit.shape)}"
+            for name, value, fit in both
+            if value.shape != fit.shape
+        ),
+        *(
+            f"has `{name}` in {value.dtype}, expected {fit.dtype}"
+            for name, value, fit in both
+            if value.is_floating_point() != fit.is_floating_point() or value.is_complex()
+        ),
+    ]

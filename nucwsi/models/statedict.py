@@ -6,7 +6,7 @@ so the classes and the mpp.
 
 from __future__ import annotations
 
-import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 
 from nucwsi.errors import CheckpointError
 from nucwsi.labels.taxonomy import LABELS
-from nucwsi.models.network import own_halo_px
+from nucwsi.models.network import own_halo_px, weight_faults
 from nucwsi.models.seresnext import BLOCKS, SEResNeXt
 from nucwsi.nuclei.constants import PostProcessing
 
@@ -52,15 +52,19 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     try:
         # Memory-mapped, because a card needs names and shapes, not hundreds of megabytes.
         mapped = zipfile.is_zipfile(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except MemoryError:
+        raise
+    # A damaged pickle fails in as many ways as there are. What torch says of them names ways to run
+    # the code that it holds, which nobody should.
+    except Exception as error:  # noqa: BLE001
         raise CheckpointError(
-            f"{path}: cannot be read as a plain state_dict ({reason}); copy it anew, or save"
-            " `model.state_dict()` by itself"
+            f"{path}: cannot be read as a plain state_dict ({type(error).__name__}): it is damaged"
+            " or holds more than weights; copy it anew, or save `model.state_dict()` by itself"
         ) from None
     if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+        isinstance(name, str) and _is_plain(value) for name, value in content.items()
     ):
         raise CheckpointError(
             f"{path}: holds more than the weights, expected a plain state_dict; save"
@@ -69,18 +73,13 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return {name.removeprefix("module."): value for name, value in content.items()}
 
 
-def _differences(shapes: dict[str, torch.Size], network: SEResNeXt) -> list[str]:
-    """List how names and shapes differ from the network's, as ends of the sentence "it ..."."""
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    return [
-        *(f"lacks `{name}`" for name in expected if name not in shapes),
-        *(f"has an unknown `{name}`" for name in shapes if name not in expected),
-        *(
-            f"has `{name}` of {tuple(shapes[name])}, expected {tuple(shape)}"
-            for name, shape in expected.items()
-            if shapes.get(name, shape) != shape
-        ),
-    ]
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a tensor of numbers that lie side by side in memory."""
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout is torch.strided
+        and not (value.is_nested or value.is_quantized or value.is_meta)
+    )
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -101,14 +100,14 @@ def describe(path: Path) -> dict[str, Any]:
     CheckpointError
         If it is damaged, or of another network or for other classes than the published ones.
     """
-    shapes = {name: value.shape for name, value in read_state_dict(path).items()}
-    if _TYPES not in shapes:
+    weights = read_state_dict(path)
+    if _TYPES not in weights or not weights[_TYPES].ndim:
         raise CheckpointError(
             f"{path}: lacks `{_TYPES}`, so it is none of the authors' {' or '.join(BLOCKS)};"
             " checkpoints of other networks are made by `nucwsi train`"
         )
     # The first type is the background.
-    n_classes = shapes[_TYPES][0] - 1
+    n_classes = weights[_TYPES].shape[0] - 1
     data_sets = {len(LABELS[name]): name for name in _MPP}
     if n_classes not in data_sets:
         raise CheckpointError(
@@ -118,7 +117,7 @@ def describe(path: Path) -> dict[str, Any]:
         )
     with torch.device("meta"):
         networks = {name: SEResNeXt(blocks, n_classes) for name, blocks in BLOCKS.items()}
-    differences = {name: _differences(shapes, network) for name, network in networks.items()}
+    differences = {name: weight_faults(weights, network) for name, network in networks.items()}
     architecture = min(differences, key=lambda name: len(differences[name]))
     if differences[architecture]:
         raise CheckpointError(

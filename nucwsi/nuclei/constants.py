@@ -5,15 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, Strict
+
+#: Largest area in µm² that a constant may name: far above any nucleus, far below any overflow.
+_LARGEST_UM2 = 1e6
+
+_Area = Annotated[float, Strict(), Field(ge=0, le=_LARGEST_UM2, allow_inf_nan=False)]
+#: An `hv` map falls by at most 2 from one pixel to the next.
+_Slope = Annotated[float, Strict(), Field(gt=0, le=100, allow_inf_nan=False)]
+_Threshold = Annotated[float, Strict(), Field(gt=0, lt=1, allow_inf_nan=False)]
+_LeastMean = Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
 class PostProcessing:
     """The constants with which a network's maps become nuclei, chosen on validation data.
+
+    The limits of the annotations hold where constants are read: from a checkpoint or an artefact.
 
     Attributes
     ----------
@@ -29,11 +41,13 @@ class PostProcessing:
         A nucleus is kept if its mean `np` is at least this; 0 keeps all.
     """
 
-    np_threshold: float
-    edge_slope: float
-    min_marker_um2: float
-    min_area_um2: dict[str, float]
-    min_mean_np: float = 0.0
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    np_threshold: _Threshold
+    edge_slope: _Slope
+    min_marker_um2: _Area
+    min_area_um2: dict[str, _Area]
+    min_mean_np: _LeastMean = 0.0
 
 
 class PixelConstants(NamedTuple):

@@ -1,4 +1,4 @@
-"""Cards are read without torch, and refused unless they hold together."""
+"""Cards are read without torch; members of an ensemble agree."""
 
 import subprocess
 import sys
@@ -8,25 +8,7 @@ from networks_made import rewritten
 from stores import write_member
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.card import largest_halo_px, mean_count_error, read_card, read_cards
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: d.update(version=99), "version 99, expected"),
-        (lambda d: d.update(format="other"), "expected nucwsi-checkpoint"),
-        (lambda d: d.pop("classes"), "lacks 'classes'"),
-        (lambda d: d.update(classes=["a", "b", "c", "d"]), "must be the same"),
-        (lambda d: d.update(classes=["epithelial"] * 4), "each named once"),
-        (lambda d: d.update(mpp=0), "impossible"),
-        (lambda d: d.pop("widths"), "lacks 'widths'"),
-        (lambda d: d.update(architecture="resnet"), "is a 'resnet', expected one of unet, lite"),
-    ],
-)
-def test_a_description_that_makes_no_sense_is_refused(member, change, message):
-    with pytest.raises(CheckpointError, match=message):
-        read_card(rewritten(member, change))
+from nucwsi.models.card import largest_halo_px, mean_count_error, read_cards
 
 
 def test_members_of_an_ensemble_share_mpp(member, tmp_path):
@@ -45,21 +27,6 @@ def test_a_card_is_read_without_torch(member):
         [sys.executable, "-c", code, member], capture_output=True, text=True, check=True
     )
     assert ran.stdout == "unet True\n"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: d.update(halo_px=-1), r"halo -1 px is impossible"),
-        (lambda d: d.update(count_error={"mitosis": 0.1}), "must name classes of"),
-        (lambda d: d.update(count_error={"other": -0.1}), "with shares from 0 on"),
-        (lambda d: d["post_processing"].update(np_threshold=0.01), r"np_threshold 0\.01 must be"),
-        (lambda d: d["post_processing"].update(min_mean_np=1), "min_mean_np 1 from 0 to below 1"),
-    ],
-)
-def test_numbers_that_make_no_sense_are_refused(member, change, message):
-    with pytest.raises(CheckpointError, match=message):
-        read_card(rewritten(member, change))
 
 
 def test_the_halo_of_an_ensemble_is_the_largest(tmp_path):

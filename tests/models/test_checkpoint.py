@@ -1,5 +1,8 @@
 """Files of checkpoints: found by name, written whole, refused when of another tool."""
 
+import json
+import os
+import struct
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +20,27 @@ from nucwsi.models.checkpoint import (
     save_checkpoint,
 )
 from nucwsi.nuclei.constants import PostProcessing
+
+DESCRIPTION = {
+    "name": "m",
+    "widths": [4, 6],
+    "classes": ["x"],
+    "mpp": 0.5,
+    "halo_px": 8,
+    "post_processing": asdict(PostProcessing(0.5, 0.1, 1.0, {"x": 5.0})),
+    "about": {},
+}
+
+
+def safetensors(header, weights=b""):
+    """The bytes of a file with any header."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + weights
+
+
+def header_of(description):
+    text = description if isinstance(description, str) else json.dumps(description)
+    return {"__metadata__": {"nucwsi": text}}
 
 
 def test_an_unknown_name_lists_what_there_is():
@@ -43,7 +67,7 @@ def test_what_was_saved_is_read_with_its_weights_rounded_to_float16(tmp_path):
     path = tmp_path / "m.safetensors"
     weights = {"a.weight": torch.tensor([1 / 3, 2.0]), "a.batches": torch.tensor(7)}
     constants = PostProcessing(0.5, 0.1, 1.0, {"x": 5.0})
-    save_checkpoint(path, weights, {"name": "m", "post_processing": constants})
+    save_checkpoint(path, weights, {**DESCRIPTION, "post_processing": constants})
     described = read_description(path)
     assert described["name"] == "m"
     assert described["post_processing"] == asdict(constants)
@@ -67,3 +91,98 @@ def test_bundled_names_come_before_files(tmp_path, monkeypatch):
     assert find_checkpoint("default").name == "default.safetensors"
     (tmp_path / "mine").touch()
     assert find_checkpoint("mine") == Path("mine")
+
+
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name, reason in (
+        (tmp_path, "is a folder"),
+        ("", "is a folder"),
+        (tmp_path / "pipe", "is neither a file nor a folder"),
+        ("a\0b", "cannot be opened"),
+        ("x" * 5000, "cannot be opened"),
+        (tmp_path / "none", "no such file"),
+    ):
+        with pytest.raises(CheckpointError, match=reason) as caught:
+            find_checkpoint(str(name))
+        assert len(str(caught.value)) < 400
+
+
+def test_a_file_that_may_not_be_read_is_refused(member, monkeypatch):
+    def locked(path, *args):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", locked)
+    with pytest.raises(CheckpointError, match=r"member\.safetensors: .*Permission denied; correct"):
+        read_card(str(member))
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (safetensors(b"{}"), "no nucwsi description"),
+        (safetensors(b"[]"), "lists no tensors"),
+        (safetensors(b"33"), "lists no tensors"),
+        (safetensors(b"{{"), "its header is no JSON"),
+        (safetensors(b"\xff\xfe"), "its header is no JSON"),
+        (safetensors(DEEP.encode()), "its header is nested too deep"),
+        (safetensors({"a": 3}), "lists no tensors"),
+        (safetensors({"a": {"data_offsets": [0, "x"]}}), "lists no tensors"),
+        (safetensors({"__metadata__": 3}), "no nucwsi description"),
+        (safetensors({"__metadata__": {"nucwsi": {}}}), "its description is no JSON"),
+        (safetensors(header_of("{")), "its description is no JSON"),
+        (safetensors(header_of("9" * 5000)), "its description is no JSON"),
+        (safetensors(header_of(DEEP)), "its description is nested too deep"),
+        (safetensors(header_of([])), r"must be an object, got \[\]"),
+        (safetensors(header_of(None)), "must be an object, got None"),
+        (safetensors(header_of({"format": "other"})), "is 'other' version None, expected"),
+        (
+            safetensors(header_of({"format": "nucwsi-checkpoint", "version": 99})),
+            "is 'nucwsi-checkpoint' version 99, expected .* version 1; use a matching nucwsi",
+        ),
+        (safetensors(header_of({}), b"beyond"), "they take 6 bytes, expected 0"),
+        (safetensors({"a": {"data_offsets": [0, 9]}}, b"short"), "they take 5 bytes, expected 9"),
+        (safetensors({"about": "x" * (17 << 20)}), "is not a safetensors file"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "file",
+)
+def test_a_damaged_header_is_told_in_one_line(tmp_path, content, message):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_card(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value)) < 400
+
+
+def test_megabytes_about_a_checkpoint_are_read(tmp_path):
+    path = tmp_path / "m.safetensors"
+    about = {"notes": "x" * (4 << 20)}
+    save_checkpoint(path, {"a": torch.ones(1)}, {**DESCRIPTION, "about": about})
+    assert read_card(str(path)).about == about
+
+
+@pytest.mark.parametrize("end", [1, 7, 8, 9, 200, 1000, -1])
+def test_a_truncated_file_is_refused_when_its_card_is_read(member, end):
+    member.write_bytes(member.read_bytes()[:end])
+    with pytest.raises(CheckpointError, match=r"member\.safetensors: "):
+        read_card(str(member))
+
+
+@pytest.mark.parametrize(
+    ("weights", "change", "message"),
+    [
+        ([1.0, float("nan")], {}, "`a` is not finite"),
+        ([1.0, 70_000.0], {}, "`a` is not finite in float16"),
+        ([1.0, 2.0], {"mpp": 0}, "`mpp`"),
+        ([1.0, 2.0], {"post_processing": None}, "`post_processing`"),
+    ],
+)
+def test_a_checkpoint_that_could_not_be_read_is_not_written(tmp_path, weights, change, message):
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(CheckpointError, match=message):
+        save_checkpoint(path, {"a": torch.tensor(weights)}, {**DESCRIPTION, **change})
+    assert not list(tmp_path.iterdir())

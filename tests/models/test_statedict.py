@@ -1,5 +1,8 @@
 """The authors' checkpoints are recognised by names and shapes alone."""
 
+import zipfile
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -85,6 +88,18 @@ def test_a_published_network_can_become_a_checkpoint_with_a_card(tmp_path):
             torch.testing.assert_close(one, other, atol=1e-2, rtol=1e-2)
 
 
+#: How the older format of `torch.save` begins.
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+def scripted(path):
+    """Write a file that looks like a program of TorchScript."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("p/constants.pkl", b"\x80\x02).")
+        archive.writestr("p/data.pkl", b"\x80\x02).")
+        archive.writestr("p/version", b"3")
+
+
 def changed_weights(change):
     """Return a function that writes published weights with one change."""
 
@@ -117,6 +132,20 @@ def changed_weights(change):
         (lambda path: torch.save({"epoch": 3}, path), "more than the weights"),
         (lambda path: torch.save(torch.nn.Linear(2, 2), path), "cannot be read as a plain"),
         (lambda path: path.write_bytes(b"PK\x03\x04" + b"x" * 90), "cannot be read as a plain"),
+        (
+            lambda path: path.write_bytes(LEGACY + b"\x80\x02M\xe9\x03."),
+            "cannot be read as a plain",
+        ),
+        (lambda path: path.write_bytes(LEGACY + b"]" * 60_000), "cannot be read as a plain"),
+        (lambda path: path.write_bytes(LEGACY + b"0" * 90), "cannot be read as a plain"),
+        (lambda path: torch.save(Path("x"), path), "cannot be read as a plain"),
+        (lambda path: torch.save([torch.ones(1)], path), "more than the weights"),
+        (lambda path: torch.save({"a": torch.eye(2).to_sparse()}, path), "more than the weights"),
+        (
+            lambda path: torch.save({"decoder.tp.2.weight": torch.ones(())}, path),
+            "none of the auth",
+        ),
+        (scripted, "cannot be read as a plain"),
     ],
 )
 def test_another_torch_file_is_refused(tmp_path, write, message):
@@ -125,6 +154,9 @@ def test_another_torch_file_is_refused(tmp_path, write, message):
     with pytest.raises(CheckpointError, match=message) as caught:
         read_card(str(path))
     assert "\n" not in str(caught.value)
+    # What torch says of such files names ways to run the code in them.
+    assert "weights_only" not in str(caught.value)
+    assert "trust" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("shallow")
