@@ -6,7 +6,7 @@ known by then, so that a table of nuclei can be understood without the files it 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -277,22 +277,27 @@ class SlideFacts(BaseModel):
         """
         return self.model_copy(update=changes)
 
-    def differing(self, other: SlideFacts) -> str | None:
-        """Name a fact in which the artefacts of two parts contradict each other.
+    @classmethod
+    def fault_of_parts(cls, parts: Sequence[SlideFacts]) -> str | None:
+        """Say why some artefacts are not all parts of one run of one slide.
 
         Parameters
         ----------
-        other : SlideFacts
-            Of another part of, supposedly, the same slide and run.
+        parts : sequence of SlideFacts
+            Those of the artefacts, at least one, in the order of their parts.
 
         Returns
         -------
         str or None
-            The first such attribute; None if both belong to one run.
+            What is wrong with them; None if they belong together.
         """
-        for name in type(self).model_fields:
-            if name not in self.OF_A_PART and getattr(self, name) != getattr(other, name):
-                return name
+        first, numbers = parts[0], [facts.part for facts in parts]
+        if numbers != list(range(1, first.parts + 1)):
+            return f"a slide of {first.parts} parts needs each of them once, got {numbers}"
+        for facts in parts[1:]:
+            for name in cls.model_fields:
+                if name not in cls.OF_A_PART and getattr(facts, name) != getattr(first, name):
+                    return f"parts 1 and {facts.part} differ in {name}"
         return None
 
     def to_json(self) -> dict[str, Any]:

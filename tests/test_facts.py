@@ -104,48 +104,6 @@ def test_classes_of_an_artefact_are_those_of_its_constants(change, message):
         SlideFacts.from_json(document, "nuclei")
 
 
-NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("edge_slope", -1, "`post_processing.edge_slope`: .*greater than 0, got -1"),
-        ("edge_slope", NAN, "`post_processing.edge_slope`: .*finite number, got nan"),
-        ("edge_slope", "0.1", "`post_processing.edge_slope`: .*number, got '0.1'"),
-        ("np_threshold", 0.01, "`post_processing`: `np_threshold` is 0.01; expected at least 0.05"),
-        ("min_marker_um2", 1e300, "`post_processing.min_marker_um2`: .*, got 1e"),
-        ("min_mean_np", 2, "`post_processing.min_mean_np`: .*less than 1, got 2"),
-        ("min_area_um2", {"other": NAN}, "min_area_um2.other`: .*finite number, got nan"),
-        ("min_area_um2", {"other": 5}, "`post_processing.min_area_um2` lacks the class 'epith"),
-        ("min_area_um2", [5], r"min_area_um2`: expected an object, got \[5\]"),
-        ("surprise", 1, "`post_processing.surprise`"),
-    ],
-)
-def test_constants_of_an_artefact_have_the_limits_of_a_checkpoint(field, value, message):
-    document = stored(nucleus_facts(frame_of((64, 64))))
-    document["post_processing"][field] = value
-    with pytest.raises(ValueError, match=message):
-        SlideFacts.from_json(document, "nuclei")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"classes": ["a"]}, "min_area_um2` names 'epithelial', which is none of"),
-        ({"classes": ["a", "a"]}, "each its own"),
-        ({"classes": ["a\nb"]}, "`classes.0`: expected a name of printable characters"),
-        ({"count_error": {"mitosis": 0.1}}, "`count_error` names 'mitosis'"),
-        ({"count_error": {"other": NAN}}, "`count_error.other`: .*finite number, got nan"),
-        ({"count_error": [0.1]}, "`count_error`: expected an object"),
-    ],
-)
-def test_classes_of_an_artefact_are_those_of_its_constants(change, message):
-    document = {**stored(nucleus_facts(frame_of((64, 64)))), **change}
-    with pytest.raises(ValueError, match=message):
-        SlideFacts.from_json(document, "nuclei")
-
-
 def test_no_object_at_all_is_refused():
     with pytest.raises(ValueError, match="a list, expected an object"):
         SlideFacts.from_json([], "tiles")
