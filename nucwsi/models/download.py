@@ -1,8 +1,11 @@
-"""Checkpoints from a URL: verified, cached, and resumed where a download broke off."""
+"""Checkpoints from a URL: verified, cached, and resumed where a download broke off.
+
+Processes that need the same file wait for the one that downloads it.
+"""
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import logging
 import re
 import shlex
@@ -17,6 +20,7 @@ from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from nucwsi.errors import CheckpointError
+from nucwsi.runtime.lock import locked
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +64,14 @@ def fetch(url: str) -> Path:
         )
     checksum = named[1].lower()
     folder = Path(pooch.os_cache("nucwsi")) / "checkpoints" / checksum
-    pooch.get_logger().setLevel(logging.ERROR)
+    target = folder / name
     try:
-        pooch.retrieve(address, f"sha256:{checksum}", name, folder, downloader=_resumed)
+        if not _has_checksum(target, checksum):
+            with locked(folder / "lock", lambda: log.info("%s: is being downloaded", address)):
+                # Those who waited find it.
+                if not _has_checksum(target, checksum):
+                    _download(address, folder / "part", checksum)
+                    (folder / "part").replace(target)
     except requests.RequestException as error:
         command = shlex.join(["curl", "-fL", "--create-dirs", "-o", str(folder / name), address])
         raise CheckpointError(
@@ -74,14 +83,16 @@ def fetch(url: str) -> Path:
             f"{address}: cannot be kept in {folder}: {error.strerror or error}; make room there or"
             " set XDG_CACHE_HOME to another folder"
         ) from None
-    except CheckpointError:
-        raise
-    except ValueError:
-        raise CheckpointError(
-            f"{address}: what was downloaded does not have the SHA-256 {checksum}, and was deleted;"
-            " check the URL and the checksum"
-        ) from None
-    return folder / name
+    return target
+
+
+def _has_checksum(path: Path, checksum: str) -> bool:
+    """Tell whether a file is there and whole."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == checksum
+    except FileNotFoundError:
+        return False
 
 
 def _reason(error: requests.RequestException) -> str:
@@ -96,16 +107,25 @@ def _reason(error: requests.RequestException) -> str:
     return "the connection broke; start again to go on from there"
 
 
-def _resumed(address: str, output: str, _pooch: Any) -> None:
-    """Download for `pooch.retrieve`, going on where an earlier attempt broke off."""
-    part = Path(output).with_name("part")
-    with part.open("ab") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+def _download(address: str, part: Path, checksum: str) -> None:
+    """Download, going on where an earlier attempt broke off, and verify."""
+    while True:
+        resumed = part.exists()
+        _go_on(address, part)
+        if _has_checksum(part, checksum):
+            return
+        part.unlink()
+        # What lay there may have been damaged, or of a file that has changed since.
+        if not resumed:
             raise CheckpointError(
-                f"{address}: another process is downloading it; wait for it or end it"
-            ) from None
+                f"{address}: what was downloaded does not have the SHA-256 {checksum}, and was"
+                " deleted; check the URL and the checksum"
+            )
+
+
+def _go_on(address: str, part: Path) -> None:
+    """Request the bytes that are missing."""
+    with part.open("ab") as stream:
         have = stream.tell()
         # Ranges count bytes as stored, so the server must not compress them.
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
@@ -116,7 +136,6 @@ def _resumed(address: str, output: str, _pooch: Any) -> None:
                 if answer.status_code != requests.codes.partial_content:
                     have = stream.truncate(0)
                 _receive(answer, stream, have)
-        part.replace(output)
 
 
 def _receive(answer: requests.Response, stream: Any, have: int) -> None:

@@ -1,10 +1,14 @@
 """Checkpoints from the network: verified, cached, resumed, and a way out where there is none."""
 
+import errno
+import fcntl
 import hashlib
 import re
 import shutil
 import subprocess
+import sys
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,6 +18,7 @@ from stores import write_member
 from nucwsi.errors import CheckpointError
 from nucwsi.models.card import read_card
 from nucwsi.models.download import fetch
+from nucwsi.runtime import lock
 
 
 class Server:
@@ -158,24 +163,76 @@ def test_a_file_that_is_not_there(server):
         fetch(absent)
 
 
-def test_two_downloads_at_once_do_not_mix(server, cache, monkeypatch):
-    started, go_on = threading.Event(), threading.Event()
-    honest = server.content
+class Slow(bytes):
+    """Content whose sending begins when `go_on` is set."""
 
-    class Slow(bytes):
-        def __getitem__(self, key):
-            started.set()
-            go_on.wait(10)
-            return honest[key]
+    def __new__(cls, content):
+        self = super().__new__(cls, content)
+        self.started, self.go_on = threading.Event(), threading.Event()
+        return self
 
-    server.content = Slow(honest)
-    first = threading.Thread(target=fetch, args=(server.named(),))
-    first.start()
-    started.wait(10)
-    with pytest.raises(CheckpointError, match="another process is downloading it"):
-        fetch(server.named())
-    go_on.set()
-    first.join()
+    def __getitem__(self, key):
+        self.started.set()
+        self.go_on.wait(10)
+        return bytes(self)[key]
+
+
+@pytest.mark.parametrize("system", ["locks", "lockless"])
+def test_several_wait_for_the_one_that_downloads(server, cache, monkeypatch, caplog, system):
+    if system == "lockless":
+
+        def flock(*_):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+        monkeypatch.setattr(lock, "_BEAT_S", 0.05)
+    caplog.set_level("INFO")
+    server.content = slow = Slow(server.content)
+    found = []
+    member = server.named()
+    threads = [threading.Thread(target=lambda: found.append(fetch(member))) for _ in range(4)]
+    threads[0].start()
+    slow.started.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    time.sleep(0.3)
+    assert files(cache)[-1] == "part", "nothing half-made bears the name of a checkpoint"
+    slow.go_on.set()
+    for thread in threads:
+        thread.join(20)
+    assert [path.read_bytes() for path in found] == [bytes(slow)] * 4
+    assert server.asked == [None], "it was downloaded once"
+    assert files(cache) == ["m.safetensors"]
+    assert sum("is being downloaded" in line for line in caplog.messages) == 3
+
+
+#: A process that downloads, and says so.
+FETCHING = "import sys; from nucwsi.models.download import fetch; print(fetch(sys.argv[1]))"
+
+
+def test_processes_wait_and_the_death_of_one_is_another_ones_turn(server, cache):
+    slow = server.content = Slow(server.content)
+    command = [sys.executable, "-c", FETCHING, server.named()]
+    first = subprocess.Popen(command)
+    assert slow.started.wait(20)
+    second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    first.kill()
+    first.wait()
+    slow.go_on.set()
+    assert second.communicate(timeout=30)[0].strip() == str(next(cache.rglob("m.safetensors")))
+    assert second.returncode == 0
+    assert next(cache.rglob("m.safetensors")).read_bytes() == bytes(slow)
+    assert files(cache) == ["m.safetensors"]
+
+
+def test_a_damaged_part_is_thrown_away(server, cache):
+    """The beginning is that of another file: what it is completed to has another checksum."""
+    part = cache / "nucwsi" / "checkpoints" / server.named()[-64:] / "part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(bytes(1000))
+    assert fetch(server.named()).read_bytes() == server.content
+    assert server.asked == ["bytes=1000-", None]
     assert files(cache) == ["m.safetensors"]
 
 
