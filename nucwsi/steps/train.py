@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ import torch
 
 from nucwsi import __version__
 from nucwsi.config import TrainSettings
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import file_checksum, published, workspace
-from nucwsi.models.architectures import check_trainable
+from nucwsi.models.architectures import build_trainable, check_trainable
 from nucwsi.models.card import read_card, read_cards
 from nucwsi.models.checkpoint import save_checkpoint
+from nucwsi.models.description import described
 from nucwsi.models.loading import load_trainable
 from nucwsi.models.network import own_halo_px
 from nucwsi.models.unet import UNet
-from nucwsi.nuclei.constants import in_pixels
+from nucwsi.nuclei.constants import PostProcessing, in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory
 from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.progress import progress
@@ -92,13 +95,19 @@ def train(
         If a split has no image, or labels are damaged.
     ConfigError
         If the settings fit no network, `start` or teachers, or the loss is not a number.
+    CheckpointError
+        If the name or the classes could not be read back, or `start` or a teacher cannot be used.
     StoreError
         If an output cannot be written.
     """
+    networks = [Path(member) for member in (settings.start, *settings.teachers) if member]
+    beside = [output.with_suffix(ending) for ending in (".md", ".curves.csv")]
+    check_outputs([output, *beside], [*data, *networks])
     torch.set_num_threads(threads)
     keep_freed_memory()
     where = choose_device(device)
     check_trainable(settings.architecture)
+    _check_description(settings, name, output)
     teachers = read_cards(settings.teachers)
     teach = load_teachers(teachers, settings, where)
     start = read_card(settings.start) if settings.start else None
@@ -132,6 +141,29 @@ def train(
             aside.write_bytes(curves)
 
 
+def _description(
+    network: UNet, settings: TrainSettings, name: str, fixed: PostProcessing
+) -> dict[str, Any]:
+    """Lay out what a checkpoint says of its network, but for what is measured in the end."""
+    return {
+        "name": name,
+        "architecture": settings.architecture,
+        "widths": list(settings.widths),
+        "classes": list(settings.classes),
+        "mpp": settings.mpp,
+        "halo_px": own_halo_px(network),
+        "post_processing": asdict(fixed),
+    }
+
+
+def _check_description(settings: TrainSettings, name: str, output: Path) -> None:
+    """Refuse settings whose checkpoint could not be read, before hours of training."""
+    with torch.device("meta"):
+        network = build_trainable(settings.architecture, settings.widths, len(settings.classes))
+    fixed = first_constants(settings.classes)
+    described({**_description(network, settings, name, fixed), "about": {}}, str(output))
+
+
 def _publish(
     network: UNet,
     held_back: list[Sample],
@@ -163,13 +195,7 @@ def _publish(
     }
     weights = {key: value.cpu() for key, value in network.state_dict().items()}
     description = {
-        "name": name,
-        "architecture": settings.architecture,
-        "widths": list(settings.widths),
-        "classes": list(classes),
-        "mpp": mpp,
-        "halo_px": own_halo_px(network),
-        "post_processing": fixed,
+        **_description(network, settings, name, fixed),
         "count_error": by_class(classes, counts.error()),
         "about": about,
     }

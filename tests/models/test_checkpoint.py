@@ -102,6 +102,7 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path):
         ("a\0b", "cannot be opened"),
         ("x" * 5000, "cannot be opened"),
         (tmp_path / "none", "no such file"),
+        (f"http://[x/y#sha256={'0' * 64}", "expected the http or https URL"),
     ):
         with pytest.raises(CheckpointError, match=reason) as caught:
             find_checkpoint(str(name))

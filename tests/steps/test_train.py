@@ -41,6 +41,25 @@ def test_from_images_to_a_member_with_its_card_and_curves(labelled, tmp_path, ca
     assert f"{N_CANDIDATES} sets of constants in" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--classes", "a,A"), "`classes` ('a', 'A') must name at least one class, each its own"),
+        (("--classes", "nuclei,b"), "two columns of a table would be `n_nuclei`"),
+        (("--classes", "a,"), "`classes.1`: expected a name of printable characters"),
+        (("--name", "a\nb"), "`name`: expected a name of printable characters"),
+        (("--widths", "4,1000000000"), "`widths.1`: Input should be less than or equal to 4096"),
+        (("--widths", ",".join(["4"] * 99)), "`widths`: Tuple should have at most 10 items"),
+    ],
+)
+def test_a_checkpoint_that_could_not_be_read_is_refused_before_training(tmp_path, words, message):
+    ran = invoke("train", tmp_path / "nowhere", "-o", tmp_path / "m.safetensors", *words)
+    assert ran.exit_code != 0
+    assert message in ran.output
+    assert ran.output.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_killed_run_goes_on_only_if_nothing_has_changed(labelled, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
     tiny = ["--widths", "4,6", "--steps", 2, "--crop-px", 64, "--batch-size", 2]
