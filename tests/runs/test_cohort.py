@@ -1,0 +1,70 @@
+"""A cohort over time: one slide fails, one is replaced, one is archived; the others go on."""
+
+import csv
+import os
+import shutil
+
+import pytest
+
+from nucwsi.io.slides.phantom import write_phantom
+from nucwsi.phantom import Phantom
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("painted")
+    for seed in (1, 2, 3):
+        write_phantom(folder / f"{seed}.tiff", Phantom((700, 700), seed=seed))
+    return folder
+
+
+def slides_in(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        return sorted({row["slide"] for row in csv.DictReader(stream)})
+
+
+def test_one_bad_slide_does_not_cost_the_cohort(snakemake, painted, tiny_member):
+    folder, results = snakemake.folder, snakemake.folder / "results"
+    (folder / "slides").mkdir()
+    for name, seed in (("a", 1), ("b", 2)):
+        shutil.copy(painted / f"{seed}.tiff", folder / "slides" / f"{name}.tiff")
+    settings = {"slides": folder / "slides", "members": tiny_member, "viewer": "false"}
+
+    def planned():
+        ran = snakemake("-n", **settings)
+        return {line.split()[0] for line in ran.stdout.splitlines() if line.endswith(" 1")}
+
+    # A slide cannot be read: tables and report are those of the other, and the report says so.
+    whole = (folder / "slides" / "a.tiff").read_bytes()
+    (folder / "slides" / "a.tiff").write_bytes(whole[:3000])
+    ran = snakemake("--keep-going", check=False, **settings)
+    assert ran.returncode != 0
+    assert "the 1 of 2 slides that worked" in ran.text
+    assert slides_in(results / "composition.csv") == ["b"]
+    page = (results / "report.html").read_text()
+    assert page.index("Not analysed: 1 slide") < page.index("nuclei per mm²")
+    assert "nucwsi tile: " in page
+    assert "results/logs/a/tile.log" in page
+
+    # Repaired, it joins the cohort; the report has no complaint any more.
+    (folder / "slides" / "a.tiff").write_bytes(whole)
+    snakemake(**settings)
+    assert slides_in(results / "composition.csv") == ["a", "b"]
+    assert "Not analysed" not in (results / "report.html").read_text()
+    before = (results / "a" / "composition.csv").read_text()
+
+    # To touch a slide is free; a slide replaced under its name is analysed anew.
+    os.utime(folder / "slides" / "a.tiff")
+    assert planned() == set()
+    shutil.copy2(painted / "3.tiff", folder / "slides" / "a.tiff")
+    assert {"tile", "predict", "segment", "stitch", "compose", "assess", "report"} <= planned()
+    snakemake(**settings)
+    assert (results / "a" / "composition.csv").read_text() != before
+
+    # Results of a slide that is archived stop nothing, if the sheet still names it.
+    sheet = folder / "slides.tsv"
+    lines = [f"{name}\t{folder}/slides/{name}.tiff" for name in ("a", "b")]
+    sheet.write_text("\n".join(["slide\tpath", *lines]) + "\n")
+    (folder / "slides" / "a.tiff").unlink()
+    settings["slides"] = sheet
+    assert planned() == set()
