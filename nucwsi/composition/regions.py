@@ -162,6 +162,38 @@ def without_ignored(regions: list[Region]) -> list[Region]:
     return [replace(region, geometry=shape) for region, shape in zip(kept, left, strict=True)]
 
 
+def shares_outside(
+    regions: list[Region], bounds: tuple[float, float, float, float]
+) -> NDArray[np.float64]:
+    """Return how much of each region lies outside of a slide.
+
+    Parameters
+    ----------
+    regions : list of Region
+        R regions that have an area.
+    bounds : (float, float, float, float)
+        xmin, ymin, xmax, ymax of the slide in level-0 pixels.
+
+    Returns
+    -------
+    (R,) ndarray of float64
+        Share of the area of each, 0 to 1.
+
+    Examples
+    --------
+    >>> half = Region("a", "a", "", "user", shapely.box(-1, 0, 1, 2))
+    >>> shares_outside([half], (0, 0, 10, 10))
+    array([0.5])
+    """
+    shapes = geometries(regions)
+    box = shapely.bounds(shapes).reshape(-1, 4)
+    beyond = ((box[:, :2] < bounds[:2]) | (box[:, 2:] > bounds[2:])).any(axis=1)
+    share = np.zeros(len(shapes))
+    inside = shapely.area(shapely.intersection(shapes[beyond], shapely.box(*bounds)))
+    share[beyond] = 1 - inside / shapely.area(shapes[beyond])
+    return share
+
+
 def owned_nuclei(centroids: NDArray[np.float64], regions: list[Region]) -> NDArray[np.int64]:
     """Find the nuclei of each region: those whose centroid it covers, boundary included.
 

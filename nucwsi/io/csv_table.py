@@ -1,25 +1,122 @@
-"""Tables that any program reads: CSV with comma separators, decimal points and UTF-8."""
+"""Tables that any program reads: CSV with comma separators, decimal points and UTF-8.
+
+A spreadsheet takes a cell that begins with ``=`` for a formula and may execute it. Texts that begin
+so are written with an apostrophe before them; docs/outputs.md shows how to take it away again.
+"""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from nucwsi.errors import StoreError
 from nucwsi.io.stores.publish import published
+
+#: How a text begins that a spreadsheet may execute; some take wide signs, too. Texts that already
+#: begin with an apostrophe before such a sign are among them, so that no two are written alike.
+FORMULA = r"['\s]*[=+@＝＋＠－-]|'*[\t\r]"
 
 
 def _cell(value: Any) -> Any:
     """Return what is written of a value; whole numbers lose their decimal point."""
+    if isinstance(value, str):
+        return harmless(value)
     if not isinstance(value, float):
         return value
     if not math.isfinite(value):
         return ""
     return int(value) if value.is_integer() and abs(value) < 1e15 else f"{value:.8g}"
+
+
+def harmless(text: str) -> str:
+    """Return a text as it is written, such that no spreadsheet takes it for a formula.
+
+    Parameters
+    ----------
+    text : str
+        Of a cell or the head of a column.
+
+    Returns
+    -------
+    str
+        The text, after an apostrophe if it begins with ``=``, ``+``, ``-`` or ``@``, maybe after
+        blanks and apostrophes, or with a tab.
+
+    Examples
+    --------
+    >>> harmless("=1+1"), harmless("a=1")
+    ("'=1+1", 'a=1')
+    """
+    return f"'{text}" if re.match(FORMULA, text) else text
+
+
+def original(text: str) -> str:
+    """Return the text that `harmless` was given.
+
+    Parameters
+    ----------
+    text : str
+        What `harmless` returned.
+
+    Returns
+    -------
+    str
+        Without the apostrophe that `harmless` has added, if any.
+
+    Examples
+    --------
+    >>> original("'=1+1"), original("'s-Gravenhage")
+    ('=1+1', "'s-Gravenhage")
+    """
+    return text[1:] if text.startswith("'") and re.match(FORMULA, text[1:]) else text
+
+
+def read_csv(path: Path, needed: Collection[str] = ()) -> list[dict[str, str]]:
+    """Read a table that `write_csv` has written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The ``.csv`` file.
+    needed : collection of str
+        Columns that it must have.
+
+    Returns
+    -------
+    list of dict
+        For each row, column -> text, without the apostrophes that `write_csv` has added.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged, or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = [list(map(original, row)) for row in csv.reader(stream)]
+    except FileNotFoundError:
+        raise StoreError(f"{path}: does not exist; run `nucwsi compose`") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); run `nucwsi compose`") from None
+    header = rows[0] if rows else []
+    lacking = [name for name in needed if name not in header]
+    if lacking:
+        raise StoreError(
+            f"{path}: is not a table of nucwsi (no column `{lacking[0]}`); run `nucwsi compose`"
+        )
+    for number, row in enumerate(rows[1:], start=1):
+        if len(row) != len(header):
+            raise StoreError(
+                f"{path}: row {number} has {len(row)} cells, expected {len(header)}; run"
+                " `nucwsi compose`"
+            )
+    return [dict(zip(header, row, strict=True)) for row in rows[1:]]
 
 
 def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
@@ -31,7 +128,7 @@ def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
         The ``.csv`` file to write.
     columns : mapping of str to (N,) ndarray
         Name of a column -> its N values. Numbers are rounded to eight significant digits; those
-        that are not finite become empty cells.
+        that are not finite become empty cells. Texts are made `harmless`.
 
     Raises
     ------
@@ -40,6 +137,6 @@ def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     """
     with published(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow(map(harmless, columns))
         cells = ([_cell(value) for value in values.tolist()] for values in columns.values())
         writer.writerows(zip(*cells, strict=True))

@@ -14,7 +14,7 @@ from nucwsi.facts import SlideFacts
 from nucwsi.report.packed_density import PackedDensity
 
 #: Rises whenever a key is added, removed or changes its meaning. Readers refuse a newer one.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 #: Rules by which fields are chosen; see `report.fields`.
 Rule = Literal["densest", "uncertain", "random"]
@@ -255,6 +255,8 @@ class Assessment(_Document):
         Example fields, grouped by rule.
     quality : Quality
         Measurements for the quality checks.
+    region_warnings : tuple of str
+        What `compose` found doubtful about the user's regions, one line each.
     """
 
     kind: Literal["assessment"] = "assessment"
@@ -269,6 +271,7 @@ class Assessment(_Document):
     morphometry: tuple[ClassShapes, ...]
     crops: tuple[Crop, ...]
     quality: Quality
+    region_warnings: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """Return the content of `assessment.json`, in UTF-8."""

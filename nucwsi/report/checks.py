@@ -57,6 +57,7 @@ def checks(assessment: Assessment) -> list[Check]:
         _focus(quality.blur),
         _reading(facts),
         _seams(seams),
+        *_regions(assessment.region_warnings),
         _locality(seams),
         *_notes(facts, quality),
     ]
@@ -109,6 +110,12 @@ def _seams(seams: SeamAudit) -> Check:
         f"Density of nuclei along tile seams, divided by the density beside them:"
         f" {seams.n_seam:,} nuclei along seams, z = {seams.density_z:.1f};"
         f" {seams.cut_seam:,} nuclei end at a seam, z = {seams.cut_z:.1f}."
+def _regions(warnings: Sequence[str]) -> Iterator[Check]:
+    if warnings:
+        value = f"{len(warnings):,} to check"
+        yield Check("Regions", value, "review", " ".join(f"{line}." for line in warnings))
+
+
     )
     return Check("Tile seams", value, "review" if seams.visible else "fine", text)
 

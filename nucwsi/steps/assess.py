@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from nucwsi.config import AssessSettings
 from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
+from nucwsi.io.csv_table import read_csv
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.regions.files import read_region_files
-from nucwsi.io.regions.geojson import read_tissue
+from nucwsi.io.regions.geojson import read_tissue, written_facts
 from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.slides.slide import Slide, open_slide
@@ -61,15 +61,8 @@ _DENSITY_CELLS = 400
 
 def _read_table(path: Path) -> tuple[dict[str, str], ...]:
     """Read a table of `compose` (column -> text), without the squares of the grid."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return tuple(row for row in csv.DictReader(stream) if row["region_source"] != "grid")
-    except FileNotFoundError:
-        raise StoreError(f"{path}: does not exist; run `nucwsi compose`") from None
-    except KeyError:
-        raise StoreError(
-            f"{path}: is not a table of nucwsi (no column `region_source`); run `nucwsi compose`"
-        ) from None
+    rows = read_csv(path, ("region_source",))
+    return tuple(row for row in rows if row["region_source"] != "grid")
 
 
 def _read_seams(path: Path) -> SeamAudit:
@@ -178,3 +171,4 @@ def assess(
     with published(output) as aside:
         aside.write_bytes(assessment.to_json())
     log.info("%d nuclei, %d regions, %d fields shown", len(table.row), len(rows), len(crops))
+        region_warnings=tuple(written_facts(regions_file).get("region_warnings", ())),

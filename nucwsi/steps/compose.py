@@ -86,8 +86,8 @@ def _warnings(user: list[Region], files: Sequence[Path], frame: Frame) -> list[s
     doubtful = np.flatnonzero(shares > _MAX_OUTSIDE).tolist()
     lines = [
         f"{user[index].name} ({user[index].id}): {100 * shares[index]:.0f} % of its area lies"
-        f" outside the slide, which has {_size(frame)}; area_mm2 includes that part. Is it of this"
-        " slide, in level-0 pixels?"
+        f" outside the slide, which has {_size(frame)}, and area_mm2 includes that part; check that"
+        " the file is of this slide, in level-0 pixels"
         for index in doubtful[:_LISTED]
     ]
     if len(doubtful) > _LISTED:

@@ -16,6 +16,8 @@ from skimage.segmentation import find_boundaries
 from nucwsi.classes import colours
 from nucwsi.config import EvaluateSettings
 from nucwsi.errors import StoreError
+from nucwsi.io.csv_table import harmless, original
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import published
 from nucwsi.models.card import mean_count_error, read_cards
 from nucwsi.models.ensemble import Ensemble
@@ -51,7 +53,13 @@ def _table(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    writer.writerows(
+        {
+            name: harmless(value) if isinstance(value, str) else _cell(value)
+            for name, value in row.items()
+        }
+        for row in rows
+    )
     return text.getvalue()
 
 
@@ -62,7 +70,7 @@ def _cell(value: Any) -> str:
 
 
 def _markdown(rows: list[dict[str, Any]]) -> str:
-    lines = list(csv.reader(io.StringIO(_table(rows))))
+    lines = [list(map(original, line)) for line in csv.reader(io.StringIO(_table(rows)))]
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
 import json
 import platform
@@ -15,9 +14,11 @@ from nucwsi import __version__
 from nucwsi.classes import most_probable
 from nucwsi.errors import StoreError
 from nucwsi.io.benchmarks import read_benchmark
+from nucwsi.io.csv_table import read_csv
 from nucwsi.io.nuclei.parquet import iter_columns, read_facts
 from nucwsi.io.regions.check import zip_facts
 from nucwsi.io.slides.identity import check_slide
+from nucwsi.io.regions.geojson import written_facts
 from nucwsi.io.stores.publish import file_checksum, published
 
 #: Libraries whose version may change a result.
@@ -88,8 +89,7 @@ def _class_counts(nuclei: Path, classes: tuple[str, ...]) -> dict[str, int]:
 def _region_counts(path: Path) -> dict[str, int]:
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        sources = [row["region_source"] for row in csv.DictReader(stream)]
+    sources = [row["region_source"] for row in read_csv(path, ("region_source",))]
     return {source: sources.count(source) for source in dict.fromkeys(sources)}
 
 
@@ -121,7 +121,7 @@ def provenance(
     name, frame = facts.slide, facts.frame
     if slide is not None:
         check_slide(slide, facts.slide_checksum, nuclei)
-    composed = _document(folder / f"{name}.regions.geojson").get("nucwsi", {})
+    composed = written_facts(folder / f"{name}.regions.geojson")
     exported = zip_facts(folder / f"{name}.nuclei.qupath.zip")
     per_class = _class_counts(nuclei, facts.classes)
     document = {
@@ -134,6 +134,7 @@ def provenance(
             "mpp_source": facts.mpp_source,
             "level0_shape_px": frame.level0_shape,
             "bounds_origin_px": frame.origin_px,
+        "region_warnings": composed.get("region_warnings", []),
             "status": facts.status,
         },
         "regions": composed.get("region_files", []),

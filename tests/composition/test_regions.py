@@ -13,6 +13,7 @@ from nucwsi.composition.regions import (
     geometries,
     grid_regions,
     owned_nuclei,
+    shares_outside,
     slide_region,
     tissue_area,
     tissue_regions,
@@ -199,3 +200,11 @@ def test_grid_keeps_whole_squares_that_hold_tissue():
 def test_no_nucleus_falls_between_the_squares(width, height, points):
     grid = grid_regions((0, 0, 9, 9), (width, height), [shapely.box(0, 0, 9, 9)])
     assert (membership(np.array(points), grid).sum(axis=0) >= 1).all()
+
+
+def test_the_share_outside_is_that_of_the_area():
+    shapes = [shapely.box(0, 0, 4, 4), shapely.box(3, 0, 7, 4), shapely.box(9, 9, 10, 10)]
+    ring = shapely.box(-4, -4, 8, 8) - shapely.box(0, 0, 4, 4)
+    found = shares_outside([region(shape) for shape in [*shapes, ring]], (0, 0, 4, 4))
+    assert found.tolist() == [0, 0.75, 1, 1]
+    assert shares_outside([], (0, 0, 4, 4)).tolist() == []

@@ -14,6 +14,7 @@ from conftest import ROOT
 from stores import cells_of, write_maps
 from tables_made import write_result
 
+from nucwsi.io.csv_table import write_csv
 from nucwsi.phantom import Phantom
 
 #: The pages show how to use this package; nucwsi does not depend on it.
@@ -74,3 +75,21 @@ def test_the_tables_have_the_columns_that_are_documented(folder):
         for name in (classes if "<class>" in column else [""])
     ]
     assert sorted(expected) == sorted(header)
+
+
+def test_pandas_reads_every_name_by_the_line_that_is_documented(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "outputs.md").read_text("utf-8").partition("## Names in tables")[2]
+    block = text.partition("```python\n")[2].partition("```")[0]
+    names = ["NA", "NaN", "TRUE", "1e5", "007", "", "null", "=1+1", "-1", "'=1", "'s", "None"]
+    columns = {
+        **{name: np.array(names, object) for name in ("slide", "region_name", "region_class")},
+        "n_nuclei": np.arange(len(names)),
+        "area_mm2": np.full(len(names), np.nan),
+    }
+    write_csv(tmp_path / "composition.csv", columns)
+    monkeypatch.chdir(tmp_path)
+    read = {}
+    exec(compile(block, "outputs.md", "exec"), read)  # noqa: S102 (as the reader does)
+    for column in ("slide", "region_name", "region_class"):
+        assert read["table"][column].tolist() == names
+    assert read["table"]["area_mm2"].isna().all()

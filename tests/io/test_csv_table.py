@@ -3,10 +3,13 @@
 import csv
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nucwsi.errors import StoreError
-from nucwsi.io.csv_table import write_csv
+from nucwsi.io.csv_table import harmless, original, read_csv, write_csv
 
 
 def cells(path):
@@ -62,3 +65,71 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"t\.csv"):
         write_csv(tmp_path / "file" / "t.csv", {"x": np.array([1])})
+
+
+#: What a spreadsheet would execute or could be made to; DDE calls begin with any of these.
+HARMFUL = [
+    *("=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", "-lead", "=cmd|'/c calc'!A0"),
+    *("'=1", "''=1", "' =1", "'\t"),
+]
+
+HARMLESS = ["a=1", "case-1", "'s-Gravenhage", "", " a", "'", "1e5", "NA", "Müller", "a\tb", "(-1)"]
+
+#: How docs/outputs.md takes the apostrophe away.
+IN_PANDAS = r"^'(?=['\s]*[=+@＝＋＠－-])"
+
+
+@given(st.text(alphabet="'=+-@＝ \t\ra1,\"\n"))
+def test_every_text_comes_back_and_no_text_begins_like_a_formula(text):
+    assert original(harmless(text)) == text
+    assert harmless(text)[:1] not in {*"=+-@＝＋－＠\t\r"}
+    assert harmless(text).strip()[:1] not in {*"=+-@＝＋－＠"}
+
+
+def test_only_what_begins_like_a_formula_is_changed():
+    assert [harmless(text) for text in HARMFUL] == [f"'{text}" for text in HARMFUL]
+    assert [harmless(text) for text in HARMLESS] == HARMLESS
+
+
+def test_cells_and_columns_are_harmless_and_read_back(tmp_path):
+    # A name never holds a line break: `io.regions.files` puts it on one line.
+    texts = [text for text in [*HARMFUL, *HARMLESS] if "\r" not in text]
+    columns = {"=name": np.array(texts, object), "n": np.arange(len(texts)) - 2.5}
+    write_csv(tmp_path / "t.csv", columns)
+    head, *rows = cells(tmp_path / "t.csv")
+    assert head == ["'=name", "n"]
+    assert [row[0] for row in rows] == list(map(harmless, texts))
+    assert rows[0][1] == "-2.5", "a number stays a number"
+    read = read_csv(tmp_path / "t.csv", ["=name"])
+    assert [row["=name"] for row in read] == texts
+
+
+def test_the_documented_line_brings_every_text_back_in_pandas(tmp_path):
+    texts = [text for text in [*HARMFUL, *HARMLESS] if text and not {"\t", "\r"} & set(text)]
+    write_csv(tmp_path / "t.csv", {"name": np.array(texts, object)})
+    table = pd.read_csv(tmp_path / "t.csv", keep_default_na=False, dtype={"name": str})
+    assert table["name"].str.replace(IN_PANDAS, "", regex=True).tolist() == texts
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", r"no column `a`"),
+        (b"b\n1\n", r"is not a table of nucwsi \(no column `a`\); run `nucwsi compose`"),
+        (b"a,b\n1\n", "row 1 has 1 cells, expected 2"),
+        (b"a,b\n1,2\n3,4,5\n", "row 2 has 3 cells, expected 2"),
+        (b"a\n\xff\n", "cannot be read"),
+        (b"a\n" + b"x" * 200_000, "cannot be read .field larger"),
+    ],
+)
+def test_a_damaged_table_is_refused(tmp_path, data, message):
+    (tmp_path / "t.csv").write_bytes(data)
+    with pytest.raises(StoreError, match=rf"t\.csv: .*{message}"):
+        read_csv(tmp_path / "t.csv", ["a"])
+
+
+def test_a_table_that_is_missing_or_no_file_is_named(tmp_path):
+    with pytest.raises(StoreError, match=r"none\.csv: does not exist; run `nucwsi compose`"):
+        read_csv(tmp_path / "none.csv")
+    with pytest.raises(StoreError, match="cannot be read"):
+        read_csv(tmp_path)

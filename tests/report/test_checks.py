@@ -28,6 +28,10 @@ def test_every_fault_is_something_to_look_at():
     degraded = {"status": "degraded", "bad_tiles": ((0, 0, 9, 9),) * 3}
     assert "3 tiles" in reviewed("facts", **degraded)["Reading"].value
     assert list(reviewed("seams", visible=True)) == ["Tile seams"]
+    doubtful = an_assessment().model_copy(update={"region_warnings": ("one", "two")})
+    [regions] = [check for check in checks(doubtful) if check.verdict == "review"]
+    assert regions[:2] == ("Regions", "2 to check")
+    assert regions.text == "one. two."
     assert "not local" in reviewed("seams", exact=False)["Model"].text
 
 

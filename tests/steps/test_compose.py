@@ -19,8 +19,10 @@ from tables_made import ORIGIN, nuclei_at, write_result, write_table
 
 from nucwsi.classes import CONIC
 from nucwsi.grid import Frame
+from nucwsi.io.csv_table import read_csv
 from nucwsi.io.regions.check import check_geojson
 from nucwsi.io.regions.files import read_region_files
+from nucwsi.io.regions.geojson import written_facts
 from nucwsi.io.slides.slide import open_slide
 
 
@@ -263,6 +265,27 @@ def test_regions_of_another_slide_are_refused(made, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["far.geojson"]
 
 
+def test_a_region_that_reaches_beyond_the_slide_is_counted_with_a_warning(made, tmp_path, caplog):
+    """DISC lies inside, one box lies half outside, one reaches over the edge by 4 % only."""
+    shapes = {"disc": DISC, "half": at(7900, 0, 8100, 100), "edge": at(7904, 100, 8004, 200)}
+    drawn = write_geojson(tmp_path / "r.geojson", shapes)
+    words = ("--regions", drawn, "-o", tmp_path / "c.csv", "--geojson", tmp_path / "out.geojson")
+    succeeded("compose", made / "nuclei.parquet", *words)
+    [warning] = written_facts(tmp_path / "out.geojson")["region_warnings"]
+    assert warning.startswith("half (region_002): 50 % of its area lies outside the slide, which")
+    assert warning in caplog.text
+    assert not {"disc", "edge"} & set(caplog.text.split())
+    many = {f"r{n}": at(7900, 100 * n, 8100, 100 * n + 90) for n in range(13)}
+    words = ("--regions", write_geojson(drawn, many), *words[2:])
+    succeeded("compose", made / "nuclei.parquet", *words)
+    lines = written_facts(tmp_path / "out.geojson")["region_warnings"]
+    assert len(lines) == 11
+    assert lines[-1] == "3 more regions lie partly outside the slide"
+    write_geojson(drawn, {"disc": DISC})
+    succeeded("compose", made / "nuclei.parquet", *words)
+    assert "region_warnings" not in written_facts(tmp_path / "out.geojson")
+
+
 def test_hostile_names_arrive_in_every_table_and_break_none(made, tmp_path):
     names = ["a/b", 'q"uo,te', "<script>alert(1)</script>", "=1+1", "🔬", "it's; ' or 1=1 --"]
     drawn = write_geojson(tmp_path / "r.geojson", dict.fromkeys(names, DISC))
@@ -274,7 +297,9 @@ def test_hostile_names_arrive_in_every_table_and_break_none(made, tmp_path):
     )
     for path in paths:
         table = pd.read_csv(path, encoding="utf-8")
-        assert set(table[table["region_source"] == "user"]["region_name"]) == set(names)
+        found = {row["region_name"] for row in read_csv(path) if row["region_source"] == "user"}
+        assert found == set(names)
+        assert not table["region_name"].str.startswith(("=", "+", "-", "@")).any()
         assert len(duckdb.read_csv(str(path)).df()) == len(table)
     assert check_geojson(tmp_path / "out.geojson").n_faults == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from nucwsi.errors import DataError
+from nucwsi.io.csv_table import original
 from nucwsi.io.datasets.dataset import Dataset, Entry
 from nucwsi.io.datasets.read_files import read_image, readable
+from nucwsi.io.text import decoded
 from nucwsi.labels.labelled_image import LabelledImage, labelled_instances, labelled_points
 from nucwsi.labels.splits import SPLITS
 from nucwsi.labels.taxonomy import UNTABLED
@@ -51,25 +54,37 @@ def read(folder: Path) -> Dataset:
 
 def _table(path: Path, needed: set[str]) -> list[dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            table = csv.DictReader(stream, restval="")
-            columns = table.fieldnames or ()
-            if not needed <= set(columns):
-                raise DataError(
-                    f"{path}: has the columns {', '.join(columns) or '(none)'}; expected at least"
-                    f" {', '.join(sorted(needed))}"
-                )
-            return list(table)
+        table = csv.DictReader(io.StringIO(decoded(path.read_bytes()), newline=""), restval="")
+        columns = table.fieldnames or ()
+        rows = list(table)
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist; make it with `nucwsi data import`") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: is not text; expected a table with commas") from None
+        raise DataError(
+            f"{path}: is not UTF-8; expected a table with commas, in Excel saved as CSV UTF-8"
+        ) from None
+    except (OSError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error}); expected a table with commas") from None
+    if not needed <= set(columns):
+        shown = ", ".join(map(repr, columns)) or "(none)"
+        raise DataError(
+            f"{path}: has the columns {shown}; expected at least {', '.join(sorted(needed))},"
+            " separated by commas"
+        )
+    for number, row in enumerate(rows, start=1):
+        # The reader keeps cells beyond the last column under the key None.
+        if None in row:
+            raise DataError(
+                f"{path}: row {number} has more cells than the table has columns; put quotes around"
+                " a cell that holds a comma"
+            )
+    return [{name: original(cell) for name, cell in row.items()} for row in rows]
 
 
 def _read_labels(path: Path) -> dict[str, dict[int, str]]:
     named: dict[str, dict[int, str]] = {}
     for row in _table(path, set(LABEL_COLUMNS)):
-        if not row["code"].isdigit() or not 1 <= int(row["code"]) <= 255:
+        if not row["code"].isdecimal() or not 1 <= int(row["code"]) <= 255:
             raise DataError(f"{path}: code {row['code']!r}; expected 1 to 255")
         named.setdefault(row["dataset"], {})[int(row["code"])] = row["name"].strip().lower()
     return named

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nucwsi.io.csv_table import harmless
 from nucwsi.io.datasets.dataset import Entry
 from nucwsi.io.datasets.manifest import LABEL_COLUMNS, LABELS_TABLE, MANIFEST
 from nucwsi.labels.labelled_image import LabelledImage
@@ -93,4 +94,10 @@ def _write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, obje
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(
+            {
+                column: harmless(value) if isinstance(value, str) else value
+                for column, value in row.items()
+            }
+            for row in rows
+        )

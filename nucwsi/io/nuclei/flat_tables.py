@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyogrio
 
+from nucwsi.io.csv_table import FORMULA
 from nucwsi.io.nuclei.parquet import iter_batches, open_table
 from nucwsi.io.stores.publish import published
 
@@ -78,4 +80,7 @@ def write_nuclei_csv(path: Path, nuclei: Path) -> None:
     place = schema.get_field_index("geometry")
     with published(path) as aside, pyarrow.csv.CSVWriter(aside, schema.remove(place)) as writer:
         for batch in batches:
-            writer.write_batch(batch.drop_columns(["geometry"]))
+            flat = batch.drop_columns(["geometry"])
+            texts = pc.replace_substring_regex(flat["class"], f"^({FORMULA})", r"'\1")
+            place_of_class = flat.schema.get_field_index("class")
+            writer.write_batch(flat.set_column(place_of_class, "class", texts))

@@ -128,6 +128,35 @@ def write_regions(
         aside.write_bytes(orjson.dumps(document) + b"\n")
 
 
+def written_facts(path: Path) -> dict[str, Any]:
+    """Read what `write_regions` was told to add to a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A ``.geojson`` file of nucwsi; it need not exist.
+
+    Returns
+    -------
+    dict
+        Its ``nucwsi`` member, plain JSON types; empty without a file.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged or has no such member.
+    """
+    try:
+        facts = json.loads(path.read_bytes())["nucwsi"]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); run `nucwsi compose`") from None
+    if not isinstance(facts, dict):
+        raise StoreError(f"{path}: is no file of regions of nucwsi; run `nucwsi compose`")
+    return facts
+
+
 def write_tissue(path: Path, pieces: list[Polygon], facts: SlideFacts) -> None:
     """Write the pieces of tissue.
 
@@ -186,7 +215,16 @@ def read_tissue(path: Path) -> tuple[SlideFacts, list[Polygon]]:
         ]
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi tile`") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        shapely.errors.ShapelyError,
+    ) as error:
         raise StoreError(
             f"{path}: is not a tissue file of nucwsi ({error}); run `nucwsi tile`"
         ) from None

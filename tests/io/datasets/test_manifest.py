@@ -48,8 +48,13 @@ def test_a_faulty_manifest_is_refused(columns, message, tmp_path):
     ("content", "message"),
     [
         (None, r"manifest\.csv: does not exist; make it with `nucwsi data import`"),
-        (b"dataset,name\n", r"has the columns dataset, name; expected at least dataset, mpp, name"),
-        (b"\xff\xfe\x81", r"manifest\.csv: is not text"),
+        (b"dataset,name\n", r"has the columns 'dataset', 'name'; expected at least dataset,"),
+        (b"\xff\xfe\x81", r"manifest\.csv: is not UTF-8"),
+        ("dataset;näme".encode("cp1252"), r"is not UTF-8; .* in Excel saved as CSV UTF-8"),
+        (b"dataset;name\n", r"has the columns 'dataset;name'; .* separated by commas"),
+        (b"\xc2\xa0dataset,name\n", r"has the columns '.xa0dataset', 'name'"),
+        (b"dataset,name,split,mpp\na,b,test,0.3,7\n", r"row 1 has more cells than the table has"),
+        (b"dataset,name,split,mpp\n" + b"a" * 200_000, r"cannot be read .field larger"),
     ],
 )
 def test_what_is_no_manifest_is_refused(content, message, tmp_path):
@@ -92,6 +97,20 @@ def test_classes_without_names_are_refused(tmp_path):
     write_csv(folder / "labels.csv", ["dataset", "code", "name"], ["mine", "256", "plasma"])
     with pytest.raises(DataError, match=r"labels\.csv: code '256'; expected 1 to 255"):
         read(folder)
+    write_csv(folder / "labels.csv", ["dataset", "code", "name"], ["mine", "²", "plasma"])
+    with pytest.raises(DataError, match=r"labels\.csv: code '²'; expected 1 to 255"):
+        read(folder)
+
+
+def test_a_manifest_in_utf16_and_names_that_a_spreadsheet_would_execute(tmp_path):
+    """`data import` writes such names with an apostrophe; see `io.csv_table.harmless`."""
+    folder = manifest_of(tmp_path, name="'-1")
+    (folder / "nucls" / "a.b.webp").rename(folder / "nucls" / "-1.webp")
+    np.savez(folder / "nucls" / "-1.npz", points=np.ones((1, 2)))
+    text = (folder / "manifest.csv").read_text("utf-8")
+    (folder / "manifest.csv").write_text(text, "utf-16")
+    [entry] = read(folder).entries
+    assert entry.name == "-1"
 
 
 def test_the_shared_manifest_is_read_as_it_is_described(shared):

@@ -12,7 +12,13 @@ from nucwsi.errors import StoreError
 from nucwsi.grid import Frame
 from nucwsi.io.regions.check import check_geojson
 from nucwsi.io.regions.files import read_region_files
-from nucwsi.io.regions.geojson import from_qupath, read_tissue, write_regions, write_tissue
+from nucwsi.io.regions.geojson import (
+    from_qupath,
+    read_tissue,
+    write_regions,
+    write_tissue,
+    written_facts,
+)
 
 ORIGIN = (5000.0, 1234.0)
 
@@ -122,3 +128,14 @@ def test_what_is_no_tissue_is_refused(tmp_path, text, message):
         path.write_text(text)
     with pytest.raises(StoreError, match=message):
         read_tissue(path)
+
+
+def test_what_was_added_to_a_file_is_read_back(tmp_path):
+    path = tmp_path / "r.geojson"
+    assert written_facts(path) == {}
+    write_regions(path, [], [], (3.0, 4.0), {"made": [1]})
+    assert written_facts(path) == {"made": [1], "origin_px": [3.0, 4.0], "n_objects": 0}
+    for text in ("", "[]", "{}", '{"nucwsi": 1}', "[" * 100_000, '"\\ud8'):
+        path.write_text(text)
+        with pytest.raises(StoreError, match=r"r\.geojson: .*; run `nucwsi compose`"):
+            written_facts(path)
