@@ -6,6 +6,7 @@ known by then, so that a table of nuclei can be understood without the files it 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -173,6 +174,10 @@ class SlideFacts(BaseModel):
         Settings of `tile`.
     status : str
         ``ok``, or ``degraded`` if parts of the slide could not be read.
+    scene : str
+        Number of the scene that was chosen, from 1; empty if the file has one, or all were read.
+    warnings : tuple of str
+        What `tile` found doubtful about the slide, one line each.
     bad_tiles : tuple of (int, int, int, int)
         Windows that could not be read: row, column, height, width in canvas pixels.
     tissue_um2 : float
@@ -225,6 +230,9 @@ class SlideFacts(BaseModel):
     tissue_px: int
     tile: dict[str, Any]
     result_version: int
+    # Left out where there is nothing to say, so that facts of sound slides stay as they are.
+    scene: str = Field("", exclude_if=operator.not_)
+    warnings: tuple[str, ...] = Field((), exclude_if=operator.not_)
     status: Literal["ok", "degraded"] = "ok"
     bad_tiles: tuple[tuple[int, int, int, int], ...] = ()
     tissue_um2: float = 0.0

@@ -43,6 +43,7 @@ from nucwsi.runtime.allocator import share_one_heap
     type=float,
     help="µm per level-0 pixel, where the file states none or is wrong",
 )
+@click.option("--scene", help="number, from 1, or name of the scene, where the file holds several")
 @member_option
 @threads_option
 @options(TileSettings)
@@ -52,6 +53,7 @@ def tile(
     tissue_output: Path,
     name: str | None,
     slide_mpp: float | None,
+    scene: str | None,
     members: tuple[str, ...],
     threads: int,
     **values: Any,
@@ -72,6 +74,7 @@ def tile(
         name=name or slide_name(slide),
         members=members,
         slide_mpp=slide_mpp,
+        scene=scene,
         threads=threads,
     )
 

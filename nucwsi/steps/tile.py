@@ -17,14 +17,16 @@ from nucwsi.config import TileSettings
 from nucwsi.errors import SlideError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import CELL_PX, Frame, TileGrid, Window
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.geojson import write_tissue
-from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, level0_claim
+from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, claim_doubts, level0_claim
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
 from nucwsi.io.stores.tiles_writer import TilesWriter
 from nucwsi.models.card import largest_halo_px, read_cards
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.progress import progress
+from nucwsi.slide.holes import holes_in_tissue
 from nucwsi.slide.tissue import (
     Piece,
     find_tissue,
@@ -35,6 +37,9 @@ from nucwsi.slide.tissue import (
 )
 
 log = logging.getLogger(__name__)
+
+#: The log names at most so many tiles without data.
+_MAX_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -49,18 +54,21 @@ class _Tissue:
         Tissue and margin: where the network is to be asked.
     unreadable : (H, W) ndarray of bool
         Cells that no level of the slide shows whole.
+    stained : (H, W) ndarray of bool
+        The tissue, also where all of the slide is to be analysed.
     """
 
     found: NDArray[np.bool_]
     analysed: NDArray[np.bool_]
     unreadable: NDArray[np.bool_]
+    stained: NDArray[np.bool_]
 
     def without(self, bad: list[Window]) -> _Tissue:
         """Leave out the cells that lie in bad windows of the canvas: nothing is known of them."""
         good = np.ones(self.found.shape, bool)
         for window in bad:
             good[window.cells(CELL_PX).slices] = False
-        return _Tissue(self.found & good, self.analysed & good, self.unreadable)
+        return _Tissue(self.found & good, self.analysed & good, self.unreadable, self.stained)
 
 
 def _refuse_unreadable(path: Path, share: float, limit: float) -> None:
@@ -82,13 +90,13 @@ def _find(source: SlideCanvas, settings: TileSettings, threads: int) -> _Tissue:
             f"{path}: its colours are false (RGB and YCbCr mistaken for each other: the header"
             " contradicts the stream); convert it anew with the right photometric interpretation"
         )
-    if settings.tissue == "all":
-        everything = np.ones(overview.shape[:2], bool)
-        return _Tissue(everything, everything, unreadable)
     cell_um = CELL_PX * frame.mpp
     found = find_tissue(overview, math.ceil(settings.min_tissue_um2 / cell_um**2))
+    if settings.tissue == "all":
+        everything = np.ones(overview.shape[:2], bool)
+        return _Tissue(everything, everything, unreadable, found)
     margin = grown(found, math.ceil(settings.tissue_margin_um / cell_um))
-    return _Tissue(found, margin, unreadable)
+    return _Tissue(found, margin, unreadable, found)
 
 
 def _outlines(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
@@ -100,6 +108,44 @@ def _outlines(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
         return shapely.transform(outline, lambda xy: frame.to_level0(xy[:, ::-1])[:, ::-1])
 
     return [on_slide(piece) for piece in pieces(mask)]
+
+
+def _lost(source: SlideCanvas, tissue: NDArray[np.bool_]) -> list[Window]:
+    """Return the tiles without data that lie in tissue, as windows of the canvas; log each."""
+    holes, frame = source.slide.missing, source.frame
+    start, stop = (np.asarray(at, float) for at in (holes[:, :2], holes[:, :2] + holes[:, 2:]))
+    corners = frame.from_level0(start), frame.from_level0(stop)
+    first = np.floor(corners[0]).clip(0).astype(np.int64)
+    last = np.minimum(np.ceil(corners[1]), frame.shape).astype(np.int64)
+    cells = first // CELL_PX, -(-last // CELL_PX)
+    lost = holes_in_tissue(tissue, np.hstack([cells[0], cells[1] - cells[0]]))
+    lost &= (last > first).all(axis=1)
+    n_lost = int(lost.sum())
+    if n_lost > _MAX_NAMED:
+        log.warning("%d tiles without data lie in tissue; the first are these", n_lost)
+    for row, column, height, width in holes[lost][:_MAX_NAMED].tolist():
+        log.warning(
+            "%s: the file has no data for the tile at row %d, column %d (%d x %d level-0 px),"
+            " which lies in tissue",
+            source.slide.path,
+            row,
+            column,
+            height,
+            width,
+        )
+    windows = [
+        Window(top, left, low - top, right - left)
+        for (top, left), (low, right) in zip(first[lost].tolist(), last[lost].tolist(), strict=True)
+    ]
+    kept = tissue.copy()
+    for window in windows:
+        kept[window.cells(CELL_PX).slices] = False
+    if sum(window.height * window.width for window in windows) > kept.sum() * CELL_PX**2:
+        raise SlideError(
+            f"{source.slide.path}: the file has no data for more than half of its tissue; convert"
+            " or copy the slide anew"
+        )
+    return windows
 
 
 def _key(position: tuple[int, int]) -> str:
@@ -149,6 +195,7 @@ def tile(
     name: str,
     members: tuple[str, ...],
     slide_mpp: float | None = None,
+    scene: str | None = None,
     threads: int = 1,
 ) -> None:
     """Bring a slide's tissue to the working mpp; a killed run goes on at its last finished tile.
@@ -170,6 +217,8 @@ def tile(
         cores that lie within their largest halo of tissue are read.
     slide_mpp : float, optional
         The user's value for level 0, in µm per pixel.
+    scene : str, optional
+        Which of several scenes of the file: its number, from 1, or its name.
     threads : int
         Tiles that are read at once.
 
@@ -183,8 +232,9 @@ def tile(
         If an output cannot be written.
     """
     cards = read_cards(members)
+    check_outputs([output, tissue_output], [slide, *(card.path for card in cards)])
     mpp, halo_px = cards[0].mpp, largest_halo_px(cards)
-    with open_slide(slide) as opened:
+    with open_slide(slide, scene) as opened:
         claim = level0_claim(opened, override=slide_mpp, trust_power=settings.objective_power)
         if claim.rows > 2 * mpp:
             raise SlideError(
@@ -198,6 +248,8 @@ def tile(
             slide_checksum=file_checksum(slide),
             vendor=opened.vendor,
             mpp_source=claim.source,
+            scene=opened.scene,
+            warnings=tuple(claim_doubts(opened, claim)),
             frame=source.frame,
             core_px=settings.core_px,
             halo_px=halo_px,
@@ -207,6 +259,7 @@ def tile(
         )
         # A slide that must not be analysed leaves nothing behind.
         tissue = _find(source, settings, threads)
+        lost = _lost(source, tissue.stained)
         with workspace(output, facts.to_json()) as place:
             grid = TileGrid(source.frame.shape, settings.core_px)
             writer = TilesWriter(place.folder / "tiles", facts)
@@ -219,7 +272,8 @@ def tile(
             read_px = sum(cores[at].height * cores[at].width for at in needed)
             share = bad_px / max(1, read_px)
             if share <= settings.max_bad_tiles:
-                _publish(writer, tissue.without(bad), bad, facts, output, tissue_output)
+                without = [*bad, *lost]
+                _publish(writer, tissue.without(without), without, facts, output, tissue_output)
         _refuse_unreadable(slide, share, settings.max_bad_tiles)
 
 

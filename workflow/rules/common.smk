@@ -40,6 +40,11 @@ def slide_mpp(wildcards):
     return "" if mpp is None else f"--mpp {mpp:g}"
 
 
+def slide_scene(wildcards):
+    scene = SLIDES[wildcards.slide].scene
+    return nuc.flags("--scene", [scene] if scene else [])
+
+
 def slide_regions(wildcards):
     return [str(path) for path in SLIDES[wildcards.slide].regions]
 

@@ -23,12 +23,13 @@ rule tile:
         settings=nuc.result_flags(CONFIG.tile),
         members=nuc.member_flags(CONFIG),
         mpp=slide_mpp,
+        scene=slide_scene,
         key=MEMBERS_KEY,
         # A slide replaced under its name is analysed anew; to touch it is free.
         fingerprint=lambda wildcards: FINGERPRINTS[wildcards.slide],
     shell:
         "nucwsi tile {input.slide:q} -o {output.tiles:q} --tissue-output {output.tissue:q}"
-        " --name {wildcards.slide} {params.mpp} {params.members} {params.settings}"
+        " --name {wildcards.slide} {params.mpp} {params.scene} {params.members} {params.settings}"
         " --threads {threads} 2> {log:q}"
 
 

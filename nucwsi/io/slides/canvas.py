@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nucwsi.grid import Frame, Window
 from nucwsi.io.slides.slide import Slide
-from nucwsi.slide.mpp import MppClaim, choose_mpp, contradicts_objective
+from nucwsi.slide.mpp import MppClaim, choose_mpp, contradicting, contradicts_objective
 from nucwsi.slide.resample import Taps, area_average, scale_taps
 
 log = logging.getLogger(__name__)
@@ -56,15 +56,42 @@ def level0_claim(
         objective_power=power,
         trust_power=trust_power,
     )
-    if contradicts_objective(claim, power):
-        log.warning(
-            "%s: mpp %g (%s) and objective power %g do not fit each other; mpp is used",
-            slide.path,
-            claim.rows,
-            claim.source,
-            power,
-        )
+    for doubt in claim_doubts(slide, claim):
+        log.warning("%s: %s", slide.path, doubt)
     return claim
+
+
+def claim_doubts(slide: Slide, claim: MppClaim) -> list[str]:
+    """Say what contradicts the chosen size of a slide's pixels.
+
+    Parameters
+    ----------
+    slide : Slide
+        The open slide, with its claims and objective power.
+    claim : MppClaim
+        The chosen claim.
+
+    Returns
+    -------
+    list of str
+        One line for each other claim, and for the objective power, that does not fit.
+    """
+    others = {
+        f"{other.rows:.6g} µm ({other.source})": None
+        for other in contradicting(claim, slide.claims)
+    }
+    said = [
+        f"mpp {claim.rows:.6g} µm ({claim.source}) and {other} do not fit each other; the first is"
+        " used"
+        for other in others
+    ]
+    if contradicts_objective(claim, slide.objective_power):
+        power = slide.objective_power
+        said.append(
+            f"mpp {claim.rows:g} ({claim.source}) and objective power {power:g} do not fit each"
+            " other; mpp is used"
+        )
+    return said
 
 
 def canvas_frame(slide: Slide, claim: MppClaim, mpp: float) -> Frame:

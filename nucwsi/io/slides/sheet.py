@@ -19,7 +19,7 @@ from nucwsi.slide.mpp import PLAUSIBLE_UM
 #: A slide's name becomes a folder and a wildcard.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-_COLUMNS = ("slide", "path", "mpp", "regions")
+_COLUMNS = ("slide", "path", "mpp", "scene", "regions")
 
 #: Suffixes of the files in a folder that are taken for slides.
 SLIDE_SUFFIXES = frozenset(
@@ -51,6 +51,8 @@ class SlideEntry:
         The slide.
     mpp : float or None
         The user's value for the size of a level-0 pixel, in µm; None if the file is to be believed.
+    scene : str
+        The user's choice among several scenes of the file; empty if there is one.
     regions : tuple of pathlib.Path
         Files of regions in which to count.
     beside : bool
@@ -60,6 +62,7 @@ class SlideEntry:
     name: str
     path: Path
     mpp: float | None = None
+    scene: str = ""
     regions: tuple[Path, ...] = ()
     beside: bool = False
 
@@ -116,7 +119,8 @@ def _entry(row: dict[str, str], where: str) -> SlideEntry:
         raise ConfigError(f"{where}: slide {name!r} has no path")
     regions = [part.strip() for part in (row.get("regions") or "").split(";")]
     mpp = _mpp((row.get("mpp") or "").strip(), where)
-    return SlideEntry(name, Path(path), mpp, tuple(Path(part) for part in regions if part))
+    scene = (row.get("scene") or "").strip()
+    return SlideEntry(name, Path(path), mpp, scene, tuple(Path(part) for part in regions if part))
 
 
 def _mpp(text: str, where: str) -> float | None:
@@ -157,7 +161,7 @@ def _read_table(path: Path) -> list[SlideEntry]:
     if not {"slide", "path"} <= set(columns) <= set(_COLUMNS):
         raise ConfigError(
             f"{path}: has the columns {', '.join(columns) or '(none)'}; expected slide and"
-            " path, maybe mpp and regions, separated by tabs"
+            " path, maybe mpp, scene and regions, separated by tabs"
         )
     for number, row in enumerate(rows, start=1):
         # The reader keeps cells beyond the last column under the key None.
@@ -180,9 +184,9 @@ def read_sheet(
     Parameters
     ----------
     path : pathlib.Path
-        A table (``.tsv``) with the columns slide and path and, optionally, mpp and regions (several
-        files joined by ``;``); or one slide; or a folder of slides. Relative paths start at the
-        working directory.
+        A table (``.tsv``) with the columns slide and path and, optionally, mpp, scene and regions
+        (several files joined by ``;``); or one slide; or a folder of slides. Relative paths start
+        at the working directory.
     may_be_absent : callable
         Takes an entry whose slide is not there, and gives whether that is no mistake: because the
         workflow makes the slide, or has its results already.

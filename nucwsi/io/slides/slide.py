@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 #: The formats, in the order in which they are tried. Each is a function that opens a file, or one
 #: scene of it, returns None if the file is of another format, and raises `SlideError` if it is
-#: damaged; the verdict of the last one counts, or the first `FinalSlideError`. A new format is one module with a `SlideReader`, and one line here.
+#: damaged; the verdict of the last one counts, or the first `FinalSlideError`. A new format is one
+#: module with a `SlideReader`, and one line here.
 OPENERS: tuple[Callable[[Path, str | None], SlideReader | None], ...] = (open_vendor, TiffReader)
 
 
