@@ -31,6 +31,7 @@ from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.csv_table import write_csv
 from nucwsi.io.nuclei.parquet import FEATURES, iter_columns, read_facts
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.files import origin_doubt, read_region_files
 from nucwsi.io.regions.geojson import read_tissue, write_regions
 from nucwsi.io.slides.identity import check_slide
@@ -216,12 +217,13 @@ def compose(
     Raises
     ------
     ConfigError
-        If neighbours are asked for, but no radius is set.
+        If neighbours are asked for, but no radius is set; or an output is also read.
     RegionError
         If the user's regions cannot be used.
     StoreError
         If an input is missing or of another slide, or an output cannot be written.
     """
+    check_outputs([output, geojson, morphometry, neighbours], [nuclei, tissue, slide, *regions])
     if neighbours is not None and not settings.neighbours_um:
         raise ConfigError(f"{neighbours}: needs `neighbours_um` above 0, for example 20")
     facts = read_facts(nuclei)

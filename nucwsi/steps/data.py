@@ -11,6 +11,7 @@ from nucwsi.config import ImportSettings
 from nucwsi.errors import ConfigError, DataError, StoreError
 from nucwsi.io.datasets import READERS, Entry
 from nucwsi.io.datasets.write import Writer
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import published
 from nucwsi.labels.labelled_image import check_codes
 from nucwsi.labels.splits import SPLITS, check_leaks, draw_splits
@@ -59,6 +60,7 @@ def import_data(
     low, high = PLAUSIBLE_UM
     if mpp is not None and not low <= mpp <= high:
         raise ConfigError(f"`mpp` is {mpp:g} µm; expected {low} to {high}, for example 0.25 at 40x")
+    check_outputs([output], [], within=[source], folder=True)
     if output.exists():
         raise StoreError(f"{output}: exists already; remove it or choose another folder")
     # The name of its own folder may say which part of a data set the source is.

@@ -108,6 +108,7 @@ def evaluate(
     StoreError
         If `output` exists already, or cannot be written.
     """
+    check_outputs([output], [], within=data, folder=True)
     if output.exists():
         raise StoreError(f"{output}: exists already; remove it or name another folder")
     cards = read_cards(members)

@@ -8,6 +8,7 @@ from pathlib import Path
 from nucwsi.config import EXTRA_EXPORTS, ExportSettings
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.nuclei.qupath import write_nuclei_zip
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum
 
@@ -37,6 +38,7 @@ def export(
     StoreError
         If the table cannot be read or is of another slide, or an output cannot be written.
     """
+    check_outputs([output, *_extras(output, settings).values()], [nuclei, slide])
     facts = read_facts(nuclei)
     if slide is not None:
         check_slide(slide, facts.slide_checksum, nuclei, may_be_absent=True)

@@ -20,6 +20,7 @@ from nucwsi.config import PredictSettings
 from nucwsi.errors import CheckpointError, StoreError
 from nucwsi.facts import Member, SlideFacts
 from nucwsi.grid import Window
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.arrays import pack
 from nucwsi.io.stores.maps_writer import MapsWriter
 from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
@@ -195,6 +196,7 @@ def predict(
         If the device does not exist.
     """
     cards = read_cards(members)
+    check_outputs([output], [tiles, *(card.path for card in cards)])
     torch.set_num_threads(threads)
     keep_freed_memory()
     with opened(tiles, "tiles") as store, leased(choose_device(settings.device)) as device:

@@ -15,6 +15,7 @@ from nucwsi import __version__
 from nucwsi.config import ReportSettings
 from nucwsi.errors import StoreError
 from nucwsi.io.benchmarks import read_benchmark
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import published
 from nucwsi.report.assessment import Assessment
 from nucwsi.report.page import FailedSlide, Run, StepTime, report_page
@@ -90,6 +91,7 @@ def report(
     StoreError
         If an assessment is missing or damaged, or the report cannot be written.
     """
+    check_outputs([output], [*assessments, failed], within=[benchmarks])
     slides = [_read_assessment(path) for path in assessments]
     viewers = [_viewer_address(path, output) for path in assessments]
     facts = slides[0].facts

@@ -20,6 +20,7 @@ from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.nuclei.buckets import Buckets
 from nucwsi.io.nuclei.parquet import AT_ONCE, iter_tables, read_columns, read_facts, write_nuclei
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import file_checksum, published, workspace
 from nucwsi.nuclei.hilbert import hilbert_key
 from nucwsi.nuclei.seams import LineCounts, line_counts, seam_audit
@@ -88,6 +89,7 @@ def stitch(parts: list[Path], output: Path, seams: Path, settings: StitchSetting
         If a part is missing or of another run, a nucleus occurs twice, or a file cannot be
         written.
     """
+    check_outputs([output, seams], parts)
     facts = _joint_facts(parts)
     frame, core_px = facts.frame, facts.core_px
     columns = [read_columns(path, ["id", "row", "column"]) for path in parts]

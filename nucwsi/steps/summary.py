@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nucwsi.classes import CONIC
 from nucwsi.errors import StoreError
 from nucwsi.io.csv_table import write_csv
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import published
 
 
@@ -33,6 +34,7 @@ def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
         If a table is missing or was made with other classes or by another version, or the classes
         are not CoNIC's.
     """
+    check_outputs([output], tables)
     if conic:
         write_csv(output, _conic_counts(tables))
         return

@@ -102,7 +102,7 @@ def train(
     """
     networks = [Path(member) for member in (settings.start, *settings.teachers) if member]
     beside = [output.with_suffix(ending) for ending in (".md", ".curves.csv")]
-    check_outputs([output, *beside], [*data, *networks])
+    check_outputs([output, *beside], networks, within=data)
     torch.set_num_threads(threads)
     keep_freed_memory()
     where = choose_device(device)

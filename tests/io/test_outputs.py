@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from nucwsi.errors import ConfigError
+from nucwsi.errors import ConfigError, StoreError
 from nucwsi.io.outputs import check_outputs
 
 
@@ -36,7 +36,7 @@ def test_relative_and_absolute_paths_are_compared(inputs, monkeypatch):
 @pytest.mark.parametrize("name", ["folder/new.csv", "linked/new.csv", "folder/deep/new.csv"])
 def test_an_output_in_a_folder_that_is_read_is_refused(inputs, name):
     with pytest.raises(ConfigError, match=r"lies in .*, which is read"):
-        check_outputs([inputs / name], [inputs / "folder"])
+        check_outputs([inputs / name], [], within=[inputs / "folder"])
 
 
 def test_the_parts_of_a_mirax_slide_are_inputs(tmp_path):
@@ -51,7 +51,7 @@ def test_two_outputs_are_two_files(tmp_path):
 
 
 def test_a_folder_is_no_file_to_write(inputs):
-    with pytest.raises(ConfigError, match="is a folder, expected a file"):
+    with pytest.raises(StoreError, match="cannot be written: Is a directory; name a file in it"):
         check_outputs([inputs / "folder"], [])
 
 
@@ -65,4 +65,9 @@ def test_what_has_nothing_to_do_with_an_input_is_written(inputs):
     check_outputs(
         [inputs / "new.csv", inputs / "other" / "b.csv", inputs / "circle", None],
         [inputs / "folder" / "a.csv", inputs / "folder" / "absent.csv", None],
+        within=[inputs / "folder", inputs / "hard.csv", inputs / "absent"],
     )
+
+
+def test_a_folder_where_a_file_is_expected_is_left_to_who_reads_it(inputs):
+    check_outputs([inputs / "folder" / "b.csv"], [inputs / "folder"])

@@ -17,6 +17,7 @@ from nucwsi import RESULT_VERSION
 from nucwsi.config import SegmentSettings
 from nucwsi.facts import SlideFacts
 from nucwsi.io.nuclei.parquet import AT_ONCE, write_nuclei
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.maps import SlideMaps, open_maps
 from nucwsi.nuclei.constants import PixelConstants, in_pixels
 from nucwsi.nuclei.table import NucleusTable
@@ -84,6 +85,7 @@ def segment(
     StoreError
         If maps are missing or do not belong together, or the output cannot be written.
     """
+    check_outputs([output], maps)
     with open_maps(maps) as opened:
         constants = _constants(opened.facts, settings)
         segmenter = _segmenter(opened, constants)
