@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+
+#: Words with which libraries say that memory has run out, whatever the type of their error.
+_NO_MEMORY = (
+    *("out of memory", "not enough memory", "insufficient memory", "cannot allocate memory"),
+    *("unable to allocate", "failed to allocate", "bad_alloc", "can't start new thread"),
+    *("failed to map segment", "allocation failed"),
+)
+
 
 class NucwsiError(Exception):
     """Base of all these errors; the command line shows one line and no traceback."""
@@ -29,3 +38,51 @@ class RegionError(NucwsiError, ValueError):
 
 class StoreError(NucwsiError, OSError):
     """A file that a step makes is missing, damaged, of another run, or cannot be written."""
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Tell whether an error, or one that led to it, says that memory has run out.
+
+    Parameters
+    ----------
+    error : BaseException, optional
+        What was caught. A library's complaint of damage may have begun as a lack of memory.
+
+    Returns
+    -------
+    bool
+        Whether the same input could be read with more memory.
+
+    Examples
+    --------
+    >>> lacks_memory(RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"))
+    True
+    >>> lacks_memory(RuntimeError("corrupt data"))
+    False
+    """
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        # What nucwsi says may quote the name of a file.
+        said = "" if isinstance(error, NucwsiError) else str(error).casefold()
+        if any(words in said for words in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def pass_on_lack_of_memory(error: BaseException) -> None:
+    """Raise a lack of memory again, where any other error means that a file is damaged.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was caught.
+
+    Raises
+    ------
+    MemoryError
+        If `lacks_memory`.
+    """
+    if lacks_memory(error):
+        raise MemoryError(str(error)) from error

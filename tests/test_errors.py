@@ -30,3 +30,26 @@ def test_files_that_fail_are_os_errors():
         "SlideError",
         "StoreError",
     }
+
+
+def led_to(first, second):
+    """Return the second error as `raise second from None` makes it while the first is handled."""
+    second.__context__, second.__suppress_context__ = first, True
+    return second
+
+
+def test_a_lack_of_memory_is_known_by_what_led_to_an_error():
+    short = RuntimeError("Allocation error : not enough memory")
+    assert errors.lacks_memory(led_to(short, errors.StoreError("x: is damaged")))
+    assert errors.lacks_memory(led_to(MemoryError(), errors.StoreError("x: is damaged")))
+    assert not errors.lacks_memory(led_to(ValueError("bad"), errors.StoreError("x: is damaged")))
+
+
+def test_the_name_of_a_file_is_no_lack_of_memory():
+    assert not errors.lacks_memory(errors.SlideError("out of memory.svs: is empty"))
+
+
+def test_a_lack_of_memory_is_passed_on_where_damage_is_expected():
+    with pytest.raises(MemoryError, match="you tried to allocate"):
+        errors.pass_on_lack_of_memory(RuntimeError("not enough memory: you tried to allocate"))
+    errors.pass_on_lack_of_memory(RuntimeError("corrupt"))

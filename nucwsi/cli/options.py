@@ -9,10 +9,16 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from nucwsi.cli.process import EXIT_MEMORY
 from nucwsi.config import Config, Section, validated
-from nucwsi.errors import ConfigError, NucwsiError
+from nucwsi.errors import ConfigError, NucwsiError, lacks_memory
 
 Command = TypeVar("Command", bound=Callable[..., None])
+
+_MORE_MEMORY = (
+    "not enough memory; allow more (the job's mem_mb, `ulimit -v`), or set fewer threads, a smaller"
+    " core_px or a smaller batch_size"
+)
 
 #: Type of arguments that are files or folders.
 FILE = click.Path(path_type=Path)
@@ -51,10 +57,12 @@ class Commands(click.Group):
         """
         try:
             return super().invoke(ctx)
-        except NucwsiError as error:
-            _fail(ctx, str(error), 2 if isinstance(error, ConfigError) else 1)
-        except MemoryError:
-            _fail(ctx, "out of memory; set a smaller core_px or batch_size", 1)
+        except Exception as error:
+            if lacks_memory(error):
+                _fail(ctx, _MORE_MEMORY, EXIT_MEMORY)
+            if isinstance(error, NucwsiError):
+                _fail(ctx, str(error), 2 if isinstance(error, ConfigError) else 1)
+            raise
 
 
 def _fail(ctx: click.Context, message: str, code: int) -> NoReturn:

@@ -10,6 +10,10 @@ import signal
 import sys
 import threading
 
+#: Exit code of a command that ran out of memory: the same command may succeed with more. It is
+#: EX_TEMPFAIL of sysexits.h, "temporary failure, try again". Any other error ends with 1 or 2.
+EXIT_MEMORY = 75
+
 
 def prepare() -> None:
     """Set up garbage collection, libraries that are loaded later, signals and the log."""

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nucwsi.composition.disagreement import contrast_weights
-from nucwsi.errors import ConfigError
+from nucwsi.errors import CheckpointError, ConfigError
 from nucwsi.models.card import Card
 from nucwsi.models.layers import inner
 from nucwsi.models.loading import load_network
@@ -223,8 +223,18 @@ class Ensemble:
         -------
         list of QuantisedMaps
             One for each window, of H - 2 `margin_px` by W - 2 `margin_px` pixels.
+
+        Raises
+        ------
+        CheckpointError
+            If an answer is not a number, which rounding would turn into one.
         """
         maps, contrasts = self.mean_and_contrasts(rgb, margin_px)
+        if not all(bool(values.sum().isfinite()) for values in maps):
+            raise CheckpointError(
+                f"a member's answer is not a number: its weights are too large for {self.precision}"
+                " or damaged; get it anew, or leave it out"
+            )
         np_map = _stored(maps.np_map, 255, torch.uint8)
         hv_map = _stored(maps.hv_map, 127, torch.int8)
         tp_map = _stored(maps.tp_map, 255, torch.uint8)

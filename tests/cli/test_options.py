@@ -1,9 +1,13 @@
 """Options follow from settings; a user's mistake ends in one line and an exit code."""
 
+import errno
+
+import pyarrow as pa
 import pytest
 from commands import run
 
 from nucwsi.cli.options import settings_of
+from nucwsi.cli.process import EXIT_MEMORY
 from nucwsi.config import ComposeSettings, SegmentSettings, TileSettings
 from nucwsi.errors import ConfigError, StoreError
 
@@ -41,23 +45,58 @@ def test_a_wrong_setting_exits_with_2():
 def test_line_breaks_in_an_error_do_not_break_the_line(monkeypatch):
     from nucwsi.steps import export as module
 
-    def broken(*args):
+    def broken(*args, **more):
         raise StoreError("one\ntwo")
 
     monkeypatch.setattr(module, "export", broken)
     assert run("export", "n.parquet", "-o", "x.zip").output == "nucwsi export: one two\n"
 
 
-def test_a_lack_of_memory_names_the_way_out(monkeypatch):
+def damaged_for_lack_of_memory():
+    try:
+        raise RuntimeError("Zstd decompression error: Allocation error : not enough memory")
+    except RuntimeError as error:
+        raise StoreError(f"x.parquet: is damaged ({error})") from None
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate"
+        ),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("can't start new thread"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        pa.lib.ArrowMemoryError("malloc of size 64 failed"),
+        damaged_for_lack_of_memory,
+    ],
+    ids=str,
+)
+def test_a_lack_of_memory_has_its_line_and_its_exit_code(monkeypatch, raised):
     from nucwsi.steps import export as module
 
-    def greedy(*args):
-        raise MemoryError
+    def greedy(*args, **more):
+        if callable(raised):
+            raised()
+        raise raised
 
     monkeypatch.setattr(module, "export", greedy)
     result = run("export", "n.parquet", "-o", "x.zip")
-    assert result.exit_code == 1
-    assert result.output == ("nucwsi export: out of memory; set a smaller core_px or batch_size\n")
+    assert result.exit_code == EXIT_MEMORY == 75
+    assert result.output.startswith("nucwsi export: not enough memory; allow more")
+    assert result.output.count("\n") == 1
+
+
+def test_an_error_that_nobody_foresaw_is_not_hidden(monkeypatch):
+    from nucwsi.steps import export as module
+
+    def broken(*args, **more):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(module, "export", broken)
+    assert isinstance(run("export", "n.parquet", "-o", "x.zip").exception, RuntimeError)
 
 
 @pytest.mark.parametrize("words", [("--part", "0"), ("--parts", "0")])

@@ -1,12 +1,14 @@
 """The mean maps depend on the canvas alone: not on the window, the batch or the view."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from networks_made import Toy, ensemble_of, random_network
 from stores import CLASSES, write_member
 
-from nucwsi.errors import ConfigError
+from nucwsi.errors import CheckpointError, ConfigError
 from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble, choose_precision, largest_batch
 from nucwsi.models.network import own_halo_px
@@ -138,3 +140,12 @@ def test_a_single_answer_has_no_contrasts(tmp_path):
     rgb = np.zeros((1, 3, 32, 32), np.uint8)
     maps = Ensemble.load(read_cards((path,)), torch.device("cpu"), 1).quantised(rgb, 0)[0]
     assert maps.contrast_map.shape == (0, 32, 32)
+
+
+@pytest.mark.parametrize("answer", [float("inf"), float("nan")])
+def test_answers_that_are_no_numbers_are_refused(network, answer):
+    network = copy.deepcopy(network)
+    with torch.no_grad():
+        network.heads.bias[3:].fill_(answer)
+    with pytest.raises(CheckpointError, match=r"not a number: its weights are too large for torch"):
+        ensemble_of(network).quantised(np.full((1, 3, 32, 32), 99, np.uint8), 8)

@@ -117,6 +117,8 @@ def readable(path: Path, what: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist; expected the {what}") from None
+    except MemoryError:
+        raise
     except Exception as error:
         # Truncated and altered files made the libraries raise zlib.error, TokenError, SyntaxError,
         # IndexError, LookupError and more.

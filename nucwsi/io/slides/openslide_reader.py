@@ -15,7 +15,7 @@ import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
-from nucwsi.errors import SlideError
+from nucwsi.errors import SlideError, pass_on_lack_of_memory
 from nucwsi.grid import Window
 from nucwsi.io.slides.mpp import number
 from nucwsi.io.slides.slide_reader import FinalSlideError, SlideReader, chosen_scene, level_of
@@ -208,7 +208,8 @@ class OpenSlideReader:
                 raise SlideError(f"{self._path}: cannot be opened again: {error}") from None
             try:
                 region = handle.read_region(corner, level, (piece.width, piece.height))
-            except openslide.OpenSlideError:
+            except openslide.OpenSlideError as error:
+                pass_on_lack_of_memory(error)
                 # After an error a handle answers nothing but errors, also to what it could read.
                 self._drop(handle)
                 continue
@@ -263,6 +264,7 @@ def open_vendor(path: Path, scene: str | None = None) -> SlideReader | None:
     try:
         reader = OpenSlideReader(path, tiff, scene)
     except (openslide.OpenSlideError, SlideError) as error:
+        pass_on_lack_of_memory(error)
         if tiff is not None:
             tiff.close()
         if isinstance(error, SlideError):

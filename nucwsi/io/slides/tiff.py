@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from nucwsi.errors import SlideError
+from nucwsi.errors import SlideError, pass_on_lack_of_memory
 from nucwsi.grid import Window
 from nucwsi.io.slides.mpp import aperio_claim, imagej_claim, ome_claim, resolution_claim
 from nucwsi.io.slides.slide_reader import Level, chosen_scene, level_of
@@ -148,6 +148,7 @@ def _explained(path: Path) -> Iterator[None]:
     except SlideError:
         raise
     except Exception as error:  # noqa: BLE001 (tifffile does not document what it raises)
+        pass_on_lack_of_memory(error)
         raise SlideError(
             f"{path}: is not a slide that OpenSlide or tifffile can open ({error}); is it whole,"
             " and of the type that its name says?"

@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from nucwsi.errors import SlideError
+from nucwsi.errors import SlideError, pass_on_lack_of_memory
 from nucwsi.grid import Window
 from nucwsi.io.slides.codecs import READ, check_size
 
@@ -159,7 +159,8 @@ class TiffPage:
             row, column = shared.row // height, shared.column // width
             try:
                 tile = self._cache.get(row * per_row + column, self._decode)
-            except _DAMAGED:
+            except _DAMAGED as error:
+                pass_on_lack_of_memory(error)
                 bad.append(shared)
                 continue
             if tile is not None:

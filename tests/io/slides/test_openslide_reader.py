@@ -15,7 +15,7 @@ from slides_made import (
 )
 
 from nucwsi.grid import Window
-from nucwsi.io.slides.openslide_reader import open_vendor
+from nucwsi.io.slides.openslide_reader import OpenSlideReader, open_vendor
 from nucwsi.io.slides.slide import open_slide
 
 IMAGE = picture()
@@ -121,3 +121,14 @@ def test_rows_and_columns_have_each_their_own_size(folder, monkeypatch):
     with open_slide(path) as slide:
         [claim] = slide.claims
     assert (claim.rows, claim.columns, claim.source) == (0.25, 0.25375, "vendor")
+
+
+def test_pixels_for_which_memory_is_short_are_not_bad(folder, monkeypatch):
+    def short(*_):
+        raise openslide.OpenSlideError("Cannot allocate memory")
+
+    monkeypatch.setattr(openslide.OpenSlide, "read_region", short)
+    monkeypatch.setattr(OpenSlideReader, "_page", lambda *_: None)
+    with open_slide(write_aperio(folder / "short.svs", IMAGE[:300, :300])) as slide:
+        with pytest.raises(MemoryError, match="allocate"):
+            slide.read(0, Window(0, 0, 300, 300))

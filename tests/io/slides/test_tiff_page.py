@@ -41,6 +41,17 @@ def test_a_tile_cut_off_by_the_end_of_the_file(folder, compression):
     assert bad == [Window(1024, 1280, 76, 20)]
 
 
+def test_a_tile_for_which_memory_is_short_is_not_bad(folder, monkeypatch):
+    def short(*_):
+        raise RuntimeError("Insufficient memory (case 4)")
+
+    path = write_slide(folder / "short.tif", IMAGE, levels=(1,))
+    with open_slide(path) as slide:
+        monkeypatch.setattr(tiff_page.TiffPage, "_decode", short)
+        with pytest.raises(MemoryError, match="case 4"):
+            slide.read(0, WHOLE)
+
+
 def test_the_tiff_says_what_the_colours_of_its_tiles_are(folder):
     """Tiles that are silent about it, as Aperio's, are not guessed at."""
     image = IMAGE[:256, 500:756]
