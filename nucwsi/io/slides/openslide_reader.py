@@ -264,9 +264,9 @@ def open_vendor(path: Path, scene: str | None = None) -> SlideReader | None:
     try:
         reader = OpenSlideReader(path, tiff, scene)
     except (openslide.OpenSlideError, SlideError) as error:
-        pass_on_lack_of_memory(error)
         if tiff is not None:
             tiff.close()
+        pass_on_lack_of_memory(error)
         if isinstance(error, SlideError):
             raise
         raise SlideError(f"OpenSlide: {error}") from None

@@ -127,8 +127,8 @@ def test_pixels_for_which_memory_is_short_are_not_bad(folder, monkeypatch):
     def short(*_):
         raise openslide.OpenSlideError("Cannot allocate memory")
 
-    monkeypatch.setattr(openslide.OpenSlide, "read_region", short)
     monkeypatch.setattr(OpenSlideReader, "_page", lambda *_: None)
     with open_slide(write_aperio(folder / "short.svs", IMAGE[:300, :300])) as slide:
+        monkeypatch.setattr(openslide.OpenSlide, "read_region", short)
         with pytest.raises(MemoryError, match="allocate"):
             slide.read(0, Window(0, 0, 300, 300))
