@@ -10,6 +10,7 @@ import csv
 import math
 import re
 from collections.abc import Collection, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,18 @@ from nucwsi.io.stores.publish import published
 #: How a text begins that a spreadsheet may execute; some take wide signs, too. Texts that already
 #: begin with an apostrophe before such a sign are among them, so that no two are written alike.
 FORMULA = r"['\s]*[=+@＝＋＠－-]|'*[\t\r]"
+
+
+#: Columns of text in the tables of `compose`; all others hold numbers, or nothing.
+TEXTS = frozenset(
+    {
+        *("slide", "region_id", "region_name", "region_class", "region_source"),
+        *("class", "class_a", "class_b", "feature", "status", "pipeline_version", "model_id"),
+    }
+)
+
+#: How a number is written.
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?")
 
 
 def _cell(value: Any) -> Any:
@@ -77,7 +90,9 @@ def original(text: str) -> str:
     return text[1:] if text.startswith("'") and re.match(FORMULA, text[1:]) else text
 
 
-def read_csv(path: Path, needed: Collection[str] = ()) -> list[dict[str, str]]:
+def read_csv(
+    path: Path, needed: Collection[str] = (), texts: Collection[str] | None = None
+) -> list[dict[str, str]]:
     """Read a table that `write_csv` has written.
 
     Parameters
@@ -86,6 +101,8 @@ def read_csv(path: Path, needed: Collection[str] = ()) -> list[dict[str, str]]:
         The ``.csv`` file.
     needed : collection of str
         Columns that it must have.
+    texts : collection of str, optional
+        Columns that need not be numbers, such as `TEXTS`; by default all.
 
     Returns
     -------
@@ -95,28 +112,46 @@ def read_csv(path: Path, needed: Collection[str] = ()) -> list[dict[str, str]]:
     Raises
     ------
     StoreError
-        If the file is missing or damaged, or lacks a column.
+        If the file is missing or damaged, lacks a column, or holds text where a number is expected.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = [list(map(original, row)) for row in csv.reader(stream)]
+        # A pipe would be waited for.
+        if path.exists() and not path.is_file():
+            raise ValueError("is a folder or a pipe, expected a file")
+        text = path.read_bytes().decode("utf-8")
+        if "\0" in text:
+            raise ValueError("holds null bytes")
+        lines = csv.reader(StringIO(text, newline=""), strict=True)
+        header, *rows = [list(map(original, row)) for row in lines] or [[]]
+        if text and not text.endswith("\n"):
+            raise ValueError(f"ends in the middle of row {len(rows)}")
+        if len(set(header)) < len(header):
+            raise ValueError("two columns have one name")
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi compose`") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); run `nucwsi compose`") from None
-    header = rows[0] if rows else []
+    except (OSError, ValueError, csv.Error) as error:
+        raise StoreError(
+            f"{path}: is no table of nucwsi, or cannot be read ({error}); run `nucwsi compose`"
+        ) from None
     lacking = [name for name in needed if name not in header]
     if lacking:
         raise StoreError(
             f"{path}: is not a table of nucwsi (no column `{lacking[0]}`); run `nucwsi compose`"
         )
-    for number, row in enumerate(rows[1:], start=1):
-        if len(row) != len(header):
-            raise StoreError(
-                f"{path}: row {number} has {len(row)} cells, expected {len(header)}; run"
-                " `nucwsi compose`"
-            )
-    return [dict(zip(header, row, strict=True)) for row in rows[1:]]
+    for number, row in enumerate(rows, start=1):
+        if fault := _fault(header, row, texts):
+            raise StoreError(f"{path}: row {number} {fault}; run `nucwsi compose`")
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def _fault(header: list[str], row: list[str], texts: Collection[str] | None) -> str | None:
+    """Say what is wrong with a row, if anything."""
+    if len(row) != len(header):
+        return f"has {len(row)} cells, expected {len(header)}"
+    for name, cell in zip(header, row, strict=True):
+        if texts is not None and name not in texts and cell and not _NUMBER.fullmatch(cell):
+            return f"has {cell!r:.40} as `{name}`, expected a number"
+    return None
 
 
 def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from nucwsi.classes import CONIC
 from nucwsi.errors import StoreError
-from nucwsi.io.csv_table import write_csv
+from nucwsi.io.csv_table import TEXTS, read_csv, write_csv
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import published
 
@@ -31,26 +30,22 @@ def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
     Raises
     ------
     StoreError
-        If a table is missing or was made with other classes or by another version, or the classes
-        are not CoNIC's.
+        If a table is missing, damaged, or was made with other classes or by another version, or the
+        classes are not CoNIC's.
     """
     check_outputs([output], tables)
     if conic:
         write_csv(output, _conic_counts(tables))
         return
-    header: str | None = None
-    with published(output) as aside, aside.open("w", encoding="utf-8", newline="") as sink:
-        for path in tables:
-            try:
-                first, _, rest = path.read_bytes().decode("utf-8").partition("\n")
-            except FileNotFoundError:
-                raise StoreError(f"{path}: does not exist; run `nucwsi compose`") from None
-            except (OSError, UnicodeDecodeError) as error:
-                raise StoreError(f"{path}: is no table of nucwsi ({error})") from None
-            if header is None:
-                header = first
-                sink.write(f"{header}\n")
-            if first != header:
+    first = b""
+    with published(output) as aside, aside.open("wb") as sink:
+        for number, path in enumerate(tables):
+            read_csv(path, ["slide", "region_id"], TEXTS)
+            header, line_break, rest = path.read_bytes().partition(b"\n")
+            if number == 0:
+                first = header
+                sink.write(header + line_break)
+            if header != first:
                 raise StoreError(
                     f"{path}: its columns differ from those of {tables[0]}; make both anew with the"
                     " same ensemble and version"
@@ -62,11 +57,9 @@ def _conic_counts(tables: list[Path]) -> dict[str, NDArray[np.int64]]:
     counts = []
     for path in tables:
         try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                slide = next(row for row in csv.DictReader(stream) if row["region_id"] == "slide")
+            rows = read_csv(path, ["region_id"], TEXTS)
+            slide = next(row for row in rows if row["region_id"] == "slide")
             counts.append([int(slide[f"n_{name}"]) for name in CONIC])
-        except FileNotFoundError:
-            raise StoreError(f"{path}: does not exist; run `nucwsi compose`") from None
         except (KeyError, ValueError, StopIteration):
             raise StoreError(
                 f"{path}: is no composition of a slide with the classes of CoNIC"

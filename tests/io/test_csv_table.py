@@ -1,6 +1,7 @@
 """Tables as CSV: numbers that any program reads back, and a file that is whole or absent."""
 
 import csv
+import os
 
 import numpy as np
 import pandas as pd
@@ -120,6 +121,11 @@ def test_the_documented_line_brings_every_text_back_in_pandas(tmp_path):
         (b"a,b\n1,2\n3,4,5\n", "row 2 has 3 cells, expected 2"),
         (b"a\n\xff\n", "cannot be read"),
         (b"a\n" + b"x" * 200_000, "cannot be read .field larger"),
+        (b"a,b\n1,2\n3,4", "ends in the middle of row 2"),
+        (b'a,b\n1,2\n3,"4\n', "unexpected end of data"),
+        (b"a,a\n1,2\n", "two columns have one name"),
+        (b"a\n\0\n", "holds null bytes"),
+        ("a\n1\n".encode("utf-16"), "cannot be read"),
     ],
 )
 def test_a_damaged_table_is_refused(tmp_path, data, message):
@@ -133,3 +139,28 @@ def test_a_table_that_is_missing_or_no_file_is_named(tmp_path):
         read_csv(tmp_path / "none.csv")
     with pytest.raises(StoreError, match="cannot be read"):
         read_csv(tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["1s", "3;5", "0x1", "nan", "1,5", " 1", "1.", "--1", "1e5", "١"])
+def test_text_where_a_number_is_expected_is_refused(tmp_path, cell):
+    """Such as a digit of which one bit was flipped."""
+    (tmp_path / "t.csv").write_text(f'slide,n\na,1\nb,"{cell}"\n', "utf-8")
+    assert len(read_csv(tmp_path / "t.csv")) == 2
+    with pytest.raises(StoreError, match=r"t\.csv: row 2 has .* as `n`, expected a number; run"):
+        read_csv(tmp_path / "t.csv", texts=["slide"])
+
+
+def test_every_number_that_is_written_is_read_as_one(tmp_path):
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.normal(size=99) * 10.0 ** rng.integers(-30, 30, 99), [0, 1e15]])
+    columns = {"x": values, "n": np.arange(101), "m": np.full(101, np.nan)}
+    write_csv(tmp_path / "t.csv", columns)
+    rows = read_csv(tmp_path / "t.csv", texts=())
+    np.testing.assert_allclose([float(row["x"]) for row in rows], values, rtol=1e-7)
+    assert {row["m"] for row in rows} == {""}
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(StoreError, match="is a folder or a pipe, expected a file"):
+        read_csv(tmp_path / "t.csv")

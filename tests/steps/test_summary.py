@@ -1,5 +1,7 @@
 """`summary`: the tables of several slides as one, or the counts of the CoNIC challenge."""
 
+import re
+
 import pandas as pd
 import pytest
 from commands import refused, succeeded
@@ -50,3 +52,33 @@ def test_a_table_that_is_missing_or_no_text_is_named_and_nothing_is_left(tmp_pat
     for name, message in (("a.csv", "is no table of nucwsi"), ("b.csv", "does not exist; run")):
         assert message in refused("summary", tmp_path / name, "-o", tmp_path / "all.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[: len(text) // 2], r"has \d+ cells, expected|ends in the middle"),
+        (lambda text: text.replace(",tissue,", ",tissue", 1), r"row 2 has \d+ cells, expected"),
+        (lambda text: text.replace("tissue", '"tissue', 1), "unexpected end of data"),
+        (lambda text: text.replace("n_nuclei", "n_nuclej", 1), "its columns differ from those"),
+        (lambda text: text.replace(",tissue,", ",tissue,x", 1), "expected a number"),
+        (lambda text: "", r"no column `slide`"),
+        (lambda text: "\ufeff" + text, r"no column `slide`"),
+    ],
+)
+def test_a_damaged_table_is_named_and_nothing_is_written(two_slides, tmp_path, change, message):
+    sound, path = two_slides[0]
+    damaged = tmp_path / "damaged.csv"
+    damaged.write_text(change(path.read_text("utf-8")), "utf-8")
+    line = refused("summary", sound, damaged, "-o", tmp_path / "no.csv")
+    assert f"{damaged}: " in line
+    assert re.search(message, line)
+    assert not (tmp_path / "no.csv").exists()
+
+
+def test_a_table_without_rows_is_joined(two_slides, tmp_path):
+    """A slide without nuclei has no morphometry."""
+    one = two_slides[1][0]
+    (tmp_path / "none.csv").write_text(one.read_text("utf-8").partition("\n")[0] + "\n", "utf-8")
+    succeeded("summary", tmp_path / "none.csv", one, "-o", tmp_path / "all.csv")
+    assert (tmp_path / "all.csv").read_bytes() == one.read_bytes()
