@@ -12,8 +12,9 @@ from nucwsi.config import AssessSettings
 from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
-from nucwsi.io.csv_table import read_csv
+from nucwsi.io.csv_table import TEXTS, read_csv
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.regions.geojson import read_tissue, written_facts
 from nucwsi.io.slides.canvas import SlideCanvas
@@ -61,7 +62,7 @@ _DENSITY_CELLS = 400
 
 def _read_table(path: Path) -> tuple[dict[str, str], ...]:
     """Read a table of `compose` (column -> text), without the squares of the grid."""
-    rows = read_csv(path, ("region_source",))
+    rows = read_csv(path, ("region_source",), TEXTS)
     return tuple(row for row in rows if row["region_source"] != "grid")
 
 
@@ -130,6 +131,10 @@ def assess(
         If an input is missing or of another slide, or the output cannot be written.
     """
     facts = read_facts(nuclei)
+    names = ("tissue.geojson", "composition.csv", "morphometry.csv", "seams.json")
+    regions_file = nuclei.with_name(f"{facts.slide}.regions.geojson")
+    beside = [nuclei.with_name(name) for name in names]
+    check_outputs([output], [slide, nuclei, regions_file, *beside])
     check_slide(slide, facts.slide_checksum, nuclei)
     frame, classes = facts.frame, facts.classes
     outlines = np.array(read_tissue(nuclei.with_name("tissue.geojson"))[1], dtype=object)
@@ -138,7 +143,6 @@ def assess(
     rows = _read_table(nuclei.with_name("composition.csv"))
     shapes = _read_table(nuclei.with_name("morphometry.csv"))
     seams = _read_seams(nuclei.with_name("seams.json"))
-    regions_file = nuclei.with_name(f"{facts.slide}.regions.geojson")
     regions = read_region_files([regions_file], frame.origin_px, needed=False)
 
     side_px = round(FIELD_UM / frame.mpp)
@@ -146,7 +150,7 @@ def assess(
     sums = field_sums(table.row, table.column, table.probability, fields, side_px)
     tissue = tissue_shares(pieces, fields, side_px)
     choices = chosen_fields(sums, tissue, settings.crops, settings.seed)
-    with open_slide(slide) as opened:
+    with open_slide(slide, facts.scene or None) as opened:
         overview, _ = SlideCanvas(opened, frame).overview(facts.tissue_px, threads)
         image, mpp = read_thumbnail(opened, frame, threads)
         crops = read_crops(
@@ -167,8 +171,8 @@ def assess(
         morphometry=class_shapes(shapes, table.class_code, table.area_um2, classes),
         crops=crops,
         quality=_measure_quality(table, overview, pieces, blurs, facts),
+        region_warnings=tuple(written_facts(regions_file).get("region_warnings", ())),
     )
     with published(output) as aside:
         aside.write_bytes(assessment.to_json())
     log.info("%d nuclei, %d regions, %d fields shown", len(table.row), len(rows), len(crops))
-        region_warnings=tuple(written_facts(regions_file).get("region_warnings", ())),

@@ -14,11 +14,12 @@ from nucwsi import __version__
 from nucwsi.classes import most_probable
 from nucwsi.errors import StoreError
 from nucwsi.io.benchmarks import read_benchmark
-from nucwsi.io.csv_table import read_csv
+from nucwsi.io.csv_table import TEXTS, read_csv
 from nucwsi.io.nuclei.parquet import iter_columns, read_facts
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.check import zip_facts
-from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.regions.geojson import written_facts
+from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum, published
 
 #: Libraries whose version may change a result.
@@ -33,19 +34,11 @@ _FINGERPRINT = (
 )
 
 
-def _outputs(folder: Path, slide: str) -> list[dict[str, Any]]:
+def _results(folder: Path, slide: str) -> list[Path]:
     """List the results of the slide, without the report's views of them."""
     patterns = ("*.parquet", "*.csv", "tissue.geojson", "seams.json", "maps/*", f"{slide}.*")
     found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
-    return [
-        {
-            "path": path.relative_to(folder).as_posix(),
-            "bytes": path.stat().st_size,
-            "fingerprint": file_checksum(path),
-        }
-        for path in found
-        if path.is_file() and not path.name.startswith(".")
-    ]
+    return [path for path in found if path.is_file() and not path.name.startswith(".")]
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -89,7 +82,7 @@ def _class_counts(nuclei: Path, classes: tuple[str, ...]) -> dict[str, int]:
 def _region_counts(path: Path) -> dict[str, int]:
     if not path.is_file():
         return {}
-    sources = [row["region_source"] for row in read_csv(path, ("region_source",))]
+    sources = [row["region_source"] for row in read_csv(path, ("region_source",), TEXTS)]
     return {source: sources.count(source) for source in dict.fromkeys(sources)}
 
 
@@ -119,6 +112,8 @@ def provenance(
     """
     facts, folder = read_facts(nuclei), nuclei.parent
     name, frame = facts.slide, facts.frame
+    results = _results(folder, name)
+    check_outputs([output], [nuclei, slide, *results], within=[benchmarks])
     if slide is not None:
         check_slide(slide, facts.slide_checksum, nuclei)
     composed = written_facts(folder / f"{name}.regions.geojson")
@@ -132,12 +127,14 @@ def provenance(
             "vendor": facts.vendor,
             "mpp": {"x": frame.level0_mpp[1], "y": frame.level0_mpp[0]},
             "mpp_source": facts.mpp_source,
+            "scene": facts.scene or None,
+            "warnings": facts.warnings,
             "level0_shape_px": frame.level0_shape,
             "bounds_origin_px": frame.origin_px,
-        "region_warnings": composed.get("region_warnings", []),
             "status": facts.status,
         },
         "regions": composed.get("region_files", []),
+        "region_warnings": composed.get("region_warnings", []),
         "models": [member.model_dump() for member in facts.members],
         "precision": facts.precision,
         "parameters": {
@@ -163,7 +160,14 @@ def provenance(
         "timings": _timings(benchmarks),
         "versions": _versions(),
         "result_version": facts.result_version,
-        "outputs": _outputs(folder, name),
+        "outputs": [
+            {
+                "path": path.relative_to(folder).as_posix(),
+                "bytes": path.stat().st_size,
+                "fingerprint": file_checksum(path),
+            }
+            for path in results
+        ],
         "fingerprint": _FINGERPRINT,
     }
     with published(output) as aside:

@@ -13,6 +13,7 @@ from nucwsi.config import RenderSettings
 from nucwsi.errors import ConfigError
 from nucwsi.grid import CELL_PX, Frame
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
+from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.regions.geojson import read_tissue
 from nucwsi.io.slides.identity import check_slide
@@ -93,13 +94,15 @@ def render(
     Raises
     ------
     ConfigError
-        If `output` is not called ``index.html``, or its folder holds anything but a viewer.
+        If `output` is not called ``index.html``, or its folder holds anything but a viewer or lies
+        in an input.
     SlideError
         If the slide cannot be read.
     StoreError
         If an input is missing or of another slide, or the folder cannot be written.
     """
     home = _viewer_folder(output, slide, nuclei)
+    check_outputs([home], [slide, nuclei], folder=True)
     facts = read_facts(nuclei)
     check_slide(slide, facts.slide_checksum, nuclei)
     frame, classes = facts.frame, facts.classes
@@ -111,7 +114,7 @@ def render(
         folder.mkdir()
         cells = -(-frame.shape[0] // CELL_PX), -(-frame.shape[1] // CELL_PX)
         shown = grown(tissue_mask(pieces, cells, CELL_PX), _MARGIN_CELLS)
-        with open_slide(slide) as opened:
+        with open_slide(slide, facts.scene or None) as opened:
             pyramid = write_pyramid(
                 opened, frame, shown, folder / "image", settings.quality, threads
             )
