@@ -6,6 +6,7 @@ known by then, so that a table of nuclei can be understood without the files it 
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Collection, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -213,7 +214,7 @@ class SlideFacts(BaseModel):
         Format of these facts.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     #: Facts in which the artefacts of a slide's parts may differ. Nodes of a cluster may compute
     #: with another precision.
@@ -225,9 +226,9 @@ class SlideFacts(BaseModel):
     vendor: str
     mpp_source: str
     frame: Frame
-    core_px: int
-    halo_px: int
-    tissue_px: int
+    core_px: int = Field(gt=0)
+    halo_px: int = Field(ge=0)
+    tissue_px: int = Field(gt=0)
     tile: dict[str, Any]
     result_version: int
     # Left out where there is nothing to say, so that facts of sound slides stay as they are.
@@ -235,7 +236,7 @@ class SlideFacts(BaseModel):
     warnings: tuple[str, ...] = Field((), exclude_if=operator.not_)
     status: Literal["ok", "degraded"] = "ok"
     bad_tiles: tuple[tuple[int, int, int, int], ...] = ()
-    tissue_um2: float = 0.0
+    tissue_um2: float = Field(0.0, ge=0)
     members: tuple[Member, ...] = ()
     classes: Classes = ()
     views: int = 1
@@ -253,6 +254,12 @@ class SlideFacts(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        frame = self.frame
+        lengths = (*frame.shape, *frame.level0_shape, frame.mpp, *frame.level0_mpp)
+        if not all(0 < length < math.inf for length in lengths):
+            raise ValueError("a side or the mpp of the frame is not positive and finite")
+        if not all(map(math.isfinite, frame.origin_px)):
+            raise ValueError("the origin of the frame is not finite")
         if self.post_processing is not None:
             check_classes(self.classes, self.post_processing, self.count_error)
         return self

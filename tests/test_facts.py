@@ -104,6 +104,33 @@ def test_classes_of_an_artefact_are_those_of_its_constants(change, message):
         SlideFacts.from_json(document, "nuclei")
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("shape", value) for value in ([0, 64], [64, -1], [64, 1e400])),
+        *(("mpp", value) for value in (0, -0.5, NAN, float("inf"))),
+        *(("level0_mpp", value) for value in ([NAN, 0.25], [0.25, 0])),
+        ("level0_shape", [0, 128]),
+        ("origin_px", [0, float("inf")]),
+    ],
+)
+def test_a_frame_has_positive_finite_lengths(field, value):
+    document = stored(tile_facts(frame_of((64, 64)), 64))
+    document["frame"][field] = value
+    with pytest.raises(ValueError, match="frame"):
+        SlideFacts.from_json(document, "tiles")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("core_px", 0), ("core_px", -1), ("halo_px", -1), ("tissue_px", 0), ("tissue_um2", NAN)],
+)
+def test_a_length_of_tiles_is_possible(field, value):
+    document = {**stored(tile_facts(frame_of((64, 64)), 64)), field: value}
+    with pytest.raises(ValueError, match=f"`{field}`"):
+        SlideFacts.from_json(document, "tiles")
+
+
 def test_no_object_at_all_is_refused():
     with pytest.raises(ValueError, match="a list, expected an object"):
         SlideFacts.from_json([], "tiles")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nucwsi.facts import SlideFacts
 from nucwsi.report.packed_density import PackedDensity
@@ -123,7 +123,7 @@ class Thumbnail(_Document):
 
     image: str
     size: tuple[int, int]
-    mpp: float
+    mpp: float = Field(gt=0)
     tissue: str
     regions: tuple[RegionOutline, ...]
 
@@ -193,7 +193,7 @@ class Crop(_Document):
     n: int
     certainty: float | None
     size: tuple[int, int]
-    mpp: float
+    mpp: float = Field(gt=0)
     image: str
     paths: tuple[ClassOutlines, ...]
 
@@ -263,7 +263,7 @@ class Assessment(_Document):
     version: int = FORMAT_VERSION
     facts: SlideFacts
     path: str
-    composition: tuple[dict[str, str], ...]
+    composition: tuple[dict[str, str], ...] = Field(min_length=1)
     seams: SeamAudit
     thumbnail: Thumbnail
     mini: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -69,19 +70,42 @@ def region_counts(row: dict[str, str], classes: Sequence[str]) -> RegionCounts:
     RegionCounts
         Intervals as a share of the nuclei found are cut at 100 %: the true count may be larger
         than that, but a share cannot.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing.
+    ValueError
+        If a cell holds no number where one is expected.
     """
     total = int(row["n_nuclei"])
     parts = []
     for name in classes:
-        count, low, high = (float(row[key]) for key in (f"n_{name}", f"{name}_low", f"{name}_high"))
+        keys = (f"n_{name}", f"{name}_low", f"{name}_high")
+        count, low, high = (_finite(row[key]) for key in keys)
         shares = [100 * value / total if total else 0.0 for value in (count, low, high)]
         percent = (min(shares[0], 100.0), min(shares[1], 100.0), min(shares[2], 100.0))
-        parts.append(ClassCount(name, count, low, high, percent, row[f"{name}_per_mm2"]))
+        parts.append(ClassCount(name, count, low, high, percent, _amount(row[f"{name}_per_mm2"])))
     return RegionCounts(
         name="Whole slide" if row["region_source"] == "slide" else row["region_name"],
         region_class=row["region_class"],
         source=row["region_source"],
-        tissue=row["tissue_area_mm2"],
+        tissue=_amount(row["tissue_area_mm2"]),
         n=total,
         parts=tuple(parts),
     )
+
+
+def _finite(text: str) -> float:
+    """Return the number that a cell holds; raise `ValueError` if it is none or not finite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a finite number")
+    return number
+
+
+def _amount(text: str) -> str:
+    """Return the text of a cell that is empty or holds a finite number; else raise `ValueError`."""
+    if text:
+        _finite(text)
+    return text

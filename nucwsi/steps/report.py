@@ -19,6 +19,7 @@ from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import published
 from nucwsi.report.assessment import Assessment
 from nucwsi.report.page import FailedSlide, Run, StepTime, report_page
+from nucwsi.report.region_counts import region_counts
 
 #: Steps in the order of the pipeline; others come last.
 _STEPS = ("tile", "predict", "segment", "stitch", "compose", "export", "assess", "render")
@@ -28,10 +29,14 @@ _PACKAGES = ("numpy", "scipy", "shapely", "torch", "zarr", "openslide-python", "
 
 def _read_assessment(path: Path) -> Assessment:
     try:
-        return Assessment.from_json(path.read_bytes())
+        assessment = Assessment.from_json(path.read_bytes())
+        # A row that cannot be shown is found before the page is made.
+        for row in assessment.composition:
+            region_counts(row, assessment.facts.classes)
+        return assessment
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi assess`") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         raise StoreError(f"{path}: is not an assessment ({error}); run `nucwsi assess`") from None
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fuzz.mutators import BYTES, SENSELESS, Mutant, Mutator, changed
+from nucwsi.io.stores.arrays import contents_digest
 
 
 def zip_member(data: bytes, rng: Random) -> Mutant:
@@ -43,6 +44,7 @@ def _zipped(members: list[tuple[str, bytes]]) -> bytes:
     with zipfile.ZipFile(sink, "w") as archive:
         for name, content in members:
             archive.writestr(name, content)
+        archive.comment = contents_digest(archive)
     return sink.getvalue()
 
 
@@ -114,9 +116,9 @@ def _read_parquet(data: bytes) -> tuple[Any, dict[bytes, bytes]]:
 
 def _parquet(table: Any, metadata: dict[bytes, bytes]) -> bytes:
     sink = io.BytesIO()
-    table = table.replace_schema_metadata(
-        {key: value for key, value in metadata.items() if key != b"ARROW:schema"}
-    )
+    # Without the checksum of the facts, as older versions wrote them.
+    kept = {key: metadata[key] for key in (b"geo", b"nucwsi")}
+    table = table.replace_schema_metadata(kept)
     pq.write_table(table, sink, row_group_size=50, write_page_checksum=True)
     return sink.getvalue()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import wraps
 from random import Random
 from typing import Any, NamedTuple
 
@@ -92,6 +93,20 @@ def spliced(data: bytes, rng: Random) -> Mutant:
 BYTES: tuple[Mutator, ...] = (flipped, overwritten, cut_short, spliced)
 
 
+def noticed(mutator: Mutator) -> Mutator:
+    """Return a mutator for files with checksums, which must notice whatever it does."""
+
+    @wraps(mutator)
+    def damage(data: bytes, rng: Random) -> Mutant:
+        return mutator(data, rng)._replace(telling=True)
+
+    return damage
+
+
+#: For files with checksums.
+CHECKED: tuple[Mutator, ...] = tuple(map(noticed, BYTES))
+
+
 def encoded(data: bytes, rng: Random) -> Mutant:
     """Write a text in another encoding, or with other ends of lines."""
     text = data.decode("utf-8", "replace")
@@ -137,6 +152,11 @@ def numbered(pattern: str) -> Mutator:
         return Mutant(spoilt, shown, telling=new in SENSELESS or new in {"nan", "inf", "x"})
 
     return number
+
+
+def attribute(data: bytes, rng: Random) -> Mutant:
+    """Replace the value of any attribute of XML."""
+    return numbered(r'="([^"]*)"')(data, rng)._replace(telling=False)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

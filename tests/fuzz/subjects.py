@@ -18,7 +18,7 @@ from stores import cells_of, write_maps, write_member, write_tiles
 from tables_made import write_result
 
 from fuzz import containers
-from fuzz.mutators import BYTES, TABLE, Mutator, json_value, numbered
+from fuzz.mutators import BYTES, CHECKED, TABLE, Mutator, attribute, json_value, numbered
 from fuzz.tiff import TIFF
 from nucwsi.config import ComposeSettings, ExportSettings, SegmentSettings
 from nucwsi.io.slides.phantom import write_phantom
@@ -78,8 +78,6 @@ class Subject:
     commands : tuple of str
         Run one after the other in a folder with the kit in ``in/`` and results in ``out/``. Once
         the first one has accepted the file, none of the others may refuse it.
-    checked : bool
-        Whether the file has checksums, so that no damage at all may change a result.
     tolerance : float
         By which share numbers of a result may differ and still be the same.
     result : callable
@@ -93,7 +91,6 @@ class Subject:
     file: str
     mutators: tuple[Mutator, ...]
     commands: tuple[str, ...]
-    checked: bool = False
     tolerance: float = 0.0
     result: Callable[[Path], Any] = contents
     judges: bool = False
@@ -134,7 +131,8 @@ def results(folder: Path) -> None:
 
 def regions(folder: Path) -> None:
     nuclei, tissue, _ = write_result(folder, 200, origin=(0.0, 0.0))
-    write_geojson(folder / "drawn.geojson", SHAPES)
+    inside = {name: shape for name, shape in SHAPES.items() if name != "all"}
+    write_geojson(folder / "drawn.geojson", inside)
     outlines = region(SQUARE, Id="1", Text="one"), region([[150, 90], [300, 95], [250, 200]])
     (folder / "aperio.xml").write_text(aperio(*outlines))
     (folder / "asap.xml").write_text(asap(annotation(SQUARE), annotation(SQUARE[:3])))
@@ -163,8 +161,13 @@ _COMPOSE = (
     "compose in/nuclei.parquet -o out/c.csv --geojson out/r.geojson --morphometry out/m.csv"
     " --neighbours out/n.csv --regions in/{file}"
 )
-_PARQUET = (*BYTES, containers.parquet_facts, containers.parquet_column, containers.parquet_column)
-_STORE = (*BYTES, containers.zip_member, containers.zip_json(".zattrs", _in_frame))
+_PARQUET = (
+    *CHECKED,
+    containers.parquet_facts,
+    containers.parquet_column,
+    containers.parquet_column,
+)
+_STORE = (*CHECKED, containers.zip_member, containers.zip_json(".zattrs", _in_frame))
 
 
 def _slide(file: str) -> Subject:
@@ -262,7 +265,7 @@ SUBJECTS: tuple[Subject, ...] = (
             file,
             regions,
             file,
-            (*BYTES, numbered(r'[XY]="([^"]*)"'), numbered(r'="([^"]*)"')),
+            (*BYTES, numbered(r'[XY]="([^"]*)"'), attribute),
             (_COMPOSE.format(file=file),),
         )
         for file in ("aperio.xml", "asap.xml")

@@ -1,5 +1,6 @@
 """`report`: the page in its file, with run times and links to the viewers."""
 
+import json
 import re
 
 import pytest
@@ -53,6 +54,28 @@ def test_from_the_command_line(assessment_file, tmp_path):
 def test_what_is_no_assessment_is_refused(tmp_path, text):
     wrong = tmp_path / "wrong.json"
     wrong.write_text(text)
+    with pytest.raises(StoreError, match=r"wrong\.json: is not an assessment \(.*nucwsi assess"):
+        report([wrong], tmp_path / "report.html", ReportSettings())
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda document: document["composition"].clear(),
+        lambda document: document["composition"][0].pop("n_nuclei"),
+        lambda document: document["composition"][1].pop("n_epithelial"),
+        lambda document: document["composition"][0].update(tissue_area_mm2="inf"),
+        lambda document: document["composition"][0].update(epithelial_low="nan"),
+        lambda document: document["thumbnail"].update(mpp=0),
+        lambda document: document["crops"][0].update(mpp=-1),
+    ],
+)
+def test_an_assessment_that_cannot_be_shown_is_refused(assessment_file, tmp_path, spoil):
+    document = json.loads(assessment_file.read_text("utf-8"))
+    spoil(document)
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps(document), "utf-8")
     with pytest.raises(StoreError, match=r"wrong\.json: is not an assessment \(.*nucwsi assess"):
         report([wrong], tmp_path / "report.html", ReportSettings())
     assert not (tmp_path / "report.html").exists()

@@ -242,7 +242,9 @@ def _readable(path: Path, *kinds: str) -> Iterator[None]:
         raise StoreError(f"{path}: does not exist; run the step that makes it") from None
     except (StoreError, MemoryError):
         raise
-    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError) as error:
+    except (
+        *(OSError, pa.ArrowException, LookupError, TypeError, ValueError, RecursionError),
+    ) as error:
         verbs = " or ".join(f"`nucwsi {_VERBS[kind]}`" for kind in kinds)
         raise StoreError(
             f"{path}: is not a nucwsi table of nuclei, or is damaged ({error}); make it with"
@@ -314,9 +316,21 @@ def iter_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
         n_read = 0
         for batch in file.iter_batches(AT_ONCE, columns=columns):
             n_read += len(batch)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                _refuse_gaps(name, column)
             yield batch
         if n_read != file.metadata.num_rows:
             raise ValueError(f"{n_read} of {file.metadata.num_rows} rows are there")
+
+
+def _refuse_gaps(name: str, column: pa.Array) -> None:
+    """Raise `ValueError` if a value of a column is missing, or a number is not finite."""
+    parts = column.flatten() if pa.types.is_struct(column.type) else [column]
+    if column.null_count or any(part.null_count for part in parts):
+        raise ValueError(f"a value of its column `{name}` is missing")
+    for part in parts:
+        if pa.types.is_floating(part.type) and not np.isfinite(to_numpy(part)).all():
+            raise ValueError(f"a number of its column `{name}` is not finite")
 
 
 def read_facts(path: Path, kind: Literal["nuclei", "part"] = "nuclei") -> SlideFacts:
@@ -373,7 +387,10 @@ def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, NDArray[A
     with file, _readable(path, facts.kind):
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns)
-            yield {name: to_numpy(table.column(name).combine_chunks()) for name in columns}
+            read = {name: table.column(name).combine_chunks() for name in columns}
+            for name, column in read.items():
+                _refuse_gaps(name, column)
+            yield {name: to_numpy(column) for name, column in read.items()}
 
 
 def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
@@ -421,6 +438,8 @@ def iter_tables(path: Path) -> Iterator[NucleusTable]:
     StoreError
         As `iter_batches`.
     """
-    classes = _facts(path).classes
+    facts = _facts(path)
     for batch in iter_batches(path):
-        yield from_arrow(batch, classes)
+        with _readable(path, facts.kind):
+            table = from_arrow(batch, facts.classes)
+        yield table

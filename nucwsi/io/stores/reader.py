@@ -7,6 +7,7 @@ an event loop, which takes longer than to decode it, and its import takes longer
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 import zlib
 from collections import OrderedDict
@@ -29,6 +30,12 @@ from nucwsi.io.stores.arrays import contents_digest
 #: What reading a damaged zip or chunk raises, whichever of its bits is wrong.
 _DAMAGE = (OSError, EOFError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile)
 
+#: All arrays of all stores are of one byte.
+_DTYPES = (np.dtype("u1"), np.dtype("i1"))
+
+#: Largest chunk that is read, in bytes; tiles of 2048 px take a tenth of it.
+_LARGEST_CHUNK = 1 << 28
+
 
 class _Header(NamedTuple):
     """The part of an array's zarr header that a reader needs."""
@@ -36,6 +43,22 @@ class _Header(NamedTuple):
     chunks: tuple[int, ...]
     dtype: np.dtype[Any]
     fill_value: int
+
+
+def _header(text: bytes) -> _Header:
+    """Read the header of an array; raise `ValueError` if it is not as `create_array` writes it."""
+    try:
+        noted = json.loads(text)
+        chunks, dtype = tuple(noted["chunks"]), np.dtype(noted["dtype"])
+        fill_value = int(noted["fill_value"])
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"the header of an array: {error}") from None
+    sides = all(type(side) is int and side > 0 for side in chunks)
+    if not sides or math.prod(chunks) > _LARGEST_CHUNK or dtype not in _DTYPES:
+        raise ValueError(f"an array of {dtype} has chunks of {chunks}")
+    if not np.iinfo(dtype).min <= fill_value <= np.iinfo(dtype).max:
+        raise ValueError(f"{fill_value} is no {dtype}")
+    return _Header(chunks, dtype, fill_value)
 
 
 @dataclass(frozen=True)
@@ -81,9 +104,7 @@ class Store:
     def _header(self, name: str) -> _Header:
         if name not in self._headers:
             try:
-                noted = json.loads(self.archive.read(f"{name}/.zarray"))
-                chunks, dtype = tuple(noted["chunks"]), np.dtype(noted["dtype"])
-                self._headers[name] = _Header(chunks, dtype, noted["fill_value"])
+                self._headers[name] = _header(self.archive.read(f"{name}/.zarray"))
             except KeyError:
                 raise StoreError(f"{self.path}: has no array {name!r}; make it again") from None
             except _DAMAGE as error:
@@ -115,7 +136,8 @@ class Store:
         lead = (0,) * (len(chunks) - len(position))
         key = "/".join(str(number) for number in (name, *lead, *position))
         try:
-            data = imagecodecs.blosc_decode(self.archive.read(key))
+            # A header that asks for more memory than a chunk takes is refused.
+            data = imagecodecs.blosc_decode(self.archive.read(key), out=math.prod(chunks))
             return np.frombuffer(data, dtype).reshape(chunks)
         except KeyError:
             return np.broadcast_to(dtype.type(fill_value), chunks)

@@ -188,3 +188,42 @@ def test_what_is_no_table_of_nuclei_is_named(tmp_path, what):
         pq.write_table(pa.table({"id": [1]}), path)
     with pytest.raises(StoreError, match=r"n\.parquet: (does not exist|is not a nucwsi table)"):
         open_table(path)
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, np.inf])
+@pytest.mark.parametrize("name", ["p_spindle", "area_um2", "row", "probability"])
+def test_a_value_that_is_missing_or_not_finite_is_refused(tmp_path, name, gap):
+    """Also where all checksums are right: another program may have written the table anew."""
+    path = tmp_path / "n.parquet"
+    write_nuclei(path, [some(60)], FACTS, 25)
+    with pq.ParquetFile(path) as file:
+        table, noted = file.read(), file.metadata.metadata
+    at = table.column_names.index(name)
+    values = table.column(at).to_pylist()
+    values[40] = gap
+    spoilt = table.set_column(at, name, pa.array(values, table.schema.field(at).type))
+    pq.write_table(spoilt.replace_schema_metadata({b"nucwsi": noted[b"nucwsi"]}), path)
+    for read in (lambda: list(iter_tables(path)), lambda: read_columns(path, ["id", name])):
+        with pytest.raises(StoreError, match=rf"n\.parquet: .*`{name}` is (missing|not finite)"):
+            read()
+
+
+def test_a_class_that_the_facts_do_not_name_is_refused(tmp_path):
+    path = tmp_path / "n.parquet"
+    write_nuclei(path, [some(20)], FACTS, 25)
+    with pq.ParquetFile(path) as file:
+        table, noted = file.read(), file.metadata.metadata
+    at = table.column_names.index("class")
+    renamed = pa.array(["other"] * 19 + ["tumour"], table.schema.field(at).type)
+    spoilt = table.set_column(at, "class", renamed)
+    pq.write_table(spoilt.replace_schema_metadata({b"nucwsi": noted[b"nucwsi"]}), path)
+    with pytest.raises(StoreError, match=r"n\.parquet: is not a nucwsi table of nuclei"):
+        list(iter_tables(path))
+
+
+def test_facts_that_are_nested_without_end_are_refused(tmp_path):
+    path = tmp_path / "n.parquet"
+    deep = b"[" * 100_000 + b"]" * 100_000
+    pq.write_table(pa.table({"id": [1]}).replace_schema_metadata({b"nucwsi": deep}), path)
+    with pytest.raises(StoreError, match=r"n\.parquet: is not a nucwsi table of nuclei"):
+        open_table(path)

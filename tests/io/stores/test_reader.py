@@ -170,3 +170,34 @@ def test_what_is_no_store_is_named(tmp_path, content, message):
 def test_an_array_that_is_missing_is_named(tiles):
     with opened(tiles, "tiles") as store, pytest.raises(StoreError, match="has no array 'np'"):
         store.chunk("np", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(
+            ("chunks", value)
+            for value in (1, None, "x", [0.5, 64, 64], [3, -64, 64], [[1], 64, 64])
+        ),
+        ("chunks", [3, 1 << 20, 1 << 20]),
+        *(("dtype", value) for value in (None, False, 0.5, "O", "<f8", "x", [["a", "u1"]], {})),
+        *(("fill_value", value) for value in (None, "x", [], 300, float("nan"))),
+    ],
+)
+def test_the_header_of_an_array_that_makes_no_sense_names_the_store(tiles, tmp_path, field, value):
+    def spoilt(name, content):
+        return json.dumps({**json.loads(content), field: value}) if name == "0/.zarray" else content
+
+    path = rewritten(tiles, tmp_path / "t.zarr.zip", spoilt)
+    with opened(path, "tiles") as store, pytest.raises(StoreError) as caught:
+        store.chunk("0", 0, 0)
+    assert str(caught.value).startswith(f"{path}: is damaged (")
+
+
+def test_a_chunk_that_asks_for_more_memory_than_it_may_take_is_damaged(tiles, tmp_path):
+    def spoilt(name, content):
+        return content[:4] + b"\xff\xff\xff\x7f" + content[8:] if name == "0/0/0/0" else content
+
+    path = rewritten(tiles, tmp_path / "t.zarr.zip", spoilt)
+    with opened(path, "tiles") as store, pytest.raises(StoreError, match="is damaged"):
+        store.chunk("0", 0, 0)
