@@ -20,8 +20,21 @@ _MORE_MEMORY = (
     " core_px or a smaller batch_size"
 )
 
+
+class _File(click.Path):
+    """A file or folder whose name tables, pages and Snakemake can hold."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"{str(path)!a}: its name is not UTF-8; rename it") from None
+        return path
+
+
 #: Type of arguments that are files or folders.
-FILE = click.Path(path_type=Path)
+FILE = _File(path_type=Path)
 
 
 class Commands(click.Group):

@@ -27,6 +27,7 @@ from nucwsi.config import (
     StitchSettings,
     TileSettings,
 )
+from nucwsi.errors import ConfigError
 from nucwsi.runtime.allocator import share_one_heap
 
 
@@ -60,9 +61,13 @@ def tile(
 ) -> None:
     """Bring the tissue of SLIDE to the ensemble's resolution."""
     settings = settings_of(TileSettings, values)
-    from nucwsi.io.slides.sheet import slide_name
+    from nucwsi.io.slides.names import name_fault, slide_name
     from nucwsi.steps.tile import tile as step
 
+    name = name or slide_name(slide)
+    fault = name_fault(name)
+    if fault:
+        raise ConfigError(f"the name {name!r} of the slide {fault}; give another with --name")
     # The threads that read the overview are not those that read the tiles; with heaps of their own
     # they would keep its memory.
     share_one_heap()
@@ -71,7 +76,7 @@ def tile(
         output,
         tissue_output,
         settings,
-        name=name or slide_name(slide),
+        name=name,
         members=members,
         slide_mpp=slide_mpp,
         scene=scene,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -70,14 +71,15 @@ def _list(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    return str(value) if type(value) is int else value
+    return str(value) if type(value) in {int, float, date} else value
 
 
 #: Snakemake's ``--config`` and the command line pass numbers as text.
 INTEGER = BeforeValidator(_integer)
 #: The command line passes a list as ``16,32,64``.
 LIST = BeforeValidator(_list)
-#: Snakemake reads the name of a folder that is a date, such as 20240101, as a number.
+#: Snakemake reads the name of a folder that is a date, such as 20240101, as a number; a name that
+#: it changes so is refused in `workflow.written`.
 TEXT = BeforeValidator(_text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from nucwsi.config import EXTRA_EXPORTS, Config, EnsembleConfig, Section, TrainS
 from nucwsi.errors import ConfigError
 from nucwsi.io.slides.sheet import SlideEntry, read_sheet
 from nucwsi.models.card import read_cards
+from nucwsi.workflow.written import check_names
 
 #: The slide of a fresh clone; rule `phantom` paints it.
 DEMO_SLIDE = Path("demo/phantom.tiff")
@@ -26,13 +28,19 @@ COHORT_TABLES = {
 }
 
 
-def load_config(values: dict[str, Any]) -> Config:
+def load_config(
+    values: dict[str, Any], arguments: Sequence[str] = (), files: Sequence[str | Path] = ()
+) -> Config:
     """Check the workflow's configuration.
 
     Parameters
     ----------
     values : dict
         Snakemake's ``config``: what config.yaml and ``--config`` say.
+    arguments : sequence of str
+        Words of Snakemake's command line.
+    files : sequence of str or pathlib.Path
+        Snakemake's configuration files, the last of which overrules the others.
 
     Returns
     -------
@@ -42,9 +50,21 @@ def load_config(values: dict[str, Any]) -> Config:
     Raises
     ------
     ConfigError
-        If a key is unknown or a value is outside its limits.
+        If a key is unknown, a value is outside its limits, or a name was read as a number.
     """
-    return validated(Config, values, "configuration")
+    check_names(values, arguments, [Path(file) for file in files])
+    config = validated(Config, values, "configuration")
+    # A shell expands `~`, YAML does not.
+    names = {key: str(Path(getattr(config, key)).expanduser()) for key in ("slides", "output")}
+    if not names["output"].isprintable() or set("{}") & set(names["output"]):
+        raise ConfigError(
+            f"`output`: {names['output']!r} has braces, which Snakemake reads, or characters that"
+            " cannot be shown; name another folder"
+        )
+    # No command may take a path for an option.
+    if names["output"].startswith("-"):
+        names["output"] = str(Path(names["output"]).absolute())
+    return config.model_copy(update=names)
 
 
 def load_slides(config: Config) -> dict[str, SlideEntry]:

@@ -1,10 +1,11 @@
 """Options follow from settings; a user's mistake ends in one line and an exit code."""
 
 import errno
+import os
 
 import pyarrow as pa
 import pytest
-from commands import run
+from commands import refused, run
 
 from nucwsi.cli.options import settings_of
 from nucwsi.cli.process import EXIT_MEMORY
@@ -104,3 +105,14 @@ def test_parts_are_counted_from_1(words):
     result = run("segment", "m.zarr.zip", "-o", "x.parquet", *words)
     assert result.exit_code == 2
     assert "0 is not in the range x>=1" in result.output
+
+
+def test_a_name_that_no_table_can_hold_is_refused_in_one_line(tmp_path):
+    odd = tmp_path / os.fsdecode(b"a\xff.svs")
+    for words in (
+        ("tile", odd, "-o", "t.zarr.zip", "--tissue-output", "t.geojson"),
+        ("compose", "n.parquet", "-o", odd),
+        ("compose", "n.parquet", "-o", "c.csv", "--regions", odd),
+        ("provenance", "n.parquet", "-o", "p.json", "--slide", odd),
+    ):
+        assert "udcff.svs': its name is not UTF-8; rename it" in refused(*words, code=2)

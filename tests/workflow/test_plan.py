@@ -10,6 +10,7 @@ from nucwsi.config import Config, EnsembleConfig, TrainSettings
 from nucwsi.errors import CheckpointError, ConfigError
 from nucwsi.workflow import (
     extra_exports,
+    load_config,
     load_ensemble,
     load_slides,
     manifest_files,
@@ -117,3 +118,19 @@ def test_the_workflow_loads_nothing_heavy():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
+
+
+def test_a_name_is_used_as_it_was_written_or_refused(tmp_path, monkeypatch):
+    assert load_config({}) == Config()
+    assert load_config({"output": "./007", "slides": "./2026_11_23"}).output == "007"
+    assert load_config({"output": 20240101}, ["output=20240101"]).output == "20240101"
+    with pytest.raises(ConfigError, match=r"`output`: 007 is read as 7; write \./007"):
+        load_config({"output": 7}, ["output=007"])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    home = load_config({"output": "~/results", "slides": "~/slides"})
+    assert (home.output, home.slides) == (f"{tmp_path}/results", f"{tmp_path}/slides")
+    monkeypatch.chdir(tmp_path)
+    assert load_config({"output": "-x"}).output == f"{tmp_path}/-x"
+    for odd in ("a{b}", "a\nb", "\udcff", "a\u200b"):
+        with pytest.raises(ConfigError, match=r"`output`: .* cannot be shown; name another folder"):
+            load_config({"output": odd})

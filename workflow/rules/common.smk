@@ -1,6 +1,7 @@
 # The configuration, the slides and the members of a run, and what rules look up by wildcard.
 
 import re
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -11,7 +12,9 @@ from nucwsi.errors import NucwsiError
 nuc.find_own_commands()
 
 try:
-    CONFIG = nuc.load_config(config)
+    CONFIG = nuc.load_config(
+        config, sys.argv, [*workflow.configfiles, *workflow.overwrite_configfiles]
+    )
     SLIDES = nuc.load_slides(CONFIG)
     MEMBERS_KEY = nuc.members_key(CONFIG)
     FINGERPRINTS = nuc.slide_fingerprints(
@@ -37,7 +40,7 @@ def slide_path(wildcards):
 
 def slide_mpp(wildcards):
     mpp = SLIDES[wildcards.slide].mpp
-    return "" if mpp is None else f"--mpp {mpp:g}"
+    return "" if mpp is None else f"--mpp {mpp!r}"
 
 
 def slide_scene(wildcards):

@@ -1,10 +1,12 @@
 """The slide sheet: what a user writes down, and what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from nucwsi.errors import ConfigError
+from nucwsi.io.slides.names import name_fault
 from nucwsi.io.slides.sheet import read_sheet
 
 
@@ -56,10 +58,20 @@ def test_what_macos_leaves_is_no_slide(sheet):
     assert [entry.path.name for entry in read_sheet(Path())] == ["a.svs", "b.ome.tif"]
 
 
-def test_a_table_without_tabs_is_no_slide(sheet):
-    Path("slides.csv").write_text("slide,path\nA,a.svs\n")
-    with pytest.raises(ConfigError, match=r"slides.csv: is not a slide; a slide sheet is a .tsv"):
-        read_sheet(Path("slides.csv"))
+@pytest.mark.parametrize("name", ["s.tsv", "s.csv", "s.txt", "s.CSV"])
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_a_table_as_spreadsheets_save_it_is_a_sheet(sheet, name, delimiter):
+    rows = [("slide", "path", "regions"), ("A", "a.svs", '"r.geojson;r.geojson"'), ("", "", "")]
+    Path(name).write_text("\n".join(map(delimiter.join, rows)))
+    [entry] = read_sheet(Path(name))
+    assert (entry.name, entry.path) == ("A", Path("a.svs"))
+    assert entry.regions == (Path("r.geojson"),) * 2
+
+
+def test_a_workbook_is_no_slide(sheet):
+    Path("slides.xlsx").write_bytes(b"PK")
+    with pytest.raises(ConfigError, match=r"slides.xlsx: is no text; in Excel save as CSV UTF-8"):
+        read_sheet(Path("slides.xlsx"))
 
 
 def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):
@@ -69,7 +81,19 @@ def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("slide,path\nA,a.svs\n", "expected slide and path"),
+        ("slide|path\nA|a.svs\n", "columns slide.path; expected slide and path"),
+        ("slide\u200bx\tpath\n", r"columns 'slide.u200bx', path; expected"),
+        ("slide\tpath\tpath\nA\ta.svs\tb.ome.tif\n", "slide, path, path; expected .* each once"),
+        ("Slide\tPath\nA\ta.svs\n", "columns Slide, Path; expected slide and path"),
+        ('slide\tpath\nA\t"a.svs\nB\tb.ome.tif\n', "unexpected end of data; check its quotes"),
+        ("slide\tpath\nA\ta\u200b.svs\n", r"slide 'A': 'a.u200b.svs' is not a file"),
+        ("slide\tpath\nA\ta\x01.svs\n", r"'a.x01.svs' .* has characters that cannot be shown"),
+        ('slide\tpath\nA\t"a\n.svs"\n', r"'a.n.svs' .* has characters that cannot be shown"),
+        ("slide\tpath\nA\ta\0.svs\n", r"'a.x00.svs' .* has characters that cannot be shown"),
+        ("slide\tpath\nnul\ta.svs\n", "slide name 'nul' is a device on Windows"),
+        ("slide\tpath\nlogs\ta.svs\n", "slide name 'logs' is, or ends like, the name of other"),
+        (f"slide\tpath\n{'x' * 201}\ta.svs\n", "has 201 characters; expected 200 at most"),
+        (f"slide\tpath\nA\t{'x' * 300}.svs\n", "File name too long"),
         ("slide\tpath\tmppp\nA\ta.svs\t\n", "mppp; expected slide and path"),
         ("", "has the columns \\(none\\)"),
         ("slide\tpath\n", "names no slide"),
@@ -123,5 +147,52 @@ def test_a_missing_or_binary_sheet(sheet, tmp_path):
     (tmp_path / "long.tsv").write_text("slide\tpath\n" + "a" * 200_000 + "\tb\n")
     with pytest.raises(ConfigError, match="cannot be read: field larger than"):
         read_sheet(tmp_path / "long.tsv")
-    with pytest.raises(ConfigError, match="is not text"):
+    with pytest.raises(ConfigError, match=r"binary\.tsv: is not UTF-8: in Excel save as CSV UTF-8"):
         read_sheet(tmp_path / "binary.tsv")
+    os.mkfifo(tmp_path / "pipe.tsv")
+    with pytest.raises(ConfigError, match=r"pipe\.tsv: is a pipe or a device; expected a file"):
+        read_sheet(tmp_path / "pipe.tsv")
+    with pytest.raises(ConfigError, match="File name too long"):
+        read_sheet(Path(f"{'x' * 300}.tsv"))
+
+
+def test_sheets_of_excel(sheet, shared):
+    """UTF-16 is known by its mark; the letters of cp1252 could be any."""
+    for name, message in (("latin1", "is not UTF-8: in Excel save as CSV UTF-8"), ("utf16", "")):
+        with pytest.raises(ConfigError, match=message or "Müller/a.tif is not a file"):
+            read_sheet(shared / "faults" / "sheets" / f"{name}.tsv")
+    text = "\u00a0slide\u200b\tpath \tmpp\r\nA\ufeff\t\u3000a.svs\u00a0\t\u20600.25\r\n\t\t\r\n"
+    for code in ("utf-16", "utf-8-sig", "utf-8"):
+        for ends in ("\r\n", "\r", "\n"):
+            Path("s.tsv").write_bytes(text.replace("\r\n", ends).encode(code))
+            [entry] = read_sheet(Path("s.tsv"))
+            assert (entry.name, entry.path, entry.mpp) == ("A", Path("a.svs"), 0.25)
+
+
+def test_a_path_that_looks_like_an_option_is_absolute(sheet, tmp_path):
+    for name in ("-lead.svs", "--regions.geojson"):
+        Path(name).write_bytes(b"x")
+    [entry] = sheet("slide\tpath\tregions\nA\t-lead.svs\t--regions.geojson\n")
+    assert entry.path == tmp_path / "-lead.svs"
+    assert entry.regions == (tmp_path / "--regions.geojson",)
+    [entry] = read_sheet(Path("-lead.svs"))
+    assert (entry.name, entry.path) == ("lead", tmp_path / "-lead.svs")
+
+
+def test_odd_names_of_files_are_used_as_they_are_or_refused(sheet, tmp_path):
+    for name in ("$(x).svs", "~.svs", 'it\'s "q".svs', "nul.svs", "logs.svs", "b..svs", "µ.svs"):
+        Path(name).write_bytes(b"x")
+        [entry] = read_sheet(Path(name))
+        assert entry.path == Path(name)
+        assert name_fault(entry.name) is None
+        Path(name).unlink()
+    for name, shown in ((b"\xff.svs", r"'.udcff.svs' is not UTF-8"), (b"a\nb.svs", r"'a.nb.svs'")):
+        path = Path(os.fsdecode(name))
+        path.write_bytes(b"x")
+        for listed in (path, Path()):
+            with pytest.raises(ConfigError, match=shown):
+                read_sheet(listed)
+        path.unlink()
+    Path(f"{'x' * 250}.svs").write_bytes(b"x")
+    with pytest.raises(ConfigError, match=r"its name has 250 characters; .* name it in a slide"):
+        read_sheet(Path())
