@@ -78,3 +78,22 @@ def test_the_number_of_fields_is_a_setting(small_slide, assessment_file, tmp_pat
     succeeded("assess", small_slide, nuclei, "-o", output, "--crops", 1)
     rules = [crop["rule"] for crop in json.loads(output.read_text())["crops"]]
     assert rules == ["densest", "uncertain", "random"]
+
+
+def test_what_is_doubtful_about_regions_reaches_the_assessment_and_the_page(small_slide, tmp_path):
+    folder = write_results(small_slide, tmp_path / "small", phantom_nuclei(keep=5))
+    box = [[0, 0], [90000, 0], [90000, 1000], [0, 1000], [0, 0]]
+    drawn = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [box]}}
+    (tmp_path / "far.geojson").write_text(json.dumps({**drawn, "properties": {"name": "far"}}))
+    words = ("--geojson", folder / "small.regions.geojson", "--morphometry")
+    succeeded(
+        *("compose", folder / "nuclei.parquet", "--regions", tmp_path / "far.geojson"),
+        *("-o", folder / "composition.csv", *words, folder / "morphometry.csv"),
+    )
+    assessed(small_slide, folder)
+    [line] = json.loads((folder / "assessment.json").read_text())["region_warnings"]
+    assert line.startswith("far (region_001): 98 % of its area lies outside the slide")
+    succeeded("report", folder / "assessment.json", "-o", tmp_path / "report.html")
+    assert line in (tmp_path / "report.html").read_text("utf-8")
+    succeeded("provenance", folder / "nuclei.parquet", "-o", folder / "provenance.json")
+    assert json.loads((folder / "provenance.json").read_text())["region_warnings"] == [line]

@@ -13,6 +13,7 @@ import pytest
 import shapely
 import shapely.affinity
 from commands import refused, succeeded
+from region_texts import aperio, region
 from regions_made import DISC, LEFT, SHAPES, TOP, at, write_geojson
 from stores import nucleus_facts
 from tables_made import ORIGIN, nuclei_at, write_result, write_table
@@ -284,6 +285,16 @@ def test_a_region_that_reaches_beyond_the_slide_is_counted_with_a_warning(made, 
     write_geojson(drawn, {"disc": DISC})
     succeeded("compose", made / "nuclei.parquet", *words)
     assert "region_warnings" not in written_facts(tmp_path / "out.geojson")
+
+
+def test_regions_of_halo_are_counted_with_a_warning_where_the_slide_has_bounds(made, tmp_path):
+    (tmp_path / "r.annotations").write_text(
+        aperio(region([(LEFT, TOP), (9000, TOP), (9000, 9000)]))
+    )
+    words = ("--regions", tmp_path / "r.annotations", "--geojson", tmp_path / "out.geojson")
+    succeeded("compose", made / "nuclei.parquet", *words, "-o", tmp_path / "c.csv")
+    warnings = written_facts(tmp_path / "out.geojson")["region_warnings"]
+    assert any("HALO does not say" in warning for warning in warnings)
 
 
 def test_hostile_names_arrive_in_every_table_and_break_none(made, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import struct
 import uuid
 import zipfile
 import zlib
@@ -24,6 +25,18 @@ from nucwsi.errors import RegionError
 
 #: QuPath's kinds of objects.
 _KINDS = {"annotation", "detection", "cell", "tile"}
+
+#: QuPath needs ten times as much memory for a file as it has bytes.
+_MAX_BYTES = 1 << 30
+
+#: What reading a damaged zip or gzip raises; `RuntimeError` where a password is needed.
+_UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, struct.error)
+
+#: What geometry and numbers raise that are not what they should be.
+_ODD = (
+    *(TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError),
+    shapely.errors.ShapelyError,
+)
 
 #: How many faults are listed; a single one is enough to refuse a file.
 _LISTED = 20
@@ -62,17 +75,30 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _documents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the unpacked bytes of each file that `path` holds."""
     try:
+        # A pipe that nobody writes to would be waited for.
+        if path.exists() and not path.is_file():
+            raise RegionError(f"{path}: is no file but a folder, a pipe or a device")
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
                 for name in archive.namelist():
-                    yield name, archive.read(name)
+                    with archive.open(name) as stream:
+                        yield name, _bounded(stream, f"{path}: {name}")
         else:
-            data = path.read_bytes()
-            yield path.name, gzip.decompress(data) if path.suffix == ".gz" else data
+            with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
+                yield path.name, _bounded(stream, str(path))
     except FileNotFoundError:
         raise RegionError(f"{path}: does not exist") from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise RegionError(f"{path}: cannot be read ({error}); make it again") from None
+
+
+def _bounded(stream: Any, where: str) -> bytes:
+    data = stream.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise RegionError(
+            f"{where}: holds more than {_MAX_BYTES >> 20} MB, too much for QuPath; split it"
+        )
+    return data
 
 
 def _has_null(value: Any) -> bool:
@@ -170,13 +196,16 @@ def _feature_faults(feature: Any, seen: set[str]) -> Iterator[str]:
     if not isinstance(feature, dict) or feature.get("type") != "Feature":
         yield "is not a GeoJSON feature"
         return
-    if _has_null(feature):
-        yield "holds a null"
-    yield from _id_faults(feature.get("id"), seen)
-    yield from _property_faults(feature.get("properties"))
+    try:
+        if _has_null(feature):
+            yield "holds a null"
+        yield from _id_faults(feature.get("id"), seen)
+        yield from _property_faults(feature.get("properties"))
+    except _ODD as error:
+        yield f"properties cannot be read: {error}"
     try:
         yield from _geometry_faults(feature.get("geometry"))
-    except (TypeError, ValueError, IndexError, shapely.errors.ShapelyError) as error:
+    except _ODD as error:
         yield f"geometry cannot be read: {error}"
 
 
@@ -229,13 +258,13 @@ def zip_facts(path: Path) -> dict[str, Any]:
     dict
         Plain JSON types; empty if the file is not a zip, or has no such comment.
     """
-    if not zipfile.is_zipfile(path):
-        return {}
-    with zipfile.ZipFile(path) as archive:
-        try:
-            comment = json.loads(archive.comment)
-        except ValueError:
+    try:
+        if not path.is_file() or not zipfile.is_zipfile(path):
             return {}
+        with zipfile.ZipFile(path) as archive:
+            comment = json.loads(archive.comment)
+    except (OSError, ValueError, RuntimeError, RecursionError, zipfile.BadZipFile):
+        return {}
     return comment if isinstance(comment, dict) else {}
 
 
@@ -250,16 +279,16 @@ def _document_faults(name: str, data: bytes, seen: set[str]) -> Iterator[tuple[s
             parse_constant=_refuse_constant,
             object_pairs_hook=_unique_keys,
         )
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         yield name, f"is not JSON: {error}"
         return
-    if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
+    features = document.get("features", []) if isinstance(document, dict) else None
+    if not isinstance(features, list) or document.get("type") != "FeatureCollection":
         yield name, "is not a FeatureCollection"
         return
-    features = document.get("features") or []
     about = document.get("nucwsi")
     expected = about.get("n_objects") if isinstance(about, dict) else None
-    if expected not in {None, len(features)}:
+    if expected is not None and expected != len(features):
         yield name, f"holds {len(features)} objects, but {expected} were written"
     for number, feature in enumerate(features, start=1):
         yield None, ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import geopandas
@@ -43,7 +44,7 @@ def read_region_frame(frame: geopandas.GeoDataFrame) -> list[Region]:
             raise RegionError(f"`regions`: {name} ({ident}) is {kind}, expected an area")
         try:
             whole = repaired_area(shapely.force_2d(shape))
-        except ValueError as error:
+        except (ValueError, shapely.errors.ShapelyError) as error:
             raise RegionError(f"`regions`: {name} ({ident}) is invalid: {error}") from None
         regions.append(Region(ident, name, labels[number - 1], "user", whole))
     return regions
@@ -52,7 +53,8 @@ def read_region_frame(frame: geopandas.GeoDataFrame) -> list[Region]:
 def _class_name(value: Any) -> str:
     """Return the name of a class, however geopandas has read QuPath's."""
     if isinstance(value, str) and value.startswith("{"):
-        value = json.loads(value)
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
     if isinstance(value, dict):
         value = value.get("name", "")
     return value if isinstance(value, str) else ""

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import zipfile
 
 import pytest
@@ -154,3 +155,39 @@ def test_a_file_that_cannot_be_unpacked_is_named(tmp_path, name):
     (tmp_path / name).unlink()
     with pytest.raises(RegionError, match=rf"{name}: does not exist"):
         check_geojson(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        collection(feature(**properties(objectType=[]))),
+        collection(feature(**properties(measurements={"a": 10**400}))),
+        collection(feature(id=["x"])),
+        collection(feature(**geometry([[[0, 0], [10**400, 0], [9, 9], [0, 0]]]))),
+        collection(feature(**geometry([7]))),
+        collection(feature(geometry=[1])),
+        collection(feature(type=[])),
+        collection(feature(), nucwsi={"n_objects": [1]}),
+        {"type": "FeatureCollection", "features": 7},
+        {"type": ["FeatureCollection"], "features": []},
+        [1],
+        "[" * 100_000,
+        '{"type":"FeatureCollection","features":[' + "[" * 900 + "]" * 900 + "]}",
+    ],
+)
+def test_odd_values_are_faults_and_no_traceback(tmp_path, document):
+    assert len(faults(tmp_path, document)) == 1
+
+
+def test_what_is_no_file_or_swells_is_refused(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "f.geojson")
+    with pytest.raises(RegionError, match=r"f\.geojson: is no file but a folder, a pipe"):
+        check_geojson(tmp_path / "f.geojson")
+    monkeypatch.setattr("nucwsi.io.regions.check._MAX_BYTES", 1 << 20)
+    swollen = b" " * ((1 << 20) + 1)
+    (tmp_path / "a.geojson.gz").write_bytes(gzip.compress(swollen))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("b.geojson", swollen)
+    for name in ("a.geojson.gz", "a.zip"):
+        with pytest.raises(RegionError, match=rf"{name}.*: holds more than 1 MB, too much"):
+            check_geojson(tmp_path / name)

@@ -1,6 +1,7 @@
 """Regions from a GeoDataFrame, whichever way QuPath's classes arrive in it."""
 
 import geopandas
+import numpy as np
 import pytest
 import shapely
 
@@ -51,4 +52,17 @@ def test_heights_are_dropped_and_crossings_by_a_hair_repaired():
 )
 def test_what_is_no_valid_area_is_refused(shape, message):
     with pytest.raises(RegionError, match=message):
+        read_region_frame(geopandas.GeoDataFrame(geometry=[shape]))
+
+
+def test_a_class_that_only_looks_like_json_is_a_name():
+    frame = geopandas.GeoDataFrame({"region_class": ["{Tumour"]}, geometry=[SQUARE])
+    assert read_region_frame(frame)[0].region_class == "{Tumour"
+
+
+@pytest.mark.parametrize("far", [float("nan"), float("inf"), 1e308])
+def test_a_region_that_lies_on_no_slide_is_refused(far):
+    with np.errstate(invalid="ignore"):
+        shape = shapely.Polygon([(0, 0), (far, 0), (9, 9), (0, 0)])
+    with pytest.raises(RegionError, match=r"is invalid: point 2 at x .* lies on no slide"):
         read_region_frame(geopandas.GeoDataFrame(geometry=[shape]))
