@@ -6,6 +6,7 @@ Thresholds were chosen on overviews of about 8 µm per pixel.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,31 @@ _STRIP_PX = 256
 #: No colour (0 to 255) of H&E, averaged over a pixel of the overview, is darker than this.
 _BLACK = 40
 
+#: A pixel is even if the colours (0 to 255) of its neighbours differ by at most this; glass is even
+#: everywhere, and tissue hardly anywhere.
+_EVEN = 6
+
+#: Plain glass is brighter than this, and its colours differ by less than this (0 to 255). Other
+#: glass transmits at least this much of its strongest colour, and these shares of it in green and
+#: in its weakest colour: whatever H&E stains transmits less green.
+_PLAIN_LEVEL, _PLAIN_RANGE = 190, 26
+_TINTED = {"high": 100, "green_share": 0.8, "low_share": 0.45}
+
+#: From this level (0 to 255) on a pixel is so bright that it is taken for missing data.
+_BLANK = 252
+
+#: Brightest colours (0 to 255) of a pixel: below the first it is black, below the second dark.
+_DIM, _DARK = 16, 60
+
+#: Largest shares of dim pixels in all that are not black, on a slide that is mostly dark and on
+#: any other. 99.9 % of 1,431 fields of H&E have at most 0.1, the darkest has up to 0.33, and slides
+#: at most 0.01 even in black padding; fluorescence has over 0.2.
+_MAX_DIM_IN_DARK, _MAX_DIM = 0.2, 0.4
+
+#: Least share of what is not dark that looks like glass or a stain in brightfield; fields of H&E
+#: have at least 0.65. Less than the second share of the slide proves nothing.
+_MIN_LIT, _MIN_SEEN = 0.4, 0.005
+
 
 class Piece(NamedTuple):
     """One connected piece of tissue.
@@ -55,9 +81,11 @@ class Piece(NamedTuple):
 
 
 def looks_fluorescent(overview: NDArray[np.uint8]) -> bool:
-    """Return whether the background is dark, as in fluorescence.
+    """Return whether the background is dark, as in fluorescence, or nothing is lit at all.
 
-    Black padding around a brightfield scan does not count: there, what is not black is bright.
+    Black padding around a brightfield scan does not count: its edge is sharp, whereas a fluorescent
+    signal fades into the dark. What is lit in brightfield is bright and grey (glass), or absorbs
+    green without absorbing all of another colour (stain).
 
     Parameters
     ----------
@@ -67,11 +95,21 @@ def looks_fluorescent(overview: NDArray[np.uint8]) -> bool:
     Returns
     -------
     bool
-        True if most of the image is dark, and at most 30 % of the remainder is bright.
+        True if hardly anything is lit, or if much is neither black nor lit.
     """
-    brightness = overview.max(axis=2)
-    seen = brightness[brightness >= 60]
-    return bool(2 * seen.size < brightness.size and np.sum(seen > 170) <= 0.3 * seen.size)
+    low, high = overview.min(axis=2), overview.max(axis=2)
+    # A slide may end amid a pixel of the overview, whose other part is white: lines do not count.
+    around = np.pad(high >= _DARK, 1, mode="edge")
+    seen = ndimage.binary_opening(around, np.ones((3, 3)))[1:-1, 1:-1]
+    n_seen, n_dim = int(seen.sum()), int(((high >= _DIM) & (high < _DARK)).sum())
+    most_dim = _MAX_DIM_IN_DARK if 2 * n_seen < seen.size else _MAX_DIM
+    if n_seen < _MIN_SEEN * seen.size or n_dim > most_dim * (n_dim + n_seen):
+        return True
+    span = high - low
+    brightest = float(np.quantile(high[seen], 0.95))
+    glass = (span < _PLAIN_RANGE) & (high > max(110.0, brightest * 2 / 3))
+    stain = (high > 80) & (overview[..., 1] < high) & (low > 0.25 * high) & (span >= 0.1 * high)
+    return bool((seen & (glass | stain)).sum() < _MIN_LIT * n_seen)
 
 
 def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
@@ -91,21 +129,92 @@ def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
         True if glass has one of these two colours.
     """
     brightness = overview.max(axis=2)
-    near = (overview > 104) & (overview < 152)
+    # Luma of glass is bright, and no stain has green below glass; both hold for YCbCr only.
+    near = (overview > 108) & (overview < 148) & (overview[..., :1] > 152)
     glass = near[brightness >= np.quantile(brightness, 0.9)]
+    neutral = (glass[:, 1] & glass[:, 2]).mean() > 0.7
+    green = overview[..., 1][brightness >= _DIM]
+    if neutral and np.quantile(green, 0.05) > 105:
+        return True
     turned = near[..., 1] & (overview[..., 0] > 245) & (overview[..., 2] > 245)
-    return bool((glass[:, 1] & glass[:, 2]).mean() > 0.8 or turned.mean() > 0.05)
+    return bool(turned.mean() > 0.05)
 
 
-def _glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the colour (3,) of glass: the median of what is bright, nearly grey and brightest."""
-    low, high = overview.min(axis=2), overview.max(axis=2)
+def is_plain(colour: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which colours are those of plain glass: bright and nearly grey.
+
+    Parameters
+    ----------
+    colour : (..., 3) ndarray of uint8
+        RGB, 0 to 255.
+
+    Returns
+    -------
+    (...) ndarray of bool
+        True where glass with this colour is neither dim nor tinted.
+    """
+    low, high = colour.min(axis=-1), colour.max(axis=-1)
+    plain: NDArray[np.bool_] = (low > _PLAIN_LEVEL) & (high - low < _PLAIN_RANGE)
+    return plain
+
+
+def glass_colour(overview: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Measure the colour of glass.
+
+    It is the median of what is bright, nearly grey and brightest, unless more of the slide is even
+    and dimmer or tinted: then it is the median of that.
+
+    Parameters
+    ----------
+    overview : (H, W, 3) ndarray of uint8
+        RGB, 0 to 255; glass and missing data are white.
+
+    Returns
+    -------
+    (3,) ndarray of uint8
+        Red, green and blue; bright and grey where no glass is seen.
+    """
+    tinted = _tinted_glass(overview)
+    if tinted is not None:
+        return tinted
     # Pure white stands for missing data; it is no glass unless there is hardly any other candidate.
-    candidates = overview[(low > 190) & (high - low < 26) & (low < 255)]
+    low = overview.min(axis=2)
+    candidates = overview[is_plain(overview) & (low < 255)]
     if len(candidates) < max(16, low.size // 1000):
         return np.full(3, 255 if (low == 255).mean() > 0.01 else 244, np.uint8)
     level = candidates.sum(axis=1, dtype=np.int16)
     return np.median(candidates[level >= np.median(level)], axis=0).astype(np.uint8)
+
+
+def _tinted_glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Return the colour (3,) of glass that is not plain; None if more is plain, or nothing even."""
+    height, width = overview.shape[:2]
+    # At most a million pixels, each with its eight neighbours.
+    step = 1 + int((height * width) ** 0.5) // 1000
+    around = [
+        overview[row : max(0, height - 2) + row : step, column : max(0, width - 2) + column : step]
+        for row in range(3)
+        for column in range(3)
+    ]
+    span = reduce(np.maximum, around) - reduce(np.minimum, around)
+    even = around[4][(span <= _EVEN).all(axis=2)]
+    low, high = even.min(axis=1), even.max(axis=1)
+    plain = is_plain(even)
+    tinted = even[
+        ~plain
+        & (high >= _TINTED["high"])
+        & (low >= _TINTED["low_share"] * high)
+        & (even[:, 1] >= _TINTED["green_share"] * high)
+    ]
+    if (
+        len(tinted) < max(16, span[..., 0].size // 50)
+        or len(tinted) < (plain & (low < _BLANK)).sum()
+    ):
+        return None
+    colour: NDArray[np.uint8] = np.median(tinted, axis=0).astype(np.uint8)
+    # Nothing is brighter than glass but missing data and rare reflections.
+    brighter = (overview[..., 1] > int(colour[1]) + 12) & (overview.min(axis=2) < _BLANK)
+    return colour if brighter.mean() < 0.2 else None
 
 
 class _Looks(NamedTuple):
@@ -120,18 +229,20 @@ class _Looks(NamedTuple):
 def _looks(overview: NDArray[np.uint8]) -> _Looks:
     looks = _Looks(*np.empty((4, *overview.shape[:2]), bool))
     table = -np.log(np.arange(1, 257, dtype=np.float32) / 256)
-    glass = table[_glass(overview)]
+    colour = glass_colour(overview)
+    glass = table[colour]
+    black = _BLACK * min(1.0, int(colour.max()) / _PLAIN_LEVEL)
     # In strips: the densities of a whole slide take several times the memory of its overview.
     for top in range(0, len(overview), _STRIP_PX):
         rows = slice(top, top + _STRIP_PX)
         densities = [table[overview[rows, :, c]] - glass[c] for c in range(3)]
         red, green, blue = densities
-        colour = green - np.minimum(red, blue)
+        stain = green - np.minimum(red, blue)
         looks.stained[rows] = (green > _MIN_DENSITY) & (
-            colour > np.maximum(_MIN_COLOUR, _MIN_COLOUR_SHARE * green)
+            stain > np.maximum(_MIN_COLOUR, _MIN_COLOUR_SHARE * green)
         )
         looks.ink[rows] = (red > green + _INK_EXCESS) & (red > _INK_RATIO * green)
-        looks.ink[rows] |= overview[rows].max(axis=2) < _BLACK
+        looks.ink[rows] |= overview[rows].max(axis=2) < black
         looks.red_ink[rows] = _red(densities, **_RED_INK)
         looks.red_rim[rows] = _red(densities, **_RED_RIM)
     return looks
@@ -176,7 +287,8 @@ def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.boo
     overview : (H, W, 3) ndarray of uint8
         RGB, 0 to 255; glass and missing data are white.
     min_area_px : int
-        Least area of a piece, in pixels of the overview; smaller ones are dust.
+        Least area of a piece, in pixels of the overview; smaller ones are dust, unless they fill
+        half of the overview, as a picture amid tissue does.
 
     Returns
     -------
@@ -188,7 +300,7 @@ def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.boo
     tissue = (tissue | looks.stained) & ~_ink(looks)
     tissue = ndimage.binary_opening(tissue)
     labels, _ = ndimage.label(tissue, structure=np.ones((3, 3)))
-    large = np.bincount(labels.ravel()) >= max(1, min_area_px)
+    large = np.bincount(labels.ravel()) >= max(1, min(min_area_px, labels.size // 2))
     large[0] = False
     return large[labels]
 

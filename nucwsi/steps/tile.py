@@ -27,6 +27,7 @@ from nucwsi.models.card import largest_halo_px, read_cards
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.progress import progress
 from nucwsi.slide.holes import holes_in_tissue
+from nucwsi.slide.oddities import oddities
 from nucwsi.slide.tissue import (
     Piece,
     find_tissue,
@@ -40,6 +41,13 @@ log = logging.getLogger(__name__)
 
 #: The log names at most so many tiles without data.
 _MAX_NAMED = 20
+
+
+#: Said where the mask is empty, and with it all results.
+_EMPTY = (
+    "no tissue is found, so nothing is analysed; if there is some, lower `tile.min_tissue_um2`"
+    " (--min-tissue-um2), or analyse every pixel with `tile.tissue: all` (--tissue all)"
+)
 
 
 @dataclass(frozen=True)
@@ -79,12 +87,18 @@ def _refuse_unreadable(path: Path, share: float, limit: float) -> None:
         )
 
 
-def _find(source: SlideCanvas, settings: TileSettings, threads: int) -> _Tissue:
+def _find(
+    source: SlideCanvas, settings: TileSettings, threads: int
+) -> tuple[_Tissue, tuple[str, ...]]:
+    """Find the tissue; also return what is odd about the slide, and log it."""
     path, frame = source.slide.path, source.frame
     overview, unreadable = source.overview(CELL_PX, threads)
     _refuse_unreadable(path, float(unreadable.mean()), settings.max_bad_tiles)
     if looks_fluorescent(overview):
-        raise SlideError(f"{path}: has a dark background; nucwsi analyses brightfield H&E only")
+        raise SlideError(
+            f"{path}: has a dark background, as in fluorescence, or is black; nucwsi analyses"
+            " brightfield H&E only"
+        )
     if looks_miscoloured(overview):
         raise SlideError(
             f"{path}: its colours are false (RGB and YCbCr mistaken for each other: the header"
@@ -92,11 +106,17 @@ def _find(source: SlideCanvas, settings: TileSettings, threads: int) -> _Tissue:
         )
     cell_um = CELL_PX * frame.mpp
     found = find_tissue(overview, math.ceil(settings.min_tissue_um2 / cell_um**2))
+    odd = oddities(overview, found, cell_um)
     if settings.tissue == "all":
+        odd = [oddity for oddity in odd if oddity.kind != "pale"]
         everything = np.ones(overview.shape[:2], bool)
-        return _Tissue(everything, everything, unreadable, found)
-    margin = grown(found, math.ceil(settings.tissue_margin_um / cell_um))
-    return _Tissue(found, margin, unreadable, found)
+        tissue = _Tissue(everything, everything, unreadable, found)
+    else:
+        margin = grown(found, math.ceil(settings.tissue_margin_um / cell_um))
+        tissue = _Tissue(found, margin, unreadable, found)
+    for oddity in odd:
+        log.warning("%s: %s", path, oddity.text)
+    return tissue, tuple(oddity.text for oddity in odd)
 
 
 def _outlines(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
@@ -258,7 +278,8 @@ def tile(
             result_version=RESULT_VERSION,
         )
         # A slide that must not be analysed leaves nothing behind.
-        tissue = _find(source, settings, threads)
+        tissue, odd = _find(source, settings, threads)
+        facts = facts.with_(warnings=facts.warnings + odd)
         lost = _lost(source, tissue.stained)
         with workspace(output, facts.to_json()) as place:
             grid = TileGrid(source.frame.shape, settings.core_px)
@@ -289,7 +310,11 @@ def _publish(
     outlines = _outlines(tissue.found, frame)
     # Cells at the edge of the canvas reach beyond it; their outlines do not.
     tissue_um2 = sum(outline.area for outline in outlines) * frame.level0_pixel_um2
+    empty = () if outlines else (_EMPTY,)
+    for line in empty:
+        log.warning("%s: %s", facts.slide, line)
     facts = facts.with_(
+        warnings=facts.warnings + empty,
         status="degraded" if bad else "ok",
         bad_tiles=tuple((window.row, window.column, *window.shape) for window in bad),
         tissue_um2=tissue_um2,

@@ -9,7 +9,15 @@ from slides_made import GLASS, picture, shrunk
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, level0_claim
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.slide import tissue
-from nucwsi.slide.tissue import find_tissue, grown, looks_fluorescent, looks_miscoloured, pieces
+from nucwsi.slide.tissue import (
+    find_tissue,
+    glass_colour,
+    grown,
+    is_plain,
+    looks_fluorescent,
+    looks_miscoloured,
+    pieces,
+)
 
 #: An overview of 8 µm per pixel: tissue of some 2 mm.
 SLIDE = shrunk(picture(2600, 3000), 8)
@@ -100,6 +108,61 @@ def test_glass_holds_no_tissue(level):
     assert not find_tissue(np.full((200, 300, 3), level, np.uint8), 60).any()
 
 
+TINTS = {
+    "yellow": (240, 222, 198),
+    "strong yellow": (250, 220, 120),
+    "grey": (150, 150, 150),
+    "dark grey": (120, 120, 120),
+    "brownish": (160, 150, 130),
+    "blue": (200, 222, 250),
+    "green": (200, 230, 190),
+    "pink": (240, 205, 225),
+}
+
+
+@pytest.mark.parametrize("room", [None, (255, 255, 255), (254, 254, 254), (0, 0, 0)])
+@pytest.mark.parametrize("tint", TINTS.values(), ids=TINTS)
+def test_glass_may_have_any_colour(tint, room):
+    """The same tissue is found as on plain glass, and the colour is measured."""
+    image, expected = (SLIDE * (np.array(tint) / GLASS)).round().astype(np.uint8), SLIDE
+    if room is not None:
+        around = ((20, 60), (30, 50), (0, 0))
+        image, expected = (
+            np.dstack([np.pad(one[..., c], around[:2], constant_values=room[c]) for c in range(3)])
+            for one in (image, SLIDE)
+        )
+    assert np.abs(glass_colour(image).astype(int) - tint).max() <= 1
+    assert not is_plain(glass_colour(image))
+    assert not looks_fluorescent(image)
+    assert not looks_miscoloured(image)
+    mask, plain = find_tissue(image, 60), find_tissue(expected, 60)
+    assert (mask ^ plain).sum() < 0.02 * plain.sum()
+
+
+@pytest.mark.parametrize(
+    "colour", [(230, 100, 145), (177, 87, 167), (190, 60, 50), (150, 125, 182)]
+)
+def test_a_picture_of_even_tissue_is_no_glass(colour):
+    """Muscle, a lake of blood or a lawn of lymphocytes fills the picture, as even as glass."""
+    rng = np.random.default_rng(0)
+    image = np.clip(np.array(colour) + rng.normal(0, 1, (40, 40, 3)), 0, 255).astype(np.uint8)
+    assert is_plain(glass_colour(image))
+    assert find_tissue(image, 60).mean() > 0.99
+
+
+@pytest.mark.parametrize("side_px", [3, 5, 8, 12])
+def test_a_picture_amid_tissue_is_no_dust(side_px):
+    """A field of 256 px at 0.25 µm is 8 pixels wide: as small as the least piece on a slide."""
+    patch = SLIDE[150 : 150 + side_px, 220 : 220 + side_px]
+    mask = find_tissue(patch, 63)
+    # Single pixels are taken from the corners, as from every edge.
+    assert mask.sum() >= side_px**2 - 4
+    assert not find_tissue(np.full_like(patch, 243), 63).any()
+    specks = np.full((20, 20, 3), 243, np.uint8)
+    specks[5:10, 5:10] = (220, 150, 190)
+    assert not find_tissue(specks, 63).any()
+
+
 def stroke(shape):
     """Return the share of ink in each cell of a stroke with soft ends and uneven cover."""
     rng = np.random.default_rng(1)
@@ -162,16 +225,47 @@ def test_tissue_to_the_edge_of_the_picture():
     assert mask[1:-1, 1:-1].mean() > 0.99
 
 
-def test_a_dark_background_is_told_from_black_padding():
+def signal(colour, brightness, background, density=0.01, blur=2):
+    """Paint cells that fade into a noisy background."""
     rng = np.random.default_rng(0)
-    cells = ndimage.gaussian_filter((rng.random((200, 200, 3)) > 0.995) * 255.0, (2, 2, 0)) * 20
-    dark = cells.clip(0, 255).astype(np.uint8)
-    assert looks_fluorescent(dark)
-    assert looks_fluorescent(np.zeros((50, 50, 3), np.uint8))
+    cells = ndimage.gaussian_filter((rng.random((200, 200)) < density) * 1.0, blur)
+    image = background + brightness * (cells / cells.max())[..., None] * np.array(colour)
+    return np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("background", [0, 15, 40])
+@pytest.mark.parametrize("brightness", [0.4, 1, 4])
+@pytest.mark.parametrize(
+    "colour", [(255, 255, 255), (0, 0, 255), (30, 255, 40), (255, 90, 0), (200, 0, 255)]
+)
+def test_fluorescence_is_noticed(colour, brightness, background):
+    """Grey, blue, green, orange and violet; faint, bright, and four times beyond saturation."""
+    assert looks_fluorescent(signal(colour, brightness, background))
+
+
+def test_tissue_that_glows_all_over_is_noticed():
+    assert looks_fluorescent(signal((60, 120, 50), 2, 20, density=0.2, blur=5))
+
+
+def test_a_dark_background_is_told_from_black_padding():
     assert not looks_fluorescent(SLIDE)
     assert not looks_fluorescent(np.full((50, 50, 3), 255, np.uint8))
-    padded = np.pad(SLIDE, ((400, 400), (400, 400), (0, 0)))
-    assert not looks_fluorescent(padded)
+    amid = SLIDE[100:220, 180:300]
+    for image in (SLIDE, amid, faded(amid, 2.5), faded(SLIDE, 0.2), SLIDE[:100, :100]):
+        assert not looks_fluorescent(image)
+        assert not looks_fluorescent(np.pad(image, ((300, 300), (300, 300), (0, 0))))
+
+
+@pytest.mark.parametrize("edge_px", [0, 1])
+def test_a_black_slide_is_no_padding(edge_px):
+    """Where the slide ends amid a pixel of the overview, white is mixed into it."""
+    black = np.zeros((63, 63, 3), np.uint8)
+    black[63 - edge_px :] = black[:, 63 - edge_px :] = 200
+    assert looks_fluorescent(black)
+    rng = np.random.default_rng(0)
+    assert looks_fluorescent(rng.integers(0, 20, (63, 63, 3), np.uint8))
+    assert looks_fluorescent(np.zeros((1, 1, 3), np.uint8))
+    assert not looks_fluorescent(np.full((1, 1, 3), 240, np.uint8))
 
 
 def test_mistaken_colours_are_noticed():
@@ -188,7 +282,17 @@ def test_mistaken_colours_are_noticed():
         ]
     )
     assert looks_miscoloured(turned.clip(0, 255).round().astype(np.uint8))
-    for sound in (SLIDE, SLIDE[100:200, 180:300], faded(SLIDE, 0.3), glass(), SLIDE * 0):
+    grey, eosin = np.full_like(SLIDE, 128), SLIDE[100:200, 180:300].copy()
+    eosin[:60], eosin[60:] = (205, 128, 136), (150, 80, 130)
+    for sound in (
+        SLIDE,
+        SLIDE[100:200, 180:300],
+        faded(SLIDE, 0.3),
+        glass(),
+        SLIDE * 0,
+        grey,
+        eosin,
+    ):
         assert not looks_miscoloured(sound)
 
 

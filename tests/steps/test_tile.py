@@ -8,7 +8,7 @@ import pytest
 import shapely
 import zarr
 from ome_zarr_models.v04 import Image
-from slides_made import damage, picture, write_aperio, write_slide
+from slides_made import GLASS, damage, picture, write_aperio, write_slide
 from stores import write_member
 from yaozarrs import validate_zarr_store
 from zarr.storage import ZipStore
@@ -238,9 +238,13 @@ def test_damage_on_glass_is_told(tmp_path):
     assert facts["bad_tiles"] == [[0, 0, 128, 128]]
 
 
-def test_glass_gives_an_empty_canvas(tmp_path):
+def test_glass_gives_an_empty_canvas_and_says_so(tmp_path, caplog):
     slide = write_slide(tmp_path / "glass.tif", IMAGE[:, :250])
     canvas, mask, facts, outlines = tiled(slide, tmp_path)
+    [line] = facts["warnings"]
+    assert "no tissue is found" in line
+    assert "`tile.tissue: all`" in line
+    assert line in caplog.text
     assert (canvas == 255).all()
     assert not mask.any()
     assert (facts["status"], facts["tissue_um2"], outlines) == ("ok", 0, [])
@@ -292,3 +296,59 @@ def test_the_canvas_begins_at_the_bounds(shared, tmp_path):
     )
     # QuPath counts from the origin of the bounds.
     np.testing.assert_allclose(written.bounds, (left - 1500, top - 900, right - 1500, bottom - 900))
+
+
+def test_a_field_that_is_all_tissue_is_analysed(tmp_path):
+    slide = write_slide(tmp_path / "field.tif", IMAGE[450:706, 600:856], levels=(1,))
+    canvas, mask, facts, _ = tiled(slide, tmp_path)
+    assert mask.all()
+    assert canvas.shape == (3, 128, 128)
+    assert facts["tissue_um2"] > 0.9 * 64**2
+    assert not facts.get("warnings")
+
+
+def test_a_sound_slide_has_no_warnings(sound):
+    _, _, (_, _, facts, _) = sound
+    assert not facts.get("warnings")
+
+
+def test_what_is_odd_is_told_in_the_log_and_in_every_later_result(tmp_path, caplog):
+    """Yellow glass: the tissue of the same slide on clear glass is found."""
+    yellow = np.rint(IMAGE * (np.array((240, 222, 198)) / GLASS)).astype(np.uint8)
+    clear = tiled(write_slide(tmp_path / "c.tif", IMAGE), tmp_path, "clear")
+    found = tiled(write_slide(tmp_path / "y.tif", yellow), tmp_path, "yellow")
+    assert (found[1] ^ clear[1]).sum() < 0.02 * clear[1].sum()
+    [line] = found[2]["warnings"]
+    assert "its glass is not clear" in line
+    assert f"y.tif: {line}" in caplog.text
+    whole = tiled(tmp_path / "y.tif", tmp_path, "all", tissue="all")
+    assert whole[2]["warnings"] == [line]
+    described = json.loads((tmp_path / "yellow.geojson").read_text())["nucwsi"]
+    assert line in json.dumps(described, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("level", [0, 12, 45])
+def test_a_dark_slide_is_refused_and_leaves_nothing(tmp_path, level):
+    """Black, nearly black, and a dark background with a signal; no side is whole cells long."""
+    dark = np.full((1100, 1300, 3), level, np.uint8)
+    dark[300:360, 400:460, 2] = 220
+    slide = write_slide(tmp_path / "dark.tif", dark)
+    with pytest.raises(SlideError, match="has a dark background, as in fluorescence, or is black"):
+        tiled(slide, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["dark.tif"]
+
+
+@pytest.mark.parametrize(
+    ("name", "area_mm2"), [("pure_black.svs", None), ("yellow_glass.tif", 0.29)]
+)
+def test_slides_that_were_wrong(shared, tmp_path, name, area_mm2):
+    slide = shared / "faults" / "slides" / name
+    if not slide.is_file():
+        pytest.skip(f"{slide} does not exist")
+    if area_mm2 is None:
+        with pytest.raises(SlideError, match="is black"):
+            tiled(slide, tmp_path)
+        return
+    *_, facts, _ = tiled(slide, tmp_path)
+    assert facts["tissue_um2"] / 1e6 == pytest.approx(area_mm2, abs=0.01)
+    assert "(242, 224, 200)" in facts["warnings"][0]
