@@ -258,8 +258,9 @@ class SlideFacts(BaseModel):
         lengths = (*frame.shape, *frame.level0_shape, frame.mpp, *frame.level0_mpp)
         if not all(0 < length < math.inf for length in lengths):
             raise ValueError("a side or the mpp of the frame is not positive and finite")
-        if not all(map(math.isfinite, frame.origin_px)):
-            raise ValueError("the origin of the frame is not finite")
+        sides = zip(frame.origin_px, frame.level0_shape, strict=True)
+        if not all(0 <= place <= side for place, side in sides):
+            raise ValueError("the origin of the frame lies outside its slide")
         if self.post_processing is not None:
             check_classes(self.classes, self.post_processing, self.count_error)
         return self

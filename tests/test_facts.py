@@ -111,7 +111,7 @@ def test_classes_of_an_artefact_are_those_of_its_constants(change, message):
         *(("mpp", value) for value in (0, -0.5, NAN, float("inf"))),
         *(("level0_mpp", value) for value in ([NAN, 0.25], [0.25, 0])),
         ("level0_shape", [0, 128]),
-        ("origin_px", [0, float("inf")]),
+        *(("origin_px", value) for value in ([0, float("inf")], [-1e308, 0], [0, NAN], [0, 129])),
     ],
 )
 def test_a_frame_has_positive_finite_lengths(field, value):

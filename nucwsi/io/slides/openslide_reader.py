@@ -20,7 +20,7 @@ from nucwsi.grid import Window
 from nucwsi.io.slides.mpp import number
 from nucwsi.io.slides.slide_reader import FinalSlideError, SlideReader, chosen_scene, level_of
 from nucwsi.io.slides.tiff import TiffReader
-from nucwsi.io.slides.tiff_page import TiffPage
+from nucwsi.io.slides.tiff_page import LARGEST_UNTILED_PX, TiffPage
 from nucwsi.slide.mpp import MppClaim
 
 #: OpenSlide is asked for about this many pixels along each side: whole tiles of the file.
@@ -92,6 +92,7 @@ class OpenSlideReader:
         colour = bytes.fromhex(properties.get("openslide.background-color", "FFFFFF"))
         self._background = (colour[0], colour[1], colour[2])
         shapes = [(height, width) for width, height in handle.level_dimensions]
+        _refuse_large_tiles(properties, len(shapes))
         self._pages = [self._page(shape, shape == shapes[0]) for shape in shapes]
         self._downsamples = handle.level_downsamples
         self.levels = [
@@ -322,6 +323,17 @@ def _regions(properties: Any, shape: tuple[int, int]) -> list[Window]:
         sides = [int(value) for value in values if value is not None]
         found.append((len(sides) == 4 and Window(*sides).intersection(whole)) or whole)
     return found or [whole]
+
+
+def _refuse_large_tiles(properties: Any, n_levels: int) -> None:
+    """Raise `SlideError` if a level has tiles for which OpenSlide would ask for too much memory.
+
+    OpenSlide ends the process where it does not get the memory that it asks for.
+    """
+    for level in range(n_levels):
+        height, width = _tile_shape(properties, level)
+        if height * width > LARGEST_UNTILED_PX:
+            raise SlideError(f"OpenSlide: level {level} has tiles of {height} x {width} px")
 
 
 def _tile_shape(properties: Any, level: int) -> tuple[int, int]:
