@@ -8,7 +8,9 @@ import errno
 _NO_MEMORY = (
     *("out of memory", "not enough memory", "insufficient memory", "cannot allocate memory"),
     *("unable to allocate", "failed to allocate", "bad_alloc", "can't start new thread"),
-    *("failed to map segment", "allocation failed"),
+    *("failed to map segment", "allocation failed", "failed to launch worker thread"),
+    # oneDNN, which does not say more.
+    "could not create a primitive",
 )
 
 

@@ -14,9 +14,23 @@ import threading
 #: EX_TEMPFAIL of sysexits.h, "temporary failure, try again". Any other error ends with 1 or 2.
 EXIT_MEMORY = 75
 
+#: With fewer bytes of addresses libraries abort, end the process or hang (OpenBLAS) as they load.
+_LEAST_ADDRESSES = 1 << 30
+
 
 def prepare() -> None:
-    """Set up garbage collection, libraries that are loaded later, signals and the log."""
+    """Set up garbage collection, libraries that are loaded later, signals and the log.
+
+    Raises
+    ------
+    MemoryError
+        If the process may not have the addresses that libraries need to load.
+    """
+    import resource  # Windows has none, and is refused before.
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESSES:
+        raise MemoryError(f"`ulimit -v` allows {limit} bytes, expected {_LEAST_ADDRESSES}")
     # Verbs make arrays and hardly any reference cycles. Searching for cycles after every 700
     # objects takes a tenth of the time of most verbs; at exit, searching torch takes half a second.
     gc.set_threshold(100_000)

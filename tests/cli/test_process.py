@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from nucwsi.cli.process import EXIT_MEMORY
+
 ENDED = """
 import os, signal
 from nucwsi.cli.process import prepare
@@ -63,3 +65,15 @@ def test_the_log_goes_to_stderr_with_the_time():
     assert told.stdout == ""
     assert told.stderr[2] == told.stderr[5] == ":"
     assert told.stderr.endswith(" 12 tiles\n")
+
+
+def test_a_process_that_cannot_load_its_libraries_says_so_at_once():
+    """With less, OpenBLAS hangs as it is loaded, and other libraries end the process."""
+    code = "from nucwsi.cli.commands import main; main(prog_name='nucwsi')"
+    command = f'ulimit -v 400000; exec "$0" -c "{code}" summary x.csv -o y.csv'
+    told = subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == EXIT_MEMORY
+    assert told.stderr.startswith("nucwsi summary: not enough memory; allow more")
+    assert told.stderr.count("\n") == 1
