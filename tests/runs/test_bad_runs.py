@@ -143,11 +143,11 @@ SQUARE = polygon([100, 100], [600, 100], [600, 600], [100, 600])
         ([feature(polygon([0, 0], [9, 9]))], "has an invalid outline (Too few points"),
         (
             [feature(polygon([0, 0], [9, float("nan")], [9, 9]))],
-            "without points or with numbers that are not",
+            "point 2 at x 9, y nan lies on no slide",
         ),
         (
             [feature({"type": "Polygon", "coordinates": []})],
-            "without points or with numbers that are not",
+            "has an invalid outline (it has no points)",
         ),
         ([feature({"type": "Polygon"})], "feature 1 has an unreadable outline"),
         ([feature({"type": "Polygon", "coordinates": [["a", "b"]]})], "unreadable outline"),

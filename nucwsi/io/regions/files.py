@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 import shapely
+from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from nucwsi.composition.outlines import check_points, ellipse, repaired_area, with_holes
@@ -69,6 +70,13 @@ def _sound(shape: Polygon | MultiPolygon, where: str) -> Polygon | MultiPolygon:
     if valid is not shape:
         log.warning("%s crosses itself by a hair; repaired", where)
     return valid
+
+
+def _check_points(points: NDArray[np.float64], where: str) -> None:
+    try:
+        check_points(points)
+    except ValueError as error:
+        raise _unsound(where, error) from None
 
 
 def _unsound(where: str, error: ValueError) -> RegionError:
@@ -170,10 +178,11 @@ def _colour(value: Any) -> Colour | None:
 
 
 def _area(described: dict[str, Any], where: str) -> Polygon | MultiPolygon:
-    kind = str(described.get("type") or "feature without geometry")
+    kind = _one_line(described.get("type") or "feature without geometry")
     if kind not in {"Polygon", "MultiPolygon"}:
         raise RegionError(
-            f"{where} is a {kind}; a region is a closed area: draw it as a polygon, or delete it"
+            f"{where} is a {kind:.60}; a region is a closed area: draw it as a polygon, or delete"
+            " it"
         )
     try:
         # `_sound` refuses coordinates that are not finite or too large.
@@ -191,6 +200,7 @@ def _area(described: dict[str, Any], where: str) -> Polygon | MultiPolygon:
         raise RegionError(f"{where} has an unreadable outline ({error}); draw it again") from None
     corners = shapely.get_coordinates(shape)
     if described.get("isEllipse") is True and 2 <= len(corners) <= _MAX_BOX_CORNERS:
+        _check_points(corners, where)
         return ellipse(corners)
     return shape
 
@@ -212,10 +222,7 @@ def _from_geojson(path: Path, origin: Origin) -> Iterator[_Shape]:
 
 def _polygon(drawn: DrawnOutline, where: str) -> Polygon:
     points = drawn.vertices
-    try:
-        check_points(points)
-    except ValueError as error:
-        raise _unsound(where, error) from None
+    _check_points(points, where)
     if drawn.kind not in {"polygon", "rectangle", "ellipse", "spline"}:
         raise RegionError(
             f"{where} is a {drawn.kind}; a region is a closed area: draw it as a polygon, or delete"

@@ -96,6 +96,12 @@ def test_a_number_that_lies_on_no_slide_is_refused_in_every_format(tmp_path, num
         read(tmp_path, asap(annotation(points)), "r.xml")
 
 
+def test_the_box_of_an_ellipse_lies_on_a_slide(tmp_path):
+    corners = [[[0, 0], [1e9, 0], [9, 9], [0, 0]]]
+    with pytest.raises(RegionError, match=r"feature 1 has an invalid outline .point 2"):
+        read(tmp_path, [feature(corners, geometry={"isEllipse": True})])
+
+
 def test_the_largest_slide_is_not_refused(tmp_path):
     far = [[x + 5_000_000, y + 5_000_000] for x, y in SQUARE]
     [found] = read(tmp_path, [feature([far])])
@@ -143,6 +149,7 @@ def test_rings_that_other_programs_write_have_the_area_that_was_drawn(tmp_path, 
         ({"type": "Polygon", "coordinates": [[[*p, 7, 8] for p in SQUARE]]}, "dimension should be"),
         ({"type": "Polygon"}, "outline"),
         ({"type": ["Polygon"]}, "is a "),
+        ({"type": "a\nb", "coordinates": []}, "is a a b; a region is a closed area"),
         ({"coordinates": [SQUARE]}, "without geometry"),
         ({}, "without geometry"),
         ([1], "as `geometry`"),

@@ -134,7 +134,8 @@ def test_what_was_added_to_a_file_is_read_back(tmp_path):
     path = tmp_path / "r.geojson"
     assert written_facts(path) == {}
     write_regions(path, [], [], (3.0, 4.0), {"made": [1]})
-    assert written_facts(path) == {"made": [1], "origin_px": [3.0, 4.0], "n_objects": 0}
+    added = {"made": [1], "origin_px": [3.0, 4.0], "n_objects": 0}
+    assert written_facts(path).items() >= added.items()
     for text in ("", "[]", "{}", '{"nucwsi": 1}', "[" * 100_000, '"\\ud8'):
         path.write_text(text)
         with pytest.raises(StoreError, match=r"r\.geojson: .*; run `nucwsi compose`"):
