@@ -11,7 +11,7 @@ __version__ = "0.2.0"
 
 #: Rises with every change by which the same input and settings give another result; the workflow
 #: then makes its results anew.
-RESULT_VERSION = 4
+RESULT_VERSION = 5
 
 __all__ = ["RESULT_VERSION", "__version__", "compose", "open_maps", "open_slide", "read_regions"]
 

@@ -18,6 +18,7 @@ def main() -> None:
 
 
 for _command in (
+    pipeline.check,
     pipeline.tile,
     pipeline.predict,
     pipeline.segment,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,37 @@ from nucwsi.config import (
 )
 from nucwsi.errors import ConfigError
 from nucwsi.runtime.allocator import share_one_heap
+
+
+@click.command()
+@click.argument("slides", type=FILE, nargs=-1, required=True)
+@member_option
+@threads_option
+@options(TileSettings)
+def check(slides: tuple[Path, ...], members: tuple[str, ...], threads: int, **values: Any) -> None:
+    """Say what SLIDES are and whether each can be analysed.
+
+    SLIDES are slides, folders of slides or slide sheets. The exit code is 1 if one of them cannot
+    be analysed.
+    """
+    settings = settings_of(TileSettings, values)
+    from nucwsi.io.slides.sheet import read_sheet
+    from nucwsi.steps.check import check as step
+
+    # What the readers would log is part of each verdict.
+    logging.getLogger("nucwsi").setLevel(logging.ERROR)
+    entries = [entry for path in slides for entry in read_sheet(path, lambda _: True)]
+    n_faulty = 0
+    for verdict in step(entries, settings, members=members, threads=threads):
+        click.echo(f"{verdict.name}: {verdict.description or 'cannot be analysed'}")
+        for warning in verdict.warnings:
+            click.echo(f"  look at: {warning}")
+        if verdict.fault:
+            click.echo(f"  {verdict.fault}")
+            n_faulty += 1
+    n_sound = len(entries) - n_faulty
+    click.echo(f"{n_sound} of {len(entries)} slides can be analysed")
+    sys.exit(1 if n_faulty else 0)
 
 
 @click.command()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, claim_doubts, lev
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
 from nucwsi.io.stores.tiles_writer import TilesWriter
-from nucwsi.models.card import largest_halo_px, read_cards
+from nucwsi.models.card import Card, largest_halo_px, read_cards
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.progress import progress
 from nucwsi.slide.holes import holes_in_tissue
@@ -44,7 +46,7 @@ _MAX_NAMED = 20
 
 
 #: Said where the mask is empty, and with it all results.
-_EMPTY = (
+EMPTY = (
     "no tissue is found, so nothing is analysed; if there is some, lower `tile.min_tissue_um2`"
     " (--min-tissue-um2), or analyse every pixel with `tile.tissue: all` (--tissue all)"
 )
@@ -130,6 +132,11 @@ def _outlines(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
     return [on_slide(piece) for piece in pieces(mask)]
 
 
+def _area_um2(outlines: list[shapely.Polygon], frame: Frame) -> float:
+    # Cells at the edge of the canvas reach beyond it; their outlines do not.
+    return sum(outline.area for outline in outlines) * frame.level0_pixel_um2
+
+
 def _lost(source: SlideCanvas, tissue: NDArray[np.bool_]) -> list[Window]:
     """Return the tiles without data that lie in tissue, as windows of the canvas; log each."""
     holes, frame = source.slide.missing, source.frame
@@ -206,6 +213,101 @@ def _fill(
             advance(1)
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A slide that can be analysed, as its overview shows it.
+
+    Attributes
+    ----------
+    source : SlideCanvas
+        The open slide at the working mpp.
+    facts : SlideFacts
+        What is known of it before its tiles are read; `warnings` says what is odd.
+    tissue : _Tissue
+        Where the tissue is.
+    lost : list of Window
+        Tiles in tissue for which the file has no data, as windows of the canvas.
+    """
+
+    source: SlideCanvas
+    facts: SlideFacts
+    tissue: _Tissue
+    lost: list[Window]
+
+    @property
+    def tissue_mm2(self) -> float:
+        """Area of the tissue, in mm²."""
+        return _area_um2(_outlines(self.tissue.found, self.facts.frame), self.facts.frame) / 1e6
+
+
+@contextmanager
+def examined(
+    slide: Path,
+    settings: TileSettings,
+    *,
+    name: str,
+    cards: tuple[Card, ...],
+    slide_mpp: float | None = None,
+    scene: str | None = None,
+    threads: int = 1,
+) -> Iterator[Examined]:
+    """Open a slide and find its tissue.
+
+    Parameters
+    ----------
+    slide : pathlib.Path
+        The slide's file, or the first of several.
+    settings : TileSettings
+        How tissue is found.
+    name : str
+        The slide's name in all results.
+    cards : tuple of Card
+        The ensemble: the canvas has its mpp, and the tiles serve its largest halo.
+    slide_mpp : float, optional
+        The user's value for level 0, in µm per pixel.
+    scene : str, optional
+        Which of several scenes of the file: its number, from 1, or its name.
+    threads : int
+        Pieces of the overview that are read at once.
+
+    Yields
+    ------
+    Examined
+        The slide is open until the block ends.
+
+    Raises
+    ------
+    SlideError
+        If the slide cannot be read or must not be analysed.
+    """
+    mpp = cards[0].mpp
+    with open_slide(slide, scene) as opened:
+        claim = level0_claim(opened, override=slide_mpp, trust_power=settings.objective_power)
+        if claim.rows > 2 * mpp:
+            raise SlideError(
+                f"{slide}: {claim.rows:g} µm per pixel is too coarse for a model of {mpp:g} µm per"
+                " pixel; scan at 20x or more"
+            )
+        source = SlideCanvas(opened, canvas_frame(opened, claim, mpp))
+        tissue, odd = _find(source, settings, threads)
+        facts = SlideFacts(
+            kind="tiles",
+            slide=name,
+            slide_checksum=file_checksum(slide),
+            vendor=opened.vendor,
+            mpp_source=claim.source,
+            scene=opened.scene,
+            warnings=(*claim_doubts(opened, claim), *odd),
+            frame=source.frame,
+            core_px=settings.core_px,
+            halo_px=largest_halo_px(cards),
+            tissue_px=CELL_PX,
+            tile=settings.model_dump(),
+            result_version=RESULT_VERSION,
+        )
+        yield Examined(source, facts, tissue, _lost(source, tissue.stained))
+
+
 def tile(
     slide: Path,
     output: Path,
@@ -253,38 +355,22 @@ def tile(
     """
     cards = read_cards(members)
     check_outputs([output, tissue_output], [slide, *(card.path for card in cards)])
-    mpp, halo_px = cards[0].mpp, largest_halo_px(cards)
-    with open_slide(slide, scene) as opened:
-        claim = level0_claim(opened, override=slide_mpp, trust_power=settings.objective_power)
-        if claim.rows > 2 * mpp:
-            raise SlideError(
-                f"{slide}: {claim.rows:g} µm per pixel is too coarse for a model of {mpp:g} µm per"
-                " pixel; scan at 20x or more"
-            )
-        source = SlideCanvas(opened, canvas_frame(opened, claim, mpp))
-        facts = SlideFacts(
-            kind="tiles",
-            slide=name,
-            slide_checksum=file_checksum(slide),
-            vendor=opened.vendor,
-            mpp_source=claim.source,
-            scene=opened.scene,
-            warnings=tuple(claim_doubts(opened, claim)),
-            frame=source.frame,
-            core_px=settings.core_px,
-            halo_px=halo_px,
-            tissue_px=CELL_PX,
-            tile=settings.model_dump(),
-            result_version=RESULT_VERSION,
-        )
-        # A slide that must not be analysed leaves nothing behind.
-        tissue, odd = _find(source, settings, threads)
-        facts = facts.with_(warnings=facts.warnings + odd)
-        lost = _lost(source, tissue.stained)
+    looking = examined(
+        slide,
+        settings,
+        name=name,
+        cards=cards,
+        slide_mpp=slide_mpp,
+        scene=scene,
+        threads=threads,
+    )
+    # A slide that must not be analysed leaves nothing behind.
+    with looking as found:
+        source, facts, tissue = found.source, found.facts, found.tissue
         with workspace(output, facts.to_json()) as place:
             grid = TileGrid(source.frame.shape, settings.core_px)
             writer = TilesWriter(place.folder / "tiles", facts)
-            seen = grown(tissue.analysed | tissue.unreadable, -(-halo_px // CELL_PX))
+            seen = grown(tissue.analysed | tissue.unreadable, -(-facts.halo_px // CELL_PX))
             cores = {at: grid.core(*at) for at in grid.positions()}
             needed = [at for at, core in cores.items() if seen[core.cells(CELL_PX).slices].any()]
             _fill(source, writer, needed, grid, place, threads)
@@ -293,7 +379,7 @@ def tile(
             read_px = sum(cores[at].height * cores[at].width for at in needed)
             share = bad_px / max(1, read_px)
             if share <= settings.max_bad_tiles:
-                without = [*bad, *lost]
+                without = [*bad, *found.lost]
                 _publish(writer, tissue.without(without), without, facts, output, tissue_output)
         _refuse_unreadable(slide, share, settings.max_bad_tiles)
 
@@ -308,9 +394,8 @@ def _publish(
 ) -> None:
     frame = facts.frame
     outlines = _outlines(tissue.found, frame)
-    # Cells at the edge of the canvas reach beyond it; their outlines do not.
-    tissue_um2 = sum(outline.area for outline in outlines) * frame.level0_pixel_um2
-    empty = () if outlines else (_EMPTY,)
+    tissue_um2 = _area_um2(outlines, frame)
+    empty = () if outlines else (EMPTY,)
     for line in empty:
         log.warning("%s: %s", facts.slide, line)
     facts = facts.with_(

@@ -37,6 +37,12 @@ def test_one_bad_slide_does_not_cost_the_cohort(snakemake, painted, tiny_member)
     # A slide cannot be read: tables and report are those of the other, and the report says so.
     whole = (folder / "slides" / "a.tiff").read_bytes()
     (folder / "slides" / "a.tiff").write_bytes(whole[:3000])
+    ran = snakemake("check", check=False, **settings)
+    assert ran.returncode != 0
+    assert "a: cannot be analysed" in ran.text
+    assert "1 of 2 slides can be analysed" in ran.text
+    assert not list(results.glob("a/*"))
+
     ran = snakemake("--keep-going", check=False, **settings)
     assert ran.returncode != 0
     assert "the 1 of 2 slides that worked" in ran.text

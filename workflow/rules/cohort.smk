@@ -15,6 +15,32 @@ rule phantom:
         "nucwsi phantom {output.slide:q} > {log:q} 2>&1"
 
 
+# `snakemake check` opens every slide before the first job; it makes no file.
+rule check:
+    input:
+        # Those that are missing are named by the command.
+        [
+            ancient(str(entry.path))
+            for entry in SLIDES.values()
+            if entry.path.exists() or entry.path == nuc.DEMO_SLIDE
+        ],
+    log:
+        OUTPUT / "logs" / "check.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "check.tsv"
+    localrule: True
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    threads: 2
+    params:
+        slides=CONFIG.slides,
+        members=nuc.member_flags(CONFIG),
+        settings=nuc.result_flags(CONFIG.tile),
+    shell:
+        "nucwsi check {params.slides:q} {params.members} {params.settings} --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
 rule summary:
     input:
         lambda wildcards: collect(

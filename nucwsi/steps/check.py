@@ -1,0 +1,97 @@
+"""`check`: what every slide is, and whether it can be analysed, before the first job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nucwsi.config import TileSettings
+from nucwsi.errors import NucwsiError
+from nucwsi.io.slides.sheet import SlideEntry
+from nucwsi.models.card import read_cards
+from nucwsi.steps.tile import EMPTY, examined
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `check` says of a slide.
+
+    Attributes
+    ----------
+    name : str
+        The slide's name in all results.
+    path : pathlib.Path
+        Its file.
+    description : str
+        Format, levels, size of a pixel and who states it, tissue; empty if it cannot be analysed.
+    warnings : tuple of str
+        What is suspicious.
+    fault : str
+        Why it cannot be analysed; empty if it can.
+    """
+
+    name: str
+    path: Path
+    description: str
+    warnings: tuple[str, ...]
+    fault: str
+
+
+def check(
+    slides: Sequence[SlideEntry],
+    settings: TileSettings,
+    *,
+    members: tuple[str, ...],
+    threads: int = 1,
+) -> Iterator[Verdict]:
+    """Look at slides as `tile` will, without reading their tiles.
+
+    Parameters
+    ----------
+    slides : sequence of SlideEntry
+        Entries of the slide sheet; their files may be missing.
+    settings : TileSettings
+        How tissue is found.
+    members : tuple of str
+        Checkpoints of the ensemble, whose mpp the canvas has.
+    threads : int
+        Pieces of an overview that are read at once.
+
+    Yields
+    ------
+    Verdict
+        One for each slide, in order.
+
+    Raises
+    ------
+    CheckpointError
+        If a member cannot be read.
+    """
+    cards = read_cards(members)
+    for entry in slides:
+        looking = examined(
+            entry.path,
+            settings,
+            name=entry.name,
+            cards=cards,
+            slide_mpp=entry.mpp,
+            scene=entry.scene or None,
+            threads=threads,
+        )
+        try:
+            with looking as found:
+                facts, levels = found.facts, found.source.slide.levels
+                sizes = ", ".join("{} x {}".format(*level.shape[::-1]) for level in levels)
+                description = (
+                    f"{facts.vendor}, {len(levels)} levels ({sizes}),"
+                    f" {facts.frame.level0_mpp[1]:g} µm per pixel ({facts.mpp_source}),"
+                    f" {found.tissue_mm2:.3g} mm² of tissue"
+                )
+                empty = () if found.tissue.found.any() else (EMPTY,)
+                missing = f"{len(found.lost)} tiles in tissue have no data"
+                lost = (missing,) if found.lost else ()
+                warnings = (*facts.warnings, *lost, *empty)
+            yield Verdict(entry.name, entry.path, description, warnings, "")
+        except NucwsiError as error:
+            yield Verdict(entry.name, entry.path, "", (), str(error))
