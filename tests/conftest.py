@@ -58,7 +58,7 @@ def tiny_member(tmp_path_factory):
 def snakemake(tmp_path):
     """Run Snakemake in a folder of its own, as from a shell without the environment's PATH."""
 
-    def run(*words, snakefile="Snakefile", check=True, cores=2, **settings):
+    def run(*words, snakefile="Snakefile", check=True, cores=2, path="/usr/bin:/bin", **settings):
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / snakefile)),
             *("--directory", str(tmp_path), "--nocolor"),
@@ -67,7 +67,7 @@ def snakemake(tmp_path):
         ]
         if settings:
             command += ["--config", *(f"{key}={value}" for key, value in settings.items())]
-        environment = {**os.environ, "PATH": "/usr/bin:/bin"}
+        environment = {**os.environ, "PATH": path}
         ran = subprocess.run(
             command, capture_output=True, text=True, env=environment, check=False, cwd=tmp_path
         )

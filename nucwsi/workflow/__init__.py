@@ -28,14 +28,18 @@ from nucwsi.workflow.plan import (
     table_names,
 )
 from nucwsi.workflow.rest import report_the_rest
+from nucwsi.workflow.retries import is_hopeless
+from nucwsi.workflow.slurm import answering_command
 
 __all__ = [
     "COHORT_TABLES",
     "DEMO_SLIDE",
+    "answering_command",
     "extra_exports",
     "failure_message",
     "find_own_commands",
     "flags",
+    "is_hopeless",
     "load_config",
     "load_ensemble",
     "load_slides",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nucwsi.config import Config
 from nucwsi.io.slides.sheet import SlideEntry
+from nucwsi.workflow.retries import error_in
 
 
 class Failure(NamedTuple):
@@ -78,13 +79,12 @@ def failures(config: Config, slides: Mapping[str, SlideEntry]) -> list[Failure]:
     list of Failure
         One for every log that ends in an error, slide by slide.
     """
-    failed = []
-    for name in slides:
-        for log in sorted((Path(config.output) / "logs" / name).glob("*.log")):
-            last = log.read_text("utf-8", "replace").rstrip().rpartition("\n")[2]
-            if last.startswith("nucwsi "):
-                failed.append(Failure(name, last, log))
-    return failed
+    return [
+        Failure(name, reason, log)
+        for name in slides
+        for log in sorted((Path(config.output) / "logs" / name).glob("*.log"))
+        if (reason := error_in(log))
+    ]
 
 
 def failure_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:

@@ -1,4 +1,4 @@
-"""The SLURM profile on a pretend cluster: the resources of its jobs, and how a lost job resumes."""
+"""The SLURM profile on a pretend cluster: what jobs request, and which failed ones come again."""
 
 import csv
 import json
@@ -39,14 +39,16 @@ def cluster(snakemake, monkeypatch):
     monkeypatch.setenv("PRETEND_CLUSTER", str(folder))
 
     def run(**settings):
-        snakemake(
+        ran = snakemake(
             *("--workflow-profile", PROFILE, "--executor", "cluster-generic"),
             *("--cluster-generic-submit-cmd", command("submit.py")),
             *("--cluster-generic-status-cmd", command("status.py")),
             *("--seconds-between-status-checks", 1, "--latency-wait", 5),
             cores=None,
+            check=False,
             **settings,
         )
+        run.text = ran.text
         numbers = sorted(int(path.stem) for path in folder.glob("*.json"))
         return [json.loads((folder / f"{number}.json").read_text()) for number in numbers]
 
@@ -59,16 +61,21 @@ def wishes(job):
     return (job["threads"], resources["mem_mb"], resources["runtime"], resources.get("gpu", 0))
 
 
-def test_slides_and_parts_run_to_the_end_and_a_lost_job_comes_again(
+def test_what_may_pass_is_submitted_again_and_what_is_hopeless_is_not(
     cluster, tiny_member, monkeypatch
 ):
+    """Two slides end, although a node is lost and memory runs out; a damaged slide is told of."""
     sheet = ["slide\tpath\n"]
     for seed in (1, 2):
         path = cluster.folder / f"slide {seed}.tiff"
         write_phantom(path, Phantom((1100, 1200), seed=seed))
         sheet.append(f"s{seed}\t{path}\n")
+    broken = cluster.folder / "broken.tiff"
+    broken.write_bytes(path.read_bytes()[:3000])
+    sheet.append(f"broken\t{broken}\n")
     (cluster.folder / "config" / "slides.tsv").write_text("".join(sheet))
-    monkeypatch.setenv("PRETEND_LOST_NODE", "predict")
+    monkeypatch.setenv("PRETEND_LOST_NODE", "stitch")
+    monkeypatch.setenv("PRETEND_LITTLE_MEMORY", "predict")
     jobs = cluster(members=f"[{tiny_member}]", parts=2, tile="{core_px: 256}")
 
     first, again = {}, []
@@ -77,13 +84,45 @@ def test_slides_and_parts_run_to_the_end_and_a_lost_job_comes_again(
         if at in first:
             again.append(job)
         first.setdefault(at, job)
-    # Two slides; two of the steps of a slide run once per part.
-    expected = 2 * [*ASKED, "predict", "segment"]
+    # Two slides; two of the steps of a slide run once per part. The third has got no further.
+    expected = [*2 * [*ASKED, "predict", "segment"], "tile"]
     assert sorted(rule for rule, *_ in first) == sorted(expected)
     for job in first.values():
         assert wishes(job) == ASKED[job["rule"]], job["rule"]
         assert job["resources"]["slurm_partition"] == ("gpu" if job["rule"] == "predict" else "cpu")
-    assert [(job["rule"], *wishes(job)) for job in again] == [("predict", 4, 16000, 240, 1)]
+    assert sorted((job["rule"], *wishes(job)) for job in again) == [
+        ("predict", 4, 16000, 240, 1),
+        ("stitch", 1, 4000, 120, 0),
+    ], cluster.text
     with (cluster.folder / "results" / "composition.csv").open() as stream:
         rows = [row for row in csv.DictReader(stream) if row["region_id"] == "slide"]
     assert [row["slide"] for row in rows] == ["s1", "s2"]
+    page = (cluster.folder / "results" / "report.html").read_text("utf-8")
+    assert "Not analysed: 1 slide" in page
+    assert "results/logs/broken/tile.log" in page
+
+
+def test_a_run_whose_jobs_could_not_be_followed_stops_before_the_first(snakemake, small_slide):
+    """The SLURM of another site: no accounting, and jobs are forgotten a minute after their end."""
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    programs = snakemake.folder / "programs"
+    programs.mkdir()
+    for name, line in {
+        "sacct": "echo 'Slurm accounting storage is disabled' >&2; exit 1",
+        "scontrol": "echo 'MinJobAge               = 60 sec'",
+        "squeue": "exit 0",
+        "sbatch": f"touch {shlex.quote(str(programs / 'submitted'))}; echo 1",
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(0o755)
+    ran = snakemake(
+        *("--workflow-profile", PROFILE),
+        path=f"{programs}:/usr/bin:/bin",
+        cores=None,
+        check=False,
+        slides=small_slide,
+    )
+    assert ran.returncode != 0
+    assert "`squeue` forgets jobs 60 s after their end" in ran.text
+    assert "Traceback" not in ran.text
+    assert not (programs / "submitted").exists()

@@ -1,4 +1,7 @@
-"""The SLURM profile on a real SLURM of one node: a whole run, its prediction cancelled half-way."""
+"""The SLURM profile on a real SLURM of one node, which has no accounting.
+
+One run of four parts: one is cancelled half-way, one has too little memory, and a slide is damaged.
+"""
 
 import csv
 import importlib.util
@@ -16,8 +19,14 @@ from conftest import ROOT
 from nucwsi.io.slides.phantom import write_phantom
 from nucwsi.phantom import Phantom
 
-PROFILE = ROOT / "workflow" / "profiles" / "slurm"
+PROFILE = ROOT / "workflow" / "profiles" / "slurm" / "profile.yaml"
 CONFIGURATION = [Path("/etc/slurm") / f"{name}.conf" for name in ("slurm", "gres", "cgroup")]
+
+#: SLURM looks every second whether a job has more memory than it requested, and ends it.
+MEMORY_LIMITS = "JobAcctGatherParams=OverMemoryKill\nJobAcctGatherFrequency=task=1\n"
+
+#: MB of the part that has too little at first; Snakemake itself takes half of it, twice.
+LITTLE = 350
 
 
 def said(*words):
@@ -47,6 +56,9 @@ def slurm(shared, tmp_path_factory):
     )
     try:
         assert "idle" in said("sinfo", "--noheader"), started.stdout + started.stderr
+        with CONFIGURATION[0].open("a") as stream:
+            stream.write(MEMORY_LIMITS)
+        subprocess.run(["scontrol", "reconfigure"], check=True)
         yield
     finally:
         subprocess.run(["bash", str(script), "stop", str(folder)], check=True)
@@ -55,19 +67,31 @@ def slurm(shared, tmp_path_factory):
             path.unlink(missing_ok=True)
 
 
+def jobs_of(rule):
+    """List the jobs of a rule that SLURM remembers: number, state, wildcards and memory of each."""
+    listed = said("squeue", "--noheader", "--states=all", "--sort=i", "--format=%A %T %m %k")
+    rows = [line.split(maxsplit=3) for line in listed.splitlines()]
+    start = f"rule_{rule}_wildcards_"
+    return [
+        (number, state, name.removeprefix(start), memory)
+        for number, state, memory, name in rows
+        if name.startswith(start)
+    ]
+
+
 class Canceller(threading.Thread):
-    """Cancels the first job of `predict` once some of its tiles are done."""
+    """Cancels the job of the first part once some of its tiles are done."""
 
     def __init__(self, folder):
         super().__init__(daemon=True)
-        self.done = folder / "maps" / ".1-of-1.zarr.zip.work" / "done"
+        self.done = folder / "maps" / ".1-of-4.zarr.zip.work" / "done"
         self.tiles = 0
         self.asked = ""
 
     def run(self):
         while not self.done.exists() or self.done.read_text().count("\n") < 3:
             time.sleep(0.05)
-        job = said("squeue", "--noheader", "--states=RUNNING", "--format=%i").strip()
+        (job,) = (number for number, _, name, _ in jobs_of("predict") if name.endswith("1-of-4"))
         self.asked = said("scontrol", "show", "job", job)
         said("scancel", job)
         while "JobState=CANCELLED" not in said("scontrol", "show", "job", job):
@@ -75,31 +99,71 @@ class Canceller(threading.Thread):
         self.tiles = self.done.read_text().count("\n")
 
 
-def test_a_cancelled_job_is_resubmitted_and_goes_on(slurm, snakemake, tmp_path_factory):
-    slide = tmp_path_factory.mktemp("slide") / "small.tiff"
-    write_phantom(slide, Phantom((2200, 2600), seed=1))
-    results = snakemake.folder / "results"
+def test_what_a_run_of_four_parts_survives(slurm, snakemake):
+    folder, results = snakemake.folder, snakemake.folder / "results"
+    slides = folder / "slides"
+    slides.mkdir()
+    write_phantom(slides / "small.tiff", Phantom((2200, 2600), seed=1))
+    (slides / "broken.tiff").write_bytes((slides / "small.tiff").read_bytes()[:3000])
+    profile = PROFILE.read_text()
+    enough = '"8000 * attempt"'
+    assert enough in profile
+    little = f"\"{LITTLE} if attempt == 1 and wildcards.part == '3-of-4' else 8000 * attempt\""
+    (folder / "profile.yaml").write_text(profile.replace(enough, little))
     canceller = Canceller(results / "small")
     canceller.start()
     ran = snakemake(
-        *("--workflow-profile", PROFILE),
-        # What this SLURM lacks: an accounting database, and more than a core or two.
-        *("--slurm-status-command", "squeue", "--set-threads", "tile=1", "predict=1", "segment=1"),
+        *("--workflow-profile", folder / "profile.yaml"),
+        # What this SLURM lacks: more than a core or two, and patience.
+        *("--set-threads", "tile=1", "predict=1", "segment=1"),
         *("--slurm-init-seconds-before-status-checks", 3),
         cores=None,
-        slides=slide,
+        check=False,
+        slides=slides,
+        parts=4,
         tile="{core_px: 256}",
     )
+    # Without accounting, `sacct` is no use: another program is asked, or the run would never end.
+    assert "`sacct` does not answer (Slurm accounting storage is disabled)" in ran.text
+    assert "slurm-status-command: squeue" in ran.text
+
+    # The cancelled part has gone on where it was.
     assert canceller.tiles >= 3
     assert "Partition=gpu" in canceller.asked
     assert re.search(r"TresPerJob=gres:gpu:1\n", canceller.asked), canceller.asked
     assert "MinMemoryNode=8000M" in canceller.asked
     assert "TimeLimit=02:00:00" in canceller.asked
     assert "SLURM status is: 'CANCELLED'" in ran.text
-    log = (results / "logs" / "small" / "predict.1-of-1.log").read_text()
+    log = (results / "logs" / "small" / "predict.1-of-4.log").read_text()
     resumed = re.search(r"resuming: (\d+) of (\d+) tiles are done", log)
     assert resumed, log
     assert int(resumed[1]) == canceller.tiles < int(resumed[2])
+
+    # The part that was over its memory was submitted again with more; what is hopeless was not.
+    attempts = {}
+    for _, state, name, memory in jobs_of("predict"):
+        attempts.setdefault(name, []).append((state, memory))
+    assert attempts == {
+        "small_1-of-4": [("CANCELLED", "8000M"), ("COMPLETED", "16000M")],
+        "small_2-of-4": [("COMPLETED", "8000M")],
+        "small_3-of-4": [("FAILED", f"{LITTLE}M"), ("COMPLETED", "16000M")],
+        "small_4-of-4": [("COMPLETED", "8000M")],
+    }
+    killed = next((results / "logs" / "slurm" / "rule_predict").rglob("*3-of-4*/*.log"))
+    assert "exceeded memory limit" in killed.read_text()
+    assert [(state, name) for _, state, name, _ in jobs_of("tile")] == [
+        ("FAILED", "broken"),
+        ("COMPLETED", "small"),
+    ]
+
+    # The damaged slide has not cost the good one its tables and its place in the report.
+    assert ran.returncode != 0
     with (results / "composition.csv").open() as stream:
-        assert int(next(csv.DictReader(stream))["n_nuclei"]) > 500
+        (row,) = (row for row in csv.DictReader(stream) if row["region_id"] == "slide")
+    assert row["slide"] == "small"
+    assert int(row["n_nuclei"]) > 500
     assert (results / "small" / "small.nuclei.qupath.zip").exists()
+    page = (results / "report.html").read_text()
+    assert "Not analysed: 1 slide" in page
+    assert "results/logs/broken/tile.log" in page
+    assert f"nucwsi tile: {slides / 'broken.tiff'}: " in ran.text

@@ -1,7 +1,8 @@
 """Submit a job script to a pretend cluster: record what it requests, run it, print its number.
 
 The folder PRETEND_CLUSTER holds ``N.json`` (what job N asked for) and ``N.rc`` (how it ended).
-The first job of the rule PRETEND_LOST_NODE ends at once, as if its node had gone.
+The first job of the rule PRETEND_LOST_NODE ends at once, as if its node had gone; the first one of
+the rule PRETEND_LITTLE_MEMORY may not have as much memory as torch takes.
 """
 
 import json
@@ -20,8 +21,12 @@ number = len(list(folder.glob("*.json"))) + 1
 earlier = [json.loads(path.read_text("utf-8"))["rule"] for path in folder.glob("*.json")]
 (folder / f"{number}.json").write_text(json.dumps(asked), "utf-8")
 rule = asked["rule"]
-lost = rule == os.environ.get("PRETEND_LOST_NODE") and rule not in earlier
-command = "false" if lost else f"sh {shlex.quote(str(script))}"
+command = f"sh {shlex.quote(str(script))}"
+if rule not in earlier:
+    if rule == os.environ.get("PRETEND_LOST_NODE"):
+        command = "false"
+    if rule == os.environ.get("PRETEND_LITTLE_MEMORY"):
+        command = f"ulimit -v 600000; {command}"
 out, rc = (shlex.quote(str(folder / f"{number}.{kind}")) for kind in ("out", "rc"))
 subprocess.Popen(
     ["sh", "-c", f"{command} > {out} 2>&1; echo $? > {rc}.new; mv {rc}.new {rc}"],
