@@ -16,8 +16,8 @@ from scipy import ndimage
 #: Least standard deviation, in grey levels, of a patch that has something to compare.
 _MIN_CONTRAST = 5.0
 
-#: Patches of one place have at least this correlation; those of two places have about none.
-_MIN_CORRELATION = 0.5
+#: Least correlation of patches of one place; sound levels have 0.88 and more.
+_MIN_CORRELATION = 0.6
 
 #: Where a shift of more than one pixel explains a patch by so much better, it is shifted.
 _SHIFT_GAIN = 0.05
@@ -106,13 +106,14 @@ def shows_same(
     Returns
     -------
     bool or None
-        Whether more patches agree than differ; None if all of them are blank.
+        Whether at most a third of the patches that can be judged differ, as they do where one level
+        is damaged; None if all of them are blank.
     """
     votes = [_agrees(a, b) for a, b in zip(fine, coarse, strict=True)]
     agreeing, differing = votes.count(True), votes.count(False)
     if agreeing == differing == 0:
         return None
-    return agreeing > differing
+    return agreeing >= 2 * differing
 
 
 def _agrees(fine: NDArray[np.uint8], coarse: NDArray[np.uint8]) -> bool | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from itertools import product
+from itertools import product, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,12 @@ _PATCH_PX, _LEAST_PATCH_PX, _FINE_PX = 48, 12, 1024
 #: The places with most contrast are looked for on a level of at most so many pixels.
 _MAP_PX = 4_000_000
 
-#: Number of those places, and of rows and columns of places that are looked at in any case.
-_RICHEST, _GRID = 6, 3
+#: Number of those places, and of rows and columns of places that are looked at in any case, with
+#: and without such a level.
+_RICHEST, _GRID, _FINE_GRID = 6, 3, 5
 
 #: So many patches that agree are enough.
-_ENOUGH = 4
+_ENOUGH = 8
 
 
 def believed_levels(reader: SlideReader, name: str) -> list[tuple[int, Level]]:
@@ -135,16 +136,19 @@ def _same(
 
 def _places(reader: SlideReader) -> list[tuple[float, float]]:
     """Choose the places to compare, as shares of height and width, the most telling ones first."""
-    middles = [(number + 0.5) / _GRID for number in range(_GRID)]
-    grid = list(product(middles, middles))
     small = [
         number
         for number, level in enumerate(reader.levels)
         if level.shape[0] * level.shape[1] <= _MAP_PX and min(level.shape) >= _LEAST_PATCH_PX
     ]
+    side = _GRID if small else _FINE_GRID
+    middles = [(number + 0.5) / side for number in range(side)]
+    grid = list(product(middles, middles))
     if len(reader.levels) == 1 or not small:
         return grid
     # The finest of the small ones: it shows places that are rich on all levels.
     view, _ = reader.read(small[0], Window(0, 0, *reader.levels[small[0]].shape))
     side = max(8, max(view.shape) // 32)
-    return richest_places(view, side, _RICHEST) + grid
+    rich = richest_places(view, side, _RICHEST)
+    # By turns: the outlines of two pictures may be alike.
+    return [place for pair in zip_longest(rich, grid) for place in pair if place is not None]

@@ -141,7 +141,7 @@ def chosen_scene(
         )
     if scene.isascii() and scene.isdigit() and 1 <= int(scene[:9]) <= len(names):
         return int(scene) - 1
-    meant = [number for number, name in enumerate(names) if name == scene]
+    meant = [number for number, name in enumerate(names) if name and name == scene]
     if len(meant) == 1:
         return meant[0]
     raise FinalSlideError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from nucwsi.io.slides.mpp import aperio_claim, imagej_claim, ome_claim, resoluti
 from nucwsi.io.slides.slide_reader import Level, chosen_scene, level_of
 from nucwsi.io.slides.tiff_page import TiffPage
 from nucwsi.slide.mpp import MppClaim
+from nucwsi.slide.pyramid import is_evenly_reduced, padded_reductions
 
 # What tifffile logs about a damaged file would bury the one line that we say.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -81,6 +83,7 @@ class TiffReader:
             self._file = tifffile.TiffFile(path)
         try:
             with _explained(path):
+                _refuse_circle(self._file, path)
                 images = _scenes(self._file, path)
                 self.scenes = [image.described for image in images]
                 number = chosen_scene(path, [image.name for image in images], self.scenes, scene)
@@ -153,6 +156,23 @@ def _explained(path: Path) -> Iterator[None]:
             f"{path}: is not a slide that OpenSlide or tifffile can open ({error}); is it whole,"
             " and of the type that its name says?"
         ) from None
+
+
+def _refuse_circle(file: Any, path: Path) -> None:
+    """Raise `SlideError` if a page leads back to an earlier one: tifffile would never arrive."""
+    tiff, handle, offset = file.tiff, file.filehandle, file.pages.first.offset
+    seen: set[int] = set()
+    while 0 < offset < handle.size:
+        if offset in seen:
+            raise SlideError(f"{path}: its pages lead in a circle; it is damaged, copy it again")
+        seen.add(offset)
+        handle.seek(offset)
+        [n_tags] = struct.unpack(tiff.tagnoformat, handle.read(tiff.tagnosize))
+        handle.seek(offset + tiff.tagnosize + n_tags * tiff.tagsize)
+        pointer = handle.read(tiff.offsetsize)
+        if len(pointer) < tiff.offsetsize:
+            return
+        [offset] = struct.unpack(tiff.offsetformat, pointer)
 
 
 def _tag(page: Any, name: str) -> Any:
@@ -268,12 +288,16 @@ def _images(file: Any) -> Iterator[_Image]:
             continue
         levels, last = [], 0
         for level in series.levels:
-            if levels and level.keyframe.imagewidth >= last:
+            if min(level.keyframe.imagelength, level.keyframe.imagewidth) < 1:
+                continue
+            width = level.keyframe.imagewidth
+            if levels and (width >= last or not _may_be_level(level.keyframe, levels[0].keyframe)):
                 yield _Image(name, number, levels)
                 levels = []
             levels.append(level)
-            last = level.keyframe.imagewidth
-        yield _Image(name, number, levels)
+            last = width
+        if levels:
+            yield _Image(name, number, levels)
 
 
 def _is_scene(image: _Image, largest: _Image) -> bool:
@@ -287,6 +311,21 @@ def _is_scene(image: _Image, largest: _Image) -> bool:
     # A smaller copy that is not marked as one.
     down = largest.page.imagelength / page.imagelength, largest.page.imagewidth / page.imagewidth
     return not (min(down) > 1.5 and _is_alike(down, page))
+
+
+def _may_be_level(page: Any, full: Any) -> bool:
+    """Return whether a page may be a smaller copy of another one, be it cut or padded."""
+    shape, whole = ((p.imagelength, p.imagewidth) for p in (page, full))
+    if is_evenly_reduced(shape, whole):
+        return True
+    if page.is_tiled and padded_reductions(shape, whole, (page.tilelength, page.tilewidth)):
+        return True
+    # Of a level that was cut or padded along one side, the other is halved a number of times.
+    return any(
+        side in (large >> power, -(-large >> power))
+        for side, large in zip(shape, whole, strict=True)
+        for power in range(1, 11)
+    )
 
 
 def _is_alike(down: tuple[float, float], page: Any) -> bool:

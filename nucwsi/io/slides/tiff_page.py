@@ -29,7 +29,10 @@ _CACHE_BYTES = 64 << 20
 _MAX_GROWTH, _MAX_HEADER = 4, 1 << 20
 
 #: What decoders raise on a damaged tile.
-_DAMAGED = (ValueError, RuntimeError, TypeError, IndexError, OSError, struct.error)
+_DAMAGED = (
+    *(ValueError, RuntimeError, TypeError, LookupError, ArithmeticError, OSError),
+    struct.error,
+)
 
 _START = b"\xff\xd8"
 _JPEG, _RGB, _YCBCR = 7, 2, 6
@@ -230,11 +233,13 @@ def _refuse_other_pictures(page: Any, level: Any, path: Path) -> None:
 
 
 def _refuse_damaged_index(page: Any, tile: tuple[int, int], planes: int, path: Path) -> None:
-    """Raise `SlideError` if the file lists fewer tiles than the page needs."""
+    """Raise `SlideError` if the file lists fewer tiles than the page needs, or more."""
     sides = zip((page.imagelength, page.imagewidth), tile, strict=True)
     expected = planes * math.prod(-(-side // max(1, part)) for side, part in sides)
     listed = min(len(page.dataoffsets), len(page.databytecounts))
-    if min(tile) < 1 or math.prod(tile) > LARGEST_UNTILED_PX or listed < expected:
+    # With more tiles than it needs, the page has been wider or higher.
+    unlike = listed != expected if page.is_tiled else listed < expected
+    if min(tile) < 1 or math.prod(tile) > LARGEST_UNTILED_PX or unlike:
         raise SlideError(
             f"{path}: lists {listed} tiles of {tile[0]} x {tile[1]} px where {expected} are needed;"
             " it is damaged, copy it again"
@@ -242,7 +247,7 @@ def _refuse_damaged_index(page: Any, tile: tuple[int, int], planes: int, path: P
 
 
 def _name(code: Any) -> str:
-    return str(getattr(code, "name", code))
+    return f"{getattr(code, 'name', code)!s:.40}"
 
 
 def _decode_jpeg(

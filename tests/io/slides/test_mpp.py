@@ -6,7 +6,13 @@ from slides_made import picture, write_aperio, write_slide
 
 from nucwsi.errors import SlideError
 from nucwsi.io.slides.canvas import level0_claim
-from nucwsi.io.slides.mpp import aperio_claim, number, ome_claim, resolution_claim
+from nucwsi.io.slides.mpp import (
+    aperio_claim,
+    imagej_claim,
+    number,
+    ome_claim,
+    resolution_claim,
+)
 from nucwsi.io.slides.slide import open_slide
 
 IMAGE = picture(300, 300)
@@ -66,8 +72,103 @@ def ome(**attributes):
     ],
 )
 def test_ome_xml_of_the_image_that_is_meant(xml, expected):
-    claim = ome_claim(xml, (20, 30))
-    assert (claim and (claim.rows, claim.columns)) == (expected and pytest.approx(expected))
+    for text in (xml, xml.replace('xmlns="http', 'about="http')):
+        claim = ome_claim(text, (20, 30))
+        assert (claim and (claim.rows, claim.columns)) == (expected and pytest.approx(expected))
+
+
+def test_of_images_of_one_size_the_place_decides():
+    images = "".join(
+        f'<Pixels SizeX="30" SizeY="20" PhysicalSizeX="{size}" PhysicalSizeY="{size}"/>'
+        for size in (0.2, 0.3)
+    )
+    for place, expected in enumerate((0.2, 0.3)):
+        assert ome_claim(f"<OME>{images}</OME>", (20, 30), place).rows == expected
+
+
+#: Spellings of units, and the µm per pixel that 250 of them (or 0.25, or 0.00025) stand for.
+UNITS = {
+    **dict.fromkeys(("\u00b5m", "\u03bcm", "um", "micron", "Micron", "microns", r"\u00B5m"), 0.25),
+    **dict.fromkeys((r"\u03BCm".replace("03BC", "00b5"), "micrometer", "µm "), 0.25),
+    **dict.fromkeys(("nm", "Å", "\u212b", "angstrom", "mm", "cm", "m", "in", "inch"), 0.25),
+    **dict.fromkeys(("pixel", "pixels", "", "Mm", "furlong", "reference frame"), None),
+}
+LENGTHS_UM = {
+    "nm": 1e-3,
+    "Å": 1e-4,
+    "\u212b": 1e-4,
+    "angstrom": 1e-4,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+}
+LENGTHS_UM |= {"in": 25400, "inch": 25400}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_units_of_ome_and_imagej_in_every_spelling(unit):
+    size = 0.25 / LENGTHS_UM.get(unit, 1)
+    expected = None if UNITS[unit] is None else pytest.approx(UNITS[unit], rel=1e-6)
+    words = {f"PhysicalSize{axis}": f"{size:.12g}" for axis in "XY"}
+    claim = ome_claim(ome(**words, PhysicalSizeXUnit=unit, PhysicalSizeYUnit=unit), (20, 30))
+    assert (claim and claim.rows) == expected
+    text = f"ImageJ=1.54f\nimages=1\nunit={unit}\n"
+    claim = imagej_claim(text, (10**9, round(size * 1e9)), (10**9, round(size * 1e9)))
+    if size * 1e9 > 1e4:
+        assert (claim and claim.rows) == expected
+        assert claim is None or claim.source == "imagej"
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("unit=micron", (4, 1)),
+        ("ImageJ=1.11a\nimages=1", (4, 1)),
+        ("ImageJ=1.11a\nunit=micron", None),
+        ("ImageJ=1.11a\nunit=micron", (0, 1)),
+        ("ImageJ=1.11a\nunit=micron\nyunit=pixel", (4, 1)),
+        ("", (4, 1)),
+    ],
+)
+def test_what_imagej_does_not_say_is_no_claim(text, rows):
+    assert imagej_claim(text, rows, (4, 1)) is None
+
+
+def test_imagejs_files_say_the_size_of_a_pixel(tmp_path):
+    path = tmp_path / "imagej.tif"
+    options = {"imagej": True, "resolution": (4.0, 4.0), "metadata": {"unit": r"\u00B5m"}}
+    tifffile.imwrite(path, IMAGE, photometric="rgb", **options)
+    claim = chosen(path)
+    assert (claim.rows, claim.source) == (0.25, "imagej")
+    tifffile.imwrite(path, IMAGE, photometric="rgb", **(options | {"metadata": {"unit": "pixel"}}))
+    with pytest.raises(SlideError, match="does not say how large its pixels are"):
+        chosen(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("imagej.tif", "imagej"), ("nonamespace.ome.tif", "ome")]
+)
+def test_files_that_said_nothing_before(shared, name, source):
+    claim = chosen(shared / "faults" / "slides" / name)
+    assert claim.rows == claim.columns == pytest.approx(0.263018, abs=1e-9)
+    assert claim.source == source
+
+
+def test_claims_that_contradict_each_other_are_told_with_both_figures(tmp_path, caplog):
+    path = tmp_path / "two.ome.tif"
+    axes = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    write_slide(path, IMAGE, mpp=0.25, levels=(1,), metadata=axes)
+    assert chosen(path).rows == 0.5
+    [line] = caplog.messages
+    assert "mpp 0.5 µm (ome) and 0.25 µm (tiff) do not fit each other; the first is used" in line
+    caplog.clear()
+    assert chosen(path, override=0.25).source == "override"
+    assert "0.25 µm (override) and 0.5 µm (ome)" in caplog.text
+    caplog.clear()
+    for mpp in (0.505, 25400 / 72):
+        write_slide(path, IMAGE, mpp=mpp, levels=(1,), metadata=axes)
+        chosen(path)
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ import threading
 import numpy as np
 import openslide
 import pytest
+import tifffile
 from slides_made import (
+    APERIO,
     check_against_openslide,
     damage,
     picture,
@@ -14,6 +16,7 @@ from slides_made import (
     write_slide,
 )
 
+from nucwsi.errors import SlideError
 from nucwsi.grid import Window
 from nucwsi.io.slides.openslide_reader import OpenSlideReader, open_vendor
 from nucwsi.io.slides.slide import open_slide
@@ -111,6 +114,72 @@ def test_bounds_and_the_gap_of_a_scan_with_two_regions(shared):
             assert (gap == 255).all()
         scan, _ = slide.read(0, Window(7000, 9000, 200, 200))
         assert scan.min() < 200
+
+
+def test_one_region_of_a_scan_can_be_chosen(shared):
+    path = shared / "slides" / "hard" / "two_regions_bounds.scn"
+    with open_slide(path) as slide:
+        assert (slide.scene, len(slide.scenes)) == ("", 2)
+        assert slide.bounds == Window(900, 1500, 7372, 8548)
+    with open_slide(path, "2") as slide:
+        assert (slide.scene, slide.bounds) == ("2", Window(5200, 8000, 3072, 2048))
+    with pytest.raises(SlideError, match=r"scn: has no scene '3' but 1: 3072 x 3072 px at row 900"):
+        open_slide(path, "3")
+
+
+def test_two_scans_in_aperios_file_are_not_one_pyramid(folder):
+    path = folder / "two.svs"
+    with tifffile.TiffWriter(path) as tiff:
+        for image in (IMAGE, picture(900, 1000, seed=2)):
+            height, width = image.shape[:2]
+            text = APERIO.format(height=height, width=width, power=40) + "|MPP = 0.25"
+            for level in (image, shrunk(image, 4)):
+                tiff.write(
+                    level,
+                    photometric="rgb",
+                    tile=(256, 256),
+                    compression="jpeg",
+                    metadata=None,
+                    description=text,
+                )
+    with pytest.raises(SlideError, match=r"holds 2 scenes \(1: 'Baseline' \(1100 x 1300 px\), 2: "):
+        open_slide(path)
+    with open_slide(path, "2") as slide:
+        assert slide.levels[0].shape == (900, 1000)
+        assert slide.claims[0].rows == 0.25
+
+
+def test_a_dicom_file_finds_the_others_through_a_link(shared, tmp_path):
+    series = shared / "slides" / "hard" / "wrong-colour-dicom"
+    link = tmp_path / "linked.dcm"
+    link.symlink_to(series / "level-2-frames-0-4.dcm")
+    with open_slide(link) as slide:
+        assert len(slide.levels) == 12
+    # Links of all files to places where each lies by itself, as some archives keep them.
+    links = tmp_path / "links"
+    links.mkdir()
+    for number, path in enumerate(sorted(series.iterdir())):
+        (tmp_path / str(number)).mkdir()
+        copy = tmp_path / str(number) / "content"
+        copy.write_bytes(path.read_bytes())
+        (links / path.name).symlink_to(copy)
+    with open_slide(links / "level-1-frames-0-9.dcm") as slide:
+        assert len(slide.levels) == 12
+
+
+def test_a_dicom_file_without_the_others_says_so(shared, tmp_path):
+    name = "level-2-frames-0-4.dcm"
+    path = tmp_path / name
+    path.write_bytes((shared / "slides" / "hard" / "wrong-colour-dicom" / name).read_bytes())
+    with pytest.raises(SlideError, match=r"level-2.*is a smaller copy \(741 x 555 px\) of a DICOM"):
+        open_slide(path)
+
+
+def test_the_folder_of_a_mirax_slide_must_be_there(tmp_path):
+    path = tmp_path / "scan.mrxs"
+    path.write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(SlideError, match=r"scan\.mrxs: its pixels are not there; expected the fo"):
+        open_slide(path)
 
 
 def test_rows_and_columns_have_each_their_own_size(folder, monkeypatch):

@@ -1,8 +1,42 @@
-"""Levels: how far each is reduced, whatever the scanner rounded."""
+"""Levels: how far each is reduced, whatever the scanner rounded; and which scene is meant."""
+
+from pathlib import Path
 
 import pytest
 
-from nucwsi.io.slides.slide_reader import level_of
+from nucwsi.errors import SlideError
+from nucwsi.io.slides.slide_reader import chosen_scene, level_of
+
+
+def chosen(names, scene):
+    return chosen_scene(Path("a.tif"), names, [f"{name} (9 x 9 px)" for name in names], scene)
+
+
+def test_a_scene_is_chosen_by_number_or_by_name():
+    assert chosen(["only"], None) == 0
+    assert [chosen(["a", "b", "a"], scene) for scene in ("1", "2", "3", "b")] == [0, 1, 2, 1]
+    # A name that looks like a number is reached by its number.
+    assert chosen(["2", "1"], "2") == 1
+
+
+@pytest.mark.parametrize(
+    ("scene", "message"),
+    [
+        (None, r"a\.tif: holds 3 scenes \(1: a \(9 x 9 px\), 2: b \(9 x 9 px\), 3: a"),
+        ("a", "has several scenes 'a' but 1: a"),
+        ("4", "has no scene '4' but 1: a"),
+        ("9" * 400, "has no scene"),
+        ("", "has no scene ''"),
+    ],
+)
+def test_what_is_no_choice_is_refused_with_all_names(scene, message):
+    with pytest.raises(SlideError, match=message):
+        chosen(["a", "b", "a"], scene)
+
+
+def test_of_many_scenes_the_first_are_named():
+    with pytest.raises(SlideError, match=r"12: s \(9 x 9 px\) and 88 more\)"):
+        chosen(["s"] * 100, None)
 
 
 @pytest.mark.parametrize(

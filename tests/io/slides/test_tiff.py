@@ -112,6 +112,82 @@ def test_another_picture_is_no_level(folder, other, subfiletype):
         assert len(slide.levels) == 1
 
 
+def with_scenes(path, images, *, subifds=False, ome=False):
+    options = {"photometric": "rgb", "tile": (256, 256), "compression": "lzw", "metadata": None}
+    with tifffile.TiffWriter(path, ome=ome) as writer:
+        for number, image in enumerate(images):
+            first = options | ({"subifds": 1} if subifds else {})
+            if ome:
+                size = 0.25 + number / 10
+                named = {"PhysicalSizeX": size, "PhysicalSizeY": size, "Name": f"scan {number}"}
+                first |= {"metadata": {"axes": "YXS"} | named}
+            writer.write(image, **first)
+            writer.write(shrunk(image, 4), subfiletype=1, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("pages.tif", {}),
+        ("subifds.tif", {"subifds": True}),
+        ("named.ome.tif", {"subifds": True, "ome": True}),
+    ],
+)
+@pytest.mark.parametrize(
+    "second", [picture(seed=1), picture(900, 1000, seed=1), picture(1300, 1100, seed=1)]
+)
+def test_of_several_scenes_one_is_chosen_and_never_the_largest_in_silence(
+    folder, name, options, second
+):
+    images = [IMAGE, second]
+    path = with_scenes(folder / name, images, **options)
+    with pytest.raises(SlideError, match=r"holds 2 scenes \(1: .*1100 x 1300 px.*, 2: ") as caught:
+        open_slide(path)
+    assert "choose one with --scene NUMBER, or in a column `scene`" in str(caught.value)
+    for number, image in enumerate(images):
+        with open_slide(path, str(number + 1)) as slide:
+            assert slide.scene == str(number + 1)
+            assert [level.downsample[0] for level in slide.levels] == [1.0, 4.0]
+            pixels, _ = slide.read(0, Window(0, 0, *image.shape[:2]))
+            np.testing.assert_array_equal(pixels, image)
+            pixels, _ = slide.read(1, Window(0, 0, *slide.levels[1].shape))
+            np.testing.assert_array_equal(pixels, shrunk(image, 4))
+            if "ome" in options:
+                assert slide.claims[0].rows == pytest.approx(0.25 + number / 10)
+    if "ome" in options:
+        with open_slide(path, "scan 1") as slide:
+            assert slide.scene == "2"
+    for wrong in ("0", "3", "-1", "scan 7", "", "\N{SUPERSCRIPT TWO}"):
+        with pytest.raises(SlideError, match="has no scene"):
+            open_slide(path, wrong)
+
+
+def test_a_single_scene_may_be_named_and_photographs_are_none(folder):
+    path = folder / "beside.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for name, image in (("scan", IMAGE), ("label", picture(700, 700)), ("macro", IMAGE[:600])):
+            writer.write(
+                image,
+                photometric="rgb",
+                tile=(256, 256),
+                compression="lzw",
+                metadata={"axes": "YXS", "Name": name},
+            )
+    for scene in (None, "1", "scan"):
+        with open_slide(path, scene) as slide:
+            assert (slide.scene, slide.levels[0].shape) == ("", (1100, 1300))
+
+
+def test_a_smaller_level_hides_nothing_that_level_0_shows(folder):
+    """Level 0 lacks one tile, and the smaller level another part."""
+    path = write_slide(folder / "holes.tif", IMAGE)
+    damage(path, "missing", tile=0)
+    with open_slide(damage(path, "missing", level=1, tile=1)) as slide:
+        assert len(slide.levels) == 1
+        assert slide.missing.tolist() == [[0, 0, 256, 256]]
+
+
 def test_a_smaller_level_with_a_hole_does_not_hide_tissue(folder):
     path = damage(write_slide(folder / "hole.tif", IMAGE), "missing", level=1, tile=0)
     with open_slide(path) as slide:

@@ -1,10 +1,12 @@
 """Tiles of a TIFF: decoded each for itself, lost each for itself, and refused if not RGB."""
 
+import tracemalloc
+
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from slides_made import picture, write_slide
+from slides_made import damage, picture, write_slide
 
 from nucwsi.errors import SlideError
 from nucwsi.grid import Window
@@ -50,6 +52,90 @@ def test_a_tile_for_which_memory_is_short_is_not_bad(folder, monkeypatch):
         monkeypatch.setattr(tiff_page.TiffPage, "_decode", short)
         with pytest.raises(MemoryError, match="case 4"):
             slide.read(0, WHOLE)
+
+
+def claiming(encode, field, side_bytes, **options):
+    """Return a stream of 16 x 16 pixels whose header claims 60,000 along each side."""
+    stream = bytearray(encode(np.zeros((16, 16, 3), np.uint8), **options))
+    for place in field(stream):
+        stream[place : place + 2 * side_bytes] = (60000).to_bytes(side_bytes, "big") * 2
+    return bytes(stream)
+
+
+LARGE = np.zeros((2000, 2000, 3), np.uint8)
+
+#: Compression -> a stream of few bytes and many pixels.
+BOMBS = {
+    "jpeg": lambda: claiming(imagecodecs.jpeg8_encode, lambda s: [s.find(b"\xff\xc0") + 5], 2),
+    "jpeg2000": lambda: claiming(
+        imagecodecs.jpeg2k_encode, lambda _: (8, 24), 4, codecformat="j2k"
+    ),
+    "png": lambda: claiming(imagecodecs.png_encode, lambda _: [16], 4),
+    "webp": lambda: imagecodecs.webp_encode(LARGE),
+    "jpegxl": lambda: imagecodecs.jpegxl_encode(LARGE, effort=1),
+    "jpegxr": lambda: imagecodecs.jpegxr_encode(LARGE),
+    "deflate": lambda: imagecodecs.zlib_encode(bytes(40_000_000)),
+    "lzw": lambda: imagecodecs.lzw_encode(bytes(40_000_000)),
+    "zstd": lambda: imagecodecs.zstd_encode(bytes(40_000_000)),
+    "lzma": lambda: imagecodecs.lzma_encode(bytes(40_000_000)),
+    "packbits": lambda: b"\x81\x00" * 300_000,
+}
+
+#: Compressions whose decoders stop where the tile ends; what they give is the tile.
+STOPPING = ("deflate", "lzw", "zstd", "lzma", "packbits")
+
+
+@pytest.mark.parametrize("compression", BOMBS)
+def test_a_tile_that_claims_to_be_huge_takes_no_memory(folder, compression):
+    """One of four tiles is such a stream; it is bad, or cut to the size of a tile."""
+    path = folder / "bomb.tif"
+    names = {"jpeg": "jpeg8", "jpeg2000": "jpeg2k", "deflate": "zlib"}
+    encode = getattr(imagecodecs, f"{names.get(compression, compression)}_encode")
+    tile = np.ascontiguousarray(IMAGE[:256, 500:756])
+    tiles = [encode(tile), encode(tile), BOMBS[compression](), encode(tile)]
+    tifffile.imwrite(
+        path,
+        iter(tiles),
+        shape=(512, 512, 3),
+        dtype=np.uint8,
+        tile=(256, 256),
+        photometric="ycbcr" if compression == "jpeg" else "rgb",
+        compression=compression,
+    )
+    with open_slide(path) as slide:
+        tracemalloc.start()
+        pixels, bad = slide.read(0, Window(0, 0, 512, 512))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 30e6
+    assert bad in ([], [Window(256, 0, 256, 256)])
+    assert compression in STOPPING or bad
+    assert np.abs(pixels[:256, :256].astype(int) - tile).mean() < 4
+
+
+def test_the_tile_that_took_12_gigabytes_is_bad(shared):
+    _, bad = read(shared / "faults" / "slides" / "jpeg_huge.tif", Window(0, 0, 1024, 1024))
+    assert len(bad) == 1
+    assert bad[0].shape == (256, 256)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("TileOffsets", 1 << 31), ("TileByteCounts", 1 << 31)]
+)
+def test_a_tile_beyond_the_file_is_bad(folder, field, value):
+    path = write_slide(folder / "beyond.tif", IMAGE, levels=(1,))
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        values = list(tiff.pages[0].tags[field].value)
+        values[8] = value
+        tiff.pages[0].tags[field].overwrite(values)
+    _, bad = read(path)
+    assert bad == [Window(256, 512, 256, 256)]
+
+
+def test_tiles_without_data_are_listed(folder):
+    path = damage(write_slide(folder / "absent.tif", IMAGE, levels=(1,)), "missing", tile=8)
+    with open_slide(damage(path, "missing", tile=29)) as slide:
+        assert slide.missing.tolist() == [[256, 512, 256, 256], [1024, 1280, 76, 20]]
 
 
 def test_the_tiff_says_what_the_colours_of_its_tiles_are(folder):
