@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import NamedTuple
+
+from nucwsi.errors import StoreError
+from nucwsi.io.inputs import check_file
 
 
 class JobCost(NamedTuple):
@@ -37,16 +41,28 @@ def read_benchmark(path: Path) -> list[JobCost]:
     -------
     list of JobCost
         One for each row of the file: one a repetition of the job, usually one in all.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be read.
     """
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [
-            JobCost(*(_number(row.get(column)) for column in ("s", "cpu_time", "max_rss")))
-            for row in csv.DictReader(stream, delimiter="\t")
-        ]
+    try:
+        check_file(path)
+        with path.open(encoding="utf-8", newline="") as stream:
+            return [
+                JobCost(*(_number(row.get(column)) for column in ("s", "cpu_time", "max_rss")))
+                for row in csv.DictReader(stream, delimiter="\t")
+            ]
+    except (OSError, ValueError, csv.Error) as error:
+        raise StoreError(
+            f"{path}: is no benchmark file of Snakemake ({error}); remove it"
+        ) from None
 
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text or "")
+        value = float(text or "")
+        return value if math.isfinite(value) else None
     except ValueError:
         return None  # Snakemake writes NA or - for what it could not measure

@@ -17,6 +17,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
+from nucwsi.io.inputs import check_file
 from nucwsi.io.stores.publish import published
 
 #: How a text begins that a spreadsheet may execute; some take wide signs, too. Texts that already
@@ -115,9 +116,7 @@ def read_csv(
         If the file is missing or damaged, lacks a column, or holds text where a number is expected.
     """
     try:
-        # A pipe would be waited for.
-        if path.exists() and not path.is_file():
-            raise ValueError("is a folder or a pipe, expected a file")
+        check_file(path)
         text = path.read_bytes().decode("utf-8")
         if "\0" in text:
             raise ValueError("holds null bytes")

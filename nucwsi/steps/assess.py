@@ -13,9 +13,10 @@ from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.csv_table import TEXTS, read_csv
+from nucwsi.io.inputs import check_file
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.outputs import check_outputs
-from nucwsi.io.regions.files import read_region_files
+from nucwsi.io.regions.files import read_written_regions
 from nucwsi.io.regions.geojson import read_tissue, written_facts
 from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.slides.identity import check_slide
@@ -68,8 +69,9 @@ def _read_table(path: Path) -> tuple[dict[str, str], ...]:
 
 def _read_seams(path: Path) -> SeamAudit:
     try:
+        check_file(path)
         return SeamAudit.from_json(path.read_bytes())
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); run `nucwsi stitch`") from None
 
 
@@ -143,7 +145,7 @@ def assess(
     rows = _read_table(nuclei.with_name("composition.csv"))
     shapes = _read_table(nuclei.with_name("morphometry.csv"))
     seams = _read_seams(nuclei.with_name("seams.json"))
-    regions = read_region_files([regions_file], frame.origin_px, needed=False)
+    regions = read_written_regions(regions_file, frame.origin_px)
 
     side_px = round(FIELD_UM / frame.mpp)
     fields = n_fields(frame.shape, side_px)

@@ -15,9 +15,10 @@ from nucwsi.classes import most_probable
 from nucwsi.errors import StoreError
 from nucwsi.io.benchmarks import read_benchmark
 from nucwsi.io.csv_table import TEXTS, read_csv
+from nucwsi.io.inputs import check_file
 from nucwsi.io.nuclei.parquet import iter_columns, read_facts
 from nucwsi.io.outputs import check_outputs
-from nucwsi.io.regions.check import zip_facts
+from nucwsi.io.regions.check import is_whole_zip, zip_facts
 from nucwsi.io.regions.geojson import written_facts
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum, published
@@ -44,12 +45,23 @@ def _results(folder: Path, slide: str) -> list[Path]:
 def _document(path: Path) -> dict[str, Any]:
     """Read a JSON file of the slide; an empty object if the step that makes it was not run."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        check_file(path)
+        found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: is no JSON ({error}); make it again") from None
+    if not isinstance(found, dict):
+        raise StoreError(f"{path}: holds no object; make it again")
     return found
+
+
+def _exported(path: Path) -> dict[str, Any]:
+    """Read what a zip of nuclei says of itself; an empty object if there is none."""
+    facts = zip_facts(path)
+    if path.exists() and ("n_objects" not in facts or not is_whole_zip(path)):
+        raise StoreError(f"{path}: is no zip of nuclei, or is damaged; run `nucwsi export`")
+    return facts
 
 
 def _timings(folder: Path | None) -> dict[str, dict[str, float]]:
@@ -80,7 +92,7 @@ def _class_counts(nuclei: Path, classes: tuple[str, ...]) -> dict[str, int]:
 
 
 def _region_counts(path: Path) -> dict[str, int]:
-    if not path.is_file():
+    if not path.exists():
         return {}
     sources = [row["region_source"] for row in read_csv(path, ("region_source",), TEXTS)]
     return {source: sources.count(source) for source in dict.fromkeys(sources)}
@@ -117,7 +129,7 @@ def provenance(
     if slide is not None:
         check_slide(slide, facts.slide_checksum, nuclei)
     composed = written_facts(folder / f"{name}.regions.geojson")
-    exported = zip_facts(folder / f"{name}.nuclei.qupath.zip")
+    exported = _exported(folder / f"{name}.nuclei.qupath.zip")
     per_class = _class_counts(nuclei, facts.classes)
     document = {
         "slide": {

@@ -14,7 +14,7 @@ from nucwsi.errors import ConfigError
 from nucwsi.grid import CELL_PX, Frame
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.outputs import check_outputs
-from nucwsi.io.regions.files import read_region_files
+from nucwsi.io.regions.files import read_written_regions
 from nucwsi.io.regions.geojson import read_tissue
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.slides.slide import open_slide
@@ -110,6 +110,7 @@ def render(
     pieces = level0_to_canvas(outlines, frame)
     table = read_slide_nuclei(nuclei, classes, frame)
     regions_file = nuclei.with_name(f"{facts.slide}.regions.geojson")
+    regions = read_written_regions(regions_file, frame.origin_px)
     with published(home) as folder:
         folder.mkdir()
         cells = -(-frame.shape[0] // CELL_PX), -(-frame.shape[1] // CELL_PX)
@@ -118,7 +119,6 @@ def render(
             pyramid = write_pyramid(
                 opened, frame, shown, folder / "image", settings.quality, threads
             )
-        regions = read_region_files([regions_file], frame.origin_px, needed=False)
         tiles = _write_nuclei(nuclei, folder / "nuclei", frame)
         document = slide_document(facts, pyramid, table.class_code, regions, tiles)
         (folder / "slide.js").write_text(script("nucwsi.slide", document), "utf-8")

@@ -15,6 +15,7 @@ from nucwsi import __version__
 from nucwsi.config import ReportSettings
 from nucwsi.errors import StoreError
 from nucwsi.io.benchmarks import read_benchmark
+from nucwsi.io.inputs import check_file
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import published
 from nucwsi.report.assessment import Assessment
@@ -29,6 +30,7 @@ _PACKAGES = ("numpy", "scipy", "shapely", "torch", "zarr", "openslide-python", "
 
 def _read_assessment(path: Path) -> Assessment:
     try:
+        check_file(path)
         assessment = Assessment.from_json(path.read_bytes())
         # A row that cannot be shown is found before the page is made.
         for row in assessment.composition:
@@ -62,6 +64,7 @@ def _run_times(folder: Path | None, slides: Sequence[str]) -> list[StepTime]:
 
 def _read_failed(path: Path) -> tuple[FailedSlide, ...]:
     try:
+        check_file(path)
         return tuple(FailedSlide(**row) for row in json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise StoreError(f"{path}: is no list of failed slides ({error})") from None

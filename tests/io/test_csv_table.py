@@ -162,5 +162,5 @@ def test_every_number_that_is_written_is_read_as_one(tmp_path):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "t.csv")
-    with pytest.raises(StoreError, match="is a folder or a pipe, expected a file"):
+    with pytest.raises(StoreError, match="is a pipe or a device, expected a file"):
         read_csv(tmp_path / "t.csv")

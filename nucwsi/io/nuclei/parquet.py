@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from nucwsi.composition.disagreement import contrast_names, disagreement
 from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
+from nucwsi.io.inputs import check_file
 from nucwsi.io.nuclei.arrow import from_bytes, from_numpy, to_bytes, to_numpy
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.table import NucleusTable
@@ -276,6 +277,7 @@ def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.Parque
     """
     kinds = kinds or ("nuclei", "part")
     with _readable(path, *kinds), ExitStack() as closing:
+        check_file(path)
         file = closing.enter_context(pq.ParquetFile(path, page_checksum_verification=True))
         stored, about = file.metadata.metadata[b"nucwsi"], file.metadata
         n_rows = [about.row_group(group).num_rows for group in range(about.num_row_groups)]

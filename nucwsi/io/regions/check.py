@@ -268,6 +268,26 @@ def zip_facts(path: Path) -> dict[str, Any]:
     return comment if isinstance(comment, dict) else {}
 
 
+def is_whole_zip(path: Path) -> bool:
+    """Tell whether all files of a zip have the checksums with which they were written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Any file.
+
+    Returns
+    -------
+    bool
+        False also if it is no zip at all.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except _UNREADABLE:
+        return False
+
+
 def _document_faults(name: str, data: bytes, seen: set[str]) -> Iterator[tuple[str | None, str]]:
     """Yield (place, fault) for each fault, and (None, "") for each feature."""
     if not name.lower().endswith((".geojson", ".json", ".geojson.gz", ".json.gz")):

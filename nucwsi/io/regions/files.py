@@ -23,9 +23,9 @@ from shapely import MultiPolygon, Polygon
 
 from nucwsi.composition.outlines import check_points, ellipse, repaired_area, with_holes
 from nucwsi.composition.regions import Colour, Region
-from nucwsi.errors import RegionError
+from nucwsi.errors import RegionError, StoreError
 from nucwsi.io.regions.content import read_content
-from nucwsi.io.regions.geojson import Origin, from_qupath
+from nucwsi.io.regions.geojson import Origin, from_qupath, written_facts
 from nucwsi.io.regions.xml import DrawnOutline, read_drawn_outlines
 from nucwsi.io.text import decoded
 
@@ -339,3 +339,30 @@ def origin_doubt(paths: Sequence[Path], origin: Origin) -> str | None:
         f" nucwsi reads them, or at that of the scanned area, {origin[1]:g} px to the right and"
         f" {origin[0]:g} px down on this slide; compare the outlines in the report with HALO"
     )
+
+
+def read_written_regions(path: Path, origin: Origin) -> list[Region]:
+    """Read regions that `compose` has written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``{slide}.regions.geojson``.
+    origin : (float, float)
+        Row and column of QuPath's origin on level 0.
+
+    Returns
+    -------
+    list of Region
+        As of `read_region_files`; may be empty.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, or has changed since it was written.
+    RegionError
+        As `read_region_files`.
+    """
+    if not written_facts(path):
+        raise StoreError(f"{path}: does not exist; run `nucwsi compose`")
+    return read_region_files([path], origin, needed=False)

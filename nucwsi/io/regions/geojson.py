@@ -6,6 +6,7 @@ bounds. Coordinates in memory start at the file's upper left corner.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import uuid
@@ -21,11 +22,15 @@ from nucwsi.classes import display_name
 from nucwsi.composition.regions import Colour, Region
 from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
+from nucwsi.io.inputs import check_file
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.validity import on_grid, polygon_parts
 
 #: Row and column of QuPath's origin on level 0.
 Origin = tuple[float, float]
+
+#: Member of a file that holds its checksum.
+_DIGEST = "nucwsi_sha256"
 
 _TISSUE_COLOUR = (150, 200, 150)
 _REGION_COLOUR = (0, 0, 180)
@@ -124,8 +129,27 @@ def write_regions(
             features[feature["id"]] = feature
     facts = {**(extra or {}), "origin_px": list(origin), "n_objects": len(features)}
     document = {"type": "FeatureCollection", "nucwsi": facts, "features": list(features.values())}
+    document[_DIGEST] = _digest(document)
     with published(path) as aside:
         aside.write_bytes(orjson.dumps(document) + b"\n")
+
+
+def _digest(document: dict[str, Any]) -> str:
+    """Return the checksum of a document, whose text may be laid out otherwise."""
+    return hashlib.sha256(orjson.dumps([document["nucwsi"], document["features"]])).hexdigest()
+
+
+def _read_written(path: Path) -> dict[str, Any]:
+    """Read a file that `write_regions` has written; raise `ValueError` if it has changed since."""
+    check_file(path)
+    document = json.loads(path.read_bytes().decode("utf-8"))
+    facts = document.get("nucwsi") if isinstance(document, dict) else None
+    if not isinstance(facts, dict):
+        raise ValueError("has no member `nucwsi` that is an object")
+    # Files of version 0.2.0 and earlier have no checksum.
+    if document.get(_DIGEST, _digest(document)) != _digest(document):
+        raise ValueError("its checksum differs")
+    return document
 
 
 def written_facts(path: Path) -> dict[str, Any]:
@@ -147,13 +171,14 @@ def written_facts(path: Path) -> dict[str, Any]:
         If the file is damaged or has no such member.
     """
     try:
-        facts = json.loads(path.read_bytes())["nucwsi"]
+        facts: dict[str, Any] = _read_written(path)["nucwsi"]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); run `nucwsi compose`") from None
-    if not isinstance(facts, dict):
-        raise StoreError(f"{path}: is no file of regions of nucwsi; run `nucwsi compose`")
+        raise StoreError(
+            f"{path}: is no file of regions of nucwsi, or cannot be read ({error}); run `nucwsi"
+            " compose`"
+        ) from None
     return facts
 
 
@@ -206,7 +231,7 @@ def read_tissue(path: Path) -> tuple[SlideFacts, list[Polygon]]:
         If the file is missing, damaged or something else.
     """
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = _read_written(path)
         facts = SlideFacts.from_json(document["nucwsi"]["facts"], "tissue")
         pieces = [
             from_qupath(part, facts.frame.origin_px)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, TileGrid, Window
+from nucwsi.io.inputs import check_file
 from nucwsi.io.stores.arrays import contents_digest
 
 #: What reading a damaged zip or chunk raises, whichever of its bits is wrong.
@@ -168,6 +169,7 @@ def opened(path: Path, kind: Literal["tiles", "maps"]) -> Iterator[Store]:
     """
     with ExitStack() as stack:
         try:
+            check_file(path)
             archive = stack.enter_context(zipfile.ZipFile(path))
             if archive.comment not in {b"", contents_digest(archive)}:
                 raise ValueError("its table of contents is damaged")
