@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import shapely
+import tifffile
 import zarr
 from ome_zarr_models.v04 import Image
 from slides_made import GLASS, damage, picture, write_aperio, write_slide
@@ -28,7 +29,7 @@ IMAGE = picture()
 HALO = 48
 
 
-def tiled(slide, folder, name="s", *, core_px=256, threads=1, halos=(HALO,), **values):
+def tiled(slide, folder, name="s", *, core_px=256, threads=1, halos=(HALO,), scene=None, **values):
     """Run the step; return the canvas (3, H, W), the mask of cells, the facts and the pieces."""
     output, outlines = folder / f"{name}.zarr.zip", folder / f"{name}.geojson"
     # Beside the folder: some tests look at all that the step leaves in it.
@@ -42,6 +43,7 @@ def tiled(slide, folder, name="s", *, core_px=256, threads=1, halos=(HALO,), **v
         TileSettings(core_px=core_px, **values),
         name=name,
         members=members,
+        scene=scene,
         threads=threads,
     )
     arrays, facts = loaded(output)
@@ -352,3 +354,46 @@ def test_slides_that_were_wrong(shared, tmp_path, name, area_mm2):
     *_, facts, _ = tiled(slide, tmp_path)
     assert facts["tissue_um2"] / 1e6 == pytest.approx(area_mm2, abs=0.01)
     assert "(242, 224, 200)" in facts["warnings"][0]
+
+
+def test_a_tile_without_data_is_lost_in_tissue_and_glass_in_glass(tmp_path, caplog):
+    sound = tiled(write_slide(tmp_path / "sound.tif", IMAGE), tmp_path)[2]
+    # Tile 15 of 6 columns lies in the middle of the tissue, tile 12 on the glass at the left.
+    slide = write_slide(tmp_path / "glass.tif", IMAGE)
+    glass = tiled(damage(slide, "missing", tile=12), tmp_path, "glass")[2]
+    assert (glass["status"], glass["tissue_um2"]) == ("ok", sound["tissue_um2"])
+    assert not caplog.messages
+    for name, levels in (("with", (1, 4)), ("without", (1,))):
+        slide = write_slide(tmp_path / f"{name}.tif", IMAGE, levels=levels)
+        facts = tiled(damage(slide, "missing", tile=15), tmp_path, name)[2]
+        assert facts["status"] == "degraded"
+        assert len(facts["bad_tiles"]) == 1
+        assert facts["tissue_um2"] < sound["tissue_um2"]
+        assert "no data for the tile at row 512, column 768 (256 x 256 level-0 px)" in caplog.text
+        caplog.clear()
+
+
+def test_a_slide_without_most_of_its_tissue_is_refused(tmp_path):
+    slide = write_slide(tmp_path / "hollow.tif", IMAGE)
+    for tile_number in (8, 9, 10, 14, 15, 16, 20, 21, 22):
+        damage(slide, "missing", tile=tile_number)
+    with pytest.raises(SlideError, match="no data for more than half of its tissue"):
+        tiled(slide, tmp_path)
+
+
+def test_the_scene_and_what_contradicts_stand_in_the_facts(tmp_path):
+    slide = tmp_path / "two.ome.tif"
+    with tifffile.TiffWriter(slide, ome=True) as writer:
+        for size in (0.25, 0.3):
+            axes = {"axes": "YXS", "PhysicalSizeX": size, "PhysicalSizeY": size}
+            resolution = {"resolution": (5e4, 5e4), "resolutionunit": "CENTIMETER"}
+            writer.write(IMAGE, photometric="rgb", tile=(256, 256), metadata=axes, **resolution)
+    with pytest.raises(SlideError, match="holds 2 scenes"):
+        tiled(slide, tmp_path)
+    facts = tiled(slide, tmp_path, scene="2")[2]
+    assert (facts["scene"], facts["frame"]["level0_mpp"]) == ("2", [0.3, 0.3])
+    assert facts["warnings"] == [
+        "mpp 0.3 µm (ome) and 0.2 µm (tiff) do not fit each other; the first is used"
+    ]
+    sound = tiled(write_slide(tmp_path / "sound.tif", IMAGE), tmp_path, "sound")[2]
+    assert not {"scene", "warnings"} & set(sound)

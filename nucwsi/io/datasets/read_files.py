@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,13 @@ from PIL import Image
 from scipy.io import loadmat
 
 from nucwsi.errors import DataError
+
+#: The arrays of a MATLAB file may take so many bytes: a label of 10,000 x 10,000 px of any type.
+_LARGEST_MAT = 1 << 30
+
+#: A MATLAB file begins with so many bytes of text; then come elements, each with a tag of eight
+#: bytes. This type of element is compressed.
+_MAT_HEADER, _MAT_TAG, _MAT_COMPRESSED = 128, 8, 15
 
 #: Names that macOS adds to archives begin like this.
 _JUNK = ("__MACOSX", "._")
@@ -151,6 +160,25 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return np.asarray(Image.alpha_composite(ground, layers).convert("RGB"))
 
 
+def _refuse_inflated(path: Path) -> None:
+    """Raise ValueError if the compressed arrays of a MATLAB file would not fit into memory."""
+    stated = 0
+    with path.open("rb") as stream:
+        header = stream.read(_MAT_HEADER)
+        if not header.startswith(b"MATLAB 5.0"):
+            return
+        order = "<" if header[126:128] == b"IM" else ">"
+        while len(tag := stream.read(_MAT_TAG)) == _MAT_TAG:
+            kind, size = struct.unpack(f"{order}II", tag)
+            start = stream.tell()
+            if kind == _MAT_COMPRESSED:
+                within = zlib.decompressobj().decompress(stream.read(256), _MAT_TAG)
+                stated += struct.unpack(f"{order}II", within)[1]
+            stream.seek(start + size)
+    if stated > _LARGEST_MAT:
+        raise ValueError(f"its arrays take {stated / 1e9:.1f} GB, which no labelled image does")
+
+
 def open_array(path: Path, shape: tuple[int | None, ...]) -> NDArray[np.generic]:
     """Open a NumPy file and check its shape, without reading its values.
 
@@ -230,6 +258,7 @@ def read_mat(path: Path, keys: tuple[str, ...]) -> list[NDArray[np.generic]]:
         If the file is missing, damaged, of MATLAB 7.3 or lacks a key.
     """
     with readable(path, "MATLAB file of version 5 to 7"):
+        _refuse_inflated(path)
         held: dict[str, Any] = loadmat(path)
     for key in keys:
         if key not in held:

@@ -105,7 +105,10 @@ def _same(
     coarser: tuple[int, Level],
     places: list[tuple[float, float]],
 ) -> bool | None:
-    """Compare two levels at some places; None if both are blank there."""
+    """Compare two levels at some places; None if nothing can be told there.
+
+    What level 0 has no data for says nothing about a coarser level, which may have it.
+    """
     shape, down = coarser[1].shape, coarser[1].downsample
     ratio = (down[0] / finer[1].downsample[0], down[1] / finer[1].downsample[1])
     side = min(_PATCH_PX, max(_LEAST_PATCH_PX, int(_FINE_PX / max(ratio))), *shape)
@@ -123,6 +126,8 @@ def _same(
         below = Window(
             rows.first, columns.first, rows.stop - rows.first, columns.stop - columns.first
         )
+        if finer[0] == 0 and _touches(below, reader.missing):
+            continue
         pixels, unread = reader.read(coarser[0], Window(top, left, side, side))
         source, bad = reader.read(finer[0], below)
         if unread or bad:
@@ -132,6 +137,19 @@ def _same(
         if len(fine) == _ENOUGH and shows_same(fine, coarse):
             break
     return shows_same(fine, coarse)
+
+
+def _touches(window: Window, holes: NDArray[np.int64]) -> bool:
+    """Return whether a window lies on one of N holes (row, column, height, width)."""
+    row, column, height, width = holes.T
+    return bool(
+        np.any(
+            (row < window.row_stop)
+            & (row + height > window.row)
+            & (column < window.column_stop)
+            & (column + width > window.column)
+        )
+    )
 
 
 def _places(reader: SlideReader) -> list[tuple[float, float]]:

@@ -1,11 +1,15 @@
 """Files of data sets: found without litter, refused by name."""
 
+import zlib
+
 import numpy as np
 import pytest
 from layouts import picture, save, write_text
 from PIL import Image
+from scipy.io import savemat
 
 from nucwsi.errors import DataError
+from nucwsi.io.datasets import read_files
 from nucwsi.io.datasets.read_files import (
     by_stem,
     find_files,
@@ -76,3 +80,26 @@ def test_arrays_of_matlab_come_in_the_order_that_is_asked_for(tmp_path):
     assert (y.tolist(), x.tolist()) == ([[0, 1, 2]], [[1, 0], [0, 1]])
     with pytest.raises(DataError, match=r"has no 'z' \(but x, y\); expected x, z"):
         read_mat(tmp_path / "a.mat", ("x", "z"))
+
+
+def test_arrays_that_would_fill_the_memory_are_refused_unread(tmp_path, monkeypatch):
+    path = tmp_path / "large.mat"
+    savemat(path, {"map": np.zeros((1000, 1000), np.int32)}, do_compression=True)
+    assert path.stat().st_size < 20_000
+    assert read_mat(path, ("map",))[0].shape == (1000, 1000)
+    monkeypatch.setattr(read_files, "_LARGEST_MAT", 3_000_000)
+    with pytest.raises(
+        DataError, match=r"large\.mat: .*its arrays take 0\.0 GB, which no labelled"
+    ):
+        read_mat(path, ("map",))
+
+
+def test_a_picture_that_claims_to_be_huge_is_refused_unread(tmp_path):
+    path = tmp_path / "huge.png"
+    Image.new("RGB", (16, 16)).save(path)
+    data = bytearray(path.read_bytes())
+    data[16:24] = (60000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"huge\.png: .*3600000000 pixels"):
+        read_image(path)

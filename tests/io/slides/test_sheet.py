@@ -37,6 +37,11 @@ def test_a_sheet_names_slides(sheet):
     assert (two.name, two.mpp, two.regions) == ("B", None, ())
 
 
+def test_a_scene_is_chosen_in_the_sheet(sheet):
+    one, two = sheet("slide\tpath\tscene\nA\ta.svs\t 2 \nB\tb.ome.tif\t\n")
+    assert (one.scene, two.scene) == ("2", "")
+
+
 def test_regions_are_named_or_lie_beside_the_slide(sheet):
     for name in ("a.xml", "a.geojson", "b.geojson.gz", "b.annotations", "a.txt"):
         Path(name).write_bytes(b"<?xml version='1.0'?>\n<Annotations>")
