@@ -8,7 +8,8 @@ from networks_made import rewritten
 from stores import write_member
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.card import largest_halo_px, mean_count_error, read_cards
+from nucwsi.models.card import largest_halo_px, mean_count_error, read_card, read_cards
+from nucwsi.models.checkpoint import find_checkpoint
 
 
 def test_members_of_an_ensemble_share_mpp(member, tmp_path):
@@ -27,6 +28,12 @@ def test_a_card_is_read_without_torch(member):
         [sys.executable, "-c", code, member], capture_output=True, text=True, check=True
     )
     assert ran.stdout == "unet True\n"
+
+
+def test_every_bundled_checkpoint_has_a_card():
+    bundled = [path.stem for path in find_checkpoint("default").parent.glob("*.safetensors")]
+    assert len(bundled) >= 7
+    assert [read_card(name).name for name in bundled] == bundled
 
 
 def test_the_halo_of_an_ensemble_is_the_largest(tmp_path):
