@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from nucwsi.facts import SlideFacts
 from nucwsi.report.packed_density import PackedDensity
@@ -122,7 +122,7 @@ class Thumbnail(_Document):
     """
 
     image: str
-    size: tuple[int, int]
+    size: tuple[PositiveInt, PositiveInt]
     mpp: float = Field(gt=0)
     tissue: str
     regions: tuple[RegionOutline, ...]
@@ -192,7 +192,7 @@ class Crop(_Document):
     y: int
     n: int
     certainty: float | None
-    size: tuple[int, int]
+    size: tuple[PositiveInt, PositiveInt]
     mpp: float = Field(gt=0)
     image: str
     paths: tuple[ClassOutlines, ...]

@@ -39,6 +39,9 @@ _LOGGED = re.compile(r"\d\d:\d\d:\d\d ")
 #: Longest line of an error that a person still reads.
 _LONGEST_LINE = 1000
 
+#: Exit code of a command that got too little memory: a small file must not ask for much.
+_LACK_OF_MEMORY = 75
+
 #: Outcomes that are right.
 FINE = ("same", "warned", "refused", "other")
 
@@ -305,6 +308,8 @@ def verdict(case: Case, ran: Ran, sound: Any, left: list[str]) -> Verdict:
         return Verdict(ran.end, f"signal {ran.code}" if ran.code else "")
     if any(line.startswith("Traceback") for line in lines):
         return Verdict("traceback", last)
+    if ran.code == _LACK_OF_MEMORY:
+        return Verdict("memory", last)
     if ran.code not in (0, 1, 2):
         return Verdict("exit code", f"{ran.code}: {last}")
     if ran.code and subject.judges and not lines:
@@ -330,11 +335,9 @@ def _of_refusal(subject: Subject, ran: Ran, lines: list[str], left: list[str]) -
         return Verdict("lines", f"{len(lines)} lines: {last:.300}")
     if ran.step:
         return Verdict("late", last)
-    if "out of memory" in last or "not enough memory" in last:
-        return Verdict("memory", last)
     if len(last) > _LONGEST_LINE:
         return Verdict("long", f"{len(last)} characters: {last:.300}")
-    if subject.file not in last:
+    if "in/" not in last:
         return Verdict("unnamed", last)
     kept = [name for name in left if not name.endswith(".work")]
     return Verdict("left behind", f"{kept}: {last}") if kept else Verdict("refused", last)

@@ -104,8 +104,8 @@ def slides(folder: Path) -> None:
     write_slide(
         folder / "z.ome.tif", image, unit=None, subifds=True, compression="zlib", metadata=axes
     )
-    write_slide(folder / "lzw.tif", image, levels=(1,), compression="lzw", predictor=True)
-    write_slide(folder / "jpeg2000.tif", image, levels=(1,), compression="jpeg2000")
+    write_slide(folder / "lzw.tif", image, compression="lzw", predictor=True)
+    write_slide(folder / "jpeg2000.tif", image, compression="jpeg2000")
     write_member(folder / "member.safetensors")
 
 

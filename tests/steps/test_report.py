@@ -68,6 +68,7 @@ def test_what_is_no_assessment_is_refused(tmp_path, text):
         lambda document: document["composition"][0].update(tissue_area_mm2="inf"),
         lambda document: document["composition"][0].update(epithelial_low="nan"),
         lambda document: document["thumbnail"].update(mpp=0),
+        lambda document: document["thumbnail"].update(size=[0, 100]),
         lambda document: document["crops"][0].update(mpp=-1),
     ],
 )

@@ -256,7 +256,10 @@ def open_vendor(path: Path, scene: str | None = None) -> SlideReader | None:
         return None
     try:
         tiff = TiffReader(path, "1")
-    except SlideError:
+    except SlideError as error:
+        # Of this vendor alone, the pages of the TIFF are known to be the levels of the slide.
+        if vendor == _ONE_PYRAMID and isinstance(error, FinalSlideError):
+            raise
         tiff = None
     if tiff is not None and len(tiff.scenes) > 1 and vendor == _ONE_PYRAMID:
         # OpenSlide takes the levels of all of them for those of one.

@@ -160,8 +160,11 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _refuse_circle(file: Any, path: Path) -> None:
     """Raise `SlideError` if a page leads back to an earlier one: tifffile would never arrive."""
-    tiff, handle, offset = file.tiff, file.filehandle, file.pages.first.offset
-    seen: set[int] = set()
+    tiff, handle, seen = file.tiff, file.filehandle, set[int]()
+    try:
+        offset = file.pages.first.offset
+    except IndexError:
+        return
     while 0 < offset < handle.size:
         if offset in seen:
             raise SlideError(f"{path}: its pages lead in a circle; it is damaged, copy it again")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nucwsi.errors import SlideError, pass_on_lack_of_memory
 from nucwsi.grid import Window
 from nucwsi.io.slides.codecs import READ, check_size
+from nucwsi.io.slides.slide_reader import FinalSlideError
 
 #: A page without tiles is slow to read in windows; one of more pixels is refused.
 LARGEST_UNTILED_PX = 200_000_000
@@ -233,14 +234,17 @@ def _refuse_other_pictures(page: Any, level: Any, path: Path) -> None:
 
 
 def _refuse_damaged_index(page: Any, tile: tuple[int, int], planes: int, path: Path) -> None:
-    """Raise `SlideError` if the file lists fewer tiles than the page needs, or more."""
+    """Raise `FinalSlideError` if the file lists fewer tiles than the page needs, or more.
+
+    OpenSlide would not notice tiles too many.
+    """
     sides = zip((page.imagelength, page.imagewidth), tile, strict=True)
     expected = planes * math.prod(-(-side // max(1, part)) for side, part in sides)
     listed = min(len(page.dataoffsets), len(page.databytecounts))
     # With more tiles than it needs, the page has been wider or higher.
     unlike = listed != expected if page.is_tiled else listed < expected
     if min(tile) < 1 or math.prod(tile) > LARGEST_UNTILED_PX or unlike:
-        raise SlideError(
+        raise FinalSlideError(
             f"{path}: lists {listed} tiles of {tile[0]} x {tile[1]} px where {expected} are needed;"
             " it is damaged, copy it again"
         )
