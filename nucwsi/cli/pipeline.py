@@ -48,17 +48,22 @@ def check(slides: tuple[Path, ...], members: tuple[str, ...], threads: int, **va
     from nucwsi.io.slides.sheet import read_sheet
     from nucwsi.steps.check import check as step
 
-    # What the readers would log is part of each verdict.
-    logging.getLogger("nucwsi").setLevel(logging.ERROR)
     entries = [entry for path in slides for entry in read_sheet(path, lambda _: True)]
     n_faulty = 0
-    for verdict in step(entries, settings, members=members, threads=threads):
-        click.echo(f"{verdict.name}: {verdict.description or 'cannot be analysed'}")
-        for warning in verdict.warnings:
-            click.echo(f"  look at: {warning}")
-        if verdict.fault:
-            click.echo(f"  {verdict.fault}")
-            n_faulty += 1
+    # What the readers would log is part of each verdict.
+    logger = logging.getLogger("nucwsi")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        for verdict in step(entries, settings, members=members, threads=threads):
+            click.echo(f"{verdict.name}: {verdict.description or 'cannot be analysed'}")
+            for warning in verdict.warnings:
+                click.echo(f"  look at: {warning}")
+            if verdict.fault:
+                click.echo(f"  {verdict.fault}")
+                n_faulty += 1
+    finally:
+        logger.setLevel(level)
     n_sound = len(entries) - n_faulty
     click.echo(f"{n_sound} of {len(entries)} slides can be analysed")
     sys.exit(1 if n_faulty else 0)

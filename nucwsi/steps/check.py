@@ -10,7 +10,7 @@ from nucwsi.config import TileSettings
 from nucwsi.errors import NucwsiError
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.models.card import read_cards
-from nucwsi.steps.tile import EMPTY, examined
+from nucwsi.steps.tile.examine import EMPTY, examined
 
 
 @dataclass(frozen=True)

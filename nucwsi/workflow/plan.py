@@ -88,11 +88,11 @@ def load_slides(config: Config) -> dict[str, SlideEntry]:
     """
     output = Path(config.output)
 
-    def may_be_absent(entry: SlideEntry) -> bool:
+    def _may_be_absent(entry: SlideEntry) -> bool:
         # An archived slide whose results exist stops nothing.
         return entry.path == DEMO_SLIDE or (output / entry.name / "nuclei.parquet").exists()
 
-    entries = read_sheet(Path(config.slides), may_be_absent, beside=config.regions_beside)
+    entries = read_sheet(Path(config.slides), _may_be_absent, beside=config.regions_beside)
     return {entry.name: entry for entry in entries}
 
 

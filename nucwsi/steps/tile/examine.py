@@ -1,11 +1,10 @@
-"""`tile`: the slide's tissue at the model's mpp, on one canvas."""
+"""A slide as its overview shows it: whether it can be analysed, its tissue, and what is odd."""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +17,11 @@ from nucwsi import RESULT_VERSION
 from nucwsi.config import TileSettings
 from nucwsi.errors import SlideError
 from nucwsi.facts import SlideFacts
-from nucwsi.grid import CELL_PX, Frame, TileGrid, Window
-from nucwsi.io.outputs import check_outputs
-from nucwsi.io.regions.geojson import write_tissue
+from nucwsi.grid import CELL_PX, Frame, Window
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, claim_doubts, level0_claim
 from nucwsi.io.slides.slide import open_slide
-from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
-from nucwsi.io.stores.tiles_writer import TilesWriter
-from nucwsi.models.card import Card, largest_halo_px, read_cards
-from nucwsi.runtime.ahead import ahead
-from nucwsi.runtime.progress import progress
+from nucwsi.io.stores.publish import file_checksum
+from nucwsi.models.card import Card, largest_halo_px
 from nucwsi.slide.holes import holes_in_tissue
 from nucwsi.slide.oddities import oddities
 from nucwsi.slide.tissue import (
@@ -53,7 +47,7 @@ EMPTY = (
 
 
 @dataclass(frozen=True)
-class _Tissue:
+class Tissue:
     """What the overview shows, in cells of `CELL_PX` canvas pixels.
 
     Attributes
@@ -73,15 +67,42 @@ class _Tissue:
     unreadable: NDArray[np.bool_]
     stained: NDArray[np.bool_]
 
-    def without(self, bad: list[Window]) -> _Tissue:
-        """Leave out the cells that lie in bad windows of the canvas: nothing is known of them."""
+    def without(self, bad: list[Window]) -> Tissue:
+        """Leave out the cells of which nothing is known.
+
+        Parameters
+        ----------
+        bad : list of Window
+            What could not be read, in canvas pixels.
+
+        Returns
+        -------
+        Tissue
+            Without the cells that hold a pixel of such a window.
+        """
         good = np.ones(self.found.shape, bool)
         for window in bad:
             good[window.cells(CELL_PX).slices] = False
-        return _Tissue(self.found & good, self.analysed & good, self.unreadable, self.stained)
+        return Tissue(self.found & good, self.analysed & good, self.unreadable, self.stained)
 
 
-def _refuse_unreadable(path: Path, share: float, limit: float) -> None:
+def refuse_unreadable(path: Path, share: float, limit: float) -> None:
+    """Refuse a slide of which too much cannot be read.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The slide, for the message.
+    share : float
+        Share of its area that cannot be read, from 0 to 1.
+    limit : float
+        The setting ``max_bad_tiles``.
+
+    Raises
+    ------
+    SlideError
+        If `share` is above `limit`.
+    """
     if share > limit:
         raise SlideError(
             f"{path}: {share:.1%} of it cannot be read, more than max_bad_tiles = {limit:.1%}; copy"
@@ -91,11 +112,11 @@ def _refuse_unreadable(path: Path, share: float, limit: float) -> None:
 
 def _find(
     source: SlideCanvas, settings: TileSettings, threads: int
-) -> tuple[_Tissue, tuple[str, ...]]:
+) -> tuple[Tissue, tuple[str, ...]]:
     """Find the tissue; also return what is odd about the slide, and log it."""
     path, frame = source.slide.path, source.frame
     overview, unreadable = source.overview(CELL_PX, threads)
-    _refuse_unreadable(path, float(unreadable.mean()), settings.max_bad_tiles)
+    refuse_unreadable(path, float(unreadable.mean()), settings.max_bad_tiles)
     if looks_fluorescent(overview):
         raise SlideError(
             f"{path}: has a dark background, as in fluorescence, or is black; nucwsi analyses"
@@ -112,27 +133,54 @@ def _find(
     if settings.tissue == "all":
         odd = [oddity for oddity in odd if oddity.kind != "pale"]
         everything = np.ones(overview.shape[:2], bool)
-        tissue = _Tissue(everything, everything, unreadable, found)
+        tissue = Tissue(everything, everything, unreadable, found)
     else:
         margin = grown(found, math.ceil(settings.tissue_margin_um / cell_um))
-        tissue = _Tissue(found, margin, unreadable, found)
+        tissue = Tissue(found, margin, unreadable, found)
     for oddity in odd:
         log.warning("%s: %s", path, oddity.text)
     return tissue, tuple(oddity.text for oddity in odd)
 
 
-def _outlines(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
-    """Bring the outlines of the pieces to level-0 pixels, cut at the end of the canvas."""
+def outlines_of(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
+    """Outline the pieces of a tissue mask on the slide.
+
+    Parameters
+    ----------
+    mask : (H, W) ndarray of bool
+        The tissue, in cells of `CELL_PX` canvas pixels.
+    frame : Frame
+        How the canvas lies on the slide.
+
+    Returns
+    -------
+    list of shapely.Polygon
+        In level-0 pixels, x and y, cut at the end of the canvas; the largest first.
+    """
     canvas = shapely.box(0, 0, frame.shape[1], frame.shape[0])
 
-    def on_slide(piece: Piece) -> shapely.Polygon:
+    def _on_slide(piece: Piece) -> shapely.Polygon:
         outline = shapely.transform(piece.outline, lambda xy: xy * CELL_PX).intersection(canvas)
         return shapely.transform(outline, lambda xy: frame.to_level0(xy[:, ::-1])[:, ::-1])
 
-    return [on_slide(piece) for piece in pieces(mask)]
+    return [_on_slide(piece) for piece in pieces(mask)]
 
 
-def _area_um2(outlines: list[shapely.Polygon], frame: Frame) -> float:
+def area_um2(outlines: list[shapely.Polygon], frame: Frame) -> float:
+    """Return the area of the tissue.
+
+    Parameters
+    ----------
+    outlines : list of shapely.Polygon
+        Of `outlines_of`, in level-0 pixels.
+    frame : Frame
+        How the canvas lies on the slide.
+
+    Returns
+    -------
+    float
+        In µm².
+    """
     # Cells at the edge of the canvas reach beyond it; their outlines do not.
     return sum(outline.area for outline in outlines) * frame.level0_pixel_um2
 
@@ -175,44 +223,6 @@ def _lost(source: SlideCanvas, tissue: NDArray[np.bool_]) -> list[Window]:
     return windows
 
 
-def _key(position: tuple[int, int]) -> str:
-    """Name a core in the list of what is done."""
-    return "{},{}".format(*position)
-
-
-def _bad_windows(place: Workspace) -> list[Window]:
-    """Return the windows of the canvas that are noted as unreadable so far."""
-    keys = sorted(key for key in place.done if key.startswith("bad "))
-    return [Window(*(int(number) for number in key.split()[1:])) for key in keys]
-
-
-def _fill(
-    source: SlideCanvas,
-    writer: TilesWriter,
-    positions: list[tuple[int, int]],
-    grid: TileGrid,
-    place: Workspace,
-    threads: int,
-) -> None:
-    """Read and write the cores that are still to be done; note what cannot be read."""
-    still_open = [position for position in positions if _key(position) not in place.done]
-    if len(still_open) < len(positions):
-        n_done = len(positions) - len(still_open)
-        log.info("resuming: %d of %d tiles are done", n_done, len(positions))
-
-    def bring(position: tuple[int, int]) -> list[Window]:
-        rgb, bad = source.read(grid.core(*position))
-        writer.write(position, np.ascontiguousarray(rgb.transpose(2, 0, 1)))
-        return bad
-
-    with ThreadPoolExecutor(threads) as pool, progress("tile", len(still_open), "tiles") as advance:
-        for position, bad in ahead(bring, still_open, pool, 2 * threads):
-            for window in bad:
-                place.mark(f"bad {window.row} {window.column} {window.height} {window.width}")
-            place.mark(_key(position))
-            advance(1)
-
-
 @dataclass(frozen=True)
 class Examined:
     """A slide that can be analysed, as its overview shows it.
@@ -223,7 +233,7 @@ class Examined:
         The open slide at the working mpp.
     facts : SlideFacts
         What is known of it before its tiles are read; `warnings` says what is odd.
-    tissue : _Tissue
+    tissue : Tissue
         Where the tissue is.
     lost : list of Window
         Tiles in tissue for which the file has no data, as windows of the canvas.
@@ -231,13 +241,13 @@ class Examined:
 
     source: SlideCanvas
     facts: SlideFacts
-    tissue: _Tissue
+    tissue: Tissue
     lost: list[Window]
 
     @property
     def tissue_mm2(self) -> float:
         """Area of the tissue, in mm²."""
-        return _area_um2(_outlines(self.tissue.found, self.facts.frame), self.facts.frame) / 1e6
+        return area_um2(outlines_of(self.tissue.found, self.facts.frame), self.facts.frame) / 1e6
 
 
 @contextmanager
@@ -306,113 +316,3 @@ def examined(
             result_version=RESULT_VERSION,
         )
         yield Examined(source, facts, tissue, _lost(source, tissue.stained))
-
-
-def tile(
-    slide: Path,
-    output: Path,
-    tissue_output: Path,
-    settings: TileSettings,
-    *,
-    name: str,
-    members: tuple[str, ...],
-    slide_mpp: float | None = None,
-    scene: str | None = None,
-    threads: int = 1,
-) -> None:
-    """Bring a slide's tissue to the working mpp; a killed run goes on at its last finished tile.
-
-    Parameters
-    ----------
-    slide : pathlib.Path
-        The slide's file, or the first of several.
-    output : pathlib.Path
-        ``tiles.zarr.zip``.
-    tissue_output : pathlib.Path
-        ``tissue.geojson``: the outlines of the pieces of tissue, without the margin around them.
-    settings : TileSettings
-        How tissue is found, and how large a tile's core is.
-    name : str
-        The slide's name in all results.
-    members : tuple of str
-        Checkpoints of the ensemble that `predict` will apply: the canvas has their mpp, and the
-        cores that lie within their largest halo of tissue are read.
-    slide_mpp : float, optional
-        The user's value for level 0, in µm per pixel.
-    scene : str, optional
-        Which of several scenes of the file: its number, from 1, or its name.
-    threads : int
-        Tiles that are read at once.
-
-    Raises
-    ------
-    CheckpointError
-        If a member cannot be read, or two members differ in mpp or classes.
-    SlideError
-        If the slide cannot be read or must not be analysed.
-    StoreError
-        If an output cannot be written.
-    """
-    cards = read_cards(members)
-    check_outputs([output, tissue_output], [slide, *(card.path for card in cards)])
-    looking = examined(
-        slide,
-        settings,
-        name=name,
-        cards=cards,
-        slide_mpp=slide_mpp,
-        scene=scene,
-        threads=threads,
-    )
-    # A slide that must not be analysed leaves nothing behind.
-    with looking as found:
-        source, facts, tissue = found.source, found.facts, found.tissue
-        with workspace(output, facts.to_json()) as place:
-            grid = TileGrid(source.frame.shape, settings.core_px)
-            writer = TilesWriter(place.folder / "tiles", facts)
-            seen = grown(tissue.analysed | tissue.unreadable, -(-facts.halo_px // CELL_PX))
-            cores = {at: grid.core(*at) for at in grid.positions()}
-            needed = [at for at, core in cores.items() if seen[core.cells(CELL_PX).slices].any()]
-            _fill(source, writer, needed, grid, place, threads)
-            bad = _bad_windows(place)
-            bad_px = sum(window.height * window.width for window in bad)
-            read_px = sum(cores[at].height * cores[at].width for at in needed)
-            share = bad_px / max(1, read_px)
-            if share <= settings.max_bad_tiles:
-                without = [*bad, *found.lost]
-                _publish(writer, tissue.without(without), without, facts, output, tissue_output)
-        _refuse_unreadable(slide, share, settings.max_bad_tiles)
-
-
-def _publish(
-    writer: TilesWriter,
-    tissue: _Tissue,
-    bad: list[Window],
-    facts: SlideFacts,
-    output: Path,
-    tissue_output: Path,
-) -> None:
-    frame = facts.frame
-    outlines = _outlines(tissue.found, frame)
-    tissue_um2 = _area_um2(outlines, frame)
-    empty = () if outlines else (EMPTY,)
-    for line in empty:
-        log.warning("%s: %s", facts.slide, line)
-    facts = facts.with_(
-        warnings=facts.warnings + empty,
-        status="degraded" if bad else "ok",
-        bad_tiles=tuple((window.row, window.column, *window.shape) for window in bad),
-        tissue_um2=tissue_um2,
-    )
-    if bad:
-        log.warning("%d tiles of the slide cannot be read; the rest is analysed", len(bad))
-    log.info(
-        "%g µm/px (%s), %d x %d px, %.2f mm² of tissue in %d pieces",
-        frame.level0_mpp[0],
-        facts.mpp_source,
-        *frame.shape,
-        tissue_um2 / 1e6,
-        len(outlines),
-    )
-    writer.publish(output, facts, tissue.analysed)
-    write_tissue(tissue_output, outlines, facts)

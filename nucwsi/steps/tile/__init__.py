@@ -1,0 +1,184 @@
+"""`tile`: the slide's tissue at the model's mpp, on one canvas.
+
+`examine` opens the slide and finds its tissue, as `nucwsi.steps.check` does too; what is here reads
+and writes the tiles.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from nucwsi.config import TileSettings
+from nucwsi.facts import SlideFacts
+from nucwsi.grid import CELL_PX, TileGrid, Window
+from nucwsi.io.outputs import check_outputs
+from nucwsi.io.regions.geojson import write_tissue
+from nucwsi.io.slides.canvas import SlideCanvas
+from nucwsi.io.stores.publish import Workspace, workspace
+from nucwsi.io.stores.tiles_writer import TilesWriter
+from nucwsi.models.card import read_cards
+from nucwsi.runtime.ahead import ahead
+from nucwsi.runtime.progress import progress
+from nucwsi.slide.tissue import grown
+from nucwsi.steps.tile.examine import (
+    EMPTY,
+    Tissue,
+    area_um2,
+    examined,
+    outlines_of,
+    refuse_unreadable,
+)
+
+log = logging.getLogger(__name__)
+
+
+def _key(position: tuple[int, int]) -> str:
+    """Name a core in the list of what is done."""
+    return "{},{}".format(*position)
+
+
+def _bad_windows(place: Workspace) -> list[Window]:
+    """Return the windows of the canvas that are noted as unreadable so far."""
+    keys = sorted(key for key in place.done if key.startswith("bad "))
+    return [Window(*(int(number) for number in key.split()[1:])) for key in keys]
+
+
+def _fill(
+    source: SlideCanvas,
+    writer: TilesWriter,
+    positions: list[tuple[int, int]],
+    grid: TileGrid,
+    place: Workspace,
+    threads: int,
+) -> None:
+    """Read and write the cores that are still to be done; note what cannot be read."""
+    still_open = [position for position in positions if _key(position) not in place.done]
+    if len(still_open) < len(positions):
+        n_done = len(positions) - len(still_open)
+        log.info("resuming: %d of %d tiles are done", n_done, len(positions))
+
+    def bring(position: tuple[int, int]) -> list[Window]:
+        rgb, bad = source.read(grid.core(*position))
+        writer.write(position, np.ascontiguousarray(rgb.transpose(2, 0, 1)))
+        return bad
+
+    with ThreadPoolExecutor(threads) as pool, progress("tile", len(still_open), "tiles") as advance:
+        for position, bad in ahead(bring, still_open, pool, 2 * threads):
+            for window in bad:
+                place.mark(f"bad {window.row} {window.column} {window.height} {window.width}")
+            place.mark(_key(position))
+            advance(1)
+
+
+def tile(
+    slide: Path,
+    output: Path,
+    tissue_output: Path,
+    settings: TileSettings,
+    *,
+    name: str,
+    members: tuple[str, ...],
+    slide_mpp: float | None = None,
+    scene: str | None = None,
+    threads: int = 1,
+) -> None:
+    """Bring a slide's tissue to the working mpp; a killed run goes on at its last finished tile.
+
+    Parameters
+    ----------
+    slide : pathlib.Path
+        The slide's file, or the first of several.
+    output : pathlib.Path
+        ``tiles.zarr.zip``.
+    tissue_output : pathlib.Path
+        ``tissue.geojson``: the outlines of the pieces of tissue, without the margin around them.
+    settings : TileSettings
+        How tissue is found, and how large a tile's core is.
+    name : str
+        The slide's name in all results.
+    members : tuple of str
+        Checkpoints of the ensemble that `predict` will apply: the canvas has their mpp, and the
+        cores that lie within their largest halo of tissue are read.
+    slide_mpp : float, optional
+        The user's value for level 0, in µm per pixel.
+    scene : str, optional
+        Which of several scenes of the file: its number, from 1, or its name.
+    threads : int
+        Tiles that are read at once.
+
+    Raises
+    ------
+    CheckpointError
+        If a member cannot be read, or two members differ in mpp or classes.
+    SlideError
+        If the slide cannot be read or must not be analysed.
+    StoreError
+        If an output cannot be written.
+    """
+    cards = read_cards(members)
+    check_outputs([output, tissue_output], [slide, *(card.path for card in cards)])
+    looking = examined(
+        slide,
+        settings,
+        name=name,
+        cards=cards,
+        slide_mpp=slide_mpp,
+        scene=scene,
+        threads=threads,
+    )
+    # A slide that must not be analysed leaves nothing behind.
+    with looking as found:
+        source, facts, tissue = found.source, found.facts, found.tissue
+        with workspace(output, facts.to_json()) as place:
+            grid = TileGrid(source.frame.shape, settings.core_px)
+            writer = TilesWriter(place.folder / "tiles", facts)
+            seen = grown(tissue.analysed | tissue.unreadable, -(-facts.halo_px // CELL_PX))
+            cores = {at: grid.core(*at) for at in grid.positions()}
+            needed = [at for at, core in cores.items() if seen[core.cells(CELL_PX).slices].any()]
+            _fill(source, writer, needed, grid, place, threads)
+            bad = _bad_windows(place)
+            bad_px = sum(window.height * window.width for window in bad)
+            read_px = sum(cores[at].height * cores[at].width for at in needed)
+            share = bad_px / max(1, read_px)
+            if share <= settings.max_bad_tiles:
+                without = [*bad, *found.lost]
+                _publish(writer, tissue.without(without), without, facts, output, tissue_output)
+        refuse_unreadable(slide, share, settings.max_bad_tiles)
+
+
+def _publish(
+    writer: TilesWriter,
+    tissue: Tissue,
+    bad: list[Window],
+    facts: SlideFacts,
+    output: Path,
+    tissue_output: Path,
+) -> None:
+    frame = facts.frame
+    outlines = outlines_of(tissue.found, frame)
+    tissue_um2 = area_um2(outlines, frame)
+    empty = () if outlines else (EMPTY,)
+    for line in empty:
+        log.warning("%s: %s", facts.slide, line)
+    facts = facts.with_(
+        warnings=facts.warnings + empty,
+        status="degraded" if bad else "ok",
+        bad_tiles=tuple((window.row, window.column, *window.shape) for window in bad),
+        tissue_um2=tissue_um2,
+    )
+    if bad:
+        log.warning("%d tiles of the slide cannot be read; the rest is analysed", len(bad))
+    log.info(
+        "%g µm/px (%s), %d x %d px, %.2f mm² of tissue in %d pieces",
+        frame.level0_mpp[0],
+        facts.mpp_source,
+        *frame.shape,
+        tissue_um2 / 1e6,
+        len(outlines),
+    )
+    writer.publish(output, facts, tissue.analysed)
+    write_tissue(tissue_output, outlines, facts)
