@@ -33,6 +33,9 @@ class _File(click.Path):
         return path
 
 
+#: A message of more characters loses its middle.
+_LONGEST_LINE = 800
+
 #: Type of arguments that are files or folders.
 FILE = _File(path_type=Path)
 
@@ -80,7 +83,11 @@ class Commands(click.Group):
 
 def _fail(ctx: click.Context, message: str, code: int) -> NoReturn:
     verb = f"nucwsi {ctx.invoked_subcommand or ''}".strip()
-    click.echo(f"{verb}: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split())
+    if len(line) > _LONGEST_LINE:
+        # Files quote themselves; the way out stands at the end.
+        line = f"{line[: _LONGEST_LINE // 2]} … {line[-_LONGEST_LINE // 2 :]}"
+    click.echo(f"{verb}: {line}", err=True)
     sys.exit(code)
 
 

@@ -116,3 +116,14 @@ def test_a_name_that_no_table_can_hold_is_refused_in_one_line(tmp_path):
         ("provenance", "n.parquet", "-o", "p.json", "--slide", odd),
     ):
         assert "udcff.svs': its name is not UTF-8; rename it" in refused(*words, code=2)
+
+
+def test_a_message_keeps_its_beginning_and_its_way_out_however_long_a_file_quotes_itself(tmp_path):
+    sheet = tmp_path / "slides.tsv"
+    sheet.write_text(f"slide\tpath\n{'x' * 5000}!\ta.svs\n")
+    line = refused("check", sheet, code=2)
+    assert len(line) < 850
+    assert line.startswith(f"nucwsi check: {sheet}, slide 1: slide name 'xxx")
+    assert line.endswith(
+        "x!' may hold letters, digits, '.', '_' and '-' only, and must begin with a letter or digit"
+    )

@@ -93,18 +93,21 @@ def spliced(data: bytes, rng: Random) -> Mutant:
 BYTES: tuple[Mutator, ...] = (flipped, overwritten, cut_short, spliced)
 
 
-def noticed(mutator: Mutator) -> Mutator:
-    """Return a mutator for files with checksums, which must notice whatever it does."""
+def with_(mutator: Mutator, *, telling: bool) -> Mutator:
+    """Return a mutator of which everything that it does tells, or nothing."""
 
     @wraps(mutator)
     def damage(data: bytes, rng: Random) -> Mutant:
-        return mutator(data, rng)._replace(telling=True)
+        return mutator(data, rng)._replace(telling=telling)
 
     return damage
 
 
-#: For files with checksums.
-CHECKED: tuple[Mutator, ...] = tuple(map(noticed, BYTES))
+#: For files with checksums, which must notice whatever is done.
+CHECKED: tuple[Mutator, ...] = tuple(with_(mutator, telling=True) for mutator in BYTES)
+
+#: For files that people write, of which any part may be meant.
+FREE: tuple[Mutator, ...] = tuple(with_(mutator, telling=False) for mutator in BYTES)
 
 
 def encoded(data: bytes, rng: Random) -> Mutant:

@@ -18,7 +18,7 @@ from stores import cells_of, write_maps, write_member, write_tiles
 from tables_made import write_result
 
 from fuzz import containers
-from fuzz.mutators import BYTES, CHECKED, TABLE, Mutator, attribute, json_value, numbered
+from fuzz.mutators import BYTES, CHECKED, FREE, TABLE, Mutator, attribute, json_value, numbered
 from fuzz.tiff import TIFF
 from nucwsi.config import ComposeSettings, ExportSettings, SegmentSettings
 from nucwsi.io.slides.phantom import write_phantom
@@ -30,11 +30,19 @@ from nucwsi.steps.segment import segment
 
 Kit = Callable[[Path], None]
 
+#: From this mean colour on, 0 to 255, a field of the slides is glass.
+_GLASS = 240.0
+
 
 def contents(out: Path) -> Any:
     """Condense all results, byte by byte."""
     files = sorted(path for path in out.rglob("*") if path.is_file())
     return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def answer(out: Path) -> Any:
+    """Return what a command has printed."""
+    return (out.parent / "stdout").read_text("utf-8")
 
 
 def canvas(out: Path) -> Any:
@@ -48,7 +56,8 @@ def canvas(out: Path) -> Any:
         "sides": [float(side) for side in facts.frame.level0_shape],
         "mpp": list(facts.frame.level0_mpp),
         "tissue": facts.tissue_um2,
-        "colours": [float(block.mean()) for block in blocks],
+        # Glass may as well be white: a tile of it may be missing.
+        "colours": [min(float(block.mean()), _GLASS) for block in blocks],
     }
 
 
@@ -107,6 +116,8 @@ def slides(folder: Path) -> None:
     write_slide(folder / "lzw.tif", image, compression="lzw", predictor=True)
     write_slide(folder / "jpeg2000.tif", image, compression="jpeg2000")
     write_member(folder / "member.safetensors")
+    rows = ("slide\tpath\tmpp\tregions", "a\tin/jpeg.tiff\t0.25\t", "b-2\tin/lzw.tif\t\t")
+    (folder / "slides.tsv").write_text("# my slides\n" + "\n".join(rows) + "\n")
 
 
 def stores(folder: Path) -> None:
@@ -177,6 +188,15 @@ def _slide(file: str) -> Subject:
 
 SUBJECTS: tuple[Subject, ...] = (
     *map(_slide, ("jpeg.tiff", "aperio.svs", "z.ome.tif", "lzw.tif", "jpeg2000.tif")),
+    Subject(
+        "slides.tsv",
+        slides,
+        "slides.tsv",
+        (*FREE, *TABLE, *TABLE),
+        ("check in/slides.tsv --member in/member.safetensors",),
+        result=answer,
+        judges=True,
+    ),
     Subject(
         "checkpoint",
         stores,
