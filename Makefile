@@ -4,6 +4,7 @@
 #   make test               run all checks and tests
 #   make check              check format, lint, types, imports, docstrings and the workflow
 #   make fuzz               damage inputs for SECONDS=3600 with SEED=1, or repeat one CASE of a seed
+#   make kill               kill every verb at many moments, run it again and compare
 #   make bench              measure the figures of docs/performance.md and docs/accuracy.md
 #   make clean              remove the environment; results stay
 #
@@ -21,7 +22,7 @@ CONSTRAINTS := envs/constraints.txt
 TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check fuzz bench clean
+.PHONY: demo test check fuzz kill bench clean
 
 # The shell reads SLIDE from the environment, where blanks and quotes in a path do no harm.
 demo: $(VENV)/demo.stamp
@@ -41,6 +42,9 @@ check: $(VENV)/dev.stamp
 
 fuzz: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m fuzz --seed $(SEED) $(if $(CASE),--case $(CASE),--seconds $(SECONDS))
+
+kill: $(VENV)/dev.stamp
+	PYTHONPATH=tests $(BIN)/python tests/kill_matrix.py
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench

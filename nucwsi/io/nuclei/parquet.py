@@ -281,7 +281,7 @@ def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.Parque
         file = closing.enter_context(pq.ParquetFile(path, page_checksum_verification=True))
         stored, about = file.metadata.metadata[b"nucwsi"], file.metadata
         n_rows = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
-        # Tables of version 0.2.0 and earlier have no checksums.
+        # Tables of version 0.1.0 have no checksums.
         noted = about.metadata.get(_DIGEST.encode(), _digest(stored, n_rows).encode()).decode()
         if noted != _digest(stored, n_rows):
             raise ValueError("the checksum of its facts differs")

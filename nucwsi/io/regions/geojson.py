@@ -146,7 +146,7 @@ def _read_written(path: Path) -> dict[str, Any]:
     facts = document.get("nucwsi") if isinstance(document, dict) else None
     if not isinstance(facts, dict):
         raise ValueError("has no member `nucwsi` that is an object")
-    # Files of version 0.2.0 and earlier have no checksum.
+    # Files of version 0.1.0 have no checksum.
     if document.get(_DIGEST, _digest(document)) != _digest(document):
         raise ValueError("its checksum differs")
     return document
