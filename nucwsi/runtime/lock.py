@@ -44,7 +44,7 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
     """
     called = False
 
-    def look_again() -> None:
+    def _look_again() -> None:
         nonlocal called
         if waiting is None:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(path))
@@ -62,12 +62,12 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    look_again()
+                    _look_again()
                     continue
                 except OSError as error:
                     if error.errno not in _LOCKLESS:
                         raise
-                    trial.enter_context(_created(path.with_name(f"{path.name}.held"), look_again))
+                    trial.enter_context(_created(path.with_name(f"{path.name}.held"), _look_again))
                 # The last holder removes the file, perhaps after we have opened it.
                 if os.path.samestat(os.fstat(handle), path.stat()):
                     stack.enter_context(trial.pop_all())
@@ -89,6 +89,8 @@ def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except PermissionError:
+        if not path.exists():
+            raise
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 

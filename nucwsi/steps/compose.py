@@ -30,7 +30,8 @@ from nucwsi.errors import ConfigError, RegionError, StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.csv_table import write_csv
-from nucwsi.io.nuclei.parquet import FEATURES, iter_columns, read_facts
+from nucwsi.io.nuclei.columns import FEATURES
+from nucwsi.io.nuclei.parquet import iter_columns, read_facts
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.files import origin_doubt, read_region_files
 from nucwsi.io.regions.geojson import read_tissue, write_regions

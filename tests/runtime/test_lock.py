@@ -116,6 +116,23 @@ def test_the_lock_in_a_folder_that_was_moved_is_not_that_of_its_successor(tmp_pa
     assert not (folder / "lock").exists()
 
 
+def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path, monkeypatch):
+    honest = os.open
+
+    def opening(path, flags, *rest):
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return honest(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", opening)
+    with pytest.raises(PermissionError), locked(tmp_path / "lock"):
+        pass
+    # What another user has left can be locked without writing to it.
+    (tmp_path / "lock").touch()
+    with locked(tmp_path / "lock"):
+        pass
+
+
 def test_other_errors_of_the_file_system_are_not_hidden(tmp_path, monkeypatch):
     def flock(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))

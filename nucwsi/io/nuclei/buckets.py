@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from nucwsi.io.nuclei.parquet import from_arrow, to_arrow
+from nucwsi.io.nuclei.columns import from_arrow, to_arrow
 from nucwsi.nuclei.table import NucleusTable
 
 

@@ -12,7 +12,7 @@ from nucwsi.classes import most_probable
 from nucwsi.composition.counts import Population
 from nucwsi.composition.disagreement import contrast_names
 from nucwsi.errors import ConfigError
-from nucwsi.io.nuclei.parquet import FEATURES
+from nucwsi.io.nuclei.columns import FEATURES
 
 #: By how much rounding may lead a probability out of 0 to 1.
 _ROUNDING = 1e-6
