@@ -67,6 +67,9 @@ VERBS = {
     "phantom": "phantom {out}/p.tiff --height=900 --width=1200",
 }
 
+#: How often a verb is run twice at the same time, and what the table calls it.
+PAIRS, TOGETHER = 5, "two at once"
+
 SIGNALS = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM}
 
 
@@ -209,8 +212,27 @@ def killed(
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
+def two_at_once(words: list[str], out: Path, log: Path, expected: dict[str, bytes]) -> list[str]:
+    """Run a command twice at the same time; return what is wrong.
+
+    One of the two may be refused, with one line.
+    """
+    logs = [log.with_name(f"log{number}") for number in range(2)]
+    processes = [started(words, path) for path in logs]
+    codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
+    told = [path.read_text("utf-8", "replace") for path in logs]
+    faults = [
+        f"two at once: one ended with {code}: {text[-300:]}"
+        for code, text in zip(codes, told, strict=True)
+        if code not in {0, 1} or "Traceback" in text
+    ]
+    if 0 not in codes or contents(out) != expected:
+        faults.append(f"two at once: ended with {codes}, and the result differs or is missing")
+    return faults
+
+
 def matrix(verb: str, here: Path, points: int) -> dict[str, Tally]:
-    """Kill a verb at each point with each signal, and run it again."""
+    """Kill a verb at each point with each signal, and run it again; also run it twice at once."""
     out, log = here / "out", here / "log"
 
     def emptied() -> list[str]:
@@ -243,7 +265,7 @@ def matrix(verb: str, here: Path, points: int) -> dict[str, Tally]:
             tally.finished += status == 0
             if status not in {0, -number, 128 + number} or "Traceback" in told:
                 tally.faults.append(f"{where}: ended with {status}: {told[-300:]}")
-            whole = contents(out) == expected
+            whole = expected.items() <= contents(out).items()
             code, _, told = finished(words, log)
             # What makes a new folder refuses one that is there.
             refused = whole and "exists already" in told
@@ -257,6 +279,9 @@ def matrix(verb: str, here: Path, points: int) -> dict[str, Tally]:
                     if found.get(key) != expected.get(key)
                 ]
                 tally.faults.append(f"{where}: differs in {', '.join(names[:5])}")
+    together = tallies[TOGETHER] = Tally(finished=PAIRS)
+    for _ in range(PAIRS):
+        together.faults += two_at_once(emptied(), out, log, expected)
     return tallies
 
 
@@ -281,14 +306,15 @@ def main_program() -> int:
         verbs = asked.verbs.split(",")
         prepare(here, verbs)
         head = "".join(f" {name} | equal after it |" for name in SIGNALS)
-        say(f"| verb |{head}\n|---|{'---|' * 2 * len(SIGNALS)}")
+        say(f"| verb |{head} {TOGETHER} |\n|---|{'---|' * 2 * len(SIGNALS)}---|")
         for verb in verbs:
             tallies = matrix(verb, here, asked.points)
             cells = []
-            for tally in tallies.values():
-                total = tally.killed + tally.finished
-                cells += [f"{tally.killed} of {total}", f"{total - len(tally.faults)}"]
-                faults += len(tally.faults)
+            for name, tally in tallies.items():
+                total, n_faults = tally.killed + tally.finished, len(tally.faults)
+                cells += [f"{tally.killed} of {total}"] if name != TOGETHER else []
+                cells.append(f"{max(0, total - n_faults)} of {total}")
+                faults += n_faults
             say(f"| `{verb}` | {' | '.join(cells)} |")
             for line in (line for tally in tallies.values() for line in tally.faults):
                 say(f"{verb}: {line}")

@@ -12,7 +12,7 @@ from nucwsi.errors import ConfigError, DataError, StoreError
 from nucwsi.io.datasets import READERS, Entry
 from nucwsi.io.datasets.write import Writer
 from nucwsi.io.outputs import check_outputs
-from nucwsi.io.stores.publish import published
+from nucwsi.io.stores.publish import is_taken, published
 from nucwsi.labels.labelled_image import check_codes
 from nucwsi.labels.splits import SPLITS, check_leaks, draw_splits
 from nucwsi.labels.taxonomy import kinds
@@ -61,7 +61,7 @@ def import_data(
     if mpp is not None and not low <= mpp <= high:
         raise ConfigError(f"`mpp` is {mpp:g} µm; expected {low} to {high}, for example 0.25 at 40x")
     check_outputs([output], [], within=[source], folder=True)
-    if output.exists():
+    if is_taken(output):
         raise StoreError(f"{output}: exists already; remove it or choose another folder")
     # The name of its own folder may say which part of a data set the source is.
     listing = READERS[layout](source.absolute())

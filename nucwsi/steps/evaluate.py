@@ -18,7 +18,7 @@ from nucwsi.config import EvaluateSettings
 from nucwsi.errors import StoreError
 from nucwsi.io.csv_table import harmless, original
 from nucwsi.io.outputs import check_outputs
-from nucwsi.io.stores.publish import published
+from nucwsi.io.stores.publish import is_taken, published
 from nucwsi.models.card import mean_count_error, read_cards
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.nuclei.constants import in_pixels
@@ -109,7 +109,7 @@ def evaluate(
         If `output` exists already, or cannot be written.
     """
     check_outputs([output], [], within=data, folder=True)
-    if output.exists():
+    if is_taken(output):
         raise StoreError(f"{output}: exists already; remove it or name another folder")
     cards = read_cards(members)
     classes, mpp = cards[0].classes, cards[0].mpp

@@ -24,7 +24,7 @@ def test_verbs_that_are_killed_end_the_same_and_leave_nothing():
     assert ran.returncode == 0, ran.stdout + ran.stderr
     rows = [line for line in ran.stdout.splitlines() if line.startswith("| `")]
     assert len(rows) == 2, ran.stdout
-    assert all(row.endswith("| 2 |") for row in rows)
+    assert all(row.endswith("| 2 of 2 | 5 of 5 |") for row in rows)
 
 
 def test_what_is_left_behind_is_found():

@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path, monkeypatch):
     with pytest.raises(PermissionError), locked(tmp_path / "lock"):
         pass
     # What another user has left can be locked without writing to it.
-    (tmp_path / "lock").touch()
+    (tmp_path / "lock").write_text("")
     with locked(tmp_path / "lock"):
         pass
 

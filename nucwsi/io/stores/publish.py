@@ -16,7 +16,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,26 @@ def published(path: Path) -> Iterator[Path]:
             aside.replace(path)
         finally:
             _remove_leftovers(path)
+
+
+def is_taken(path: Path) -> bool:
+    """Tell whether there is something under the name of a new folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of a folder that `published` is to make, and must not replace.
+
+    Returns
+    -------
+    bool
+        If True, what a killed run has left beside it is gone: no other run will remove it.
+    """
+    taken = path.exists()
+    if taken:
+        with suppress(StoreError, OSError), _alone(path.with_name(f".{path.name}.lock"), path):
+            _remove_leftovers(path)
+    return taken
 
 
 def _temporary(path: Path) -> Path:

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from nucwsi.errors import StoreError
-from nucwsi.io.stores.publish import file_checksum, fingerprint, published, workspace
+from nucwsi.io.stores.publish import (
+    file_checksum,
+    fingerprint,
+    is_taken,
+    published,
+    workspace,
+)
 
 
 def folder_of(path, text):
@@ -163,6 +169,15 @@ def test_a_folder_replaces_the_one_before_it(tmp_path):
             (aside / content).write_text(content)
     assert names(tmp_path) == ["viewer"]
     assert names(tmp_path / "viewer") == ["new"]
+
+
+def test_a_name_that_is_taken_is_freed_of_what_a_killed_run_left_beside_it(tmp_path):
+    assert not is_taken(tmp_path / "scores")
+    (tmp_path / "scores").mkdir()
+    (tmp_path / ".scores.lock").write_text("")
+    folder_of(tmp_path / ".scores.0123456789ab.tmp", "half")
+    assert is_taken(tmp_path / "scores")
+    assert names(tmp_path) == ["scores"]
 
 
 def test_where_another_process_takes_files_away_it_is_told(tmp_path):
