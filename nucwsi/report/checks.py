@@ -53,11 +53,12 @@ def checks(assessment: Assessment) -> list[Check]:
     facts, quality, seams = assessment.facts, assessment.quality, assessment.seams
     return [
         _mpp(facts),
+        *_warnings("Slide", facts.warnings),
         _diameter(quality.diameter_um, sum(row.n for row in assessment.morphometry)),
         _focus(quality.blur),
         _reading(facts),
+        *_warnings("Regions", assessment.region_warnings),
         _seams(seams),
-        *_regions(assessment.region_warnings),
         _locality(seams),
         *_notes(facts, quality),
     ]
@@ -68,6 +69,12 @@ def _mpp(facts: SlideFacts) -> Check:
     size = f"{across:.4g}" if abs(down / across - 1) < 1e-3 else f"{across:.4g} × {down:.4g}"
     text = f"Size of a level-0 pixel, according to: {facts.mpp_source}."
     return Check("Pixel size", f"{size} µm", "note", text)
+
+
+def _warnings(name: str, warnings: Sequence[str]) -> Iterator[Check]:
+    if warnings:
+        value = f"{len(warnings):,} to check"
+        yield Check(name, value, "review", " ".join(f"{line}." for line in warnings))
 
 
 def _diameter(typical: float | None, n_nuclei: int) -> Check:
@@ -110,12 +117,6 @@ def _seams(seams: SeamAudit) -> Check:
         f"Density of nuclei along tile seams, divided by the density beside them:"
         f" {seams.n_seam:,} nuclei along seams, z = {seams.density_z:.1f};"
         f" {seams.cut_seam:,} nuclei end at a seam, z = {seams.cut_z:.1f}."
-def _regions(warnings: Sequence[str]) -> Iterator[Check]:
-    if warnings:
-        value = f"{len(warnings):,} to check"
-        yield Check("Regions", value, "review", " ".join(f"{line}." for line in warnings))
-
-
     )
     return Check("Tile seams", value, "review" if seams.visible else "fine", text)
 
