@@ -46,7 +46,9 @@ _CONTAINERS = {
 
 def _printable(name: str) -> str:
     if not name.isprintable() or name != name.strip() or not name:
-        raise ValueError("expected a name of printable characters, without blanks around it")
+        raise ValueError(
+            f"expected a name of printable characters, without blanks around it, got {name!r:.80}"
+        )
     return name
 
 
@@ -57,6 +59,12 @@ def _kept_by_maps(constants: PostProcessing) -> PostProcessing:
         )
     return constants
 
+
+#: A number of things. Larger ones cannot be written as JSON again.
+_Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+
+#: A setting of a verb, as JSON holds it.
+_Setting = bool | _Count | float | str | None
 
 #: Name of a class or a member, as a table, a page and QuPath can show it.
 Name = Annotated[str, Strict(), Field(max_length=100), AfterValidator(_printable)]
@@ -226,41 +234,44 @@ class SlideFacts(BaseModel):
     vendor: str
     mpp_source: str
     frame: Frame
-    core_px: int = Field(gt=0)
-    halo_px: int = Field(ge=0)
-    tissue_px: int = Field(gt=0)
-    tile: dict[str, Any]
-    result_version: int
+    core_px: _Count = Field(gt=0)
+    halo_px: _Count
+    tissue_px: _Count = Field(gt=0)
+    tile: dict[str, _Setting]
+    result_version: _Count
     # Left out where there is nothing to say, so that facts of sound slides stay as they are.
     scene: str = Field("", exclude_if=operator.not_)
     warnings: tuple[str, ...] = Field((), exclude_if=operator.not_)
     status: Literal["ok", "degraded"] = "ok"
-    bad_tiles: tuple[tuple[int, int, int, int], ...] = ()
+    bad_tiles: tuple[tuple[_Count, _Count, _Count, _Count], ...] = ()
     tissue_um2: float = Field(0.0, ge=0)
     members: tuple[Member, ...] = ()
     classes: Classes = ()
-    views: int = 1
-    contrasts: int = 0
+    views: _Count = 1
+    contrasts: _Count = 0
     count_error: CountError = {}
     post_processing: Constants | None = None
     precision: str = ""
     exact: bool = True
-    overlap_px: int = 0
-    part: int = 1
-    parts: int = 1
-    segment: dict[str, Any] = {}
-    n_dropped: dict[str, int] = {}
-    version: int = FORMAT_VERSION
+    overlap_px: _Count = 0
+    part: _Count = 1
+    parts: _Count = 1
+    segment: dict[str, _Setting] = {}
+    n_dropped: dict[str, _Count] = {}
+    version: _Count = FORMAT_VERSION
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         frame = self.frame
         lengths = (*frame.shape, *frame.level0_shape, frame.mpp, *frame.level0_mpp)
         if not all(0 < length < math.inf for length in lengths):
-            raise ValueError("a side or the mpp of the frame is not positive and finite")
+            raise ValueError(f"a side or the mpp of the frame is not positive and finite: {frame}")
         sides = zip(frame.origin_px, frame.level0_shape, strict=True)
         if not all(0 <= place <= side for place, side in sides):
-            raise ValueError("the origin of the frame lies outside its slide")
+            raise ValueError(
+                f"the origin of the frame, {frame.origin_px} px, lies outside its slide of"
+                f" {frame.level0_shape} px"
+            )
         if self.post_processing is not None:
             check_classes(self.classes, self.post_processing, self.count_error)
         return self

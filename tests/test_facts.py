@@ -123,11 +123,14 @@ def test_a_frame_has_positive_finite_lengths(field, value):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("core_px", 0), ("core_px", -1), ("halo_px", -1), ("tissue_px", 0), ("tissue_um2", NAN)],
+    [
+        *(("core_px", 0), ("core_px", -1), ("halo_px", -1), ("tissue_px", 0), ("tissue_um2", NAN)),
+        *(("overlap_px", 10**20), ("parts", -1), ("views", 10**400), ("tile", {"core_px": []})),
+    ],
 )
-def test_a_length_of_tiles_is_possible(field, value):
+def test_a_number_is_possible(field, value):
     document = {**stored(tile_facts(frame_of((64, 64)), 64)), field: value}
-    with pytest.raises(ValueError, match=f"`{field}`"):
+    with pytest.raises(ValueError, match=f"`{field}"):
         SlideFacts.from_json(document, "tiles")
 
 

@@ -16,12 +16,13 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import shapely
 from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.io.inputs import check_file
-from nucwsi.io.nuclei.arrow import to_numpy
+from nucwsi.io.nuclei.arrow import to_bytes, to_numpy
 from nucwsi.io.nuclei.columns import SIDES, from_arrow, schema_of, to_arrow
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.table import NucleusTable
@@ -142,6 +143,7 @@ def _readable(path: Path, *kinds: str) -> Iterator[None]:
         raise
     except (
         *(OSError, pa.ArrowException, LookupError, TypeError, ValueError, RecursionError),
+        shapely.errors.ShapelyError,
     ) as error:
         verbs = " or ".join(f"`nucwsi {_VERBS[kind]}`" for kind in kinds)
         raise StoreError(
@@ -185,7 +187,9 @@ def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.Parque
         facts = SlideFacts.from_json(json.loads(stored), *kinds)
         expected = schema_of(facts.classes, facts.contrasts)
         if not file.schema_arrow.remove_metadata().equals(expected):
-            raise ValueError("its columns are not those that its facts describe")
+            raise ValueError(
+                f"its columns {file.schema_arrow.names} are not the {expected.names} of its facts"
+            )
         closing.pop_all()
     return file, facts
 
@@ -212,11 +216,14 @@ def iter_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
     """
     file, facts = open_table(path)
     with file, _readable(path, facts.kind):
-        n_read = 0
+        n_read, written_by_us = 0, _DIGEST.encode() in file.metadata.metadata
         for batch in file.iter_batches(AT_ONCE, columns=columns):
             n_read += len(batch)
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 _refuse_gaps(name, column)
+            if not written_by_us and "geometry" in batch.schema.names:
+                # Pages without a checksum may hold anything.
+                shapely.from_wkb(to_bytes(batch.column("geometry")))
             yield batch
         if n_read != file.metadata.num_rows:
             raise ValueError(f"{n_read} of {file.metadata.num_rows} rows are there")

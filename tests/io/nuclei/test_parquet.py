@@ -227,3 +227,17 @@ def test_facts_that_are_nested_without_end_are_refused(tmp_path):
     pq.write_table(pa.table({"id": [1]}).replace_schema_metadata({b"nucwsi": deep}), path)
     with pytest.raises(StoreError, match=r"n\.parquet: is not a nucwsi table of nuclei"):
         open_table(path)
+
+
+def test_an_outline_that_is_none_is_refused_where_nothing_else_vouches_for_it(tmp_path):
+    path = tmp_path / "n.parquet"
+    write_nuclei(path, [some(20)], FACTS, 25)
+    with pq.ParquetFile(path) as file:
+        table, noted = file.read(), file.metadata.metadata
+    at = table.column_names.index("geometry")
+    outlines = table.column(at).to_pylist()
+    outlines[7] = outlines[7][:40]
+    spoilt = table.set_column(at, "geometry", pa.array(outlines, pa.binary()))
+    pq.write_table(spoilt.replace_schema_metadata({b"nucwsi": noted[b"nucwsi"]}), path)
+    with pytest.raises(StoreError, match=r"n\.parquet: is not a nucwsi table of nuclei, or is dam"):
+        list(iter_tables(path))
