@@ -119,13 +119,14 @@ def read_csv(
         check_file(path)
         text = path.read_bytes().decode("utf-8")
         if "\0" in text:
-            raise ValueError("holds null bytes")
+            raise ValueError(f"holds {text.count(chr(0))} null bytes")
         lines = csv.reader(StringIO(text, newline=""), strict=True)
         header, *rows = [list(map(original, row)) for row in lines] or [[]]
         if text and not text.endswith("\n"):
             raise ValueError(f"ends in the middle of row {len(rows)}")
         if len(set(header)) < len(header):
-            raise ValueError("two columns have one name")
+            twice = next(name for name in header if header.count(name) > 1)
+            raise ValueError(f"two columns are named {twice!r:.80}")
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi compose`") from None
     except (OSError, ValueError, csv.Error) as error:

@@ -13,6 +13,7 @@ import numpy as np
 from nucwsi import __version__
 from nucwsi.classes import most_probable
 from nucwsi.errors import StoreError
+from nucwsi.facts import SlideFacts
 from nucwsi.io.benchmarks import read_benchmark
 from nucwsi.io.csv_table import TEXTS, read_csv
 from nucwsi.io.inputs import check_file
@@ -98,6 +99,31 @@ def _region_counts(path: Path) -> dict[str, int]:
     return {source: sources.count(source) for source in dict.fromkeys(sources)}
 
 
+def _slide_record(facts: SlideFacts, path: Path | None) -> dict[str, Any]:
+    frame = facts.frame
+    return {
+        "name": facts.slide,
+        "path": None if path is None else str(path),
+        "fingerprint": facts.slide_checksum,
+        "vendor": facts.vendor,
+        "mpp": {"x": frame.level0_mpp[1], "y": frame.level0_mpp[0]},
+        "mpp_source": facts.mpp_source,
+        "scene": facts.scene or None,
+        "warnings": facts.warnings,
+        "level0_shape_px": frame.level0_shape,
+        "bounds_origin_px": frame.origin_px,
+        "status": facts.status,
+    }
+
+
+def _file_record(path: Path, folder: Path) -> dict[str, Any]:
+    return {
+        "path": path.relative_to(folder).as_posix(),
+        "bytes": path.stat().st_size,
+        "fingerprint": file_checksum(path),
+    }
+
+
 def provenance(
     nuclei: Path, output: Path, *, slide: Path | None = None, benchmarks: Path | None = None
 ) -> None:
@@ -123,7 +149,7 @@ def provenance(
         If a result is damaged or of another slide, or the output cannot be written.
     """
     facts, folder = read_facts(nuclei), nuclei.parent
-    name, frame = facts.slide, facts.frame
+    name = facts.slide
     results = _results(folder, name)
     check_outputs([output], [nuclei, slide, *results], within=[benchmarks])
     if slide is not None:
@@ -132,25 +158,13 @@ def provenance(
     exported = _exported(folder / f"{name}.nuclei.qupath.zip")
     per_class = _class_counts(nuclei, facts.classes)
     document = {
-        "slide": {
-            "name": name,
-            "path": None if slide is None else str(slide),
-            "fingerprint": facts.slide_checksum,
-            "vendor": facts.vendor,
-            "mpp": {"x": frame.level0_mpp[1], "y": frame.level0_mpp[0]},
-            "mpp_source": facts.mpp_source,
-            "scene": facts.scene or None,
-            "warnings": facts.warnings,
-            "level0_shape_px": frame.level0_shape,
-            "bounds_origin_px": frame.origin_px,
-            "status": facts.status,
-        },
+        "slide": _slide_record(facts, slide),
         "regions": composed.get("region_files", []),
         "region_warnings": composed.get("region_warnings", []),
         "models": [member.model_dump() for member in facts.members],
         "precision": facts.precision,
         "parameters": {
-            "working_mpp": frame.mpp,
+            "working_mpp": facts.frame.mpp,
             "tile": facts.tile,
             "predict": {"views": facts.views},
             "segment": facts.segment,
@@ -158,7 +172,7 @@ def provenance(
             "export": exported.get("export", {}),
         },
         "counts": {
-            "canvas_px": frame.shape,
+            "canvas_px": facts.frame.shape,
             "tissue_um2": facts.tissue_um2,
             "bad_tiles": len(facts.bad_tiles),
             "dropped": facts.n_dropped,
@@ -172,14 +186,7 @@ def provenance(
         "timings": _timings(benchmarks),
         "versions": _versions(),
         "result_version": facts.result_version,
-        "outputs": [
-            {
-                "path": path.relative_to(folder).as_posix(),
-                "bytes": path.stat().st_size,
-                "fingerprint": file_checksum(path),
-            }
-            for path in results
-        ],
+        "outputs": [_file_record(path, folder) for path in results],
         "fingerprint": _FINGERPRINT,
     }
     with published(output) as aside:

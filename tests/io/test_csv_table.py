@@ -123,8 +123,8 @@ def test_the_documented_line_brings_every_text_back_in_pandas(tmp_path):
         (b"a\n" + b"x" * 200_000, "cannot be read .field larger"),
         (b"a,b\n1,2\n3,4", "ends in the middle of row 2"),
         (b'a,b\n1,2\n3,"4\n', "unexpected end of data"),
-        (b"a,a\n1,2\n", "two columns have one name"),
-        (b"a\n\0\n", "holds null bytes"),
+        (b"a,a\n1,2\n", "two columns are named 'a'"),
+        (b"a\n\0\n", "holds 1 null bytes"),
         ("a\n1\n".encode("utf-16"), "cannot be read"),
     ],
 )

@@ -105,7 +105,9 @@ def _jpeg(data: bytes) -> tuple[int, int]:
     place = 2
     while True:
         if data[place] != 0xFF:
-            raise ValueError("the tile's JPEG markers are damaged")
+            raise ValueError(
+                f"the tile's JPEG has {data[place]:#04x} at byte {place}, expected a marker"
+            )
         marker = data[place + 1]
         if marker == 0xFF:  # filling
             place += 1
@@ -115,7 +117,7 @@ def _jpeg(data: bytes) -> tuple[int, int]:
                 raise ValueError(f"the tile has {channels} channels")
             return height, width
         elif marker in (0xD9, 0xDA):
-            raise ValueError("the tile's JPEG states no size")
+            raise ValueError(f"the tile's JPEG states no size before byte {place}")
         elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # without content
             place += 2
         else:

@@ -178,7 +178,7 @@ def _shown(text: object) -> str:
 
 def read_sheet(
     path: Path,
-    may_be_absent: Callable[[SlideEntry], bool] = lambda entry: False,
+    may_be_absent: Callable[[SlideEntry], bool] = lambda _: False,
     *,
     beside: bool = True,
 ) -> list[SlideEntry]:
