@@ -57,7 +57,7 @@ def canvas(out: Path) -> Any:
         "mpp": list(facts.frame.level0_mpp),
         "tissue": facts.tissue_um2,
         # Glass may as well be white: a tile of it may be missing.
-        "colours": [min(float(block.mean()), _GLASS) for block in blocks],
+        "colours": [min(float(block.mean()), _GLASS) for block in blocks if block.size],
     }
 
 
