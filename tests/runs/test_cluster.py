@@ -1,9 +1,14 @@
 """The SLURM profile on a pretend cluster: what jobs request, and which failed ones come again."""
 
 import csv
+import fcntl
 import json
+import os
 import shlex
+import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,9 @@ from nucwsi.phantom import Phantom
 
 HERE = Path(__file__).resolve().parent
 PROFILE = HERE.parent.parent / "workflow" / "profiles" / "slurm"
+
+#: That of the operating system, for which Debian has a binding of FUSE.
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 #: Threads, MB, minutes and GPUs of each rule's first attempt.
 ASKED = {
@@ -32,10 +40,9 @@ def command(script):
 
 
 @pytest.fixture
-def cluster(snakemake, monkeypatch):
+def cluster(snakemake, monkeypatch, tmp_path_factory):
     """Run the workflow with its SLURM profile; return what the jobs requested, in order."""
-    folder = snakemake.folder / "cluster"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("cluster")
     monkeypatch.setenv("PRETEND_CLUSTER", str(folder))
 
     def run(**settings):
@@ -43,7 +50,7 @@ def cluster(snakemake, monkeypatch):
             *("--workflow-profile", PROFILE, "--executor", "cluster-generic"),
             *("--cluster-generic-submit-cmd", command("submit.py")),
             *("--cluster-generic-status-cmd", command("status.py")),
-            *("--seconds-between-status-checks", 1, "--latency-wait", 5),
+            *("--seconds-between-status-checks", 1, "--latency-wait", 20),
             cores=None,
             check=False,
             **settings,
@@ -54,6 +61,29 @@ def cluster(snakemake, monkeypatch):
 
     run.folder = snakemake.folder
     return run
+
+
+@pytest.fixture
+def file_server(tmp_path_factory):
+    """Serve a folder, slowly and without locks; return it and what mounts it."""
+    binding = "import importlib.util as u; exit(not (u.find_spec('fusepy') or u.find_spec('fuse')))"
+    if os.geteuid() != 0 or not Path("/dev/fuse").exists() or not shutil.which("fusermount"):
+        pytest.skip("no FUSE, or not root")
+    if subprocess.run([SYSTEM_PYTHON, "-c", binding], check=False).returncode:
+        pytest.skip(f"{SYSTEM_PYTHON} has no python3-fusepy")
+    source, servers = tmp_path_factory.mktemp("served"), []
+
+    def mount(place):
+        command = [SYSTEM_PYTHON, HERE / "cluster" / "lockless.py", source, place, "0.002"]
+        servers.append((place, subprocess.Popen(list(map(str, command)))))
+        while not os.path.ismount(place):
+            assert servers[-1][1].poll() is None, "the mount has failed"
+            time.sleep(0.05)
+
+    yield source, mount
+    for place, server in servers:
+        subprocess.run(["umount", "--lazy", str(place)], check=False)
+        server.wait(60)
 
 
 def wishes(job):
@@ -126,3 +156,39 @@ def test_a_run_whose_jobs_could_not_be_followed_stops_before_the_first(snakemake
     assert "`squeue` forgets jobs 60 s after their end" in ran.text
     assert "Traceback" not in ran.text
     assert not (programs / "submitted").exists()
+
+
+def results_in(folder):
+    """Return the results in a folder that tell no times: path -> content."""
+    timed = {"report.html", "provenance.json", ".fingerprints.json"}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.name not in timed
+        and not {"logs", "benchmarks"} & {*path.relative_to(folder).parts}
+    }
+
+
+def test_machines_that_share_a_slow_file_system_without_locks_make_the_same(
+    cluster, snakemake, file_server, tiny_member, small_slide, monkeypatch, tmp_path_factory
+):
+    """Jobs see the folder through a mount of their own, and files of others seconds later."""
+    folder, (source, mount) = snakemake.folder, file_server
+    settings = {"slides": "s.tiff", "members": tiny_member, "parts": 2, "viewer": "false"}
+    shutil.copy(small_slide, folder / "s.tiff")
+    snakemake(**settings)
+    expected = results_in(folder / "results")
+    assert {"composition.csv", "s/nuclei.parquet", "s/maps/2-of-2.zarr.zip"} <= set(expected)
+
+    shutil.copytree(folder / "config", source / "config")
+    shutil.copy(small_slide, source / "s.tiff")
+    elsewhere = tmp_path_factory.mktemp("node")
+    for place in (folder, elsewhere):
+        mount(place)
+    with (folder / "s.tiff").open() as stream, pytest.raises(OSError, match="No locks available"):
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    monkeypatch.setenv("PRETEND_MOUNTS", f"{folder} {elsewhere}")
+    jobs = cluster(**settings)
+    assert len(jobs) == len(ASKED) - len({"render"}) + 2, cluster.text
+    assert results_in(folder / "results") == expected

@@ -2,7 +2,8 @@
 
 The folder PRETEND_CLUSTER holds ``N.json`` (what job N asked for) and ``N.rc`` (how it ended).
 The first job of the rule PRETEND_LOST_NODE ends at once, as if its node had gone; the first one of
-the rule PRETEND_LITTLE_MEMORY may not have as much memory as torch takes.
+the rule PRETEND_LITTLE_MEMORY may not have as much memory as torch takes. PRETEND_MOUNTS are two
+folders: where the submitting machine has the first, jobs have the second, as on another machine.
 """
 
 import json
@@ -27,6 +28,13 @@ if rule not in earlier:
         command = "false"
     if rule == os.environ.get("PRETEND_LITTLE_MEMORY"):
         command = f"ulimit -v 600000; {command}"
+if mounts := os.environ.get("PRETEND_MOUNTS"):
+    here, there = mounts.split()
+    # The working directory is that of the first mount until it is entered again.
+    inside = (
+        f"mount --bind {there} {here} && cd / && cd {shlex.quote(str(Path.cwd()))} && {command}"
+    )
+    command = f"unshare --mount sh -c {shlex.quote(inside)}"
 out, rc = (shlex.quote(str(folder / f"{number}.{kind}")) for kind in ("out", "rc"))
 subprocess.Popen(
     ["sh", "-c", f"{command} > {out} 2>&1; echo $? > {rc}.new; mv {rc}.new {rc}"],
