@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 #: Exit code of a command that ran out of memory: the same command may succeed with more. It is
 #: EX_TEMPFAIL of sysexits.h, "temporary failure, try again". Any other error ends with 1 or 2.
@@ -43,7 +44,21 @@ def prepare() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # A scheduler announces with SIGTERM that it ends a job: exiting removes half-written files.
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        signal.signal(signal.SIGTERM, _exit)
+        signal.signal(signal.SIGALRM, _exit)
+        sys.unraisablehook = _unraisable
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
+
+
+def _exit(*_: Any) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _unraisable(unraisable: Any) -> None:
+    """Exit a little later if Python was in a finaliser, from which no exception gets out."""
+    if isinstance(unraisable.exc_value, SystemExit):
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    else:
+        sys.__unraisablehook__(unraisable)

@@ -44,6 +44,38 @@ def test_a_job_that_is_ended_tidies_up():
     assert ended.returncode == 128 + signal.SIGTERM
 
 
+FINALISED = """
+import os, signal
+from nucwsi.cli.process import prepare
+prepare()
+
+class Holder:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        sum(range(100))
+
+class Faulty:
+    def __del__(self):
+        1 / 0
+
+try:
+    Faulty()
+    Holder()
+    signal.pause()
+finally:
+    print("tidied up")
+"""
+
+
+def test_a_job_that_is_ended_within_a_finaliser_ends_soon():
+    """Python swallows exceptions there, and would write a traceback instead of exiting."""
+    ended = ran(FINALISED)
+    assert ended.stdout == "tidied up\n"
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert "SystemExit" not in ended.stderr
+    assert "ZeroDivisionError" in ended.stderr, "other faults are not hidden"
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
