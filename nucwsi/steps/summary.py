@@ -40,7 +40,7 @@ def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
     first = b""
     with published(output) as aside, aside.open("wb") as sink:
         for number, path in enumerate(tables):
-            read_csv(path, ["slide", "region_id"], TEXTS)
+            read_csv(path, ["slide"], TEXTS)
             header, line_break, rest = path.read_bytes().partition(b"\n")
             if number == 0:
                 first = header
