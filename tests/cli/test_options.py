@@ -73,7 +73,7 @@ def damaged_for_lack_of_memory():
         pa.lib.ArrowMemoryError("malloc of size 64 failed"),
         damaged_for_lack_of_memory,
     ],
-    ids=str,
+    ids=lambda raised: getattr(raised, "__name__", str(raised)),
 )
 def test_a_lack_of_memory_has_its_line_and_its_exit_code(monkeypatch, raised):
     from nucwsi.steps import export as module
