@@ -54,7 +54,7 @@ def _header(text: bytes) -> _Header:
         fill_value = int(noted["fill_value"])
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"the header of an array: {error}") from None
-    sides = all(type(side) is int and side > 0 for side in chunks)
+    sides = len(chunks) in (2, 3) and all(type(side) is int and side > 0 for side in chunks)
     if not sides or math.prod(chunks) > _LARGEST_CHUNK or dtype not in _DTYPES:
         raise ValueError(f"an array of {dtype} has chunks of {chunks}")
     if not np.iinfo(dtype).min <= fill_value <= np.iinfo(dtype).max:

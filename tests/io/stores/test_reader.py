@@ -177,7 +177,7 @@ def test_an_array_that_is_missing_is_named(tiles):
     [
         *(
             ("chunks", value)
-            for value in (1, None, "x", [0.5, 64, 64], [3, -64, 64], [[1], 64, 64])
+            for value in (1, None, "", "x", [9], [0.5, 64, 64], [3, -64, 64], [[1], 64, 64])
         ),
         ("chunks", [3, 1 << 20, 1 << 20]),
         *(("dtype", value) for value in (None, False, 0.5, "O", "<f8", "x", [["a", "u1"]], {})),
