@@ -37,11 +37,16 @@ def test_view_opens_a_browser_unless_told_otherwise(tmp_path, monkeypatch):
 
     opened = []
     monkeypatch.setattr(click, "launch", opened.append)
-    monkeypatch.setattr(module, "view", lambda results, port, ready: ready(f"http://x:{port}"))
-    assert (
-        run("view", tmp_path, "--no-browser", "--port", 7).output
-        == "http://x:7  (Ctrl+C ends it)\n"
-    )
+
+    def view(results, *, port, token, ready):
+        ready(f"http://x:{port}" + "/?token=t" * token)
+
+    monkeypatch.setattr(module, "view", view)
+    told = run("view", tmp_path, "--no-browser", "--no-token", "--port", 7).output
+    assert told == "http://x:7  (Ctrl+C ends it)\n"
     assert opened == []
-    assert run("view", tmp_path, "--port", 8).exit_code == 0
+    assert run("view", tmp_path, "--no-token", "--port", 8).exit_code == 0
     assert opened == ["http://x:8"]
+    told = run("view", tmp_path, "--token", "--port", 9).output
+    assert told == "http://x:9/?token=t  (Ctrl+C ends it)\n"
+    assert opened == ["http://x:8"], "the browser's command line would show the token"

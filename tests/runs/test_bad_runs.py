@@ -326,7 +326,7 @@ def other_classes(path):
         (corrupt, "is not a safetensors file"),
         (pointer, "is not a safetensors file"),
         (foreign, "no nucwsi description"),
-        (other_classes, "must be the same, each named once"),
+        (other_classes, "which is none of ('tumour', 'stroma', 'immune', 'fat')"),
     ],
 )
 def test_a_checkpoint_that_cannot_be_used(degraded, tmp_path, spoil, message):
