@@ -175,12 +175,14 @@ def forked(work: Callable[[], int], limits: Limits) -> tuple[str, int]:
         try:
             resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            # A shell that starts this in the background has it ignored.
+            signal.signal(signal.SIGQUIT, signal.SIG_DFL)
             code = work()
         except BaseException:  # noqa: BLE001 (what escapes is a finding)
             os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(code)
-    end = _watched(pid, limits, own_mb)
+    end = _watched(pid, limits)
     _, status, usage = os.wait4(pid, 0)
     if end is None and usage.ru_maxrss / 1024 - own_mb > limits.memory_mb:
         end = "memory"
@@ -190,14 +192,14 @@ def forked(work: Callable[[], int], limits: Limits) -> tuple[str, int]:
     return end or "exit", os.WEXITSTATUS(status)
 
 
-def _watched(pid: int, limits: Limits, own_mb: float) -> str | None:
+def _watched(pid: int, limits: Limits) -> str | None:
     """Wait for a child; end it if it takes too much, and say of what."""
     handle = os.pidfd_open(pid)
     started = time.monotonic()
     try:
         while not select.select([handle], [], [], 0.02)[0]:
             too_long = time.monotonic() - started > limits.clock_s
-            if too_long or _resident_mb(pid) - own_mb > limits.memory_mb:
+            if too_long or _taken_mb(pid) > limits.memory_mb:
                 os.kill(pid, signal.SIGKILL)
                 return "hang" if too_long else "memory"
     finally:
@@ -210,6 +212,15 @@ def _resident_mb(pid: int | str) -> float:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
     except (OSError, IndexError):
         return 0.0
+
+
+def _taken_mb(pid: int) -> float:
+    """Return the memory that a child has written to itself; what it shares does not count."""
+    try:
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(row.split()[1]) for row in rows if row.startswith("Private_Dirty")) / 1000
 
 
 class Bench:
