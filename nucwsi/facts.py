@@ -202,7 +202,8 @@ class SlideFacts(BaseModel):
     contrasts : int
         Number of contrasts between answers that are kept; see `composition.disagreement`.
     count_error : dict
-        Class name -> share of all nuclei by which counts are off in common.
+        Class name -> standard deviation of the error that all nuclei have in common, as a share of
+        the nuclei found.
     post_processing : PostProcessing, optional
         Constants of the first member; none before `predict`.
     precision : str

@@ -39,8 +39,8 @@ class Card:
     post_processing : PostProcessing
         Constants that were tuned for this network's maps.
     count_error : dict of str to float
-        Class name -> how far its counts are off for reasons that nuclei share, as a share of the
-        nuclei found; see `calibration.count_error`. A class that was not measured is missing.
+        Class name -> standard deviation of the error that all nuclei have in common, as a share of
+        the nuclei found; see `calibration.count_error`. A class that was not measured is missing.
     about : dict
         Licence, training data, accuracy and date, as free text.
     """

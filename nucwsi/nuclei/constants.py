@@ -139,7 +139,7 @@ def in_pixels(
     >>> constants.np_level, constants.min_marker_px, constants.min_area_px.tolist()
     (128, 4, [20])
     """
-    # The edges are scikit-image's business, and who only reads constants need not wait for it.
+    # Imported here because it loads scikit-image, which readers of constants do not need.
     from nucwsi.nuclei.instances import slope_limit
 
     areas = np.array([fixed.min_area_um2[name] for name in classes]) / mpp**2

@@ -84,8 +84,7 @@ def write_nuclei(
     row_group : int
         Nuclei per row group.
     n_dropped : callable, optional
-        Gives the fact of this name. It is asked after the last table, when whoever makes the tables
-        knows it.
+        Returns the fact of this name. It is called after the last table, when the number is known.
 
     Raises
     ------
