@@ -5,7 +5,10 @@ package offers the names of `__all__` (docs/outputs.md); everything below it may
 """
 
 import importlib
+import sys
 from typing import Any
+
+from nucwsi.errors import NOT_ON_WINDOWS
 
 __version__ = "0.2.0"
 
@@ -27,5 +30,7 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
+        if sys.platform == "win32":
+            raise ImportError(NOT_ON_WINDOWS)
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'nucwsi' has no attribute {name!r}")

@@ -14,6 +14,13 @@ _NO_MEMORY = (
 )
 
 
+#: Said on Windows, whose Python lacks the locks and limits of POSIX.
+NOT_ON_WINDOWS = (
+    "nucwsi runs on Linux and macOS; on Windows run it in WSL (`wsl --install`, then install nucwsi"
+    " in its Linux)"
+)
+
+
 class NucwsiError(Exception):
     """Base of all these errors; the command line shows one line and no traceback."""
 

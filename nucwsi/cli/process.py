@@ -11,6 +11,8 @@ import sys
 import threading
 from typing import Any
 
+from nucwsi.errors import NOT_ON_WINDOWS, ConfigError
+
 #: Exit code of a command that ran out of memory: the same command may succeed with more. It is
 #: EX_TEMPFAIL of sysexits.h, "temporary failure, try again". Any other error ends with 1 or 2.
 EXIT_MEMORY = 75
@@ -24,10 +26,14 @@ def prepare() -> None:
 
     Raises
     ------
+    ConfigError
+        On Windows.
     MemoryError
         If the process may not have the addresses that libraries need to load.
     """
-    import resource  # Windows has none, and is refused before.
+    if sys.platform == "win32":
+        raise ConfigError(NOT_ON_WINDOWS)
+    import resource  # Windows has none.
 
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESSES:

@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from commands import refused
 
+import nucwsi
 from nucwsi.cli.process import EXIT_MEMORY
 
 ENDED = """
@@ -109,3 +111,11 @@ def test_a_process_that_cannot_load_its_libraries_says_so_at_once():
     assert told.returncode == EXIT_MEMORY
     assert told.stderr.startswith("nucwsi summary: not enough memory; allow more")
     assert told.stderr.count("\n") == 1
+
+
+def test_windows_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    line = refused("summary", "a.csv", "-o", "b.csv", code=2)
+    assert "on Windows run it in WSL" in line
+    with pytest.raises(ImportError, match="on Windows run it in WSL"):
+        _ = nucwsi.compose

@@ -6,8 +6,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from nucwsi.errors import NOT_ON_WINDOWS, NucwsiError
+
+if sys.platform == "win32":
+    raise WorkflowError(NOT_ON_WINDOWS)
+
 from nucwsi import workflow as nuc
-from nucwsi.errors import NucwsiError
 
 nuc.find_own_commands()
 
