@@ -99,7 +99,7 @@ def oddities(
                 " measured against it, but the network sees them with this tint",
             )
         )
-    tissue_px, pale_px = int(tissue.sum()), pale_pixels(overview, tissue)
+    tissue_px, pale_px = int(tissue.sum()), pale_pixels(overview, tissue, glass)
     stained_px = tissue_px + pale_px
     if stained_px * cell_um2 >= _MIN_PALE_UM2 and pale_px > _MAX_PALE * stained_px:
         found.append(
@@ -111,7 +111,10 @@ def oddities(
             )
         )
     if tissue_px * cell_um2 >= _MIN_AREA_UM2:
-        density, brown = stain_density(overview, tissue), brown_share(overview, tissue)
+        density, brown = (
+            stain_density(overview, tissue, glass),
+            brown_share(overview, tissue, glass),
+        )
         if density < _MIN_DENSITY:
             found.append(
                 Oddity(
@@ -129,7 +132,7 @@ def oddities(
                     " (immunohistochemistry) or pigment; the networks know H&E only",
                 )
             )
-    even_um2 = even_pixels(overview, tissue) * cell_um2
+    even_um2 = even_pixels(overview, tissue, glass) * cell_um2
     if even_um2 > _MAX_EVEN_UM2:
         found.append(
             Oddity(
@@ -141,7 +144,11 @@ def oddities(
     return found
 
 
-def brown_share(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> float:
+def brown_share(
+    overview: NDArray[np.uint8],
+    tissue: NDArray[np.bool_],
+    glass: NDArray[np.uint8] | None = None,
+) -> float:
     """Measure how much of the tissue is brown.
 
     DAB absorbs blue most, and red as well (Ruifrok and Johnston 2001); no mixture of eosin and
@@ -153,21 +160,27 @@ def brown_share(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> float
         RGB, 0 to 255.
     tissue : (H, W) ndarray of bool
         The tissue; at least one pixel.
+    glass : (3,) ndarray of uint8, optional
+        Colour of the glass, where `glass_colour` has measured it already.
 
     Returns
     -------
     float
         Share of its pixels, 0 to 1.
     """
-    glass = _DENSITY[glass_colour(overview)]
-    red, green, blue = (_DENSITY[_sampled(overview, tissue)] - glass).T
+    clear = _glass_density(overview, glass)
+    red, green, blue = (_DENSITY[_sampled(overview, tissue)] - clear).T
     brown = np.zeros(len(green), bool)
     for least_red, least_blue in (_DAB, _DAB_MIXED):
         brown |= (red > least_red * green) & (blue > least_blue * green)
     return float((brown & (green > _BROWN_DENSITY)).mean())
 
 
-def stain_density(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> float:
+def stain_density(
+    overview: NDArray[np.uint8],
+    tissue: NDArray[np.bool_],
+    glass: NDArray[np.uint8] | None = None,
+) -> float:
     """Measure how dense the stain is where it is dense.
 
     Parameters
@@ -176,14 +189,23 @@ def stain_density(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> flo
         RGB, 0 to 255.
     tissue : (H, W) ndarray of bool
         The tissue; at least one pixel.
+    glass : (3,) ndarray of uint8, optional
+        Colour of the glass, where `glass_colour` has measured it already.
 
     Returns
     -------
     float
         90 % quantile of the optical density (natural logarithm) of green in the tissue.
     """
-    glass = _DENSITY[glass_colour(overview)[1]]
-    return float(np.quantile(_DENSITY[_sampled(overview, tissue)[:, 1]], 0.9) - glass)
+    clear = _glass_density(overview, glass)[1]
+    return float(np.quantile(_DENSITY[_sampled(overview, tissue)[:, 1]], 0.9) - clear)
+
+
+def _glass_density(
+    overview: NDArray[np.uint8], glass: NDArray[np.uint8] | None
+) -> NDArray[np.float32]:
+    """Return the optical density of the glass in each channel, (3,)."""
+    return _DENSITY[glass_colour(overview) if glass is None else glass]
 
 
 def _sampled(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -192,7 +214,11 @@ def _sampled(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> NDArray[
     return colours[:: 1 + len(colours) // _SAMPLE]
 
 
-def pale_pixels(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> int:
+def pale_pixels(
+    overview: NDArray[np.uint8],
+    tissue: NDArray[np.bool_],
+    glass: NDArray[np.uint8] | None = None,
+) -> int:
     """Count the pixels that have a stain, but too little to be found as tissue.
 
     Parameters
@@ -201,17 +227,19 @@ def pale_pixels(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> int:
         RGB, 0 to 255.
     tissue : (H, W) ndarray of bool
         What is found.
+    glass : (3,) ndarray of uint8, optional
+        Colour of the glass, where `glass_colour` has measured it already.
 
     Returns
     -------
     int
         Pixels beyond the rims of tissue and ink.
     """
-    glass = _DENSITY[glass_colour(overview)]
+    clear = _glass_density(overview, glass)
 
     def _pale(rgb: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
         red, green, blue = (
-            ndimage.uniform_filter(_DENSITY[rgb[..., c]] - glass[c], 5) for c in range(3)
+            ndimage.uniform_filter(_DENSITY[rgb[..., c]] - clear[c], 5) for c in range(3)
         )
         colour = green - np.minimum(red, blue)
         stained = (green > _PALE_DENSITY) & (colour > np.maximum(_PALE_COLOUR, 0.08 * green))
@@ -221,7 +249,11 @@ def pale_pixels(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> int:
     return _count(_pale, overview, tissue | find_ink(overview))
 
 
-def even_pixels(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> int:
+def even_pixels(
+    overview: NDArray[np.uint8],
+    tissue: NDArray[np.bool_],
+    glass: NDArray[np.uint8] | None = None,
+) -> int:
     """Count the pixels of tissue in wide areas of one hue, as a pen paints them.
 
     Tissue is a mixture of two stains, which changes from pixel to pixel.
@@ -232,16 +264,18 @@ def even_pixels(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> int:
         RGB, 0 to 255.
     tissue : (H, W) ndarray of bool
         What is found.
+    glass : (3,) ndarray of uint8, optional
+        Colour of the glass, where `glass_colour` has measured it already.
 
     Returns
     -------
     int
         Pixels of squares of at least `_STROKE_PX`.
     """
-    glass = _DENSITY[glass_colour(overview)]
+    clear = _glass_density(overview, glass)
 
     def _even(rgb: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        red, green, blue = (_DENSITY[rgb[..., c]] - glass[c] for c in range(3))
+        red, green, blue = (_DENSITY[rgb[..., c]] - clear[c] for c in range(3))
         alike = known & (green > _EVEN_DENSITY)
         for other in (red, blue):
             alike &= _deviation(other / np.maximum(green, 0.05)) < _EVEN_RATIO
