@@ -38,7 +38,9 @@ class TrainSettings(Section):
     )
     mpp: float = setting(0.5, "working resolution in µm per pixel", ge=0.05, le=5)
     architecture: str = setting(
-        "unet", "encoder of the U-Net; unet: plain convolutions; lite2: EfficientNet-lite2"
+        "unet",
+        "encoder of the U-Net; unet: plain convolutions; lite2: EfficientNet-lite2;"
+        " lite2short: the same without its last stage, which sees 154 px instead of 282 px",
     )
     pretrained: bool = setting(
         True,

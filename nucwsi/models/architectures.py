@@ -40,6 +40,7 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "unet": Architecture("nucwsi.models.unet", local=True, trainable=True),
     "lite2": Architecture("nucwsi.models.lite", local=True, trainable=True),
+    "lite2short": Architecture("nucwsi.models.lite", local=True, trainable=True),
     "seresnext50": Architecture("nucwsi.models.seresnext", local=False),
     "seresnext101": Architecture("nucwsi.models.seresnext", local=False),
 }

@@ -52,6 +52,10 @@ LITE2 = (
     Stage(5, 1, 6, 120, 4),
 )
 
+#: Architecture -> stages of its way down. `lite2short` leaves out the last, which alone reaches 128
+#: of the 282 px that lite2 sees each way.
+ENCODERS = {"lite2": LITE2, "lite2short": LITE2[:-1]}
+
 #: Channels beside it at full resolution, where EfficientNet has none.
 FINE = 16
 
@@ -90,6 +94,11 @@ class LiteEncoder(nn.Module):
 
     Nothing in it looks at the whole window (lite has no squeeze-and-excitation), so it is local.
 
+    Parameters
+    ----------
+    stages : tuple of Stage
+        Stages of EfficientNet-lite2, from its first to one at stride 16.
+
     Attributes
     ----------
     channels, radius_px
@@ -101,13 +110,14 @@ class LiteEncoder(nn.Module):
     and with ReLU6: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stages: tuple[Stage, ...] = LITE2) -> None:
         super().__init__()
+        self.strides = tuple(stage.stride for stage in stages)
         self.fine = nn.Sequential(*convolved(3, FINE, 3), nn.ReLU(inplace=True))
         self.stem = nn.Sequential(*convolved(3, STEM, 3, 2), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()
         before, reach, stride = STEM, 1, 2
-        for stage in LITE2:
+        for stage in stages:
             blocks: list[nn.Module] = []
             for number in range(stage.blocks):
                 step = 1 if number else stage.stride
@@ -117,7 +127,7 @@ class LiteEncoder(nn.Module):
                 stride *= step
             self.stages.append(nn.Sequential(*blocks))
         self.radius_px = reach
-        ends = [a.channels for a, b in itertools.pairwise(LITE2) if b.stride == 2]
+        ends = [a.channels for a, b in itertools.pairwise(stages) if b.stride == 2]
         self.channels = (FINE, *ends, before)
 
     def forward(self, image: Tensor, unused_px: int) -> list[Tensor]:
@@ -139,8 +149,8 @@ class LiteEncoder(nn.Module):
         # Its convolution spoils one pixel of a border that is cut.
         levels = [self.fine(inner(image, max(0, unused_px - 1)))]
         features = self.stem(image)
-        for stage, blocks in zip(LITE2, self.stages, strict=True):
-            if stage.stride == 2:
+        for stride, blocks in zip(self.strides, self.stages, strict=True):
+            if stride == 2:
                 levels.append(features)
             features = blocks(features)
         return [*levels, features]
@@ -174,7 +184,7 @@ class LiteEncoder(nn.Module):
             (file,) = folder.glob("models/*.pth")
             published = torch.load(file, map_location="cpu", weights_only=True)
             # Both list the layers in the order in which an image passes them; the published ones
-            # go on beyond stride 16.
+            # go on beyond the last stage here.
             names = [name.removesuffix(".weight") for name in published if name.endswith("weight")]
             stem, norm = (
                 published[f"{name}.{key}"] for name, key in zip(names, _FIRST, strict=False)
@@ -200,7 +210,7 @@ def build(architecture: str, widths: tuple[int, ...], n_classes: int) -> UNet:
     Parameters
     ----------
     architecture : str
-        Its name, for the message.
+        One of `ENCODERS`.
     widths : tuple of int
         Channels of the way up at strides 1, 2, 4 and 8; the encoder fixes those at stride 16.
     n_classes : int
@@ -216,7 +226,7 @@ def build(architecture: str, widths: tuple[int, ...], n_classes: int) -> UNet:
     CheckpointError
         If `widths` has other than four levels, or as `UNet`.
     """
-    encoder = LiteEncoder()
+    encoder = LiteEncoder(ENCODERS[architecture])
     levels = len(encoder.channels) - 1
     if len(widths) != levels:
         raise CheckpointError(

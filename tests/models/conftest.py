@@ -10,7 +10,7 @@ from nucwsi.models import lite
 @pytest.fixture(scope="module", params=["unet", "lite2"])
 def architecture(request):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lite, "LITE2", SHORT)
+        patch.setitem(lite.ENCODERS, "lite2", SHORT)
         yield request.param
 
 

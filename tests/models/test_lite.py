@@ -123,3 +123,13 @@ def test_another_package_of_that_name_is_refused(published, tmp_path):
 def test_lite_has_the_levels_it_has():
     with pytest.raises(CheckpointError, match="are of 4 levels, got"):
         build_network("lite2", (8, 8, 8, 8, 8), 2)
+
+
+def test_the_short_one_is_the_beginning_of_the_other(published):
+    long, short = (build_network(name, (4, 4, 4, 4), 2) for name in ("lite2", "lite2short"))
+    assert (long.receptive_radius_px, short.receptive_radius_px) == (282, 154)
+    for network in (long, short):
+        network.encoder.load_published()
+    known, cut = (dict(network.encoder.stages.named_parameters()) for network in (long, short))
+    assert set(known) - set(cut) == {name for name in known if name.startswith("4.")}
+    assert all(torch.equal(known[name], value) for name, value in cut.items())
