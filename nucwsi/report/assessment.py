@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from nucwsi.facts import SlideFacts
 from nucwsi.report.packed_density import PackedDensity
@@ -29,8 +29,8 @@ class _Document(BaseModel):
             return cls.model_validate(document)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ValueError(f"`{where}`: {first['msg']}") from None
+            where = ".".join(map(str, first["loc"])) or "classes"
+            raise ValueError(f"`{where}`: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 class SeamAudit(_Document):
@@ -272,6 +272,20 @@ class Assessment(_Document):
     crops: tuple[Crop, ...]
     quality: Quality
     region_warnings: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_these_classes(self) -> Self:
+        n_classes = len(self.facts.classes)
+        codes = {path.code for crop in self.crops for path in crop.paths}
+        if wrong := codes.difference(range(n_classes)):
+            raise ValueError(f"the slide has {n_classes} classes, a crop has class {min(wrong)}")
+        if self.density.shape[0] != n_classes:
+            shown = self.density.shape[0]
+            raise ValueError(f"the slide has {n_classes} classes, `density` has {shown}")
+        names = tuple(shapes.name for shapes in self.morphometry)
+        if names != self.facts.classes:
+            raise ValueError(f"`morphometry` is of {names}, expected {self.facts.classes}")
+        return self
 
     def to_json(self) -> bytes:
         """Return the content of `assessment.json`, in UTF-8."""

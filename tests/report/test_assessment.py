@@ -47,6 +47,22 @@ def test_what_is_wrong_is_named(change, message):
         Assessment.from_json(json.dumps(document).encode())
 
 
+@pytest.mark.parametrize("part", ["crops", "density", "morphometry"])
+def test_what_is_of_a_class_that_the_slide_has_not_is_refused(part, assessment_file):
+    """A flipped bit made the class of an outline 65536 (fuzz, seed 1, case 3211)."""
+    document = json.loads(assessment_file.read_bytes())
+    n_classes = len(document["facts"]["classes"])
+    if part == "crops":
+        crop = next(crop for crop in document["crops"] if crop["paths"])
+        crop["paths"][0]["code"] = 65536
+    elif part == "density":
+        document["density"]["shape"][0] += 1
+    else:
+        document["morphometry"].pop()
+    with pytest.raises(ValueError, match=f"`(classes|{part}.*)`: .*({n_classes} classes|expected)"):
+        Assessment.from_json(json.dumps(document).encode())
+
+
 def test_of_the_audit_only_what_is_shown_is_kept():
     audit = {**an_assessment().seams.model_dump(), "n_control": 7}
     assert SeamAudit.from_json(json.dumps(audit).encode()) == an_assessment().seams
