@@ -13,7 +13,7 @@ import yaml
 from bench.measure import ROOT, THREADS, program, shared
 from bench.report import table
 
-_COLUMNS = ("dice", "aji", "pq", "f1")
+_COLUMNS = ("dice", "aji", "pq", "f1_hovernet")
 
 
 def presets() -> dict[str, tuple[list[str], int]]:
@@ -72,8 +72,9 @@ def _sets(folder: Path) -> str:
     outlined = [[*where, *_cells(row, _COLUMNS)] for where, row in scored if row.get("pq")]
     return "\n\n".join(
         (
-            table(["images", "configuration", "Dice", "AJI", "PQ", "F1 of detection"], outlined),
-            _classes(scored, "f1_", "F1 of HoVer-Net on"),
+            table(["images", "configuration", "Dice", "AJI", "PQ", "F1 of HoVer-Net"], outlined),
+            _classes(scored, "f1_hovernet_", "F1 of HoVer-Net on"),
+            _classes(scored, "f1_most_pairs_", "the same with the most pairs within 3 µm on"),
             _classes(scored, "detection_", "F1 of each class by itself on"),
         )
     )
@@ -81,7 +82,8 @@ def _sets(folder: Path) -> str:
 
 def _classes(scored: list[tuple[list[str], dict[str, str]]], prefix: str, title: str) -> str:
     """Lay out the scores of classes, on the data sets that know any."""
-    keys = [key for key in dict.fromkeys(key for _, row in scored for key in row) if prefix in key]
+    columns = dict.fromkeys(key for _, row in scored for key in row)
+    keys = [key for key in columns if key.startswith(prefix)]
     rows = [
         [*where, *(f"{float(row[key]):.3f}" if row.get(key) else "" for key in keys)]
         for where, row in scored
@@ -97,7 +99,7 @@ def _views_and_members(folder: Path) -> str:
         for members, views in _growing()
         for row in _scores(folder, "test", members, views).values()
     ]
-    return table(["test images", "members", "views", "Dice", "AJI", "PQ", "F1 of detection"], rows)
+    return table(["test images", "members", "views", "Dice", "AJI", "PQ", "F1 of HoVer-Net"], rows)
 
 
 def measure(folder: Path) -> str:

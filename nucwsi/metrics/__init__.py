@@ -24,6 +24,7 @@ from nucwsi.metrics.points import (
     class_detection,
     detection,
     match_centroids,
+    pair_as_published,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "interval_coverage",
     "match_centroids",
     "overlaps",
+    "pair_as_published",
     "panoptic",
     "summed",
 ]

@@ -149,7 +149,7 @@ def evaluate(
 
 def _ranked(images: list[ImageScores]) -> dict[str, ImageScores]:
     """Return the worst, the median and the best image, by PQ or, without outlines, by F1."""
-    measure = "pq" if any(one.sample.outlined for one in images) else "f1"
+    measure = "pq" if any(one.sample.outlined for one in images) else "f1_most_pairs"
     scores = [one.values.get(measure, np.nan) for one in images]
     # NaN is sorted last; an image without a score has no rank where another has one.
     order = np.argsort(scores, kind="stable")[: max(1, np.isfinite(scores).sum())]

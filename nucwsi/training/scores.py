@@ -17,6 +17,9 @@ from nucwsi.training.sample import Sample
 #: in Graham et al., HoVer-Net, Medical Image Analysis 58 (2019), section 4.2.
 MATCH_UM = 3.0
 
+#: How true and found centroids are paired -> the pairs: as published, and as many as possible.
+PAIRINGS = {"hovernet": metrics.pair_as_published, "most_pairs": metrics.match_centroids}
+
 
 def match_radius_px(sample: Sample, mpp: float) -> float:
     """Return the largest distance between a true and a found centroid that are a pair.
@@ -79,8 +82,10 @@ class ImageScores:
         Nuclei found in it.
     values : dict of str to float
         Column of ``images.csv`` -> value: numbers of nuclei, and scores from 0 to 1.
-    agreement : ClassAgreement
-        Pairs of true and found nuclei by class.
+    n_pairs : dict of str to int
+        Key of `PAIRINGS` -> pairs of true and found nuclei.
+    agreement : dict of str to ClassAgreement
+        Key of `PAIRINGS` -> the classes of these pairs.
     detected : list of Score
         Nuclei of each of C classes, by their centroids.
     segmented : list of Score
@@ -92,7 +97,8 @@ class ImageScores:
     sample: Sample
     nuclei: ImageNuclei
     values: dict[str, float]
-    agreement: metrics.ClassAgreement
+    n_pairs: dict[str, int]
+    agreement: dict[str, metrics.ClassAgreement]
     detected: list[metrics.Score]
     segmented: list[metrics.Score]
     truth_counts: NDArray[np.int64]
@@ -120,7 +126,9 @@ def score_image(sample: Sample, nuclei: ImageNuclei, n_classes: int, mpp: float)
     """
     truth, n_truth, n_found = sample.class_codes, len(sample.centroids), len(nuclei.centroids)
     radius_px = match_radius_px(sample, mpp)
-    pairs = metrics.match_centroids(sample.centroids, nuclei.centroids, radius_px)
+    pairs = {
+        name: pair(sample.centroids, nuclei.centroids, radius_px) for name, pair in PAIRINGS.items()
+    }
     values = {"n_truth": float(len(truth)), "n_found": float(n_found)}
     segmented: list[metrics.Score] = []
     if sample.outlined:
@@ -130,17 +138,27 @@ def score_image(sample: Sample, nuclei: ImageNuclei, n_classes: int, mpp: float)
         segmented = metrics.class_panoptic(
             sample.instances, truth, nuclei.labels, nuclei.class_code[seen], n_classes
         )
-    values["f1"] = metrics.Score(len(pairs), n_found - len(pairs), n_truth - len(pairs)).dq
+    n_pairs = {name: len(found) for name, found in pairs.items()}
+    values |= {f"f1_{name}": _f1(count, n_truth, n_found) for name, count in n_pairs.items()}
     return ImageScores(
         sample,
         nuclei,
         values,
-        metrics.class_agreement(truth, nuclei.class_code, pairs, n_classes),
+        n_pairs,
+        {
+            name: metrics.class_agreement(truth, nuclei.class_code, found, n_classes)
+            for name, found in pairs.items()
+        },
         detect_classes(sample, nuclei, n_classes, mpp),
         segmented,
         sample.class_counts(n_classes),
         np.bincount(nuclei.class_code, minlength=n_classes),
     )
+
+
+def _f1(n_pairs: int, n_truth: float, n_found: float) -> float:
+    """Return the F1 of detection, 0 to 1; NaN without a nucleus."""
+    return 2 * n_pairs / (n_truth + n_found) if n_truth + n_found else float("nan")
 
 
 def _outline_values(sample: Sample, nuclei: ImageNuclei) -> dict[str, float]:
@@ -217,9 +235,12 @@ def _pooled_columns(
     images: list[ImageScores], known: NDArray[np.integer], classes: tuple[str, ...]
 ) -> dict[str, float]:
     """Pool the nuclei of all images, class by class, and score them."""
-    agreement = sum((one.agreement for one in images[1:]), images[0].agreement)
+    f1 = {
+        f"f1_{name}": sum((one.agreement[name] for one in images[1:]), images[0].agreement[name]).f1
+        for name in PAIRINGS
+    }
     detected = metrics.summed([one.detected for one in images])
-    row = _class_columns(known, classes, f1=agreement.f1, detection=[one.dq for one in detected])
+    row = _class_columns(known, classes, **f1, detection=[one.dq for one in detected])
     segmented = metrics.summed([one.segmented for one in images if one.segmented])
     if segmented:
         row["mpq_plus"] = _finite_mean(segmented[code].pq for code in known)
@@ -248,11 +269,14 @@ def _coverage_columns(
 
 
 def _image_means(images: list[ImageScores]) -> dict[str, float]:
-    """Add up the numbers of nuclei of images, and average their scores where they have one."""
+    """Average the scores of images where they have one, and pool their nuclei for F1."""
     names = dict.fromkeys(name for one in images for name in one.values)
     row = {name: _finite_mean(one.values.get(name, np.nan) for one in images) for name in names}
     for name in ("n_truth", "n_found"):
         row[name] = sum(one.values[name] for one in images)
+    for name in PAIRINGS:
+        n_pairs = sum(one.n_pairs[name] for one in images)
+        row[f"f1_{name}"] = _f1(n_pairs, row["n_truth"], row["n_found"])
     return row
 
 

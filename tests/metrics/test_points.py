@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucwsi.metrics.instances import Score
-from nucwsi.metrics.points import class_agreement, class_detection, detection, match_centroids
+from nucwsi.metrics.points import (
+    class_agreement,
+    class_detection,
+    detection,
+    match_centroids,
+    pair_as_published,
+)
 
 
 def test_pairs_are_as_many_and_then_as_close_as_possible() -> None:
@@ -113,3 +119,55 @@ def test_a_pair_at_the_radius_counts_and_one_beyond_does_not() -> None:
     truth, predicted = np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])
     assert len(match_centroids(truth, predicted, 5.0)) == 1
     assert len(match_centroids(truth, predicted, 4.999)) == 0
+
+
+#: Truth, predicted, radius, pairs as published, pairs as many as possible.
+DIFFERING = {
+    "a far partner costs a near one": (
+        [(0.0, 0.0), (0.0, 4.0)],
+        [(0.0, 5.0), (3.0, 9.0)],
+        6,
+        [[1, 0]],
+        [[0, 0], [1, 1]],
+    ),
+    # 10 + 12.7 + 10 is less than 1 + 1 + 32.3, and the middle pair is dropped afterwards.
+    "as many pairs, but other ones": (
+        [(0.0, 0.0), (0.0, 11.0), (9.0, 21.0)],
+        [(0.0, 10.0), (9.0, 20.0), (9.0, 31.0)],
+        12,
+        [[0, 0], [2, 2]],
+        [[1, 0], [2, 1]],
+    ),
+    "nothing is in doubt": ([(0.0, 4.0)], [(0.0, 5.0), (3.0, 9.0)], 6, [[0, 0]], [[0, 0]]),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERING)
+def test_the_published_pairing_drops_far_pairs_only_after_the_assignment(name: str) -> None:
+    truth, predicted, radius, published, most = DIFFERING[name]
+    one, other = np.array(truth), np.array(predicted)
+    assert pair_as_published(one, other, radius).tolist() == published
+    assert match_centroids(one, other, radius).tolist() == most
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_published_pairing_has_the_least_total_distance_of_all(seed: int) -> None:
+    """Against all ways to pair four points with five, the radius left aside."""
+    rng = np.random.default_rng(seed)
+    truth, predicted = rng.uniform(0, 10, (4, 2)), rng.uniform(0, 10, (5, 2))
+    distance = np.hypot(*(truth[:, None] - predicted[None]).transpose(2, 0, 1))
+    orders = list(itertools.permutations(range(5), 4))
+    best = min(orders, key=lambda order: distance[range(4), order].sum())
+    expected = [[row, column] for row, column in enumerate(best) if distance[row, column] <= 3]
+    pairs = pair_as_published(truth, predicted, 3)
+    assert pairs.tolist() == expected
+    assert len(pairs) <= len(match_centroids(truth, predicted, 3))
+
+
+def test_the_published_pairing_takes_no_points_and_refuses_no_radius() -> None:
+    none, one = np.zeros((0, 2)), np.zeros((1, 2))
+    assert pair_as_published(none, one, 3).shape == (0, 2)
+    assert pair_as_published(one, none, 3).shape == (0, 2)
+    assert pair_as_published(one, one + [0, 3], 3).tolist() == [[0, 0]]
+    with pytest.raises(ValueError, match="must be positive, got 0"):
+        pair_as_published(one, one, 0)

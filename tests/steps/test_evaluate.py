@@ -30,7 +30,7 @@ def test_scores_of_every_image_and_data_set(labelled, tmp_path):
         (row,) = csv.DictReader(stream)
     assert row["dataset"] == "phantom"
     assert 0 <= float(row["dice"]) <= 1
-    known = [name for name in CLASSES if f"f1_{name}" in row]
+    known = [name for name in CLASSES if f"f1_hovernet_{name}" in row]
     assert known
     assert all(0 <= float(row[f"detection_{name}"]) <= 1 for name in known)
     coverage = [float(value) for name, value in row.items() if name.startswith("coverage_")]
@@ -78,7 +78,7 @@ def test_images_are_ranked_by_pq_and_one_without_a_score_is_neither_best_nor_wor
 def test_points_are_ranked_by_f1():
     images = [scored(sample(seed, outlined=False)) for seed in range(3)]
     images = [
-        replace(one, values={**one.values, "f1": f1})
+        replace(one, values={**one.values, "f1_most_pairs": f1})
         for one, f1 in zip(images, (0.2, 0.1, 0.3), strict=True)
     ]
     ranked = step._ranked(images)

@@ -15,6 +15,8 @@ from nucwsi.training.scores import (
     score_image,
 )
 
+F1 = ("f1_hovernet", "f1_most_pairs")
+
 SURE = np.array([1, 2, 4, 8], np.uint8)
 
 
@@ -61,7 +63,8 @@ def test_three_of_four_nuclei_by_hand():
             "sq": 1,
             "aji": 0.75,
             "dice": 6 / 7,
-            "f1": 6 / 7,
+            "f1_hovernet": 6 / 7,
+            "f1_most_pairs": 6 / 7,
         }
     )
     assert list(scores.values)[:2] == ["n_truth", "n_found"]
@@ -75,9 +78,30 @@ def test_three_of_four_nuclei_by_hand():
     assert scores.counts.tolist() == [2, 1, 0, 0]
 
 
+def test_both_pairings_have_a_score_of_their_own():
+    """Of two true nuclei the published pairing finds one, and the most pairs are two.
+
+    The second image weighs as much as its nuclei, for all images are pooled.
+    """
+    one = replace(
+        truth("a/1", (0, 1)), outlined=False, centroids=np.array([(0.0, 0.0), (0.0, 4.0)])
+    )
+    answer = replace(found(one, (1, 1)), centroids=np.array([(0.0, 5.0), (3.0, 9.0)]))
+    scores = score_image(one, answer, 4, 0.5)
+    assert scores.n_pairs == {"hovernet": 1, "most_pairs": 2}
+    assert (scores.values["f1_hovernet"], scores.values["f1_most_pairs"]) == (0.5, 1)
+    perfect = scored("a/2", (0, 0, 0, 0), (0, 0, 0, 0), outlined=False)
+    row = dataset_row([scores, perfect], CLASSES, np.zeros(4))
+    assert (row["f1_hovernet"], row["f1_most_pairs"]) == (10 / 12, 1)
+    # Published: one pair of class 1, and beside it a lone true and a lone found nucleus.
+    assert row["f1_hovernet_inflammatory"] == pytest.approx(2 / 3)
+    # The most pairs: one of class 1, and one of which only the found nucleus is.
+    assert row["f1_most_pairs_inflammatory"] == pytest.approx(2 / 4)
+
+
 def test_points_have_no_scores_of_outlines():
     scores = scored("a/1", (0, 1, 1, 3), (0, 1, 0), outlined=False)
-    assert set(scores.values) == {"n_truth", "n_found", "f1"}
+    assert set(scores.values) == {"n_truth", "n_found", *F1}
     assert scores.segmented == []
     assert "mpq_plus" not in dataset_row([scores], CLASSES, np.zeros(4))
 
@@ -99,14 +123,15 @@ def test_a_data_set_has_columns_only_of_the_classes_it_knows():
     images = [scored("a/1", (0, 1, 1, 1), (0, 1, 2, 2)), scored("a/2", (0, 0, 1, 1), (0, 0, 1, 1))]
     row = dataset_row(images, CLASSES, np.zeros(4))
     assert list(row) == [
-        *("n_truth", "n_found", "pq", "dq", "sq", "aji", "dice", "f1"),
-        *("f1_epithelial", "detection_epithelial", "f1_inflammatory", "detection_inflammatory"),
+        *("n_truth", "n_found", "pq", "dq", "sq", "aji", "dice", *F1),
+        *("f1_hovernet_epithelial", "f1_most_pairs_epithelial", "detection_epithelial"),
+        *("f1_hovernet_inflammatory", "f1_most_pairs_inflammatory", "detection_inflammatory"),
         "mpq_plus",
         *("r2_epithelial", "r2_inflammatory"),
         *("coverage_epithelial", "coverage_inflammatory"),
     ]
     assert (row["n_truth"], row["n_found"]) == (8, 8)
-    assert row["pq"] == row["f1"] == 1
+    assert row["pq"] == row["f1_hovernet"] == row["f1_most_pairs"] == 1
     assert row["detection_epithelial"] == 1
     # Three of five are called by their class.
     assert row["detection_inflammatory"] == pytest.approx(2 * 3 / (2 * 3 + 2))
@@ -119,7 +144,7 @@ def test_a_data_set_has_columns_only_of_the_classes_it_knows():
 
 def test_a_data_set_without_classes_has_means_alone():
     row = dataset_row([scored("a/1", (None,) * 4, (0, 1))], CLASSES, np.zeros(4))
-    assert list(row) == ["n_truth", "n_found", "pq", "dq", "sq", "aji", "dice", "f1"]
+    assert list(row) == ["n_truth", "n_found", "pq", "dq", "sq", "aji", "dice", *F1]
 
 
 def test_one_image_has_no_r2():
