@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import math
 import zlib
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, model_validator
 
 
 class PackedDensity(BaseModel):
@@ -29,9 +31,32 @@ class PackedDensity(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cell_um: float
-    shape: tuple[int, int, int]
+    shape: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
     top: float
     data: str
+
+    def stored(self) -> bytes:
+        """Return the bytes that `data` packs, one for each cell.
+
+        Raises
+        ------
+        ValueError
+            If `data` is damaged, or packs more or fewer bytes than there are cells.
+        """
+        n_cells = math.prod(self.shape)
+        try:
+            unpacking = zlib.decompressobj()
+            cells = unpacking.decompress(base64.b64decode(self.data, validate=True), n_cells + 1)
+        except (ValueError, zlib.error) as error:
+            raise ValueError(f"`data` is damaged ({error})") from None
+        if len(cells) != n_cells or not unpacking.eof:
+            raise ValueError(f"`data` does not pack the {n_cells} cells of `shape` {self.shape}")
+        return cells
+
+    @model_validator(mode="after")
+    def _undamaged(self) -> Self:
+        self.stored()
+        return self
 
 
 def pack_density(maps: NDArray[np.floating], cell_um: float) -> PackedDensity:
@@ -71,7 +96,6 @@ def unpack_density(packed: PackedDensity) -> NDArray[np.float32]:
     (C, H, W) ndarray of float32
         Nuclei per mm² in each cell, to within 1 % of ``top``; NaN where there is no tissue.
     """
-    data = zlib.decompress(base64.b64decode(packed.data))
-    stored = np.frombuffer(data, np.uint8).reshape(packed.shape).astype(np.float32)
+    stored = np.frombuffer(packed.stored(), np.uint8).reshape(packed.shape).astype(np.float32)
     density = np.float32(packed.top) * ((stored - 1) / 254) ** 2
     return np.where(stored > 0, density, np.float32(np.nan))

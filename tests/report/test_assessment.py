@@ -3,10 +3,12 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from shown import an_assessment
 
 from nucwsi.report.assessment import FORMAT_VERSION, Assessment, SeamAudit
+from nucwsi.report.packed_density import pack_density
 
 
 def test_an_assessment_survives_its_file(assessment_file):
@@ -56,7 +58,7 @@ def test_what_is_of_a_class_that_the_slide_has_not_is_refused(part, assessment_f
         crop = next(crop for crop in document["crops"] if crop["paths"])
         crop["paths"][0]["code"] = 65536
     elif part == "density":
-        document["density"]["shape"][0] += 1
+        document["density"] = pack_density(np.ones((n_classes + 1, 2, 2)), 25.0).model_dump()
     else:
         document["morphometry"].pop()
     with pytest.raises(ValueError, match=f"`(classes|{part}.*)`: .*({n_classes} classes|expected)"):

@@ -5,6 +5,7 @@ import json
 import zlib
 
 import numpy as np
+import pytest
 
 from nucwsi.report.packed_density import PackedDensity, pack_density, unpack_density
 
@@ -25,3 +26,20 @@ def test_a_byte_tells_no_tissue_from_no_nuclei():
     assert packed.top == 400
     stored = np.frombuffer(zlib.decompress(base64.b64decode(packed.data)), np.uint8)
     assert stored.tolist() == [0, 1, 255, 128], "1 + 254 * sqrt(density / top)"
+
+
+def test_damaged_densities_are_refused_where_they_are_read():
+    """A splice in the text broke the stream (fuzz, seed 1, case 3400)."""
+    sound = pack_density(np.ones((1, 40, 50)), 25.0).model_dump()
+    stream = base64.b64decode(sound["data"])
+    bomb = base64.b64encode(zlib.compress(bytes(10**7))).decode()
+    for change in (
+        {"data": sound["data"][:8] + sound["data"][12:]},
+        {"data": base64.b64encode(stream[:-1]).decode()},
+        {"data": sound["data"][:-4] + "é==="},
+        {"data": bomb},
+        {"shape": (1, 40, 51)},
+        {"shape": (1, 40, -50)},
+    ):
+        with pytest.raises(ValueError, match=r"`data` (is damaged|does not pack)|greater than"):
+            PackedDensity(**{**sound, **change})
