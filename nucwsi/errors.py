@@ -45,6 +45,10 @@ class RegionError(NucwsiError, ValueError):
     """A region file cannot be used."""
 
 
+class AnswerError(NucwsiError, ValueError):
+    """A pathologist's answers cannot be read, or belong to other results."""
+
+
 class StoreError(NucwsiError, OSError):
     """A file that a step makes is missing, damaged, of another run, or cannot be written."""
 

@@ -8,7 +8,6 @@ construction; `io.regions.check` tests the same rules independently.
 from __future__ import annotations
 
 import itertools
-import uuid
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from nucwsi.composition.disagreement import disagreement
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.nuclei.validity import largest_polygon, on_grid
+from nucwsi.review.matching import nucleus_uuid
 
 #: Nuclei held as Python objects at a time; as text they take a tenth of the memory.
 _AT_ONCE = 1024
@@ -116,7 +116,7 @@ def _features(
     for ident, rings, code, measured in zip(*parts, _measurements(table, classes), strict=True):
         yield {
             "type": "Feature",
-            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"nucwsi:{slide}/{ident}")),
+            "id": nucleus_uuid(slide, ident),
             "geometry": {"type": "Polygon", "coordinates": rings},
             "properties": {
                 "objectType": "detection",

@@ -6,17 +6,13 @@ other programs, and of regions in memory, start at the upper left corner of the 
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-import reprlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
@@ -24,10 +20,9 @@ from shapely import MultiPolygon, Polygon
 from nucwsi.composition.outlines import check_points, ellipse, repaired_area, with_holes
 from nucwsi.composition.regions import Colour, Region
 from nucwsi.errors import RegionError, StoreError
-from nucwsi.io.regions.content import read_content
+from nucwsi.io.regions.features import class_of, document, features, kind_of, member_of, one_line
 from nucwsi.io.regions.geojson import Origin, from_qupath, written_facts
 from nucwsi.io.regions.xml import DrawnOutline, read_drawn_outlines
-from nucwsi.io.text import decoded
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +38,6 @@ _MAX_REGIONS = 50_000
 #: Longer texts do not fit into a cell of a spreadsheet, and are no names.
 _MAX_NAME = 1000
 
-#: White space and control characters.
-_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-
 
 class _Shape(NamedTuple):
     """A region as it stands in its file."""
@@ -54,11 +46,6 @@ class _Shape(NamedTuple):
     label: str
     geometry: Polygon | MultiPolygon
     colour: Colour | None
-
-
-def _one_line(text: Any) -> str:
-    """Return a name on one line, with ``?`` for what no encoding can hold."""
-    return _BREAKS.sub(" ", str(text)).strip().encode("utf-8", "replace").decode()
 
 
 def _sound(shape: Polygon | MultiPolygon, where: str) -> Polygon | MultiPolygon:
@@ -86,99 +73,8 @@ def _unsound(where: str, error: ValueError) -> RegionError:
     )
 
 
-def _document(path: Path) -> Any:
-    data = read_content(path)
-    try:
-        text = decoded(data)
-        try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError:
-            # Python's parser accepts NaN, which QuPath writes as a measurement, and has the clearer
-            # message.
-            return json.loads(text)
-    except UnicodeDecodeError as error:
-        raise RegionError(f"{path}: is not UTF-8 ({error}); save it as UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        raise RegionError(
-            f"{path}: is not GeoJSON ({error}); export it from QuPath again"
-        ) from None
-
-
-def _member(holder: dict[str, Any], name: str, kind: type, where: str) -> Any:
-    """Return a member that is an object or a list; an empty one if it is missing or null."""
-    value = holder.get(name)
-    if value is not None and not isinstance(value, kind):
-        raise RegionError(
-            f"{where} holds {reprlib.repr(value)} as `{name}`; export it from QuPath again"
-        )
-    return value or kind()
-
-
-def _items(document: Any, path: Path) -> list[Any]:
-    """Return the features of a collection, a list or a single feature, without their children."""
-    if isinstance(document, list):
-        return document
-    if isinstance(document, dict) and document.get("type") == "FeatureCollection":
-        features: list[Any] = _member(document, "features", list, f"{path}:")
-        return features
-    if isinstance(document, dict) and document.get("type") == "Feature":
-        return [document]
-    raise RegionError(
-        f"{path}: holds no GeoJSON features; in QuPath use File > Export objects as GeoJSON"
-    )
-
-
-def _features(document: Any, path: Path) -> Iterator[dict[str, Any]]:
-    """Yield each feature, followed by its children."""
-    waiting = [iter(_items(document, path))]
-    while waiting:
-        item = next(waiting[-1], waiting)
-        if item is waiting:
-            waiting.pop()
-            continue
-        if not isinstance(item, dict):
-            raise RegionError(
-                f"{path}: holds {reprlib.repr(item)} where a feature is expected; export it again"
-            )
-        yield item
-        properties = _member(item, "properties", dict, f"{path}: a feature")
-        children = _member(properties, "childObjects", list, f"{path}: a feature")
-        waiting.append(iter(children))
-
-
-def _kind(feature: dict[str, Any], properties: dict[str, Any]) -> str:
-    """Return QuPath's kind of an object in the words of today, such as ``tmacore``."""
-    # QuPath 0.2 stored it as the id, `PathAnnotationObject` or `TMACoreObject`; 0.3 as `tma_core`.
-    stated = (properties.get(key) for key in ("objectType", "object_type", "type"))
-    kind = next((value for value in stated if value), feature.get("id"))
-    return str(kind).lower().replace("_", "").removeprefix("path").removesuffix("object")
-
-
-def _class_of(properties: dict[str, Any]) -> tuple[str, Colour | None]:
-    """Return the name and the colour of a feature's class."""
-    label = properties.get("classification")
-    if not isinstance(label, dict):
-        return _one_line(label or ""), None
-    names = label.get("names")
-    # QuPath shows the parts of a derived class joined like this.
-    name = ": ".join(map(str, names)) if isinstance(names, list) else str(label.get("name") or "")
-    colour = label.get("color")
-    # QuPath before 0.4 wrote the colour as one signed number.
-    return _one_line(name), _colour(label.get("colorRGB") if colour is None else colour)
-
-
-def _colour(value: Any) -> Colour | None:
-    if type(value) is int and -(1 << 31) <= value < 1 << 32:
-        return value >> 16 & 255, value >> 8 & 255, value & 255
-    if not isinstance(value, list) or len(value) < 3:
-        return None
-    red, green, blue = value[:3]
-    sound = all(type(part) is int and 0 <= part <= 255 for part in (red, green, blue))
-    return (red, green, blue) if sound else None
-
-
 def _area(described: dict[str, Any], where: str) -> Polygon | MultiPolygon:
-    kind = _one_line(described.get("type") or "feature without geometry")
+    kind = one_line(described.get("type") or "feature without geometry")
     if kind not in {"Polygon", "MultiPolygon"}:
         raise RegionError(
             f"{where} is a {kind:.60}; a region is a closed area: draw it as a polygon, or delete"
@@ -206,16 +102,16 @@ def _area(described: dict[str, Any], where: str) -> Polygon | MultiPolygon:
 
 
 def _from_geojson(path: Path, origin: Origin) -> Iterator[_Shape]:
-    for number, feature in enumerate(_features(_document(path), path), start=1):
-        properties = _member(feature, "properties", dict, f"{path}: feature {number}")
-        kind = _kind(feature, properties)
-        described = _member(feature, "geometry", dict, f"{path}: feature {number}")
+    for number, feature in enumerate(features(document(path), path), start=1):
+        properties = member_of(feature, "properties", dict, f"{path}: feature {number}")
+        kind = kind_of(feature, properties)
+        described = member_of(feature, "geometry", dict, f"{path}: feature {number}")
         lost = kind == "tmacore" and str(properties.get("isMissing")).lower() == "true"
         if kind in _CELLS or lost or (kind == "root" and not described):
             continue
-        name = _one_line(properties.get("name") or "")
+        name = one_line(properties.get("name") or "")
         where = f"{path}: feature {number}" + (f" ({name:.60})" if name else "")
-        label, colour = _class_of(properties)
+        label, colour = class_of(properties)
         shape = from_qupath(_area(described, where), origin)
         yield _Shape(name, label, _sound(shape, where), colour)
 
@@ -242,7 +138,7 @@ def _from_xml(path: Path) -> Iterator[_Shape]:
     outlines = read_drawn_outlines(path)
     shapes = np.empty(len(outlines), object)
     for number, drawn in enumerate(outlines):
-        name = _one_line(drawn.name)
+        name = one_line(drawn.name)
         where = f"{path}: outline {number + 1}" + (f" ({name:.60})" if name else "")
         shapes[number] = _sound(_polygon(drawn, where), where)
     layer = np.array([drawn.layer for drawn in outlines])
@@ -252,7 +148,7 @@ def _from_xml(path: Path) -> Iterator[_Shape]:
         shapes[areas] = with_holes(shapes[areas], shapes[(layer == number) & negative])
     for drawn, shape in zip(outlines, shapes, strict=True):
         if not drawn.negative:
-            yield _Shape(_one_line(drawn.name), _one_line(drawn.group), shape, None)
+            yield _Shape(one_line(drawn.name), one_line(drawn.group), shape, None)
 
 
 def _shapes(path: Path, origin: Origin, needed: bool) -> list[_Shape]:

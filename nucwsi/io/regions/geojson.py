@@ -63,7 +63,11 @@ def _to_qupath(geometry: Any, origin: Origin) -> Any:
 
 
 def _annotation(
-    region: Region, measurements: dict[str, float], geometry: Any, colour: Colour
+    region: Region,
+    measurements: dict[str, float],
+    geometry: Any,
+    colour: Colour,
+    metadata: dict[str, str],
 ) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "objectType": "annotation",
@@ -76,6 +80,8 @@ def _annotation(
     if region.region_class:
         shown = list(region.colour or colour)
         properties["classification"] = {"name": region.region_class, "color": shown}
+    if metadata and region.source == "slide":
+        properties["metadata"] = metadata
     # Made from what the region is, not from its place in the file, so that a region which is read
     # and written again keeps its id.
     identity = f"nucwsi:region/{region.name}/{region.region_class}/{geometry.wkb_hex}"
@@ -94,6 +100,7 @@ def write_regions(
     origin: Origin,
     extra: dict[str, Any] | None = None,
     colour: Colour = _REGION_COLOUR,
+    metadata: dict[str, str] | None = None,
 ) -> None:
     """Write regions as locked annotations.
 
@@ -112,6 +119,8 @@ def write_regions(
         Plain JSON types to add to the file's ``nucwsi`` member.
     colour : (int, int, int)
         Red, green and blue, 0 to 255, for regions that have a class and no colour of their own.
+    metadata : dict of str to str, optional
+        What QuPath shows as metadata of the annotation of the whole slide.
 
     Raises
     ------
@@ -122,7 +131,7 @@ def write_regions(
     for region, values in zip(regions, measurements, strict=True):
         geometry = _to_qupath(region.geometry, origin)
         if not geometry.is_empty:
-            feature = _annotation(region, values, geometry, colour)
+            feature = _annotation(region, values, geometry, colour, metadata or {})
             # The same region twice must not become the same object twice.
             while feature["id"] in features:
                 feature["id"] = str(uuid.uuid5(uuid.UUID(feature["id"]), "again"))
