@@ -200,6 +200,13 @@ def stitch(parts: tuple[Path, ...], output: Path, seams: Path, **values: Any) ->
 @click.option("--geojson", type=FILE, help="regions for QuPath to write")
 @click.option("--morphometry", type=FILE, help="table of features by region and class to write")
 @click.option("--neighbours", type=FILE, help="table of neighbouring classes to write")
+@click.option(
+    "--further",
+    type=(str, str),
+    multiple=True,
+    metavar="COLUMN TEXT",
+    help="column that every table gets, such as patient or group; may be given several times",
+)
 @options(ComposeSettings)
 def compose(
     nuclei: Path,
@@ -211,6 +218,7 @@ def compose(
     geojson: Path | None,
     morphometry: Path | None,
     neighbours: Path | None,
+    further: tuple[tuple[str, str], ...],
     **values: Any,
 ) -> None:
     """Count NUCLEI (nuclei.parquet) by class and region."""
@@ -228,6 +236,7 @@ def compose(
         geojson=geojson,
         morphometry=morphometry,
         neighbours=neighbours,
+        further=dict(further),
     )
 
 

@@ -7,6 +7,7 @@ these models. No other module states a default of a setting, and no module here 
 from nucwsi.config.pipeline import (
     EXTRA_EXPORTS,
     LEAST_NP,
+    MAX_GROUPS,
     AssessSettings,
     ComposeSettings,
     Config,
@@ -32,6 +33,7 @@ __all__ = [
     "EXTRA_EXPORTS",
     "LARGEST_WIDTH",
     "LEAST_NP",
+    "MAX_GROUPS",
     "MAX_LEVELS",
     "AssessSettings",
     "ComposeSettings",

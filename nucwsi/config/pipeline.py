@@ -157,6 +157,10 @@ class AssessSettings(Section):
     seed: int = setting(1, "seed of the random fields", ge=0)
 
 
+#: Most groups that a column may divide the slides into: each is compared with every other.
+MAX_GROUPS = 8
+
+
 class ReportSettings(Section):
     """What the report of a run holds."""
 
@@ -165,6 +169,24 @@ class ReportSettings(Section):
         "largest number of slides that are shown in full, those with the most warnings first;"
         " each takes about 1.5 MB",
         ge=1,
+    )
+    max_mb: float = setting(
+        20.0,
+        "largest size of the page in MB; slides with fewer warnings are left to the table",
+        gt=0,
+    )
+    compare: Annotated[tuple[str, ...], LIST] = setting(
+        (), "columns of the slide sheet whose groups of slides are compared, such as group"
+    )
+    patient: Annotated[str, TEXT] = setting(
+        "patient",
+        "column of the slide sheet that says which slides are of one patient; without it each slide"
+        " is a patient",
+    )
+    pair: Annotated[str, TEXT] = setting(
+        "",
+        "column of the slide sheet within whose values groups are compared, such as patient;"
+        " empty: groups are of different patients",
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,16 @@ TEXTS = frozenset(
     {
         *("slide", "region_id", "region_name", "region_class", "region_source"),
         *("class", "class_a", "class_b", "feature", "status", "pipeline_version", "model_id"),
+    }
+)
+
+#: Columns of numbers in the same tables, without those that are named after a class.
+NUMBERS = frozenset(
+    {
+        *("area_mm2", "tissue_area_mm2", "n_dropped", "mpp_x", "mpp_y", "immune_fraction"),
+        *("neutrophil_lymphocyte_ratio", "lymphocyte_epithelial_ratio"),
+        *("n", "mean", "sd", "p5", "p25", "p50", "p75", "p95"),
+        *("radius_um", "n_pairs", "expected", "z"),
     }
 )
 
@@ -91,6 +101,29 @@ def original(text: str) -> str:
     return text[1:] if text.startswith("'") and re.match(FORMULA, text[1:]) else text
 
 
+def sheet_columns(header: Sequence[str]) -> list[str]:
+    """Return the columns of a table of `compose` that come from the slide sheet.
+
+    Parameters
+    ----------
+    header : sequence of str
+        All columns of the table, in its order.
+
+    Returns
+    -------
+    list of str
+        Those between ``slide`` and ``region_id``; none if the table lacks one of these.
+
+    Examples
+    --------
+    >>> sheet_columns(["slide", "patient", "group", "region_id", "n_nuclei"])
+    ['patient', 'group']
+    """
+    if not {"slide", "region_id"} <= set(header):
+        return []
+    return list(header[header.index("slide") + 1 : header.index("region_id")])
+
+
 def read_csv(
     path: Path, needed: Collection[str] = (), texts: Collection[str] | None = None
 ) -> list[dict[str, str]]:
@@ -103,7 +136,8 @@ def read_csv(
     needed : collection of str
         Columns that it must have.
     texts : collection of str, optional
-        Columns that need not be numbers, such as `TEXTS`; by default all.
+        Columns that need not be numbers, such as `TEXTS`, besides those of the slide sheet; by
+        default all.
 
     Returns
     -------
@@ -138,8 +172,9 @@ def read_csv(
         raise StoreError(
             f"{path}: is not a table of nucwsi (no column `{lacking[0]}`); run `nucwsi compose`"
         )
+    known = texts if texts is None else {*texts, *sheet_columns(header)}
     for number, row in enumerate(rows, start=1):
-        if fault := _fault(header, row, texts):
+        if fault := _fault(header, row, known):
             raise StoreError(f"{path}: row {number} {fault}; run `nucwsi compose`")
     return [dict(zip(header, row, strict=True)) for row in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +172,15 @@ def _with_origin(columns: Columns, facts: SlideFacts) -> Columns:
     }
 
 
-def _write_table(path: Path, slide: str, columns: Columns) -> None:
-    some = next(iter(columns.values()))
-    write_csv(path, {"slide": np.full(len(some), slide, object), **columns})
+def _write_table(path: Path, sheet: dict[str, str], columns: Columns) -> None:
+    """Write a table whose rows begin with the slide and with what the sheet says of it."""
+    if taken := sheet.keys() & columns.keys():
+        raise ConfigError(
+            f"{path}: has a column {min(taken)!r} of its own; rename that of the slide sheet"
+        )
+    n_rows = len(next(iter(columns.values())))
+    first = {name: np.full(n_rows, value, object) for name, value in sheet.items()}
+    write_csv(path, {**first, **columns})
 
 
 def compose(
@@ -189,6 +195,7 @@ def compose(
     geojson: Path | None = None,
     morphometry: Path | None = None,
     neighbours: Path | None = None,
+    further: Mapping[str, str] | None = None,
 ) -> None:
     """Count the nuclei of a slide by class and region.
 
@@ -214,11 +221,15 @@ def compose(
         ``morphometry.csv``: how the features are distributed by region and class.
     neighbours : pathlib.Path, optional
         ``neighbours.csv``: which classes lie side by side.
+    further : mapping of str to str, optional
+        Further columns of the slide sheet -> what they say of the slide. Every table has them
+        after ``slide``, and the slide's annotation in the GeoJSON as metadata.
 
     Raises
     ------
     ConfigError
-        If neighbours are asked for, but no radius is set; or an output is also read.
+        If neighbours are asked for, but no radius is set; an output is also read; or a table has a
+        column of the same name as the sheet.
     RegionError
         If the user's regions cannot be used.
     StoreError
@@ -241,28 +252,35 @@ def compose(
     every = _regions(frame, pieces, user, settings)
     features = FEATURES if morphometry is not None else FEATURES[:1]
     tables, places = _counted(nuclei, facts, every, features)
+    sheet = {"slide": facts.slide, **(further or {})}
     columns = tables.composition(pieces, frame.level0_pixel_um2)
     if geojson is not None:
         files = [{"path": str(path), "fingerprint": file_checksum(path)} for path in regions]
         made: dict[str, Any] = {"compose": settings.model_dump(), "region_files": files}
         if doubts:
             made["region_warnings"] = doubts
-        _write_geojson(geojson, every, columns, frame, made)
+        _write_geojson(geojson, every, columns, frame, made, dict(further or {}))
     if morphometry is not None:
-        _write_table(morphometry, facts.slide, tables.morphometry())
+        _write_table(morphometry, sheet, tables.morphometry())
     if neighbours is not None:
         points_um = places * frame.level0_mpp[::-1]
         table = tables.neighbours(points_um, settings.neighbours_um)
-        _write_table(neighbours, facts.slide, table)
-    _write_table(output, facts.slide, _with_origin(columns, facts))
+        _write_table(neighbours, sheet, table)
+    _write_table(output, sheet, _with_origin(columns, facts))
     log.info("%d nuclei in %d regions", len(places), len(every))
 
 
 def _write_geojson(
-    path: Path, regions: list[Region], columns: Columns, frame: Frame, made: dict[str, Any]
+    path: Path,
+    regions: list[Region],
+    columns: Columns,
+    frame: Frame,
+    made: dict[str, Any],
+    further: dict[str, str],
 ) -> None:
     # Squares of the grid would hide the slide in QuPath; they are for the table only.
     shown = [index for index, region in enumerate(regions) if region.source != "grid"]
     numbers = {name: values for name, values in columns.items() if values.dtype != object}
     measured = [{name: float(values[index]) for name, values in numbers.items()} for index in shown]
-    write_regions(path, [regions[index] for index in shown], measured, frame.origin_px, made)
+    some = [regions[index] for index in shown]
+    write_regions(path, some, measured, frame.origin_px, made, metadata=further)

@@ -9,6 +9,7 @@ from nucwsi.workflow.flags import (
     find_own_commands,
     flags,
     member_flags,
+    pair_flags,
     result_flags,
     speed_flags,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "member_flags",
     "members_key",
     "network_files",
+    "pair_flags",
     "part_names",
     "report_the_rest",
     "result_flags",

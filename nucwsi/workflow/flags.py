@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nucwsi.config import Config, Section
@@ -104,3 +104,28 @@ def flags(option: str, values: str | Iterable[object]) -> str:
     """
     listed = [values] if isinstance(values, str) else values
     return " ".join(f"{option} {shlex.quote(str(value))}" for value in listed)
+
+
+def pair_flags(option: str, pairs: Mapping[str, str]) -> str:
+    """Render names and texts as an option that takes two words and may be given several times.
+
+    Parameters
+    ----------
+    option : str
+        Such as ``--further``.
+    pairs : mapping of str to str
+        First word -> second word.
+
+    Returns
+    -------
+    str
+        The option before each pair, quoted for a shell; empty without pairs.
+
+    Examples
+    --------
+    >>> pair_flags("--further", {"stain batch": "1", "group": ""})
+    "--further 'stain batch' 1 --further group ''"
+    """
+    return " ".join(
+        f"{option} {shlex.quote(first)} {shlex.quote(second)}" for first, second in pairs.items()
+    )

@@ -14,6 +14,7 @@ from nucwsi.config import EXTRA_EXPORTS, Config, EnsembleConfig, Section, TrainS
 from nucwsi.errors import ConfigError
 from nucwsi.io.slides.sheet import SlideEntry, read_sheet
 from nucwsi.models.card import read_cards
+from nucwsi.workflow.columns import check_columns
 from nucwsi.workflow.written import check_names
 
 #: The slide of a fresh clone; rule `phantom` paints it.
@@ -84,7 +85,7 @@ def load_slides(config: Config) -> dict[str, SlideEntry]:
     Raises
     ------
     ConfigError
-        If the sheet is wrong.
+        If the sheet is wrong, or lacks a column that is to be compared.
     """
     output = Path(config.output)
 
@@ -93,6 +94,7 @@ def load_slides(config: Config) -> dict[str, SlideEntry]:
         return entry.path == DEMO_SLIDE or (output / entry.name / "nuclei.parquet").exists()
 
     entries = read_sheet(Path(config.slides), _may_be_absent, beside=config.regions_beside)
+    check_columns(config, entries)
     return {entry.name: entry for entry in entries}
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from nucwsi.config import Config, PredictSettings, TileSettings, TrainSettings
-from nucwsi.workflow import find_own_commands, flags, member_flags, result_flags, speed_flags
+from nucwsi.workflow import (
+    find_own_commands,
+    flags,
+    member_flags,
+    pair_flags,
+    result_flags,
+    speed_flags,
+)
 
 
 def test_speed_and_results_are_told_apart():
@@ -36,6 +43,15 @@ def test_lists_are_one_word():
 @pytest.mark.parametrize("values", ["a b;c", ["a b;c"], [Path("a b;c")]])
 def test_a_shell_reads_back_what_was_quoted(values):
     assert shlex.split(flags("--regions", values)) == ["--regions", "a b;c"]
+
+
+def test_pairs_are_two_words_each_whatever_they_hold():
+    pairs = {"a b": "c'd", "-x": "$(rm)", "é": ""}
+    words = shlex.split(pair_flags("--further", pairs))
+    assert words == [
+        word for first, second in pairs.items() for word in ("--further", first, second)
+    ]
+    assert pair_flags("--further", {}) == ""
 
 
 def test_no_value_gives_no_option():

@@ -136,13 +136,16 @@ rule compose:
         neighbours=lambda wildcards, output: nuc.flags(
             "--neighbours", output.neighbours
         ),
+        further=lambda wildcards: nuc.pair_flags(
+            "--further", SLIDES[wildcards.slide].further
+        ),
         # No input: an archived slide stops nothing.
         slide=slide_path,
     shell:
         "nucwsi compose {input.nuclei:q} --tissue {input.tissue:q} {params.regions}"
         " {params.beside} --slide {params.slide:q}"
         " -o {output.table:q} --geojson {output.geojson:q} --morphometry {output.morphometry:q}"
-        " {params.neighbours} {params.settings} 2> {log:q}"
+        " {params.neighbours} {params.further} {params.settings} 2> {log:q}"
 
 
 rule export:

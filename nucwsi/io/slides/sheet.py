@@ -6,30 +6,36 @@ nothing that is slow to load.
 
 from __future__ import annotations
 
-import csv
+import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nucwsi.errors import ConfigError
 from nucwsi.io.slides.names import SLIDE_SUFFIXES, file_stem, name_fault, slide_name
-from nucwsi.io.text import decoded
+from nucwsi.io.slides.sheet_table import read_rows, stripped
 from nucwsi.slide.mpp import PLAUSIBLE_UM
 
+#: Columns that nucwsi reads, and those with names that it keeps for later; others are the user's.
 _COLUMNS = ("slide", "path", "mpp", "scene", "regions")
+_RESERVED = (*_COLUMNS, "answers", "tissue")
+
+#: A further column whose name is this similar to a reserved one is a slip of the pen: `region`
+#: would be carried along, and the regions would not be counted.
+_SIMILAR = 0.85
+
+#: Longest name of a further column.
+_MAX_NAME = 200
+
+#: What no cell may hold: control characters, and halves of characters.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 #: Suffixes of slide sheets: tables with tabs, or what spreadsheets save with commas or semicolons.
 _SHEETS = frozenset({".tsv", ".csv", ".txt"})
 
-_DELIMITERS = ("\t", ";", ",")
-
 #: Suffixes of tables that are not slide sheets.
 _OTHER_TABLES = frozenset({".xls", ".xlsx", ".ods"})
-
-#: Blanks, and what looks like none: marks that programs leave at the ends of cells.
-_INVISIBLE = r"[\s\u200b-\u200f\u2060\ufeff]+"
-_AROUND = re.compile(f"^{_INVISIBLE}|{_INVISIBLE}$")
 
 #: Suffixes of the files that hold a slide's regions if they lie beside it and share its name.
 REGION_SUFFIXES = (".geojson", ".geojson.gz", ".xml", ".annotations")
@@ -56,6 +62,9 @@ class SlideEntry:
         Files of regions in which to count.
     beside : bool
         Whether the files of regions were found beside the slide instead of named in the sheet.
+    further : dict of str to str
+        Further columns of the sheet, such as ``patient`` and ``group``, in its order -> what they
+        say of the slide; may be empty texts.
     """
 
     name: str
@@ -64,6 +73,7 @@ class SlideEntry:
     scene: str = ""
     regions: tuple[Path, ...] = ()
     beside: bool = False
+    further: dict[str, str] = field(default_factory=dict)
 
 
 def _with_regions_beside(entry: SlideEntry) -> SlideEntry:
@@ -86,10 +96,32 @@ def _entry(row: dict[str, str], where: str) -> SlideEntry:
         raise ConfigError(f"{where}: slide name {name!r} {fault}")
     if not path:
         raise ConfigError(f"{where}: slide {name!r} has no path")
-    regions = [_AROUND.sub("", part) for part in row.get("regions", "").split(";")]
+    regions = [stripped(part) for part in row.get("regions", "").split(";")]
     mpp = _mpp(row.get("mpp", ""), where)
     files = tuple(Path(part) for part in regions if part)
-    return SlideEntry(name, Path(path), mpp, row.get("scene", ""), files)
+    further = {column: cell for column, cell in row.items() if column not in _COLUMNS}
+    for column, cell in further.items():
+        if _CONTROL.search(cell):
+            raise ConfigError(
+                f"{where}: {column!r} is {cell!r:.80}, which has characters that cannot be shown;"
+                " write it without them"
+            )
+    scene = row.get("scene", "")
+    return SlideEntry(name, Path(path), mpp, scene, files, further=further)
+
+
+def _column_fault(name: str) -> str | None:
+    """Say why a further column may not have a name."""
+    if not name:
+        return "has no name; give it one, or remove it"
+    if _CONTROL.search(name):
+        return "has characters that cannot be shown; rename it"
+    if len(name) > _MAX_NAME:
+        return f"has {len(name)} characters, expected {_MAX_NAME} at most; rename it"
+    if name in _RESERVED:
+        return "is a name that nucwsi keeps for itself; rename it"
+    similar = difflib.get_close_matches(name.lower(), _RESERVED, 1, _SIMILAR)
+    return f"looks like `{similar[0]}`; write it so, or rename the column" if similar else None
 
 
 def _mpp(text: str, where: str) -> float | None:
@@ -110,53 +142,18 @@ def _mpp(text: str, where: str) -> float | None:
     return mpp
 
 
-def _text(path: Path) -> str:
-    if not path.exists():
-        raise ConfigError(f"{path}: does not exist; name your slide sheet in `slides`")
-    if not path.is_file():
-        raise ConfigError(f"{path}: is a pipe or a device; expected a file")
-    try:
-        return decoded(path.read_bytes())
-    except UnicodeDecodeError:
-        raise ConfigError(
-            f"{path}: is not UTF-8: in Excel save as CSV UTF-8, or as Unicode text"
-        ) from None
-
-
-def _cells(lines: list[str], delimiter: str, strict: bool = True) -> list[list[str]]:
-    rows = csv.reader(lines, delimiter=delimiter, strict=strict)
-    cells = ([_AROUND.sub("", cell) for cell in row] for row in rows)
-    return [row for row in cells if any(row)]
-
-
-def _delimiter(header: list[str]) -> str:
-    """Return what separates the columns; tabs come first: a path may hold any of the others."""
-    for delimiter in _DELIMITERS:
-        if any({"slide", "path"} <= set(row) for row in _cells(header, delimiter, strict=False)):
-            return delimiter
-    return _DELIMITERS[0]
-
-
-def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the columns and the rows of a table, without blank lines and comments."""
-    # Excel on a Mac may end lines with CR alone.
-    lines = re.split(r"\r\n|\r|\n", _text(path))
-    kept = [f"{line}\n" for line in lines if _AROUND.sub("", line) and not line.startswith("#")]
-    try:
-        table = _cells(kept, _delimiter(kept[:1]))
-    except csv.Error as error:
-        raise ConfigError(f"{path}: cannot be read: {error}; check its quotes") from None
-    return (table[0], table[1:]) if table else ([], [])
-
-
 def _read_table(path: Path) -> list[SlideEntry]:
-    columns, rows = _rows(path)
-    known = {"slide", "path"} <= set(columns) <= set(_COLUMNS)
-    if not known or len(set(columns)) < len(columns):
+    columns, rows = read_rows(path)
+    if not {"slide", "path"} <= set(columns) or len(set(columns)) < len(columns):
         raise ConfigError(
             f"{path}: has the columns {', '.join(map(_shown, columns)) or '(none)'}; expected slide"
-            " and path, maybe mpp, scene and regions, each once, separated by tabs"
+            " and path, maybe mpp, scene and regions, and others of your own, each once, separated"
+            " by tabs"
         )
+    for name in columns:
+        fault = None if name in _COLUMNS else _column_fault(name)
+        if fault:
+            raise ConfigError(f"{path}: the column {name!r:.80} {fault}")
     entries = []
     for number, row in enumerate(rows, start=1):
         where = f"{path}, slide {number}"
@@ -188,7 +185,8 @@ def read_sheet(
     ----------
     path : pathlib.Path
         A table (``.tsv``, ``.csv`` or ``.txt``) with the columns slide and path and, optionally,
-        mpp, scene and regions (several files joined by ``;``); or one slide; or a folder of slides.
+        mpp, scene, regions (several files joined by ``;``) and further ones, which are carried
+        along; or one slide; or a folder of slides.
         Relative paths start at the working directory.
     may_be_absent : callable
         Takes an entry whose slide is not there, and gives whether that is no mistake: because the
@@ -280,7 +278,7 @@ def _refuse_unusable_files(
     for used in (entry.path, *entry.regions):
         if {"{", "}"} & set(str(used)):
             raise ConfigError(f"{sheet}: {used} has braces, which Snakemake reads; rename it")
-        if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", str(used)):
+        if _CONTROL.search(str(used)):
             raise ConfigError(
                 f"{sheet}: {_shown(used)} is not UTF-8, or has characters that cannot be shown;"
                 " rename it"

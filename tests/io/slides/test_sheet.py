@@ -42,6 +42,19 @@ def test_a_scene_is_chosen_in_the_sheet(sheet):
     assert (one.scene, two.scene) == ("2", "")
 
 
+def test_further_columns_are_carried_along_as_they_are(sheet):
+    """Whatever they are named and hold, also where cells are missing or the line ends in tabs."""
+    one, two = sheet(
+        "patient\tslide\tpath\tstain batch\t<b>\t\t\n"
+        '007\tA\ta.svs\t =1+1 \t"a ""b"""\t\t\nP 2\tB\tb.ome.tif\n'
+    )
+    assert one.further == {"patient": "007", "stain batch": "=1+1", "<b>": 'a "b"'}
+    assert two.further == {"patient": "P 2", "stain batch": "", "<b>": ""}
+    assert list(one.further) == list(two.further), "in the order of the sheet"
+    assert sheet("slide\tpath\nA\ta.svs\n")[0].further == {}
+    assert read_sheet(Path("a.svs"))[0].further == {}
+
+
 def test_regions_are_named_or_lie_beside_the_slide(sheet):
     for name in ("a.xml", "a.geojson", "b.geojson.gz", "b.annotations", "a.txt"):
         Path(name).write_bytes(b"<?xml version='1.0'?>\n<Annotations>")
@@ -99,7 +112,14 @@ def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):
         ("slide\tpath\nlogs\ta.svs\n", "slide name 'logs' is, or ends like, the name of other"),
         (f"slide\tpath\n{'x' * 201}\ta.svs\n", "has 201 characters; expected 200 at most"),
         (f"slide\tpath\nA\t{'x' * 300}.svs\n", "File name too long"),
-        ("slide\tpath\tmppp\nA\ta.svs\t\n", "mppp; expected slide and path"),
+        ("slide\tpath\tmppp\nA\ta.svs\t\n", "the column 'mppp' looks like `mpp`"),
+        ("slide\tpath\tregion\nA\ta.svs\tr.geojson\n", "'region' looks like `regions`"),
+        ("slide\tpath\tMPP\nA\ta.svs\t0.25\n", "'MPP' looks like `mpp`; write it so, or"),
+        ("slide\tpath\t\tgroup\nA\ta.svs\tx\ty\n", "the column '' has no name"),
+        ("slide\tpath\ttissue\nA\ta.svs\tx\n", "'tissue' is a name that nucwsi keeps"),
+        ("slide\tpath\tgroup\ntA\ta.svs\ta\x02b\n", "'group' is 'a.x02b', which has char"),
+        (f"slide\tpath\t{'x' * 201}\nA\ta.svs\tx\n", "has 201 characters, expected 200"),
+        ("slide\tpath\tgroup\tgroup\nA\ta.svs\tx\ty\n", "group, group; expected .* each once"),
         ("", "has the columns \\(none\\)"),
         ("slide\tpath\n", "names no slide"),
         ("slide\tpath\nA\ta.svs\nA\tb.ome.tif\n", "'A' occurs twice, for a.svs and b.ome"),
