@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+#: Suffixes of plain pictures, which are read whole.
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+
 #: Suffixes of the files in a folder that are taken for slides.
-SLIDE_SUFFIXES = frozenset(
+SLIDE_SUFFIXES = PICTURE_SUFFIXES | frozenset(
     {
         *(".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn"),
         *(".vms", ".vmu", ".bif", ".svslide", ".dcm", ".czi"),
@@ -18,8 +21,8 @@ _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: Names of devices on Windows, whatever their suffix: results there could not be opened.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
-#: What lies beside the folders of the slides: logs, run times, tables and the report.
-_TAKEN = re.compile(r"logs|benchmarks|.*\.(csv|html|json)", re.IGNORECASE)
+#: What lies beside the folders of the slides: logs, run times, configuration, tables, the report.
+_TAKEN = re.compile(r"logs|benchmarks|config|.*\.(csv|html|json)", re.IGNORECASE)
 
 #: File names have 255 bytes at most. The longest is that of a temporary file:
 #: `.<slide>.labels.ome.zarr.zip.<12 digits>.tmp`.

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nucwsi.errors import ConfigError
-from nucwsi.io.slides.names import SLIDE_SUFFIXES, file_stem, name_fault, slide_name
+from nucwsi.io.slides.folder import slides_in, told_apart
+from nucwsi.io.slides.names import file_stem, name_fault, slide_name
 from nucwsi.io.slides.sheet_table import read_rows, stripped
 from nucwsi.slide.mpp import PLAUSIBLE_UM
 
@@ -186,7 +187,7 @@ def read_sheet(
     path : pathlib.Path
         A table (``.tsv``, ``.csv`` or ``.txt``) with the columns slide and path and, optionally,
         mpp, scene, regions (several files joined by ``;``) and further ones, which are carried
-        along; or one slide; or a folder of slides.
+        along; or one slide; or a folder, in whose sub-folders slides are looked for as well.
         Relative paths start at the working directory.
     may_be_absent : callable
         Takes an entry whose slide is not there, and gives whether that is no mistake: because the
@@ -236,12 +237,11 @@ def _listed(path: Path) -> list[SlideEntry]:
         return _read_table(path)
     if path.suffix.lower() in _OTHER_TABLES:
         raise ConfigError(f"{path}: is no text; in Excel save as CSV UTF-8")
-    return [_named(path)]
+    return [_named(path, slide_name(path))]
 
 
-def _named(path: Path) -> SlideEntry:
+def _named(path: Path, name: str) -> SlideEntry:
     """Return the entry of a slide that is named after its file."""
-    name = slide_name(path)
     fault = name_fault(name)
     if fault:
         raise ConfigError(f"{_shown(path)}: its name {fault}; name it in a slide sheet")
@@ -249,15 +249,8 @@ def _named(path: Path) -> SlideEntry:
 
 
 def _read_folder(path: Path) -> list[SlideEntry]:
-    # macOS puts `._a.svs` beside `a.svs` on disks that are not its own.
-    visible = (p for p in path.iterdir() if not p.name.startswith("."))
-    slides = sorted(p for p in visible if p.suffix.lower() in SLIDE_SUFFIXES)
-    if sum(p.suffix.lower() == ".dcm" for p in slides) > 1:
-        raise ConfigError(
-            f"{path}: holds DICOM files, and one slide has many of them; name one file of each"
-            " slide in a slide sheet"
-        )
-    return [_named(p) for p in slides]
+    slides = slides_in(path)
+    return [_named(p, name) for p, name in zip(slides, told_apart(slides), strict=True)]
 
 
 def _refuse_equal_names(sheet: Path, entries: list[SlideEntry]) -> None:

@@ -150,13 +150,6 @@ def test_a_folder_gives_its_slides(sheet, tmp_path):
     assert [entry.name for entry in read_sheet(tmp_path)] == ["a", "b", "odd_name_1_"]
 
 
-def test_a_folder_of_dicom_files_does_not_tell_its_slides(tmp_path):
-    for number in range(2):
-        (tmp_path / f"{number}.dcm").touch()
-    with pytest.raises(ConfigError, match="name one file of each slide in a slide sheet"):
-        read_sheet(tmp_path)
-
-
 def test_a_single_slide(sheet):
     assert sheet("slide\tpath\nA\ta.svs\n")
     assert read_sheet(Path("b.ome.tif"))[0].name == "b"
