@@ -131,8 +131,8 @@ def difference_within_pairs(a: NDArray[np.floating], b: NDArray[np.floating]) ->
     See `difference_of_groups`.
     """
     both = np.isfinite(a) & np.isfinite(b)
-    a, b = np.asarray(a, np.float64)[both], np.asarray(b, np.float64)[both]
-    within, middles = _known(b - a), (_median(a), _median(b))
+    a, b = np.asarray(a)[both], np.asarray(b)[both]
+    within, middles = _known(b - a), (_median(_known(a)), _median(_known(b)))
     n, observed = len(within), _median(within)
     if n < MIN_PATIENTS:
         return Difference(n, n, *middles, observed, math.nan, math.nan, math.nan)
