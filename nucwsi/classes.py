@@ -5,24 +5,45 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-#: Class name -> RGB. QuPath keeps the first colour that it meets for a name, so these never change.
-#: Classes of one checkpoint (CoNIC's, the default's, PanNuke's, MoNuSAC's) differ from each other
-#: and from haematoxylin, eosin and glass by a CIEDE2000 of at least 11.8, under normal vision and
-#: under the three colour vision deficiencies.
+#: RGB. Bright, because outlines lie on nuclei, most of which are dark. They differ from each other,
+#: and from the nuclei and the stroma of real slides, by a CIEDE2000 of at least 12 under normal
+#: vision and under protanopia, deuteranopia and tritanopia; mint and ice are not told apart.
+_GREEN, _BLUE, _ORANGE, _YELLOW = (33, 196, 148), (17, 106, 255), (244, 139, 12), (245, 250, 66)
+_RED, _MINT, _ICE = (215, 11, 46), (190, 255, 220), (215, 247, 215)
+
+#: Class name -> RGB. QuPath keeps the first colour that it meets for a name.
 COLOURS: dict[str, tuple[int, int, int]] = {
-    "neutrophil": (255, 225, 25),
-    "epithelial": (0, 158, 115),
-    "lymphocyte": (0, 90, 255),
-    "plasma": (110, 220, 255),
-    "eosinophil": (220, 50, 0),
-    "connective": (60, 60, 60),
-    "inflammatory": (0, 90, 255),
-    "spindle": (60, 60, 60),
-    "other": (255, 225, 25),
-    "neoplastic": (220, 50, 0),
-    "dead": (255, 225, 25),
-    "macrophage": (220, 50, 0),
+    "neutrophil": _YELLOW,
+    "epithelial": _GREEN,
+    "lymphocyte": _BLUE,
+    "plasma": _MINT,
+    "eosinophil": _RED,
+    "connective": _ORANGE,
+    "inflammatory": _BLUE,
+    "spindle": _ORANGE,
+    "other": _YELLOW,
+    "neoplastic": _RED,
+    "tumour": _RED,
+    "tumor": _RED,
+    "benign": _GREEN,
+    "healthy_epithelial": _GREEN,
+    "normal_epithelial": _GREEN,
+    "stromal": _ORANGE,
+    "dead": _ICE,
+    "necrotic": _ICE,
+    "macrophage": _RED,
 }
+
+#: Colours of classes that the table above does not name, and of those whose colour another class of
+#: the same checkpoint has already: the first that no class has.
+_SPARE: tuple[tuple[int, int, int], ...] = (
+    *(_BLUE, _ORANGE, _YELLOW, _RED, _GREEN, _ICE),
+    *((230, 120, 255), (150, 75, 0), (120, 255, 0), (0, 190, 255), (255, 170, 160), (90, 90, 90)),
+)
+
+#: Opacity of the black casing on both sides of an outline, on a page: with it outlines are seen on
+#: pale nuclei and on glass, too.
+CASING_ALPHA = 0.75
 
 #: Columns of tables for each class, and columns for all classes that begin as they do.
 _OF_A_CLASS = (
@@ -33,16 +54,6 @@ _TOTALS = ("n_nuclei", "n_unclassified", "n_truth", "n_found")
 
 #: The classes of the CoNIC challenge, in the order of its ``counts.csv``.
 CONIC = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
-
-#: Colours of classes that the table above does not name, in the order of the checkpoint.
-_SPARE: tuple[tuple[int, int, int], ...] = (
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-    (86, 180, 233),
-    (0, 0, 0),
-)
 
 
 def colours(classes: tuple[str, ...]) -> dict[str, tuple[int, int, int]]:
@@ -56,12 +67,14 @@ def colours(classes: tuple[str, ...]) -> dict[str, tuple[int, int, int]]:
     Returns
     -------
     dict
-        Class name -> (red, green, blue), each 0 to 255.
+        Class name -> (red, green, blue), each 0 to 255. No two of the first dozen are equal.
     """
-    strangers = [name for name in classes if name not in COLOURS]
-    return {
-        name: COLOURS.get(name) or _SPARE[strangers.index(name) % len(_SPARE)] for name in classes
-    }
+    given: dict[str, tuple[int, int, int]] = {}
+    for name in sorted(classes, key=lambda name: name not in COLOURS):
+        free = [spare for spare in _SPARE if spare not in given.values()] or _SPARE
+        own = COLOURS.get(name)
+        given[name] = own if own and own not in given.values() else free[0]
+    return {name: given[name] for name in classes}
 
 
 def display_name(name: str) -> str:

@@ -26,6 +26,9 @@ _PALE = (242, 240, 236)
 #: The darkest entry of a ramp is the class colour times this factor.
 _DARKEST = 0.35
 
+#: Colours brighter than this (Rec. 601, 0 to 255) are darkened to it, for a ramp begins pale.
+_BRIGHTEST = 190.0
+
 #: Where along the ramp the class colour itself lies, 0 (pale) to 1 (dark).
 _MIDDLE = 0.6
 
@@ -48,6 +51,11 @@ class ClassEntry(NamedTuple):
     def css(self) -> str:
         """The colour as CSS writes it."""
         return "rgb({} {} {})".format(*self.colour)
+
+    @property
+    def middle_css(self) -> str:
+        """The middle of the ramp of its density map as CSS writes it."""
+        return "rgb({} {} {})".format(*ramp_middle(self.colour))
 
 
 class DensityPanel(NamedTuple):
@@ -86,6 +94,24 @@ class DensityPanels(NamedTuple):
     bar: ScaleBar
 
 
+def ramp_middle(colour: Colour) -> Colour:
+    """Return the colour in the middle of the ramp of a class.
+
+    Parameters
+    ----------
+    colour : (int, int, int)
+        Red, green and blue of the class, 0 to 255.
+
+    Returns
+    -------
+    (int, int, int)
+        The colour of the class, but darker if it is hardly darker than the pale end of the ramp.
+    """
+    brightness = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+    share = min(1.0, _BRIGHTEST / max(brightness, 1.0))
+    return round(colour[0] * share), round(colour[1] * share), round(colour[2] * share)
+
+
 def colour_ramp(colour: Colour) -> NDArray[np.uint8]:
     """Return the ramp of a class colour; it darkens steadily, so it can be read without colour.
 
@@ -100,7 +126,8 @@ def colour_ramp(colour: Colour) -> NDArray[np.uint8]:
         RGB palette. Entry 0 stands for cells without a density; entries 1 to 255 run from no nuclei
         to the highest density.
     """
-    stops = np.array([_PALE, colour, np.multiply(colour, _DARKEST)])
+    middle = ramp_middle(colour)
+    stops = np.array([_PALE, middle, np.multiply(middle, _DARKEST)])
     at = np.linspace(0, 1, 255)
     columns = [np.interp(at, (0, _MIDDLE, 1), channel) for channel in stops.T]
     return np.vstack([np.zeros((1, 3)), np.column_stack(columns)]).round().astype(np.uint8)

@@ -14,6 +14,7 @@ from nucwsi.report.density_images import (
     common_tops,
     density_panels,
     density_png,
+    ramp_middle,
 )
 
 
@@ -25,8 +26,15 @@ def test_a_ramp_darkens_all_along(colour):
     assert luma[0] - luma[-1] > 100
     assert colour_ramp(colour)[0].tolist() == [0, 0, 0]
     np.testing.assert_allclose(
-        colour_ramp(colour)[1 + round(0.6 * 254)].astype(int), colour, atol=2
+        colour_ramp(colour)[1 + round(0.6 * 254)].astype(int), ramp_middle(colour), atol=2
     )
+
+
+def test_only_pale_colours_are_darkened():
+    assert ramp_middle((17, 106, 255)) == (17, 106, 255)
+    pale = ramp_middle((215, 247, 215))
+    assert np.dot(pale, (0.299, 0.587, 0.114)) == pytest.approx(190, abs=1)
+    assert pale[1] > pale[0] == pale[2], "its hue stays"
 
 
 def test_a_density_png_is_clear_where_nothing_is_known():
