@@ -170,7 +170,7 @@ def an_assessment(classes=("epithelial",), **changed):
         ),
         crops=(),
         quality=Quality(
-            diameter_um=6.0, certainty=0.8, blur=(0.2,) * 9, ink_mm2=0.0, dark=0.0, at_edge=0
+            diameter_um=6.0, certainty=0.8, blur=(0.2,) * 9, at_edge=0
         ),
     )
 

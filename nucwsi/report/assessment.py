@@ -14,10 +14,13 @@ from nucwsi.facts import SlideFacts
 from nucwsi.report.packed_density import PackedDensity
 
 #: Rises whenever a key is added, removed or changes its meaning. Readers refuse a newer one.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 #: Rules by which fields are chosen; see `report.fields`.
 Rule = Literal["densest", "uncertain", "random"]
+
+#: What is marked on the overview; ``outlying`` tissue is unlike what the networks were trained on.
+MarkKind = Literal["blurred", "fold", "pen", "outlying"]
 
 
 class _Document(BaseModel):
@@ -97,11 +100,18 @@ class RegionOutline(_Document):
         Where the region comes from: ``tissue``, ``grid`` or ``user``.
     d : str
         SVG path data in the unit of `report.imagery.SVG_UNITS`.
+    point : (float, float) or None
+        Where its name is written: a point inside, x and y as shares of the picture, 0 to 1.
+    view : (int, int, int) or None
+        What a viewer shows of it: x and y of the centre in level-0 pixels from the origin of the
+        slide's bounds, as in QuPath, and the width in µm.
     """
 
     row: int
     source: str
     d: str
+    point: tuple[float, float] | None = None
+    view: tuple[int, int, int] | None = None
 
 
 class Thumbnail(_Document):
@@ -198,6 +208,24 @@ class Crop(_Document):
     paths: tuple[ClassOutlines, ...]
 
 
+class Mark(_Document):
+    """Part of a slide that should be looked at, drawn over the thumbnail.
+
+    Attributes
+    ----------
+    kind : str
+        ``blurred``, ``fold``, ``pen`` or ``outlying``.
+    area_mm2 : float
+        Its area in mm².
+    d : str
+        Its outline as SVG path data in the unit of `report.imagery.SVG_UNITS`.
+    """
+
+    kind: MarkKind
+    area_mm2: float = Field(ge=0)
+    d: str
+
+
 class Quality(_Document):
     """Measurements that tell how far a slide and its nuclei can be trusted.
 
@@ -208,11 +236,8 @@ class Quality(_Document):
     certainty : float or None
         Mean probability of each nucleus' assigned class; None without nuclei.
     blur : tuple of float
-        Blur of each measured field, 0 (sharp) to 1; empty if the slide is too coarse.
-    ink_mm2 : float
-        Area that counts as ink or padding, in mm².
-    dark : float
-        Share of the tissue that is far darker than the rest, 0 to 1.
+        Blur of each measured field, 0 (sharp) to 1; fields do not overlap. Empty if the slide is
+        too coarse.
     at_edge : int
         Nuclei that the edge of the analysed area cuts.
     """
@@ -220,8 +245,6 @@ class Quality(_Document):
     diameter_um: float | None
     certainty: float | None
     blur: tuple[float, ...]
-    ink_mm2: float
-    dark: float
     at_edge: int
 
 
@@ -257,6 +280,10 @@ class Assessment(_Document):
         Measurements for the quality checks.
     region_warnings : tuple of str
         What `compose` found doubtful about the user's regions, one line each.
+    marks : tuple of Mark
+        Parts of the slide that should be looked at, at most one of each kind.
+    further : dict of str to str
+        Further columns of the slide sheet, in its order.
     """
 
     kind: Literal["assessment"] = "assessment"
@@ -272,6 +299,8 @@ class Assessment(_Document):
     crops: tuple[Crop, ...]
     quality: Quality
     region_warnings: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    further: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _of_these_classes(self) -> Self:
@@ -286,6 +315,21 @@ class Assessment(_Document):
         if names != self.facts.classes:
             raise ValueError(f"`morphometry` is of {names}, expected {self.facts.classes}")
         return self
+
+    def marked(self, kind: MarkKind) -> float:
+        """Return how much of the slide is marked.
+
+        Parameters
+        ----------
+        kind : str
+            A kind of mark.
+
+        Returns
+        -------
+        float
+            Area in mm²; 0 if nothing is marked so.
+        """
+        return sum(mark.area_mm2 for mark in self.marks if mark.kind == kind)
 
     def to_json(self) -> bytes:
         """Return the content of `assessment.json`, in UTF-8."""

@@ -7,10 +7,8 @@ from typing import Literal, NamedTuple
 
 from nucwsi.facts import SlideFacts
 from nucwsi.report.assessment import Assessment, Quality, SeamAudit
+from nucwsi.report.focus import BLURRED_SHARE
 from nucwsi.report.quality import DIAMETER_UM, blurred_share
-
-#: A slide needs review from this share of blurred fields on.
-_BLURRED_SHARE = 0.2
 
 #: The diameter of fewer nuclei says nothing about the slide's mpp.
 _MIN_NUCLEI = 100
@@ -55,7 +53,8 @@ def checks(assessment: Assessment) -> list[Check]:
         _mpp(facts),
         *_warnings("Slide", facts.warnings),
         _diameter(quality.diameter_um, sum(row.n for row in assessment.morphometry)),
-        _focus(quality.blur),
+        _focus(quality.blur, assessment.marked("blurred")),
+        *_marks(assessment),
         _reading(facts),
         *_warnings("Regions", assessment.region_warnings),
         _seams(seams),
@@ -93,14 +92,32 @@ def _diameter(typical: float | None, n_nuclei: int) -> Check:
     return Check(name, f"{typical:.1f} µm", "review", hint)
 
 
-def _focus(blurs: Sequence[float]) -> Check:
+def _focus(blurs: Sequence[float], patches_mm2: float) -> Check:
     if not blurs:
         text = "Not measured: the scan is too coarse, or no field is full of tissue."
         return Check("Focus", "–", "note", text)
     share = blurred_share(blurs)
-    text = f"Share of {len(blurs)} random fields that look blurred by a Gaussian of 1 µm or more."
-    verdict: Literal["fine", "review"] = "review" if share >= _BLURRED_SHARE else "fine"
-    return Check("Focus", f"{100 * share:.0f} % blurred", verdict, text)
+    text = f"{len(blurs):,} fields of 64 µm were measured."
+    if share >= BLURRED_SHARE:
+        text = f"Share of fields that look blurred by a Gaussian of 1 µm or more. {text}"
+        return Check("Focus", f"{100 * share:.0f} % blurred", "review", text)
+    if patches_mm2:
+        text = f"Patches that are far less sharp than the rest of the slide. {text}"
+        return Check("Focus", f"{patches_mm2:.3f} mm² blurred", "review", text)
+    return Check("Focus", "sharp", "fine", text)
+
+
+def _marks(assessment: Assessment) -> Iterator[Check]:
+    """Yield what else is marked on the overview."""
+    fold, pen = assessment.marked("fold"), assessment.marked("pen")
+    outlying = assessment.marked("outlying")
+    text = "Tissue that lies double: both stains are 1.8 times as dense as usual, or more."
+    yield Check("Folds", f"{fold:.2f} mm²", "review" if fold else "fine", text)
+    text = "Pen or padding, left out of the tissue. Pale marks may be missed."
+    yield Check("Pen", f"{pen:.2f} mm²", "note", text)
+    if outlying:
+        text = "Tissue that is unlike what the networks were trained on: do not trust its numbers."
+        yield Check("Unknown tissue", f"{outlying:.2f} mm²", "review", text)
 
 
 def _reading(facts: SlideFacts) -> Check:
@@ -136,13 +153,6 @@ def _notes(facts: SlideFacts, quality: Quality) -> Iterator[Check]:
     """Yield the measurements that allow no verdict."""
     value = "–" if quality.certainty is None else f"{quality.certainty:.2f}"
     yield Check("Certainty", value, "note", "Mean probability of each nucleus' assigned class.")
-    text = "Excluded from the tissue. Pale marks may be missed."
-    yield Check("Ink or padding", f"{quality.ink_mm2:.2f} mm²", "note", text)
-    text = (
-        "Share of the tissue that absorbs more than twice the median. Folds do, and so do dense"
-        " tumour, blood and pigment: check the overview."
-    )
-    yield Check("Dark tissue", f"{100 * quality.dark:.1f} %", "note", text)
     text = "Nuclei cut by the edge of the analysed area."
     yield Check("At the edge", f"{quality.at_edge:,}", "note", text)
     dropped = sum(facts.n_dropped.values())

@@ -174,29 +174,3 @@ def chosen_fields(
         taken.update(fresh)
         choices += [Choice(rule, *divmod(index, shape[1])) for index in fresh]
     return choices
-
-
-def random_fields(
-    tissue: NDArray[np.floating], min_share: float, count: int, seed: int
-) -> list[tuple[int, int]]:
-    """Draw fields of tissue at random.
-
-    Parameters
-    ----------
-    tissue : (R, C) ndarray of float
-        Share of tissue in each field, 0 to 1.
-    min_share : float
-        Smallest share of tissue in a field that may be drawn.
-    count : int
-        Number of fields to draw; fewer if there are not so many.
-    seed : int
-        Seed of the draw.
-
-    Returns
-    -------
-    list of (int, int)
-        Row and column of each field, in the order drawn.
-    """
-    candidates = np.argwhere(tissue >= min_share)
-    order = np.random.default_rng(seed).permutation(len(candidates))[:count]
-    return [(int(row), int(column)) for row, column in candidates[order]]

@@ -13,6 +13,9 @@ from nucwsi.grid import Frame
 from nucwsi.report.assessment import RegionOutline, Thumbnail
 from nucwsi.report.imagery import jpeg_uri, svg_path
 
+#: Windows are about this much wider than high; a region is shown with this much room around it.
+_WIDE, _AROUND = 1.5, 1.2
+
 
 def thumbnail(
     image: NDArray[np.uint8],
@@ -53,11 +56,14 @@ def thumbnail(
     def _outline(shapes: NDArray[np.object_]) -> str:
         return svg_path(shapely.simplify(shapes, max(frame.scale)), scale, origin)
 
+    extent = np.multiply((image.shape[1], image.shape[0]), 1 / np.array(scale))
     drawn = tuple(
         RegionOutline(
             row=place,
             source=rows[place]["region_source"],
             d=_outline(np.array([region.geometry], dtype=object)),
+            point=_point_inside(region, origin, extent),
+            view=_view(region, frame),
         )
         for place, region in zip(rows_of_regions(regions, rows), regions, strict=True)
         if rows[place]["region_source"] != "slide"
@@ -69,6 +75,28 @@ def thumbnail(
         tissue=_outline(tissue),
         regions=drawn,
     )
+
+
+def _point_inside(
+    region: Region, origin: tuple[float, float], extent: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """Return a point of the region as shares of the picture; None if it lies outside of it."""
+    if region.geometry.is_empty:
+        return None
+    point = shapely.get_coordinates(region.geometry.representative_point())[0]
+    x, y = ((point - origin) / extent).tolist()
+    return (round(x, 4), round(y, 4)) if 0 <= x <= 1 and 0 <= y <= 1 else None
+
+
+def _view(region: Region, frame: Frame) -> tuple[int, int, int] | None:
+    """Return the centre of the region from the bounds' origin, and the width to show, in µm."""
+    if region.geometry.is_empty:
+        return None
+    xmin, ymin, xmax, ymax = region.geometry.bounds
+    mpp_y, mpp_x = frame.level0_mpp
+    width = max((xmax - xmin) * mpp_x, (ymax - ymin) * mpp_y * _WIDE)
+    x, y = (xmin + xmax) / 2 - frame.origin_px[1], (ymin + ymax) / 2 - frame.origin_px[0]
+    return round(x), round(y), max(1, round(_AROUND * width))
 
 
 def rows_of_regions(regions: Sequence[Region], rows: Sequence[dict[str, str]]) -> list[int]:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.measure import blur_effect
 
 #: Usual range of `typical_diameter` in µm: the middle 95 % of 131 labelled images of known mpp, of
 #: five data sets and eight organs (MoNuSeg, CoNSeP, TNBC, NuCLS, PanNuke).
@@ -22,12 +20,6 @@ MAX_BLUR = 0.45
 
 #: Resolution at which blur is measured, in µm per pixel.
 BLUR_MPP = 0.5
-
-#: Tissue counts as dark if it absorbs more than this many times the median of the tissue.
-_DARK = 2.0
-
-#: Smallest dark area in cells of about 8 µm; smaller ones are nuclei and grains of pigment.
-_MIN_DARK_CELLS = 30
 
 #: Modified z-score above which a value is an outlier, and the fewest values that allow one.
 _MAX_Z, _MIN_VALUES = 3.5, 5
@@ -59,27 +51,6 @@ def typical_diameter(area_um2: NDArray[np.floating]) -> float:
     return float(2 * np.sqrt(ordered[np.searchsorted(total, total[-1] / 2)] / np.pi))
 
 
-def blur(field: NDArray[np.uint8]) -> float:
-    """Measure how blurred a field is, by how little one more blur changes it.
-
-    Parameters
-    ----------
-    field : (H, W, 3) ndarray of uint8
-        RGB at `BLUR_MPP`.
-
-    Returns
-    -------
-    float
-        0 (sharp) to 1 (blurred); 0 for a field of one colour, which has no edges.
-
-    References
-    ----------
-    Crete et al., The blur effect, SPIE 6492 (2007).
-    """
-    grey = field.astype(np.float64).mean(axis=2)
-    return float(blur_effect(grey, h_size=11)) if np.ptp(grey) > 1 else 0.0
-
-
 def blurred_share(blurs: Sequence[float]) -> float:
     """Return the share of fields that are out of focus.
 
@@ -94,34 +65,6 @@ def blurred_share(blurs: Sequence[float]) -> float:
         0 to 1; NaN without fields.
     """
     return float(np.mean(np.array(blurs) > MAX_BLUR)) if blurs else float("nan")
-
-
-def dark_share(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> float:
-    """Measure how much of the tissue is far darker than the rest of it.
-
-    A fold lies double and so absorbs twice as much light; so do clots, pigment and thick mucus.
-
-    Parameters
-    ----------
-    overview : (H, W, 3) ndarray of uint8
-        The slide in RGB, about 8 µm per pixel.
-    tissue : (H, W) ndarray of bool
-        Pixels of the overview that are tissue.
-
-    Returns
-    -------
-    float
-        Share of the tissue, 0 to 1.
-    """
-    if not tissue.any():
-        return 0.0
-    absorbed = -np.log((overview.astype(np.float32).mean(axis=2) + 1) / 256)
-    dark = tissue & (absorbed > _DARK * np.median(absorbed[tissue]))
-    labels, _ = ndimage.label(ndimage.binary_opening(dark))
-    sizes = np.bincount(labels.ravel())
-    large = sizes >= _MIN_DARK_CELLS
-    large[0] = False
-    return float(sizes[large].sum() / tissue.sum())
 
 
 def outliers(values: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from nucwsi.config import AssessSettings
 from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
-from nucwsi.io.csv_table import TEXTS, read_csv
+from nucwsi.io.csv_table import TEXTS, read_csv, sheet_columns
 from nucwsi.io.inputs import check_file
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.outputs import check_outputs
@@ -23,31 +23,24 @@ from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.slides.slide import Slide, open_slide
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.polygons import level0_to_canvas
-from nucwsi.report.assessment import Assessment, Quality, SeamAudit
+from nucwsi.report.assessment import Assessment, Mark, Quality, SeamAudit
 from nucwsi.report.class_shapes import class_shapes
 from nucwsi.report.crops import read_crops
 from nucwsi.report.density import slide_density, tissue_mask
-from nucwsi.report.fields import (
-    chosen_fields,
-    field_sums,
-    n_fields,
-    random_fields,
-    tissue_shares,
-)
-from nucwsi.report.imagery import jpeg_uri, read_field, read_thumbnail, shrunk
+from nucwsi.report.fields import chosen_fields, field_sums, n_fields, tissue_shares
+from nucwsi.report.focus import Focus, blurred_patches, measure_focus
+from nucwsi.report.imagery import jpeg_uri, read_thumbnail, shrunk
+from nucwsi.report.marks import fold_mask, large_parts, mark_of
 from nucwsi.report.overview import thumbnail
 from nucwsi.report.packed_density import pack_density
-from nucwsi.report.quality import BLUR_MPP, blur, dark_share, typical_diameter
+from nucwsi.report.quality import BLUR_MPP, typical_diameter
 from nucwsi.report.slide_nuclei import SlideNuclei, read_slide_nuclei
 from nucwsi.slide.tissue import find_ink
 
 log = logging.getLogger(__name__)
 
-#: Side of the fields that are shown and whose blur is measured, in µm.
+#: Side of the fields that are shown, in µm.
 FIELD_UM = 128.0
-
-#: Number of random fields whose blur is measured, and the least share of tissue in each.
-_BLUR_FIELDS, _BLUR_TISSUE = 48, 0.9
 
 #: Blur is measured on slides of at most this many times `BLUR_MPP`.
 _BLUR_SLACK = 1.1
@@ -75,35 +68,42 @@ def _read_seams(path: Path) -> SeamAudit:
         raise StoreError(f"{path}: cannot be read ({error}); run `nucwsi stitch`") from None
 
 
-def _measure_blur(
-    slide: Slide, frame: Frame, tissue: NDArray[np.float64], seed: int
-) -> tuple[float, ...]:
-    """Measure the blur of random fields; of none if the slide is too coarse."""
+def _measure_focus(slide: Slide, frame: Frame, pieces: NDArray[np.object_]) -> Focus | None:
+    """Measure the blur of fields; None if the slide is too coarse."""
     if max(frame.level0_mpp) > _BLUR_SLACK * BLUR_MPP:
-        return ()
-    places = random_fields(tissue, _BLUR_TISSUE, _BLUR_FIELDS, seed)
-    images = (read_field(slide, frame, place, FIELD_UM, BLUR_MPP) for place in places)
-    return tuple(round(blur(image), 3) for image in images)
+        return None
+    return measure_focus(slide, frame, pieces)
 
 
-def _measure_quality(
-    nuclei: SlideNuclei,
-    overview: NDArray[np.uint8],
-    pieces: NDArray[np.object_],
-    blurs: tuple[float, ...],
-    facts: SlideFacts,
-) -> Quality:
-    """Measure what the checks need; the overview has one pixel for each cell of the tissue."""
-    cell_px, n = facts.tissue_px, len(nuclei.row)
-    cell_um2 = (cell_px * facts.frame.mpp) ** 2
+def _measure_quality(nuclei: SlideNuclei, focus: Focus | None) -> Quality:
+    n = len(nuclei.row)
+    # Every second field: neighbours overlap.
+    blurs = focus.blur[::2, ::2] if focus else np.empty(0)
     return Quality(
         diameter_um=typical_diameter(nuclei.area_um2) if n else None,
         certainty=float(nuclei.probability.mean()) if n else None,
-        blur=blurs,
-        ink_mm2=float(find_ink(overview).sum() * cell_um2 / 1e6),
-        dark=dark_share(overview, tissue_mask(pieces, overview.shape[:2], cell_px)),
+        blur=tuple(round(float(blur), 3) for blur in blurs[np.isfinite(blurs)]),
         at_edge=int(nuclei.at_edge.sum()),
     )
+
+
+def _marks(
+    overview: NDArray[np.uint8],
+    pieces: NDArray[np.object_],
+    focus: Focus | None,
+    facts: SlideFacts,
+    thumbnail_mpp: float,
+) -> tuple[Mark, ...]:
+    """Find what should be looked at; the overview has one pixel for each cell of the tissue."""
+    cell_um = facts.tissue_px * facts.frame.mpp
+    tissue = tissue_mask(pieces, overview.shape[:2], facts.tissue_px)
+    found = [
+        mark_of("fold", large_parts(fold_mask(overview, tissue), cell_um), cell_um, thumbnail_mpp),
+        mark_of("pen", large_parts(find_ink(overview), cell_um), cell_um, thumbnail_mpp),
+    ]
+    if focus:
+        found.insert(0, mark_of("blurred", blurred_patches(focus), focus.step_um, thumbnail_mpp))
+    return tuple(mark for mark in found if mark)
 
 
 def assess(
@@ -158,7 +158,7 @@ def assess(
         crops = read_crops(
             opened, iter_tables(nuclei), frame, choices, sums, FIELD_UM, _JPEG_QUALITY
         )
-        blurs = _measure_blur(opened, frame, tissue, settings.seed)
+        focus = _measure_focus(opened, frame, pieces)
     density = slide_density(
         table.row, table.column, table.class_code, len(classes), pieces, frame, _DENSITY_CELLS
     )
@@ -172,8 +172,10 @@ def assess(
         density=pack_density(*density),
         morphometry=class_shapes(shapes, table.class_code, table.area_um2, classes),
         crops=crops,
-        quality=_measure_quality(table, overview, pieces, blurs, facts),
+        quality=_measure_quality(table, focus),
         region_warnings=tuple(written_facts(regions_file).get("region_warnings", ())),
+        marks=_marks(overview, pieces, focus, facts, mpp),
+        further={name: rows[0][name] for name in sheet_columns(list(rows[0]))},
     )
     with published(output) as aside:
         aside.write_bytes(assessment.to_json())

@@ -3,6 +3,7 @@
 import pytest
 from shown import an_assessment
 
+from nucwsi.report.assessment import Mark
 from nucwsi.report.checks import checks
 
 
@@ -25,6 +26,15 @@ def test_every_fault_is_something_to_look_at():
     assert "too small" in reviewed("quality", diameter_um=3.8)["Nuclear diameter"].text
     assert "too large" in reviewed("quality", diameter_um=10.2)["Nuclear diameter"].text
     assert reviewed("quality", blur=(0.2,) * 7 + (0.6,) * 2)["Focus"].value == "22 % blurred"
+    marks = (Mark(kind="blurred", area_mm2=0.0123, d=""), Mark(kind="fold", area_mm2=0.2, d=""))
+    marked = checks(an_assessment().model_copy(update={"marks": marks}))
+    shown = {check.name: check.value for check in marked if check.verdict == "review"}
+    assert shown == {"Focus": "0.012 mm² blurred", "Folds": "0.20 mm²"}
+    pen = an_assessment().model_copy(update={"marks": (Mark(kind="pen", area_mm2=1, d=""),)})
+    assert [one.verdict for one in checks(pen) if one.value == "1.00 mm²"] == ["note"]
+    foreign = Mark(kind="outlying", area_mm2=1, d="")
+    unknown = checks(an_assessment().model_copy(update={"marks": (foreign,)}))
+    assert [one.name for one in unknown if one.verdict == "review"] == ["Unknown tissue"]
     degraded = {"status": "degraded", "bad_tiles": ((0, 0, 9, 9),) * 3}
     assert "3 tiles" in reviewed("facts", **degraded)["Reading"].value
     assert list(reviewed("seams", visible=True)) == ["Tile seams"]

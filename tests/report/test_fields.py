@@ -8,7 +8,6 @@ from nucwsi.report.fields import (
     chosen_fields,
     field_sums,
     n_fields,
-    random_fields,
     tissue_shares,
 )
 
@@ -61,10 +60,3 @@ def test_nuclei_beyond_the_last_whole_field_count_nowhere():
 def test_the_share_of_tissue_is_that_of_its_area():
     pieces = np.array([shapely.box(0, 0, 100, 50), shapely.box(100, 0, 200, 100)], object)
     assert tissue_shares(pieces, (1, 3), 100).tolist() == [[0.5, 1, 0]]
-
-
-def test_random_fields_have_enough_tissue():
-    tissue = np.array([[1.0, 0.9, 0.89], [0.0, 0.95, 0.5]])
-    drawn = random_fields(tissue, 0.9, 48, seed=1)
-    assert sorted(drawn) == [(0, 0), (0, 1), (1, 1)], "a share of exactly 0.9 is enough"
-    assert random_fields(tissue, 0.9, 2, seed=1) == drawn[:2]

@@ -97,3 +97,20 @@ def test_what_is_doubtful_about_regions_reaches_the_assessment_and_the_page(smal
     assert line in (tmp_path / "report.html").read_text("utf-8")
     succeeded("provenance", folder / "nuclei.parquet", "-o", folder / "provenance.json")
     assert json.loads((folder / "provenance.json").read_text())["region_warnings"] == [line]
+
+
+def test_what_the_sheet_says_and_what_is_marked_reaches_the_assessment(small_slide, tmp_path):
+    folder = write_results(small_slide, tmp_path / "small", phantom_nuclei(keep=5))
+    further = ("--further", "stain batch", "=1", "--further", "group", "")
+    succeeded(
+        *("compose", folder / "nuclei.parquet", "-o", folder / "composition.csv", *further),
+        *("--geojson", folder / "small.regions.geojson"),
+        *("--morphometry", folder / "morphometry.csv"),
+    )
+    assessed(small_slide, folder)
+    document = json.loads((folder / "assessment.json").read_text())
+    assert document["further"] == {"stain batch": "=1", "group": ""}
+    assert document["marks"] == [], "the phantom is sharp, without folds and without ink"
+    assert len(document["quality"]["blur"]) > 20
+    whole = document["composition"][0]
+    assert (whole["stain batch"], whole["group"]) == ("=1", "")
