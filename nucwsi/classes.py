@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -107,6 +109,53 @@ def column_names(classes: tuple[str, ...]) -> list[str]:
         Columns named after a class, and those of all classes together that begin alike.
     """
     return [*_TOTALS, *(column.format(name) for name in classes for column in _OF_A_CLASS)]
+
+
+def check_names(classes: tuple[str, ...], count_error: Collection[str]) -> None:
+    """Refuse classes that tables or viewers would mix up.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Class names, in their order.
+    count_error : collection of str
+        Classes whose error is known.
+
+    Raises
+    ------
+    ValueError
+        If there is no class, a name stands for two things, or an error is of no class.
+    """
+    shown = [display_name(name).casefold() for name in classes]
+    if not classes or len(set(shown)) != len(shown):
+        raise ValueError(f"`classes` {classes} must name at least one class, each its own")
+    columns = column_names(classes)
+    doubled = next((name for name in columns if columns.count(name) > 1), None)
+    if doubled:
+        raise ValueError(f"`classes` {classes}: two columns of a table would be `{doubled}`")
+    check_known("count_error", count_error, classes)
+
+
+def check_known(field: str, names: Collection[str], classes: tuple[str, ...]) -> None:
+    """Refuse what is said of a class that is not there.
+
+    Parameters
+    ----------
+    field : str
+        Where the names stand, for the message of an error.
+    names : collection of str
+        Classes that it speaks of.
+    classes : tuple of str
+        Classes that there are.
+
+    Raises
+    ------
+    ValueError
+        If one of the names is none of the classes.
+    """
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        raise ValueError(f"`{field}` names {unknown[0]!r}, which is none of {classes}")
 
 
 def most_probable(class_probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -21,10 +21,10 @@ from pydantic import (
     model_validator,
 )
 
-from nucwsi.classes import column_names, display_name
+from nucwsi.classes import check_names
 from nucwsi.config import LEAST_NP
 from nucwsi.grid import Frame
-from nucwsi.nuclei.constants import PostProcessing
+from nucwsi.nuclei.constants import PostProcessing, check_classes
 
 #: Rises whenever a key is added, removed or changes its meaning. Readers refuse a newer one.
 FORMAT_VERSION = 1
@@ -101,44 +101,6 @@ def first_fault(error: ValidationError) -> str:
     return f"`{where}`: {said}{got}" if where else said
 
 
-def check_classes(
-    classes: tuple[str, ...], constants: PostProcessing, count_error: Collection[str]
-) -> None:
-    """Refuse classes that tables or viewers would mix up, and constants of other classes.
-
-    Parameters
-    ----------
-    classes : tuple of str
-        Class names of an ensemble, in its order.
-    constants : PostProcessing
-        Its constants, which must name a smallest area for each class and for no other.
-    count_error : collection of str
-        Classes whose error is known.
-
-    Raises
-    ------
-    ValueError
-        If there is no class, a name stands for two things, or fields name different classes.
-    """
-    shown = [display_name(name).casefold() for name in classes]
-    if not classes or len(set(shown)) != len(shown):
-        raise ValueError(f"`classes` {classes} must name at least one class, each its own")
-    columns = column_names(classes)
-    doubled = next((name for name in columns if columns.count(name) > 1), None)
-    if doubled:
-        raise ValueError(f"`classes` {classes}: two columns of a table would be `{doubled}`")
-    for field, names in (
-        ("post_processing.min_area_um2", constants.min_area_um2),
-        ("count_error", count_error),
-    ):
-        unknown = [name for name in names if name not in classes]
-        if unknown:
-            raise ValueError(f"`{field}` names {unknown[0]!r}, which is none of {classes}")
-    lacking = [name for name in classes if name not in constants.min_area_um2]
-    if lacking:
-        raise ValueError(f"`post_processing.min_area_um2` lacks the class {lacking[0]!r}")
-
-
 class Member(BaseModel):
     """One network of an ensemble.
 
@@ -154,6 +116,38 @@ class Member(BaseModel):
 
     name: str
     checksum: str
+
+
+class Taught(BaseModel):
+    """A classifier that was taught classes of the user's own, as `classify` has applied it.
+
+    Attributes
+    ----------
+    name : str
+        Its own name.
+    checksum : str
+        First 32 hexadecimal digits of its file's SHA-256.
+    network_classes : tuple of str
+        The classes of the networks.
+    extends : bool
+        Whether its classes were added to those of the networks; else they take their place.
+    labels : dict
+        Class that was taught -> answers that it was taught with.
+    measured : dict
+        What cross-validation said of it -> number; see docs/teach.md.
+    warnings : tuple of str
+        What makes it less than it seems, one line each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: Name
+    checksum: str
+    network_classes: Classes
+    extends: bool
+    labels: dict[Name, _Count]
+    measured: dict[str, float]
+    warnings: tuple[str, ...] = ()
 
 
 class SlideFacts(BaseModel):
@@ -205,7 +199,7 @@ class SlideFacts(BaseModel):
         Class name -> standard deviation of the error that all nuclei have in common, as a share of
         the nuclei found.
     post_processing : PostProcessing, optional
-        Constants of the first member; none before `predict`.
+        Constants of the first member at the canvas' mpp; none before `predict`.
     precision : str
         Number format in which the networks computed, such as ``bfloat16``.
     exact : bool
@@ -218,7 +212,9 @@ class SlideFacts(BaseModel):
     segment : dict
         Settings of `segment`, and ``np_level``, the threshold of `np` as stored (0 to 255).
     n_dropped : dict
-        Class name -> nuclei that `segment` dropped as too small or too unsure.
+        Class name of the ensemble -> nuclei that `segment` dropped as too small or too unsure.
+    taught : Taught, optional
+        The classifier whose classes stand in `classes`; none where they are the ensemble's.
     version : int
         Format of these facts.
     """
@@ -259,6 +255,7 @@ class SlideFacts(BaseModel):
     parts: _Count = 1
     segment: dict[str, _Setting] = {}
     n_dropped: dict[str, _Count] = {}
+    taught: Taught | None = Field(None, exclude_if=operator.not_)
     version: _Count = FORMAT_VERSION
 
     @model_validator(mode="after")
@@ -274,12 +271,20 @@ class SlideFacts(BaseModel):
                 f" {frame.level0_shape} px"
             )
         if self.post_processing is not None:
-            check_classes(self.classes, self.post_processing, self.count_error)
+            apart = () if self.taught else tuple(self.count_error)
+            check_classes(self.network_classes, self.post_processing, apart)
+        if self.taught is not None:
+            check_names(self.classes, self.count_error)
         return self
 
     @property
+    def network_classes(self) -> tuple[str, ...]:
+        """Class names of the ensemble, whatever a classifier was taught."""
+        return self.classes if self.taught is None else self.taught.network_classes
+
+    @property
     def constants(self) -> PostProcessing:
-        """Constants of the first member.
+        """Constants of the first member at the canvas' mpp.
 
         Raises
         ------

@@ -9,8 +9,9 @@ from pydantic import model_validator as whole
 
 from nucwsi.config import LARGEST_WIDTH, MAX_LEVELS
 from nucwsi.errors import CheckpointError
-from nucwsi.facts import Classes, Constants, CountError, Name, check_classes, first_fault
+from nucwsi.facts import Classes, Constants, CountError, Name, first_fault
 from nucwsi.models.architectures import ARCHITECTURES
+from nucwsi.nuclei.constants import check_classes
 
 FORMAT: Final = "nucwsi-checkpoint"
 VERSION: Final = 1

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, Strict
+
+from nucwsi.classes import check_known, check_names
 
 #: Largest area in µm² that a constant may name: far above any nucleus, far below any overflow.
 _LARGEST_UM2 = 1e6
@@ -48,6 +50,32 @@ class PostProcessing:
     min_marker_um2: _Area
     min_area_um2: dict[str, _Area]
     min_mean_np: _LeastMean = 0.0
+
+
+def check_classes(
+    classes: tuple[str, ...], constants: PostProcessing, count_error: Collection[str]
+) -> None:
+    """Refuse classes that tables or viewers would mix up, and constants of other classes.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Class names of an ensemble, in its order.
+    constants : PostProcessing
+        Its constants, which must name a smallest area for each class and for no other.
+    count_error : collection of str
+        Classes whose error is known.
+
+    Raises
+    ------
+    ValueError
+        If there is no class, a name stands for two things, or fields name different classes.
+    """
+    check_names(classes, count_error)
+    check_known("post_processing.min_area_um2", constants.min_area_um2, classes)
+    lacking = [name for name in classes if name not in constants.min_area_um2]
+    if lacking:
+        raise ValueError(f"`post_processing.min_area_um2` lacks the class {lacking[0]!r}")
 
 
 class PixelConstants(NamedTuple):

@@ -47,6 +47,9 @@ class NucleusTable:
         Outline as WKB, x and y in level-0 pixels.
     bounds : (N, 4) ndarray of float64
         xmin, ymin, xmax, ymax of the outline, in level-0 pixels.
+    network_probabilities : (N, D) ndarray of float32, optional
+        Probability of each of the D classes of the networks, where `class_probabilities` are those
+        of a classifier that was taught others.
     """
 
     id: NDArray[np.int64]
@@ -66,6 +69,7 @@ class NucleusTable:
     escalated: NDArray[np.bool_]
     geometry: NDArray[np.object_]
     bounds: NDArray[np.float64]
+    network_probabilities: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.id)
@@ -83,7 +87,8 @@ class NucleusTable:
         NucleusTable
             K nuclei, in the order of `index`.
         """
-        return NucleusTable(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        return NucleusTable(**{n: c[index] for n, c in columns.items() if c is not None})
 
     @classmethod
     def concatenated(cls, tables: list[NucleusTable]) -> NucleusTable:
@@ -92,13 +97,12 @@ class NucleusTable:
         Parameters
         ----------
         tables : list of NucleusTable
-            At least one; all of the same classes and number of contrasts.
+            At least one; all of the same classes, of the networks too, and number of contrasts.
 
         Returns
         -------
         NucleusTable
             All their nuclei, in this order.
         """
-        return cls(
-            **{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls)}
-        )
+        columns = {f.name: [getattr(t, f.name) for t in tables] for f in fields(cls)}
+        return cls(**{n: np.concatenate(c) for n, c in columns.items() if c[0] is not None})

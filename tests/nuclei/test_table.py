@@ -1,6 +1,6 @@
 """The table of nuclei: plain columns that are taken and joined together."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 from tables_made import nuclei_at
@@ -10,7 +10,8 @@ from nucwsi.nuclei.table import NucleusTable
 
 def three():
     centres = np.array([[10.0, 20.0], [30.0, 50.0], [70.0, 40.0]])
-    return nuclei_at(centres, ("a", "b"), np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]))
+    table = nuclei_at(centres, ("a", "b"), np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]))
+    return replace(table, network_probabilities=np.array([[1, 0], [0.5, 0.5], [0.1, 0.9]]))
 
 
 def assert_equal(one, other):

@@ -22,7 +22,7 @@ def _opened(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     with file:
         stored = file.schema_arrow.remove_metadata()
     schema = pa.schema(
-        pa.field(field.name, pa.string() if field.name == "class" else field.type)
+        pa.field(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type)
         for field in stored
         if field.name != "bbox"
     )
@@ -81,6 +81,8 @@ def write_nuclei_csv(path: Path, nuclei: Path) -> None:
     with published(path) as aside, pyarrow.csv.CSVWriter(aside, schema.remove(place)) as writer:
         for batch in batches:
             flat = batch.drop_columns(["geometry"])
-            texts = pc.replace_substring_regex(flat["class"], f"^({FORMULA})", r"'\1")
-            place_of_class = flat.schema.get_field_index("class")
-            writer.write_batch(flat.set_column(place_of_class, "class", texts))
+            for place, field in enumerate(flat.schema):
+                if pa.types.is_string(field.type):
+                    texts = pc.replace_substring_regex(flat[place], f"^({FORMULA})", r"'\1")
+                    flat = flat.set_column(place, field, texts)
+            writer.write_batch(flat)

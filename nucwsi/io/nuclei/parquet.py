@@ -23,7 +23,7 @@ from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.io.inputs import check_file
 from nucwsi.io.nuclei.arrow import to_bytes, to_numpy
-from nucwsi.io.nuclei.columns import SIDES, from_arrow, schema_of, to_arrow
+from nucwsi.io.nuclei.columns import NETWORK_CLASS, SIDES, from_arrow, schema_of, to_arrow
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.table import NucleusTable
 
@@ -92,7 +92,8 @@ def write_nuclei(
         If the disk is full or the folder cannot be written.
     """
     classes = facts.classes
-    schema = schema_of(classes, facts.contrasts)
+    network = facts.network_classes if facts.taught else ()
+    schema = schema_of(classes, facts.contrasts, network)
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
     with (
         published(path) as aside,
@@ -101,7 +102,7 @@ def write_nuclei(
             aside,
             schema,
             compression="zstd",
-            use_dictionary=["class"],
+            use_dictionary=["class", *([NETWORK_CLASS] if network else [])],
             write_page_checksum=True,
         ) as writer,
     ):
@@ -110,7 +111,7 @@ def write_nuclei(
             n_rows.append(len(table))
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
             box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
-            writer.write_batch(to_arrow(table, classes), row_group_size=row_group)
+            writer.write_batch(to_arrow(table, classes, network), row_group_size=row_group)
         if n_dropped is not None:
             facts = facts.with_(n_dropped=n_dropped())
         # What geopandas hands on as `attrs`.
@@ -184,7 +185,8 @@ def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.Parque
         if noted != _digest(stored, n_rows):
             raise ValueError("the checksum of its facts differs")
         facts = SlideFacts.from_json(json.loads(stored), *kinds)
-        expected = schema_of(facts.classes, facts.contrasts)
+        network = facts.network_classes if facts.taught else ()
+        expected = schema_of(facts.classes, facts.contrasts, network)
         if not file.schema_arrow.remove_metadata().equals(expected):
             raise ValueError(
                 f"its columns {file.schema_arrow.names} are not the {expected.names} of its facts"
@@ -344,7 +346,8 @@ def iter_tables(path: Path) -> Iterator[NucleusTable]:
         As `iter_batches`.
     """
     facts = _facts(path)
+    network = facts.network_classes if facts.taught else ()
     for batch in iter_batches(path):
         with _readable(path, facts.kind):
-            table = from_arrow(batch, facts.classes)
+            table = from_arrow(batch, facts.classes, network)
         yield table

@@ -1,7 +1,9 @@
 """The table of nuclei: what is written is read, in row groups, and what is no table is named."""
 
+import csv
 import itertools
 import json
+from dataclasses import replace
 
 import geopandas
 import numpy as np
@@ -12,7 +14,7 @@ from stores import frame_of, nucleus_facts
 from tables_made import nuclei_at
 
 from nucwsi.errors import StoreError
-from nucwsi.facts import FORMAT_VERSION
+from nucwsi.facts import FORMAT_VERSION, Taught
 from nucwsi.io.nuclei.flat_tables import write_nuclei_csv
 from nucwsi.io.nuclei.parquet import (
     iter_batches,
@@ -23,6 +25,7 @@ from nucwsi.io.nuclei.parquet import (
     read_facts,
     write_nuclei,
 )
+from nucwsi.nuclei.table import NucleusTable
 
 CLASSES = ("epithelial", "spindle")
 FACTS = nucleus_facts(
@@ -42,12 +45,46 @@ def test_every_value_comes_back_in_order(tmp_path, row_group, sizes):
     pieces = [table.take(np.arange(a, b)) for a, b in itertools.pairwise(stops)]
     write_nuclei(tmp_path / "n.parquet", [p for p in pieces if len(p)], FACTS, row_group)
     back = list(iter_tables(tmp_path / "n.parquet"))
+    found = NucleusTable.concatenated(back)
     for name, values in vars(table).items():
-        found = np.concatenate([getattr(part, name) for part in back])
-        np.testing.assert_array_equal(found, values, err_msg=name)
+        np.testing.assert_array_equal(getattr(found, name), values, err_msg=name)
     groups = [len(group["id"]) for group in iter_columns(tmp_path / "n.parquet", ["id"])]
     assert sum(groups) == 40
     assert set(groups[:-1]) <= {row_group}
+
+
+def test_the_answers_of_the_networks_are_kept_beside_those_of_a_classifier(tmp_path):
+    taught = Taught(
+        name="=mine",
+        checksum="0" * 32,
+        network_classes=FACTS.classes,
+        extends=False,
+        labels={"mitosis": 12},
+        measured={},
+    )
+    facts = FACTS.with_(classes=("mitosis", "+rest"), taught=taught, contrasts=0, count_error={})
+    table = some(20)
+    shares = np.column_stack([np.linspace(0, 1, 20), np.linspace(1, 0, 20)]).astype(np.float32)
+    given = replace(
+        table,
+        class_code=shares.argmax(axis=1).astype(np.uint8),
+        class_probabilities=shares,
+        contrasts=np.zeros((20, 0), np.float32),
+        network_probabilities=table.class_probabilities,
+    )
+    path = tmp_path / "n.parquet"
+    write_nuclei(path, [given], facts, 7)
+    assert read_facts(path) == facts
+    back = NucleusTable.concatenated(list(iter_tables(path)))
+    for name, values in vars(given).items():
+        np.testing.assert_array_equal(getattr(back, name), values, err_msg=name)
+    frame = geopandas.read_parquet(path)
+    assert list(frame["class"]) == [facts.classes[code] for code in given.class_code]
+    assert list(frame["network_class"]) == [FACTS.classes[code] for code in table.class_code]
+    write_nuclei_csv(tmp_path / "n.csv", path)
+    lines = list(csv.DictReader((tmp_path / "n.csv").read_text().splitlines()))
+    assert {line["class"] for line in lines} == {"mitosis", "'+rest"}
+    assert [line["network_class"] for line in lines] == list(frame["network_class"])
 
 
 def test_no_nuclei_are_a_table_too(tmp_path):
@@ -103,7 +140,7 @@ def contents(path):
     write_nuclei_csv(path.with_suffix(".csv"), path)
     return (
         read_facts(path),
-        [{name: values.tolist() for name, values in vars(t).items()} for t in iter_tables(path)],
+        [{n: v.tolist() for n, v in vars(t).items() if v is not None} for t in iter_tables(path)],
         read_columns(path, ["id", "row", "p_spindle", "at_edge"])["p_spindle"].tolist(),
         [batch.to_pylist() for batch in iter_batches(path, ["column", "class"])],
         path.with_suffix(".csv").read_bytes(),
