@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from nucwsi import __version__
-from nucwsi.cli import pipeline, tools, training
+from nucwsi.cli import pipeline, review, tools, training
 from nucwsi.cli.options import Commands
 from nucwsi.cli.process import prepare
+from nucwsi.cli.run import run
 
 
 @click.group(cls=Commands)
@@ -18,6 +19,7 @@ def main() -> None:
 
 
 for _command in (
+    run,
     pipeline.check,
     pipeline.tile,
     pipeline.predict,
@@ -29,6 +31,8 @@ for _command in (
     pipeline.assess,
     pipeline.render,
     pipeline.report,
+    review.review,
+    review.correct,
     tools.view,
     pipeline.provenance,
     training.data,

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 #: What file systems of clusters answer that have no locks.
-_LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+LOCKLESS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 #: Where there are no locks, the holder touches its file so often, in seconds; one that has not been
 #: touched for so long is that of a dead process.
@@ -65,7 +65,7 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
                     _look_again()
                     continue
                 except OSError as error:
-                    if error.errno not in _LOCKLESS:
+                    if error.errno not in LOCKLESS:
                         raise
                     trial.enter_context(_created(path.with_name(f"{path.name}.held"), _look_again))
                 # The last holder removes the file, perhaps after we have opened it.

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two lines of a log.
-_PAUSE_S = 30.0
+#: Shortest and longest time between two lines of a log, in seconds; between them, the time grows by
+#: this share of what has passed, so that a log shows progress early and stays short.
+_LEAST_PAUSE_S, _PAUSE_S, _PAUSE_SHARE = 1.0, 30.0, 0.1
+
+#: What `_lines` writes while a loop runs, and how it is read.
+_LINE = "%d of %d %s, %.2f/s, %.0f s left"
+_READ = re.compile(r"(\d+) of (\d+) ([^,]+), ([\d.]+)/s, \d+ s left$")
 
 
 class Advance(Protocol):
@@ -20,6 +26,47 @@ class Advance(Protocol):
 
     def __call__(self, count: int, *, earlier: bool = False) -> None:
         """Count finished items; those that an `earlier` run finished do not count as speed."""
+
+
+class Reached(NamedTuple):
+    """How far a loop has come, as its log tells.
+
+    Attributes
+    ----------
+    done, total : int
+        Items that are finished, and that there are in all.
+    unit : str
+        What an item is, in the plural.
+    rate : float
+        Items per second.
+    """
+
+    done: int
+    total: int
+    unit: str
+    rate: float
+
+
+def reached(text: str) -> Reached | None:
+    """Read from a log how far its loop has come.
+
+    Parameters
+    ----------
+    text : str
+        The log, or its end.
+
+    Returns
+    -------
+    Reached or None
+        What the last line says; None if it says something else.
+
+    Examples
+    --------
+    >>> reached("12:00:01 30 of 100 tiles, 0.50/s, 140 s left")
+    Reached(done=30, total=100, unit='tiles', rate=0.5)
+    """
+    found = _READ.search(text.rstrip().rpartition("\n")[2])
+    return found and Reached(int(found[1]), int(found[2]), found[3], float(found[4]))
 
 
 @contextmanager
@@ -81,11 +128,11 @@ def _lines(total: int, unit: str) -> Iterator[Advance]:
         done += count
         before += count * earlier
         now = time.monotonic()
-        if now - last_line >= _PAUSE_S and done > before:
+        pause = min(max(_LEAST_PAUSE_S, _PAUSE_SHARE * (now - started)), _PAUSE_S)
+        if now - last_line >= pause and done > before:
             last_line = now
             rate = (done - before) / (now - started)
-            left = (total - done) / rate
-            log.info("%d of %d %s, %.2f/s, %.0f s left", done, total, unit, rate, left)
+            log.info(_LINE, done, total, unit, rate, (total - done) / rate)
 
     yield _advance
     seconds = time.monotonic() - started

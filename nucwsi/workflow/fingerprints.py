@@ -58,3 +58,29 @@ def slide_fingerprints(
         with published(kept_in) as aside:
             aside.write_text(json.dumps(seen, indent=0), "utf-8")
     return fingerprints
+
+
+def has_moved(output: Path, old: Path, new: Path) -> bool:
+    """Return whether a slide that is gone is now another file.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        Folder of all results, where the fingerprints are kept.
+    old : pathlib.Path
+        Path of the slide in an earlier run.
+    new : pathlib.Path
+        Path of an existing file.
+
+    Returns
+    -------
+    bool
+        True if nothing is left at `old`, and `new` has the content that was analysed.
+    """
+    if old.exists():
+        return False
+    try:
+        known = json.loads((output / ".fingerprints.json").read_text("utf-8"))
+        return bool(known[str(old)][-1] == file_checksum(new, span=_SPAN))
+    except (OSError, ValueError, LookupError, TypeError):
+        return False

@@ -29,6 +29,23 @@ class Failure(NamedTuple):
     log: Path
 
 
+def shown_output(config: Config) -> Path:
+    """Return the folder of the results by a name that says where it is.
+
+    Parameters
+    ----------
+    config : Config
+        Names the folder of the results.
+
+    Returns
+    -------
+    pathlib.Path
+        As it is named, but absolute where results lie in the working directory itself.
+    """
+    output = Path(config.output)
+    return output.absolute() if output == Path() else output
+
+
 def success_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
     """Say where the results are and which program opens each.
 
@@ -44,7 +61,7 @@ def success_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
     str
         Whole lines; empty if the run made only a part of the results.
     """
-    output = Path(config.output)
+    output = shown_output(config)
     if not (output / "composition.csv").exists():
         return ""
     if len(slides) == 1:
@@ -82,7 +99,7 @@ def failures(config: Config, slides: Mapping[str, SlideEntry]) -> list[Failure]:
     return [
         Failure(name, reason, log)
         for name in slides
-        for log in sorted((Path(config.output) / "logs" / name).glob("*.log"))
+        for log in sorted((shown_output(config) / "logs" / name).glob("*.log"))
         if (reason := error_in(log))
     ]
 

@@ -15,6 +15,7 @@ from nucwsi.errors import ConfigError
 from nucwsi.io.slides.sheet import SlideEntry, read_sheet
 from nucwsi.models.card import read_cards
 from nucwsi.workflow.columns import check_columns
+from nucwsi.workflow.place import pipeline_folder
 from nucwsi.workflow.written import check_names
 
 #: The slide of a fresh clone; rule `phantom` paints it.
@@ -55,6 +56,9 @@ def load_config(
     """
     check_names(values, arguments, [Path(file) for file in files])
     config = validated(Config, values, "configuration")
+    if "slides" not in config.model_fields_set and not Path("config").exists():
+        # Outside of a clone, the demo's sheet is that of the clone.
+        config = config.model_copy(update={"slides": str(pipeline_folder() / config.slides)})
     # A shell expands `~`, YAML does not.
     names = {key: str(Path(getattr(config, key)).expanduser()) for key in ("slides", "output")}
     if not names["output"].isprintable() or set("{}") & set(names["output"]):

@@ -13,7 +13,7 @@ from nucwsi.config import Config
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.io.stores.publish import published
 from nucwsi.workflow.flags import result_flags
-from nucwsi.workflow.messages import failures
+from nucwsi.workflow.messages import failures, shown_output
 from nucwsi.workflow.plan import COHORT_TABLES, table_names
 
 
@@ -34,7 +34,7 @@ def report_the_rest(config: Config, slides: Mapping[str, SlideEntry]) -> str:
     str
         Whole lines that say what was made; empty if no slide worked.
     """
-    output = Path(config.output)
+    output = shown_output(config)
     failed = failures(config, slides)
     without = {one.slide for one in failed}
     worked = [

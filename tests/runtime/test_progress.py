@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from nucwsi.runtime import progress as module
-from nucwsi.runtime.progress import progress
+from nucwsi.runtime.progress import progress, reached
 
 
 @pytest.fixture
@@ -22,15 +22,41 @@ def test_a_log_has_few_lines_and_the_rate_of_this_run_alone(clock, caplog):
     caplog.set_level("INFO")
     with progress("tile", 100, "tiles") as advance:
         advance(10, earlier=True)
-        clock[0] = 20
-        advance(5)
-        assert not caplog.messages, "half a minute is not over"
+        clock[0] = 0.5
+        advance(1)
+        assert not caplog.messages, "a second is not over"
         clock[0] = 40
-        advance(15)
+        advance(19)
+        clock[0] = 43
+        advance(1)
+        assert len(caplog.messages) == 1, "a tenth of the time so far is not over"
         clock[0] = 50
-        advance(70)
-    # 20 tiles in 40 s; 70 are left.
-    assert caplog.messages == ["30 of 100 tiles, 0.50/s, 140 s left", "90 tiles in 50.0 s"]
+        advance(69)
+    # 20 tiles in 40 s, 70 left; 90 tiles in 50 s.
+    assert caplog.messages == [
+        "30 of 100 tiles, 0.50/s, 140 s left",
+        "100 of 100 tiles, 1.80/s, 0 s left",
+        "90 tiles in 50.0 s",
+    ]
+
+
+def test_a_log_of_hours_stays_short(clock, caplog):
+    caplog.set_level("INFO")
+    with progress("predict", 36_000, "tiles") as advance:
+        for second in range(1, 36_001):
+            clock[0] = second
+            advance(1)
+    assert len(caplog.messages) < 36_000 / 30 + 60
+
+
+def test_what_a_log_tells_can_be_read(clock, caplog):
+    caplog.set_level("INFO")
+    with progress("tune", 8, "sets of constants") as advance:
+        clock[0] = 2
+        advance(3)
+    assert reached("12:00:01 " + caplog.messages[0] + "\n") == (3, 8, "sets of constants", 1.5)
+    assert reached("\n".join(caplog.messages)) is None, "the loop has ended"
+    assert reached("") is None
 
 
 class Terminal(io.StringIO):

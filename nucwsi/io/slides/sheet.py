@@ -224,6 +224,22 @@ def read_sheet(
     ]
 
 
+def is_sheet(path: Path) -> bool:
+    """Return whether a path is taken for a slide sheet, in which the user has named the slides.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What the user named.
+
+    Returns
+    -------
+    bool
+        False for a slide and for a folder of slides.
+    """
+    return path.suffix.lower() in _SHEETS and not path.is_dir()
+
+
 def _argument(path: Path) -> Path:
     """Return a path that no command takes for an option."""
     return path.absolute() if str(path).startswith("-") else path
@@ -233,7 +249,7 @@ def _listed(path: Path) -> list[SlideEntry]:
     """List the slides of a folder or a table, or the one slide that `path` is."""
     if path.is_dir():
         return _read_folder(path)
-    if path.suffix.lower() in _SHEETS:
+    if is_sheet(path):
         return _read_table(path)
     if path.suffix.lower() in _OTHER_TABLES:
         raise ConfigError(f"{path}: is no text; in Excel save as CSV UTF-8")

@@ -1,0 +1,301 @@
+"""`nucwsi run`: the workflow in a folder of results that keeps its slides and settings.
+
+The folder of results is Snakemake's working directory. It holds ``config/slides.tsv`` and
+``config/config.yaml``, so that a later run adds its slides, and ``snakemake --directory`` repeats
+what this run does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nucwsi.errors import ConfigError, NucwsiError, StoreError
+from nucwsi.io.slides.cohort import Cohort, joined, write_sheet
+from nucwsi.io.slides.sheet import is_sheet, read_sheet
+from nucwsi.io.stores.publish import explained
+from nucwsi.runtime.lock import LOCKLESS
+from nucwsi.workflow.fingerprints import has_moved
+from nucwsi.workflow.follow import follow
+from nucwsi.workflow.place import SNAKEFILE, bundled
+from nucwsi.workflow.plan import load_config, load_slides, members_key
+from nucwsi.workflow.settings import OWN, read_settings, write_settings
+
+#: Options of Snakemake that `run` sets, and what says the same.
+_SET_HERE = {
+    **dict.fromkeys(("--snakefile", "-s", "--directory", "-d"), "-o RESULTS"),
+    **dict.fromkeys(("--configfile", "--configfiles"), "--configfile before the `--`"),
+}
+
+#: Exit code of a program that Ctrl-C has ended.
+_INTERRUPTED = 128 + signal.SIGINT
+
+#: So many of Snakemake's last lines are quoted.
+_LAST_LINES = 4
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of `nucwsi run`.
+
+    Attributes
+    ----------
+    slides : tuple of pathlib.Path
+        Slides, folders of slides and slide sheets; none repeats an earlier run.
+    results : pathlib.Path
+        Folder of all results.
+    mpp : float or None
+        The user's value for the size of a level-0 pixel of `slides`, in µm.
+    configuration : tuple of str
+        Configuration files, or names of those that come with nucwsi; none keeps those of an
+        earlier run.
+    profile : str
+        Folder of a profile, or the name of one that comes with nucwsi.
+    dry : bool
+        Whether to say what would be done, and to do and to keep nothing.
+    words : tuple of str
+        Further words for Snakemake.
+    """
+
+    slides: tuple[Path, ...]
+    results: Path
+    mpp: float | None
+    configuration: tuple[str, ...]
+    profile: str
+    dry: bool
+    words: tuple[str, ...]
+
+
+def run(request: Request, *, note: Callable[[str], object], say: Callable[[str], object]) -> int:
+    """Analyse slides, and add them to those of earlier runs.
+
+    Parameters
+    ----------
+    request : Request
+        What the user asks for.
+    note : callable
+        Takes a line about the course of the run.
+    say : callable
+        Takes the lines at its end: where the results are, or what has failed.
+
+    Returns
+    -------
+    int
+        Exit code of Snakemake.
+
+    Raises
+    ------
+    ConfigError
+        If Snakemake is not installed, or slides, settings or words are wrong.
+    StoreError
+        If another run works on the same results, or they cannot be written.
+    NucwsiError
+        If Snakemake fails of something else than one of its jobs.
+    """
+    profile = _profile(request)
+    values, changed = _settings(request)
+    with tempfile.TemporaryDirectory() as folder:
+        place, kept = Path(folder), request.results / "config"
+        with _locked(request) as handle:
+            cohort = _cohort(request, values)
+            _write(place, cohort, {**values, **OWN, "slides": str(place / "slides.tsv")})
+            try:
+                _check(request.results, values, place / "slides.tsv")
+            except ConfigError as error:
+                raise ConfigError(str(error).replace(str(place), str(kept))) from None
+            for line in (*_news(request.results, cohort), *changed):
+                note(line)
+            if not request.dry:
+                place = kept
+                _write(place, cohort, {**values, **OWN})
+            # What is only planned makes no folder.
+            where = request.results if request.results.exists() else place
+            command = [
+                *(sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)),
+                *("--directory", str(where.absolute())),
+                *("--configfile", str(place.absolute() / "config.yaml")),
+                *("--replace-workflow-config", "--workflow-profile", str(profile)),
+                *("--rerun-incomplete", "--nolock", *request.words),
+            ]
+            if request.dry:
+                return subprocess.run([*command, "--dry-run"], check=False).returncode
+            code, told = _followed(command, request.results, handle)
+    if told:
+        say(told)
+    return code
+
+
+def _profile(request: Request) -> Path:
+    """Return the profile of the run; refuse what cannot work before anything is written."""
+    needed = {"workflow": "snakemake"}
+    if request.profile == "slurm":
+        needed["slurm"] = "snakemake_executor_plugin_slurm"
+    for extra, module in needed.items():
+        if importlib.util.find_spec(module) is None:
+            raise ConfigError(
+                f"needs {module}, which is not installed: pip install 'nucwsi[{extra}]'"
+            )
+    for word in request.words:
+        way_out = _SET_HERE.get(word.partition("=")[0])
+        if way_out:
+            raise ConfigError(f"{word} is set by `nucwsi run` itself; use {way_out}")
+    return bundled("profile", request.profile)
+
+
+def _settings(request: Request) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings of the run; and a line if they replace others."""
+    kept = request.results / "config" / "config.yaml"
+    known = read_settings([kept]) if kept.exists() else {}
+    if not request.configuration:
+        return known, []
+    files = [bundled("configuration", name) for name in request.configuration]
+    values = read_settings(files)
+    same = {**known, **OWN} == {**values, **OWN}
+    return values, [] if same or not known else [
+        "the settings are others than before: what they affect is made anew, for all slides"
+    ]
+
+
+def _cohort(request: Request, values: dict[str, Any]) -> Cohort:
+    """Add the slides of the run to those of the results."""
+    kept = request.results / "config" / "slides.tsv"
+    known = read_sheet(kept, lambda _: True, beside=False) if kept.exists() else []
+    named = request.slides
+    if not named and values.get("slides", OWN["slides"]) != OWN["slides"]:
+        named = (Path(values["slides"]),)
+    given = [
+        (replace(entry, mpp=entry.mpp or request.mpp), is_sheet(path))
+        for path in named
+        for entry in read_sheet(path, beside=False)
+    ]
+    cohort = joined(known, given, partial(has_moved, request.results))
+    if not cohort.entries:
+        raise ConfigError(f"{request.results}: holds no slides yet; name some")
+    return cohort
+
+
+def _write(folder: Path, cohort: Cohort, values: dict[str, Any]) -> None:
+    write_sheet(folder / "slides.tsv", cohort.entries)
+    write_settings(folder / "config.yaml", values)
+
+
+def _check(results: Path, values: dict[str, Any], sheet: Path) -> None:
+    """Refuse what the Snakefile would refuse, in one line."""
+    config = load_config({**values, **OWN})
+    load_slides(config.model_copy(update={"slides": str(sheet), "output": str(results)}))
+    members_key(config)
+
+
+def _news(results: Path, cohort: Cohort) -> Iterator[str]:
+    """Tell what the results hold, and what has become of the names of slides."""
+    n_slides = len(cohort.entries)
+    plural = "slide" if n_slides == 1 else "slides"
+    yield f"{results}: {n_slides} {plural}, {cohort.n_new} of them new"
+    yield from cohort.notes
+    names = {entry.name for entry in cohort.entries}
+    found = sorted(path.parent.name for path in results.glob("*/nuclei.parquet"))
+    strangers = [name for name in found if name not in names]
+    if strangers:
+        yield (
+            f"{', '.join(strangers)}: in this folder, but not in config/slides.tsv; tables and"
+            " report are made without"
+        )
+
+
+@contextmanager
+def _locked(request: Request) -> Iterator[tuple[int, ...]]:
+    """Hold the lock of the results; Snakemake inherits it, so that it outlives a killed `run`."""
+    if request.dry:
+        yield ()
+        return
+    path, is_new = request.results / ".run.lock", not request.results.exists()
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{request.results}: another run works on these results; wait until it has ended"
+            ) from None
+        except OSError as error:
+            # File systems of clusters may have no locks; every result has a lock of its own.
+            if error.errno not in LOCKLESS:
+                raise
+        yield (handle,)
+    except NucwsiError:
+        # What was refused leaves no folder behind.
+        if is_new:
+            with suppress(OSError):
+                path.unlink()
+                request.results.rmdir()
+        raise
+    finally:
+        os.close(handle)
+
+
+def _followed(command: Sequence[str], results: Path, handle: tuple[int, ...]) -> tuple[int, str]:
+    """Run Snakemake, show how far it has come, and return its exit code and its words to users."""
+    log = results / "logs" / "snakemake.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("wb") as errors, tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=errors,
+            pass_fds=handle,
+            # Ctrl-C reaches this process alone, which passes it on once.
+            start_new_session=True,
+        )
+
+        def is_over(seconds: float) -> bool:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+            return process.returncode is not None
+
+        try:
+            follow(results, log, is_over)
+        except KeyboardInterrupt:
+            _end(process)
+            return _INTERRUPTED, "stopped; the same command goes on from here: what is done is kept"
+        except BaseException:
+            _end(process)
+            raise
+        said.seek(0)
+        told = said.read().decode("utf-8", "replace").rstrip()
+    if process.returncode and not told:
+        raise NucwsiError(
+            f"Snakemake ended with exit code {process.returncode}: {_last_words(log)}; all that it"
+            f" said is in {log}"
+        )
+    return process.returncode, told
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End Snakemake and its jobs as Ctrl-C does; a second Ctrl-C ends them at once."""
+    kind = signal.SIGINT
+    while process.returncode is None:
+        try:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, kind)
+            process.wait()
+        except KeyboardInterrupt:
+            kind = signal.SIGKILL
+
+
+def _last_words(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
+    return " ".join([line for line in lines if line][-_LAST_LINES:]) or "it said nothing"
