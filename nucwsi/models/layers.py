@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+#: Activations that a convolution can take in -> how oneDNN calls them, and their limits.
+_FUSED: dict[type[Any], tuple[str, list[float]]] = {
+    type(None): ("none", []),
+    nn.ReLU: ("relu", []),
+    nn.ReLU6: ("hardtanh", [0.0, 6.0]),
+}
+
+#: Number formats in which oneDNN does both at once.
+_FORMATS = (torch.float32, torch.bfloat16)
 
 
 def inner(features: Tensor, margin_px: int) -> Tensor:
@@ -22,6 +37,106 @@ def inner(features: Tensor, margin_px: int) -> Tensor:
     """
     height, width = features.shape[-2:]
     return features[..., margin_px : height - margin_px, margin_px : width - margin_px]
+
+
+class Convolution(nn.Conv2d):
+    """A convolution that may leave out its border and, for inference, takes in its activation.
+
+    A processor then applies the activation before it writes the result to memory. Not a bit
+    changes: all formats can express the limits of the activations, so it does not matter whether a
+    number is rounded before or after it is limited.
+
+    Attributes
+    ----------
+    activation : torch.nn.Module or None
+        Applied to the result; None unless `Row.fold` has taken one in.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.activation: nn.Module | None = None
+        self._weights: dict[torch.dtype, tuple[Tensor, Tensor | None]] | None = None
+
+    def fold(self) -> None:
+        """Prepare for inference: from now on the weights are those of this moment."""
+        self._weights = {}
+
+    def forward(self, features: Tensor, padded: bool = True) -> Tensor:
+        """Convolve, and apply the activation.
+
+        Parameters
+        ----------
+        features : (N, C, H, W) Tensor
+            Of the layer before.
+        padded : bool
+            Whether zeros are put around the features. Without, the result lacks what they would
+            change: half the side of the kernel, in pixels of `features`, at each border.
+
+        Returns
+        -------
+        (N, C', H', W') Tensor
+            H' and W' are H and W divided by the stride, less what is left out.
+        """
+        padding = self.padding if padded else (0, 0)
+        dtype = features.dtype
+        if torch.is_autocast_enabled("cpu"):
+            dtype = torch.get_autocast_dtype("cpu")
+        # An exported program is of operators that others know, too.
+        fused = self._weights is not None and not torch.compiler.is_compiling()
+        if fused and features.device.type == "cpu" and dtype in _FORMATS:
+            if dtype not in self._weights:
+                bias = None if self.bias is None else self.bias.detach().to(dtype)
+                self._weights[dtype] = self.weight.detach().to(dtype), bias
+            weight, bias = self._weights[dtype]
+            of = (weight, bias, padding, self.stride, self.dilation, self.groups)
+            answer: Tensor = torch.ops.mkldnn._convolution_pointwise(
+                features.to(dtype), *of, *_FUSED[type(self.activation)], ""
+            )
+            return answer
+        plain = functional.conv2d(
+            features, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        )
+        return plain if self.activation is None else self.activation(plain)
+
+
+class Row(nn.Sequential):
+    """Layers one after the other, whose convolutions may leave out their borders."""
+
+    def forward(self, features: Tensor, padded: bool = True) -> Tensor:
+        """Pass features through all layers.
+
+        Parameters
+        ----------
+        features : (N, C, H, W) Tensor
+            Of the layer before.
+        padded : bool
+            As for `Convolution.forward`, for each of the convolutions.
+
+        Returns
+        -------
+        (N, C', H', W') Tensor
+            Of the last layer.
+        """
+        for layer in self:
+            features = (
+                layer(features, padded) if isinstance(layer, Convolution) else layer(features)
+            )
+        return features
+
+    def fold(self) -> None:
+        """Fold batch normalisations and activations into the convolutions before them, for good."""
+        layers: list[nn.Module] = []
+        for layer in self:
+            last = layers[-1] if layers else None
+            if isinstance(last, Convolution) and isinstance(layer, nn.BatchNorm2d):
+                layers[-1] = fuse_conv_bn_eval(last, layer)
+            elif isinstance(last, Convolution) and type(layer) in _FUSED:
+                last.activation = layer
+            else:
+                layers.append(layer)
+        del self[len(layers) :]
+        for place, layer in enumerate(layers):
+            self[place] = layer
 
 
 def convolved(
@@ -47,6 +162,6 @@ def convolved(
     """
     padding = kernel_px // 2
     return [
-        nn.Conv2d(channels_in, channels_out, kernel_px, stride, padding, 1, groups, bias=False),
+        Convolution(channels_in, channels_out, kernel_px, stride, padding, 1, groups, bias=False),
         nn.BatchNorm2d(channels_out),
     ]

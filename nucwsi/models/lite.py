@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.layers import convolved, inner
+from nucwsi.models.layers import Row, convolved, inner
 from nucwsi.models.unet import UNet
 
 
@@ -81,12 +82,15 @@ class _Block(nn.Module):
         if stage.widening > 1:
             layers += [*convolved(channels_in, wide, 1), nn.ReLU6(inplace=True)]
         layers += [*convolved(wide, wide, stage.kernel_px, stride, wide), nn.ReLU6(inplace=True)]
-        self.body = nn.Sequential(*layers, *convolved(wide, stage.channels, 1))
+        self.body = Row(*layers, *convolved(wide, stage.channels, 1))
         self.residual = stride == 1 and channels_in == stage.channels
+        self.stride, self.reach_px = stride, stage.kernel_px // 2
 
-    def forward(self, features: Tensor) -> Tensor:
-        changed: Tensor = self.body(features)
-        return changed.add_(features) if self.residual else changed
+    def forward(self, features: Tensor, padded: bool) -> Tensor:
+        changed: Tensor = self.body(features, padded)
+        if not self.residual:
+            return changed
+        return changed.add_(features if padded else inner(features, self.reach_px))
 
 
 class LiteEncoder(nn.Module):
@@ -112,9 +116,8 @@ class LiteEncoder(nn.Module):
 
     def __init__(self, stages: tuple[Stage, ...] = LITE2) -> None:
         super().__init__()
-        self.strides = tuple(stage.stride for stage in stages)
-        self.fine = nn.Sequential(*convolved(3, FINE, 3), nn.ReLU(inplace=True))
-        self.stem = nn.Sequential(*convolved(3, STEM, 3, 2), nn.ReLU6(inplace=True))
+        self.fine = Row(*convolved(3, FINE, 3), nn.ReLU(inplace=True))
+        self.stem = Row(*convolved(3, STEM, 3, 2), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()
         before, reach, stride = STEM, 1, 2
         for stage in stages:
@@ -130,30 +133,54 @@ class LiteEncoder(nn.Module):
         ends = [a.channels for a, b in itertools.pairwise(stages) if b.stride == 2]
         self.channels = (FINE, *ends, before)
 
-    def forward(self, image: Tensor, unused_px: int) -> list[Tensor]:
+    def forward(self, image: Tensor, unused_px: Sequence[int]) -> list[Tensor]:
         """Compute the features at each stride, the finest first.
 
         Parameters
         ----------
         image : (N, 3, H, W) Tensor of float
             RGB in [0, 1]; H and W are multiples of 16.
-        unused_px : int
-            Pixels at each border whose features at stride 1 nobody uses.
+        unused_px : sequence of int
+            How many pixels of the features at each stride nobody uses, at each border.
 
         Returns
         -------
         list of Tensor
-            The i-th is (N, `channels[i]`, H / 2**i, W / 2**i); the first may lack up to
-            `unused_px` at each border.
+            The i-th is (N, `channels[i]`, H / 2**i, W / 2**i), and may lack as many pixels at each
+            border as nobody uses.
         """
-        # Its convolution spoils one pixel of a border that is cut.
-        levels = [self.fine(inner(image, max(0, unused_px - 1)))]
-        features = self.stem(image)
-        for stride, blocks in zip(self.strides, self.stages, strict=True):
-            if stride == 2:
+        clean = unused_px[0] > 0
+        levels = [self.fine(inner(image, unused_px[0] - clean), not clean)]
+        features, cut_px = image, 0
+        for (layer, stride, reach_px), leave_px in zip(
+            self._layers(), self._cuts(unused_px), strict=True
+        ):
+            if features is not image and stride == 2:
                 levels.append(features)
-            features = blocks(features)
+            # Pixels that may be missing of the layer's input.
+            enter_px = leave_px * stride - reach_px
+            if enter_px < 0:
+                features = layer(features, True)
+            else:
+                features = layer(inner(features, enter_px - cut_px), False)
+                cut_px = leave_px
         return [*levels, features]
+
+    def _layers(self) -> list[tuple[Row | _Block, int, int]]:
+        """Return the stem and all blocks, each with its stride and how far it reaches."""
+        blocks = [part for part in self.stages.modules() if isinstance(part, _Block)]
+        return [(self.stem, 2, 1), *((block, block.stride, block.reach_px) for block in blocks)]
+
+    def _cuts(self, unused_px: Sequence[int]) -> list[int]:
+        """Return how many pixels may be missing, at each border, of what each layer returns."""
+        unused = list(unused_px)
+        cut_px, cuts = unused.pop(), []
+        for _, stride, reach_px in reversed(self._layers()):
+            cuts.append(cut_px)
+            cut_px = max(0, cut_px * stride - reach_px)
+            if stride == 2:
+                cut_px = min(cut_px, unused.pop())
+        return cuts[::-1]
 
     def published_parameters(self) -> list[nn.Parameter]:
         """Return the weights that `load_published` replaces: those of the stem and the stages."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.layers import convolved, inner
+from nucwsi.models.layers import Convolution, Row, convolved, inner
 from nucwsi.models.network import NetworkMaps
 
 
@@ -31,7 +31,7 @@ class Encoder(Protocol):
     channels: tuple[int, ...]
     radius_px: int
 
-    def __call__(self, image: Tensor, unused_px: int) -> list[Tensor]:
+    def __call__(self, image: Tensor, unused_px: Sequence[int]) -> list[Tensor]:
         """Compute the features at each stride, the finest first; see `PlainEncoder.forward`."""
 
     def load_published(self) -> None:
@@ -41,11 +41,11 @@ class Encoder(Protocol):
         """Return the weights that `load_published` replaces."""
 
 
-def _block(channels_in: int, channels_out: int) -> nn.Sequential:
+def _block(channels_in: int, channels_out: int) -> Row:
     layers: list[nn.Module] = []
     for source in (channels_in, channels_out):
         layers += [*convolved(source, channels_out, 3), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+    return Row(*layers)
 
 
 class PlainEncoder(nn.ModuleList):
@@ -67,21 +67,22 @@ class PlainEncoder(nn.ModuleList):
         self.channels = tuple(widths)
         self.radius_px = 2 * (2 ** len(widths) - 1)
 
-    def forward(self, image: Tensor, _unused_px: int) -> list[Tensor]:
+    def forward(self, image: Tensor, _unused_px: Sequence[int]) -> list[Tensor]:
         """Compute the features at each stride, the finest first.
 
         Parameters
         ----------
         image : (N, 3, H, W) Tensor of float
             RGB in [0, 1]; H and W are multiples of the coarsest stride.
-        _unused_px : int
-            Pixels at each border whose features at stride 1 nobody uses. They cannot be left out
-            here, because the coarser features are made of them.
+        _unused_px : sequence of int
+            How many pixels of the features at each stride nobody uses, at each border. This encoder
+            leaves out none of them: coarser features are made of most.
 
         Returns
         -------
         list of Tensor
-            The i-th is (N, `channels[i]`, H / 2**i, W / 2**i).
+            The i-th is (N, `channels[i]`, H / 2**i, W / 2**i), and may lack as many pixels at each
+            border as nobody uses.
         """
         features, levels = image, []
         for level, block in enumerate(self):
@@ -150,11 +151,11 @@ class UNet(nn.Module):
         up = list(reversed(widths[: len(skips)]))
         # Narrowing before the upsampling halves the widest tensor of the whole network.
         below = (lowest, *up[:-1])
-        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for b, a in zip(below, up, strict=True))
+        self.narrow = nn.ModuleList(Convolution(b, a, 1) for b, a in zip(below, up, strict=True))
         self.decoder = nn.ModuleList(
             _block(skip + a, a) for skip, a in zip(reversed(skips), up, strict=True)
         )
-        self.heads = nn.Conv2d(widths[0], 3 + n_classes, 1)
+        self.heads = Convolution(widths[0], 3 + n_classes, 1)
 
     def folded(self) -> UNet:
         """Return the network with its batch normalisations folded into the convolutions.
@@ -166,11 +167,9 @@ class UNet(nn.Module):
             memory.
         """
         network = copy.deepcopy(self)
-        for row in [part for part in network.modules() if isinstance(part, nn.Sequential)]:
-            for place, (first, second) in enumerate(itertools.pairwise(row)):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    row[place] = fuse_conv_bn_eval(first, second)
-                    row[place + 1] = nn.Identity()
+        for part in network.modules():
+            if isinstance(part, Row | Convolution):
+                part.fold()
         return network
 
     @torch.no_grad()
@@ -220,9 +219,10 @@ class UNet(nn.Module):
         for _ in self.narrow:
             # Two 3x3 convolutions spoil two pixels of the border at which a level is cut.
             margins.append(max(0, (margins[-1] - 2) // 2))
-        *skips, features = self.encoder(image, 2 * margins[1])
-        margin = margins.pop()
-        features = inner(features, margin)
+        unused = [*(2 * margin for margin in margins[1:]), margins[-1]]
+        *skips, features = self.encoder(image, unused)
+        width = image.shape[-1] // self.stride - 2 * margins[-1]
+        features = inner(features, (features.shape[-1] - width) // 2)
         for narrow, block in zip(self.narrow, self.decoder, strict=True):
             features = functional.interpolate(narrow(features), scale_factor=2.0, mode="nearest")
             skip = skips.pop()
@@ -230,8 +230,11 @@ class UNet(nn.Module):
             features = torch.cat([features, skip], dim=1)
             # The largest tensors of all: what is no longer needed must not wait for the block.
             del skip
-            spoilt, margin = 2 * margin, margins.pop()
-            features = inner(block(features), margin - spoilt)
+            spoilt, margin = 2 * margins.pop(), margins[-1]
+            # What is cut off the level needs no zeros around it.
+            clean = margin - spoilt >= 2
+            features = block(features, not clean)
+            features = inner(features, margin - spoilt - 2 * clean)
         # As planes: on channels that lie side by side `activate` takes three times as long.
         out = self.heads(features).contiguous()
         return NetworkMaps(out[:, :1], out[:, 1:3], out[:, 3:])

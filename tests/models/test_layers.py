@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nucwsi.models.layers import convolved, inner
+from nucwsi.models.layers import Convolution, Row, convolved, inner
 
 
 def test_a_margin_is_cut_off_each_side():
@@ -17,3 +17,42 @@ def test_a_convolution_keeps_the_size_but_for_its_stride(kernel_px, stride):
     convolution, norm = convolved(4, 6, kernel_px, stride, groups=2)
     assert convolution(torch.rand(2, 4, 8, 12)).shape == (2, 6, 8 // stride, 12 // stride)
     assert (convolution.groups, convolution.bias, norm.num_features) == (2, None, 6)
+
+
+@pytest.mark.parametrize(("kernel_px", "stride"), [(1, 1), (3, 1), (3, 2), (5, 2)])
+def test_without_padding_only_the_border_that_padding_changes_is_missing(kernel_px, stride):
+    convolution, _ = convolved(4, 6, kernel_px, stride)
+    image, reach = torch.rand(1, 4, 24, 32), kernel_px // 2
+    # The first pixel that sees no zero lies half a kernel from the border, in pixels of the input.
+    first = -(-reach // stride)
+    with torch.inference_mode():
+        whole, part = convolution(image), convolution(inner(image, first * stride - reach), False)
+    torch.testing.assert_close(part, inner(whole, first), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("activation", [None, torch.nn.ReLU(), torch.nn.ReLU6()])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_taking_in_an_activation_changes_no_bit(activation, dtype):
+    torch.manual_seed(2)
+    plain = Convolution(8, 8, 3, padding=1)
+    folded = Row(plain, *([activation] if activation else []))
+    folded.fold()
+    plain.fold()
+    image = 20 * torch.rand(1, 8, 40, 56)
+    with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        taken, plain.activation = folded(image), None
+        expected = plain(image)
+    assert len(folded) == 1
+    assert torch.equal(taken, activation(expected) if activation else expected)
+
+
+def test_a_folded_row_computes_what_the_row_computed():
+    torch.manual_seed(3)
+    row = Row(*convolved(4, 6, 3), torch.nn.ReLU6(), *convolved(6, 2, 1)).eval()
+    row[1].running_mean.uniform_(-1, 1)
+    image = torch.rand(1, 4, 16, 16)
+    with torch.inference_mode():
+        expected = row(image)
+        row.fold()
+        torch.testing.assert_close(row(image), expected)
+    assert [type(layer) for layer in row] == [Convolution, Convolution]

@@ -78,6 +78,6 @@ def test_cooling_divides_the_class_logits_alone(network):
 
 def test_a_plain_encoder_halves_each_level_and_has_no_published_weights():
     encoder = PlainEncoder(WIDTHS)
-    levels = encoder(torch.rand(1, 3, 16, 24), 0)
+    levels = encoder(torch.rand(1, 3, 16, 24), [0, 0, 0])
     assert [tuple(level.shape[1:]) for level in levels] == [(4, 16, 24), (6, 8, 12), (8, 4, 6)]
     assert encoder.published_parameters() == []
