@@ -259,8 +259,16 @@ def export(nuclei: Path, output: Path, slide: Path | None, **values: Any) -> Non
 @click.argument("tables", type=FILE, nargs=-1, required=True)
 @output_option
 @click.option("--conic", is_flag=True, help="write the table of counts of the CoNIC challenge")
-def summary(tables: tuple[Path, ...], output: Path, conic: bool) -> None:
+@click.option(
+    "--corrected", is_flag=True, help="TABLES are corrected.json: add up the corrected numbers"
+)
+def summary(tables: tuple[Path, ...], output: Path, conic: bool, corrected: bool) -> None:
     """Join TABLES of several slides, such as composition.csv."""
+    if corrected:
+        from nucwsi.steps.correct.cohort import corrected_cohort
+
+        corrected_cohort(tables, output)
+        return
     from nucwsi.steps.summary import summary as step
 
     step(list(tables), output, conic=conic)

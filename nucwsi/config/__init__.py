@@ -19,6 +19,7 @@ from nucwsi.config.pipeline import (
     StitchSettings,
     TileSettings,
 )
+from nucwsi.config.review import ReviewSettings
 from nucwsi.config.section import Section, validated
 from nucwsi.config.training import (
     LARGEST_WIDTH,
@@ -45,6 +46,7 @@ __all__ = [
     "PredictSettings",
     "RenderSettings",
     "ReportSettings",
+    "ReviewSettings",
     "Section",
     "SegmentSettings",
     "StitchSettings",

@@ -47,8 +47,19 @@ NUMBERS = frozenset(
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?")
 
 
-def _cell(value: Any) -> Any:
-    """Return what is written of a value; whole numbers lose their decimal point."""
+def cell_of(value: Any) -> Any:
+    """Return what is written of a value; whole numbers lose their decimal point.
+
+    Parameters
+    ----------
+    value : object
+        A text, a number or a truth value.
+
+    Returns
+    -------
+    object
+        Text made `harmless`; nothing for a number that is not finite.
+    """
     if isinstance(value, str):
         return harmless(value)
     if not isinstance(value, float):
@@ -208,5 +219,5 @@ def write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     with published(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(map(harmless, columns))
-        cells = ([_cell(value) for value in values.tolist()] for values in columns.values())
+        cells = ([cell_of(value) for value in values.tolist()] for values in columns.values())
         writer.writerows(zip(*cells, strict=True))

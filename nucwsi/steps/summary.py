@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from nucwsi.classes import CONIC
 from nucwsi.errors import StoreError
 from nucwsi.io.csv_table import TEXTS, read_csv, write_csv
 from nucwsi.io.outputs import check_outputs
+from nucwsi.io.review.corrected import is_corrected
 from nucwsi.io.stores.publish import published
 
 
@@ -37,20 +40,31 @@ def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
     if conic:
         write_csv(output, _conic_counts(tables))
         return
-    first = b""
-    with published(output) as aside, aside.open("wb") as sink:
-        for number, path in enumerate(tables):
-            read_csv(path, ["slide"], TEXTS)
-            header, line_break, rest = path.read_bytes().partition(b"\n")
-            if number == 0:
-                first = header
-                sink.write(header + line_break)
-            if header != first:
+    headers = [_header(path) for path in tables]
+    # Not every slide has been reviewed, and the classes that were added may differ.
+    added = dict.fromkeys(name for header in headers for name in header if is_corrected(name))
+    made = [[name for name in header if not is_corrected(name)] for header in headers]
+    with published(output) as aside, aside.open("w", newline="", encoding="utf-8") as sink:
+        csv.writer(sink, lineterminator="\n").writerow([*made[0], *added])
+        for path, header, own in zip(tables, headers, made, strict=True):
+            if own != made[0]:
                 raise StoreError(
                     f"{path}: its columns differ from those of {tables[0]}; make both anew with the"
                     " same ensemble and version"
                 )
-            sink.write(rest)
+            text = path.read_bytes().decode("utf-8")
+            if header == [*own, *added]:
+                sink.write(text.partition("\n")[2])
+            else:
+                rows = csv.DictReader(StringIO(text, newline=""))
+                writer = csv.DictWriter(sink, [*own, *added], restval="", lineterminator="\n")
+                writer.writerows(rows)
+
+
+def _header(path: Path) -> list[str]:
+    """Check a table, and return its columns as they are written."""
+    read_csv(path, ["slide"], TEXTS)
+    return next(csv.reader(StringIO(path.read_bytes().decode("utf-8"), newline="")))
 
 
 def _conic_counts(tables: list[Path]) -> dict[str, NDArray[np.int64]]:

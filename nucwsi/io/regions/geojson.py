@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ Origin = tuple[float, float]
 
 #: Member of a file that holds its checksum.
 _DIGEST = "nucwsi_sha256"
+
+#: How the names of our measurements begin, so that QuPath's own keep theirs.
+_PREFIX = "nucwsi: "
 
 _TISSUE_COLOUR = (150, 200, 150)
 _REGION_COLOUR = (0, 0, 180)
@@ -74,7 +78,9 @@ def _annotation(
         "name": region.name,
         "isLocked": True,
         "measurements": {
-            f"nucwsi: {name}": value for name, value in measurements.items() if math.isfinite(value)
+            f"{_PREFIX}{name}": value
+            for name, value in measurements.items()
+            if math.isfinite(value)
         },
     }
     if region.region_class:
@@ -159,6 +165,47 @@ def _read_written(path: Path) -> dict[str, Any]:
     if document.get(_DIGEST, _digest(document)) != _digest(document):
         raise ValueError("its checksum differs")
     return document
+
+
+def rewrite_measurements(
+    path: Path,
+    output: Path,
+    added: Sequence[dict[str, float]],
+    is_replaced: Callable[[str], bool],
+) -> None:
+    """Write regions again with further measurements; all else stays as it is.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that `write_regions` has written.
+    output : pathlib.Path
+        The file to write; may be `path`.
+    added : sequence of dict
+        For each object of the file, name -> value; values that are not finite are left out.
+    is_replaced : callable
+        Takes the name of a measurement of `path`, and gives whether it is left out.
+
+    Raises
+    ------
+    StoreError
+        If a file is missing or damaged, holds another number of objects, or cannot be written.
+    """
+    try:
+        document = _read_written(path)
+        for feature, values in zip(document["features"], added, strict=True):
+            measured = feature["properties"]["measurements"]
+            kept = {k: v for k, v in measured.items() if not is_replaced(k.removeprefix(_PREFIX))}
+            more = {f"{_PREFIX}{k}": v for k, v in values.items() if math.isfinite(v)}
+            feature["properties"]["measurements"] = kept | more
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(
+            f"{path}: is no file of regions of nucwsi, or cannot be read ({error}); run `nucwsi"
+            " compose`"
+        ) from None
+    document[_DIGEST] = _digest(document)
+    with published(output) as aside:
+        aside.write_bytes(orjson.dumps(document) + b"\n")
 
 
 def written_facts(path: Path) -> dict[str, Any]:

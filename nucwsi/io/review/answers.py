@@ -29,8 +29,10 @@ from nucwsi.errors import AnswerError, RegionError
 from nucwsi.io.csv_table import original
 from nucwsi.io.regions.content import read_content
 from nucwsi.io.regions.features import class_of, features, json_of, kind_of, member_of, one_line
+from nucwsi.io.review.worklist import drawn_in
 from nucwsi.io.text import decoded
 from nucwsi.review.answers import Answer
+from nucwsi.review.draw import Draw
 
 #: Endings of tables.
 _TABLES = frozenset({".csv", ".tsv", ".txt"})
@@ -80,8 +82,43 @@ def read_answers(path: Path) -> list[Answer]:
             return list(_of_table(path))
         return list(_of_document(path))
     except RegionError as error:
-        # The content of a file of regions and that of a file of answers are read by one reader.
-        raise AnswerError(str(error).replace("; check `regions` in the slide sheet", "")) from None
+        raise _as_answers(error) from None
+
+
+def read_worklist(path: Path) -> tuple[Draw, dict[str, Any]] | None:
+    """Read the draw of a file that may be a worklist.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file of answers.
+
+    Returns
+    -------
+    draw : Draw
+        The draw.
+    document : dict
+        The whole file. None in place of both if it is no worklist of `io.review.worklist`.
+
+    Raises
+    ------
+    AnswerError
+        If the file cannot be read, or the record of the draw is damaged.
+    """
+    name = Path(path.stem if path.suffix.lower() == ".gz" else path.name)
+    if name.suffix.lower() in {*_TABLES, ".zip"}:
+        return None
+    try:
+        document = json_of(read_content(path), path)
+    except RegionError as error:
+        raise _as_answers(error) from None
+    draw = drawn_in(document, path)
+    return None if draw is None else (draw, document)
+
+
+def _as_answers(error: RegionError) -> AnswerError:
+    # The content of a file of regions and that of a file of answers are read by one reader.
+    return AnswerError(str(error).replace("; check `regions` in the slide sheet", ""))
 
 
 def _of_document(path: Path) -> Iterator[Answer]:
