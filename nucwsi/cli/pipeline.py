@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,22 @@ from nucwsi.runtime.allocator import share_one_heap
 
 @click.command()
 @click.argument("slides", type=FILE, nargs=-1, required=True)
+@click.option(
+    "--mpp",
+    "slide_mpp",
+    type=float,
+    help="µm per level-0 pixel, where a sheet names none and the files state none or are wrong",
+)
 @member_option
 @threads_option
 @options(TileSettings)
-def check(slides: tuple[Path, ...], members: tuple[str, ...], threads: int, **values: Any) -> None:
+def check(
+    slides: tuple[Path, ...],
+    slide_mpp: float | None,
+    members: tuple[str, ...],
+    threads: int,
+    **values: Any,
+) -> None:
     """Say what SLIDES are and whether each can be analysed.
 
     SLIDES are slides, folders of slides or slide sheets. The exit code is 1 if one of them cannot
@@ -48,7 +61,8 @@ def check(slides: tuple[Path, ...], members: tuple[str, ...], threads: int, **va
     from nucwsi.io.slides.sheet import read_sheet
     from nucwsi.steps.check import check as step
 
-    entries = [entry for path in slides for entry in read_sheet(path, lambda _: True)]
+    listed = (entry for path in slides for entry in read_sheet(path, lambda _: True))
+    entries = [replace(entry, mpp=entry.mpp or slide_mpp) for entry in listed]
     n_faulty = 0
     # What the readers would log is part of each verdict.
     logger = logging.getLogger("nucwsi")

@@ -38,8 +38,8 @@ class MppClaim:
     columns : float
         Width of a pixel in µm: mpp along columns, horizontally.
     source : str
-        Who says so: ``override`` (the user), ``vendor``, ``ome``, ``imagej``, ``tiff`` or
-        ``objective power``.
+        Who says so: ``override`` (the user), ``vendor``, ``ome``, ``imagej``, ``tiff``, ``png``,
+        ``jpeg``, ``webp``, ``bmp`` or ``objective power``.
     """
 
     rows: float

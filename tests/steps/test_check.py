@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from slides_made import picture, write_aperio, write_slide
 
 from nucwsi.cli.commands import main
@@ -53,6 +54,16 @@ def test_a_sheet_may_name_files_that_are_missing(folder, tmp_path):
     assert "a: tiff, 2 levels (1300 x 1100, 325 x 275), 0.5 µm per pixel" in ran.output
     assert "b: cannot be analysed" in ran.output
     assert "gone.svs: does not exist" in ran.output
+
+
+def test_a_plain_picture_is_a_slide_once_its_mpp_is_known(folder, tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    ran = checked(tmp_path / "a.png")
+    assert ran.exit_code == 1
+    assert "does not say how large its pixels are" in ran.output
+    ran = checked(tmp_path, "--mpp", "0.25")
+    assert ran.exit_code == 0
+    assert "a: png, 1 levels (1300 x 1100), 0.25 µm per pixel (override)" in ran.output
 
 
 def test_the_tissue_is_that_which_tile_finds(folder, tmp_path):

@@ -1,4 +1,4 @@
-"""The workflow is found in a clone as in a wheel, and profiles and configurations by their names."""
+"""The workflow is found in a clone as in a wheel, profiles and configurations by their names."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ def test_a_profile_is_a_name_or_a_folder(tmp_path, monkeypatch):
     assert bundled("profile", "slurm") == profiles / "slurm", "that folder is no profile"
     (tmp_path / "slurm" / "profile.yaml").touch()
     assert bundled("profile", "slurm") == tmp_path / "slurm"
-    with pytest.raises(ConfigError, match="pbs: there is no such profile; .* local, slurm"):
+    with pytest.raises(ConfigError, match=r"pbs: there is no such profile; .* local, slurm"):
         bundled("profile", "pbs")
 
 

@@ -19,6 +19,7 @@ from nucwsi.grid import Window
 from nucwsi.io.slides.identity import refuse_what_is_no_slide
 from nucwsi.io.slides.levels import believed_levels
 from nucwsi.io.slides.openslide_reader import open_vendor
+from nucwsi.io.slides.picture import open_picture
 from nucwsi.io.slides.slide_reader import FinalSlideError, SlideReader
 from nucwsi.io.slides.tiff import TiffReader
 
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 #: scene of it, returns None if the file is of another format, and raises `SlideError` if it is
 #: damaged; the verdict of the last one counts, or the first `FinalSlideError`. A new format is one
 #: module with a `SlideReader`, and one line here.
-OPENERS: tuple[Callable[[Path, str | None], SlideReader | None], ...] = (open_vendor, TiffReader)
+OPENERS: tuple[Callable[[Path, str | None], SlideReader | None], ...] = (
+    open_vendor,
+    open_picture,
+    TiffReader,
+)
 
 
 class Slide:
@@ -47,7 +52,7 @@ class Slide:
     path : pathlib.Path
         The file.
     vendor : str
-        As OpenSlide spells it, or ``tiff``.
+        As OpenSlide spells it, or ``tiff``, ``png``, ``jpeg``, ``webp`` or ``bmp``.
     levels : list of Level
         The full resolution first, then ever coarser ones that show the same.
     bounds : Window

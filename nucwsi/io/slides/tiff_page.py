@@ -171,7 +171,7 @@ class TiffPage:
                 part = tile[
                     shared.within(Window(row * height, column * width, height, width)).slices
                 ]
-                pixels[shared.within(window).slices] = _on_white(part, self._alpha)
+                pixels[shared.within(window).slices] = on_white(part, self._alpha)
         return pixels, bad
 
 
@@ -195,7 +195,8 @@ class _Cache:
             if index not in self._tiles:
                 self._tiles[index] = tile
                 self._size += _size(tile)
-            while self._size > self._limit:
+            # A strip may be as large as the page; it is not to be decoded for every window.
+            while self._size > self._limit and len(self._tiles) > 1:
                 self._size -= _size(self._tiles.popitem(last=False)[1])
         return tile
 
@@ -271,8 +272,22 @@ def _decode_jpeg(
     return tile
 
 
-def _on_white(pixels: NDArray[np.uint8], alpha_kind: int) -> NDArray[np.uint8]:
-    """Lay (H, W, 3 or 4) pixels on white; `alpha_kind` is TIFF's ExtraSamples."""
+def on_white(pixels: NDArray[np.uint8], alpha_kind: int) -> NDArray[np.uint8]:
+    """Lay pixels on white.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3 or 4) ndarray of uint8
+        Red, green and blue, 0 to 255, and maybe a fourth channel.
+    alpha_kind : int
+        What the fourth channel is, as TIFF's ExtraSamples says: 1 for alpha with which colours are
+        multiplied, 2 for alpha with which they are not, anything else for no alpha.
+
+    Returns
+    -------
+    (H, W, 3) ndarray of uint8
+        Red, green and blue, 0 to 255.
+    """
     colours = pixels[..., :3]
     if alpha_kind not in (_PREMULTIPLIED, _ALPHA):
         return colours
