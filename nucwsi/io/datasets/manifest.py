@@ -84,9 +84,10 @@ def _table(path: Path, needed: set[str]) -> list[dict[str, str]]:
 def _read_labels(path: Path) -> dict[str, dict[int, str]]:
     named: dict[str, dict[int, str]] = {}
     for row in _table(path, set(LABEL_COLUMNS)):
-        if not row["code"].isdecimal() or not 1 <= int(row["code"]) <= 255:
-            raise DataError(f"{path}: code {row['code']!r}; expected 1 to 255")
-        named.setdefault(row["dataset"], {})[int(row["code"])] = row["name"].strip().lower()
+        code = row["code"]
+        if not (code.isdecimal() and len(code) < 10 and 1 <= int(code) <= 255):
+            raise DataError(f"{path}: code {code[:20]!r}; expected 1 to 255")
+        named.setdefault(row["dataset"], {})[int(code)] = row["name"].strip().lower()
     return named
 
 

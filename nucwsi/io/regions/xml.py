@@ -127,7 +127,7 @@ class _Reader(ContentHandler):
             self._attribute,
             self._layer,
             attributes.get("NegativeROA", "").strip().lower() in {"1", "true"},
-            np.array(points, np.float64).reshape(-1, 3)[:, 1:],
+            np.array([point[1:] for point in points], np.float64).reshape(-1, 2),
         )
 
 

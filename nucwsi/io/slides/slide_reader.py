@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,8 +140,9 @@ def chosen_scene(
             f"{path}: holds {len(names)} scenes ({listed}); choose one with --scene NUMBER, or in a"
             " column `scene` of the slide sheet"
         )
-    if scene.isascii() and scene.isdigit() and 1 <= int(scene[:9]) <= len(names):
-        return int(scene) - 1
+    number = int(scene) if re.fullmatch("[0-9]{1,9}", scene) else 0
+    if 1 <= number <= len(names):
+        return number - 1
     meant = [number for number, name in enumerate(names) if name and name == scene]
     if len(meant) == 1:
         return meant[0]

@@ -52,6 +52,15 @@ def test_points_follow_their_order_and_may_have_decimal_commas(tmp_path):
     assert outline.group == ""
 
 
+def test_no_order_is_too_large_to_be_sorted_by(tmp_path):
+    """One of 20 digits overflowed a float (fuzz, seed 1, case 6556)."""
+    order = ["9" * 400, *range(1, len(SQUARE))]
+    [outline] = outlines(tmp_path, asap(annotation(SQUARE, order=order)))
+    assert outline.vertices.tolist() == [*SQUARE[1:], SQUARE[0]]
+    with pytest.raises(RegionError, match="are not numbers"):
+        outlines(tmp_path, asap(annotation(SQUARE, order=["9" * 5000] * len(SQUARE))))
+
+
 def test_nested_outlines_are_read_from_the_inside(tmp_path):
     inner = region([(1, 1), (2, 1), (2, 2)], NegativeROA="1")
     [hole, whole] = outlines(tmp_path, aperio(region(SQUARE, inner)))

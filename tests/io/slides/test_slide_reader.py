@@ -25,6 +25,7 @@ def test_a_scene_is_chosen_by_number_or_by_name():
         (None, r"a\.tif: holds 3 scenes \(1: a \(9 x 9 px\), 2: b \(9 x 9 px\), 3: a"),
         ("a", "has several scenes 'a' but 1: a"),
         ("4", "has no scene '4' but 1: a"),
+        ("0000000015", "has no scene '0000000015' but 1: a"),
         ("9" * 400, "has no scene"),
         ("", "has no scene ''"),
     ],
