@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bench.network import ensemble, windows
-from nucwsi.models.ensemble import choose_precision
+from nucwsi.models.precision import choose_precision
 
 
 def compare(tiles: Path) -> dict[str, Any]:

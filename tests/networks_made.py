@@ -40,7 +40,7 @@ def ensemble_of(*networks, views=1, precision=torch.float32):
     return Ensemble(networks, torch.device("cpu"), precision, views)
 
 
-def write_sharp_member(path, rgb, widths, halo_px):
+def write_sharp_member(path, rgb, widths, halo_px, mpp=0.5):
     """Write a checkpoint whose `np` spreads over all of [0, 1] on an image (3, H, W)."""
     network = random_network(widths=widths, n_classes=len(CLASSES))
     with torch.no_grad():
@@ -51,7 +51,7 @@ def write_sharp_member(path, rgb, widths, halo_px):
         "name": path.stem,
         "widths": list(widths),
         "classes": CLASSES,
-        "mpp": 0.5,
+        "mpp": mpp,
         "halo_px": halo_px,
         "post_processing": CONSTANTS,
         "about": {},

@@ -10,6 +10,7 @@ from nucwsi.errors import CheckpointError
 from nucwsi.models.architectures import ARCHITECTURES
 from nucwsi.models.checkpoint import checksum_of, find_checkpoint, read_description
 from nucwsi.models.description import described
+from nucwsi.models.resolution import LARGEST_SCALE, margin_on_canvas
 from nucwsi.nuclei.constants import PostProcessing
 
 
@@ -104,7 +105,7 @@ def read_card(name: str) -> Card:
 
 
 def read_cards(names: tuple[str, ...]) -> tuple[Card, ...]:
-    """Read the cards of an ensemble, whose members must know the same classes at the same mpp.
+    """Read the cards of an ensemble, whose members must know the same classes.
 
     Parameters
     ----------
@@ -119,16 +120,64 @@ def read_cards(names: tuple[str, ...]) -> tuple[Card, ...]:
     Raises
     ------
     CheckpointError
-        If a member cannot be read or two members differ in classes or mpp.
+        If a member cannot be read, or two members differ in classes or too much in mpp.
     """
     cards = tuple(read_card(name) for name in names)
     for card in cards[1:]:
-        if card.classes != cards[0].classes or card.mpp != cards[0].mpp:
+        if card.classes != cards[0].classes:
             raise CheckpointError(
-                f"{card.path}: knows {card.classes} at {card.mpp} µm/px, but {cards[0].path} knows"
-                f" {cards[0].classes} at {cards[0].mpp}; members of an ensemble must agree"
+                f"{card.path}: knows {card.classes}, but {cards[0].path} knows {cards[0].classes};"
+                " members of an ensemble must agree"
+            )
+    for card, scale in zip(cards, scales(cards), strict=True):
+        if scale > LARGEST_SCALE:
+            finest = canvas_card(cards)
+            raise CheckpointError(
+                f"{card.path}: works at {card.mpp} µm/px, more than {LARGEST_SCALE:g} times the"
+                f" {finest.mpp} of {finest.path}; members so different share no ensemble"
             )
     return cards
+
+
+def canvas_card(cards: tuple[Card, ...]) -> Card:
+    """Return the member that an ensemble's canvas and constants are those of.
+
+    It is the first of those at the finest mpp: what the canvas does not show, no member can see,
+    whereas a coarser member sees on a finer canvas all that it knows. And constants of
+    post-processing are tuned on maps of one mpp.
+
+    Parameters
+    ----------
+    cards : tuple of Card
+        The members, at least one.
+
+    Returns
+    -------
+    Card
+        One of them.
+    """
+    return min(cards, key=lambda card: card.mpp)
+
+
+def scales(cards: tuple[Card, ...]) -> tuple[float, ...]:
+    """Return the size of each member's pixels on the canvas.
+
+    Parameters
+    ----------
+    cards : tuple of Card
+        The members, at least one.
+
+    Returns
+    -------
+    tuple of float
+        Canvas pixels per pixel of each member, along each axis; exactly 1 for those at the canvas'
+        mpp, and more for all others.
+    """
+    if not cards:
+        return ()
+    mpp = canvas_card(cards).mpp
+    ratios = (card.mpp / mpp for card in cards)
+    return tuple(1.0 if ratio < 1 + 1e-6 else ratio for ratio in ratios)
 
 
 def largest_halo_px(cards: tuple[Card, ...]) -> int:
@@ -144,7 +193,8 @@ def largest_halo_px(cards: tuple[Card, ...]) -> int:
     int
         Canvas pixels on each side of a window that are read for all members alike.
     """
-    return max(card.halo_px for card in cards)
+    halos = (card.halo_px for card in cards)
+    return max(map(margin_on_canvas, halos, scales(cards)))
 
 
 def mean_count_error(cards: tuple[Card, ...]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from nucwsi.errors import StoreError
 from nucwsi.io.csv_table import harmless, original
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import is_taken, published
-from nucwsi.models.card import mean_count_error, read_cards
+from nucwsi.models.card import canvas_card, mean_count_error, read_cards
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.nuclei.constants import in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory
@@ -112,12 +112,13 @@ def evaluate(
     if is_taken(output):
         raise StoreError(f"{output}: exists already; remove it or name another folder")
     cards = read_cards(members)
-    classes, mpp = cards[0].classes, cards[0].mpp
+    lead = canvas_card(cards)
+    classes, mpp = lead.classes, lead.mpp
     samples = load_samples(data, settings.split, classes, mpp)
     torch.set_num_threads(threads)
     keep_freed_memory()
     ensemble = Ensemble.load(cards, choose_device(settings.device), settings.views)
-    fixed = in_pixels(cards[0].post_processing, classes, mpp)
+    fixed = in_pixels(lead.post_processing, classes, mpp)
     scored: list[ImageScores] = []
     with progress("evaluate", len(samples), "images") as advance:
         for sample in samples:

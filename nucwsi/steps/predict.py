@@ -25,7 +25,13 @@ from nucwsi.io.stores.arrays import pack
 from nucwsi.io.stores.maps_writer import MapsWriter
 from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
 from nucwsi.io.stores.reader import CoreReader, Store, opened
-from nucwsi.models.card import Card, largest_halo_px, mean_count_error, read_cards
+from nucwsi.models.card import (
+    Card,
+    canvas_card,
+    largest_halo_px,
+    mean_count_error,
+    read_cards,
+)
 from nucwsi.models.ensemble import Ensemble, QuantisedMaps, largest_batch
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.allocator import keep_freed_memory, return_freed_memory
@@ -135,11 +141,11 @@ def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
 
 
 def _checked(store: Store, cards: tuple[Card, ...]) -> int:
-    halo_px = largest_halo_px(cards)
-    if abs(cards[0].mpp / store.frame.mpp - 1) > 1e-6:
+    halo_px, finest = largest_halo_px(cards), canvas_card(cards)
+    if abs(finest.mpp / store.frame.mpp - 1) > 1e-6:
         raise StoreError(
-            f"{store.path}: was tiled at {store.frame.mpp} µm/px, but {cards[0].path} works at"
-            f" {cards[0].mpp}; tile the slide for this checkpoint"
+            f"{store.path}: was tiled at {store.frame.mpp} µm/px, but {finest.path} works at"
+            f" {finest.mpp}; tile the slide for this checkpoint"
         )
     if halo_px > store.facts.halo_px:
         raise StoreError(
@@ -180,7 +186,8 @@ def predict(
     settings : PredictSettings
         Views, device and batch size.
     members : tuple of str
-        Checkpoints of the ensemble. The constants of the first are stored with the maps.
+        Checkpoints of the ensemble. The constants of one are stored with the maps; see
+        `card.canvas_card`.
     part, parts : int
         Which band of the canvas, of how many.
     threads : int
@@ -219,7 +226,7 @@ def predict(
             contrasts=len(contrast_weights(settings.views, len(cards))),
             part=part,
             parts=parts,
-            post_processing=cards[0].post_processing,
+            post_processing=canvas_card(cards).post_processing,
             count_error=mean_count_error(cards),
         )
         if not exact:
@@ -294,7 +301,9 @@ def _run(
         saving: list[Future[None]] = []
         batches = ahead(load, _batches(jobs, size), reading, 1)
         for n_batches, (batch, rgb) in enumerate(batches, start=1):
-            answers = ensemble.quantised(rgb, halo_px - overlap_px)
+            asked = (job.window.grown(overlap_px) for job in batch)
+            origins = [(window.row, window.column) for window in asked]
+            answers = ensemble.quantised(rgb, halo_px - overlap_px, origins)
             for earlier in saving:
                 earlier.result()
             saving = [

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from nucwsi.models.ensemble import Ensemble, QuantisedMaps, choose_precision
+from nucwsi.models.ensemble import Ensemble, QuantisedMaps
+from nucwsi.models.precision import choose_precision
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.pixels import connected
@@ -18,8 +19,8 @@ from nucwsi.nuclei.window import WindowMaps, nuclei_of
 from nucwsi.training.batches import resample
 from nucwsi.training.sample import Sample
 
-#: Mirrored pixels around an image. Some networks see farther, but wider margins would add no tissue
-#: and make a small image ten times as expensive.
+#: Mirrored pixels around an image, of each member's own. Some networks see farther, but wider
+#: margins would add no tissue and make a small image ten times as expensive.
 _MARGIN_PX = 64
 
 
@@ -61,17 +62,17 @@ def predict_image(ensemble: Ensemble, sample: Sample) -> QuantisedMaps:
     Returns
     -------
     QuantisedMaps
-        At the network's mpp; they cover the whole image.
+        At the canvas' mpp; they cover the whole image.
     """
-    stride = ensemble.stride
+    stride, margin_px = ensemble.stride, ensemble.margin_px(_MARGIN_PX)
     shape = [int(np.ceil(side / sample.scale - 1e-6)) for side in sample.instances.shape]
     edges = [
-        np.arange(-_MARGIN_PX, -(-side // stride) * stride + _MARGIN_PX + 1.0) * sample.scale
+        np.arange(-margin_px, -(-side // stride) * stride + margin_px + 1.0) * sample.scale
         for side in shape
     ]
     image, _ = resample(sample, edges[0], edges[1])
     rgb = np.ascontiguousarray(np.rint(image * 255).astype(np.uint8).transpose(2, 0, 1))[None]
-    maps = ensemble.quantised(rgb, _MARGIN_PX)[0]
+    maps = ensemble.quantised(rgb, margin_px)[0]
     height, width = shape
     return QuantisedMaps._make(values[..., :height, :width] for values in maps)
 

@@ -30,7 +30,7 @@ def load_teachers(
     Parameters
     ----------
     cards : tuple of Card
-        Members of the ensemble, of the same classes and resolution.
+        Members of the ensemble, of the same classes; each is asked at its own mpp.
     how : TrainSettings
         Settings of the network that learns, with `teacher_views`.
     device : torch.device
@@ -54,10 +54,11 @@ def load_teachers(
             f" `classes`: {', '.join(how.classes)}"
         )
     teachers = [Ensemble.load((card,), device, how.teacher_views) for card in cards]
-    scale = how.mpp / cards[0].mpp
+    scales = [how.mpp / card.mpp for card in cards]
 
     def _teach(image: Tensor, step: int) -> NetworkMaps:
-        return ask(teachers[step % len(teachers)], image, scale)
+        which = step % len(teachers)
+        return ask(teachers[which], image, scales[which])
 
     return _teach
 

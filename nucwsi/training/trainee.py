@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
 from nucwsi.models.architectures import build_trainable
-from nucwsi.models.ensemble import choose_precision
 from nucwsi.models.network import Network
+from nucwsi.models.precision import choose_precision
 from nucwsi.models.unet import UNet
 
 log = logging.getLogger(__name__)

@@ -8,14 +8,50 @@ from networks_made import rewritten
 from stores import write_member
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.card import largest_halo_px, mean_count_error, read_card, read_cards
+from nucwsi.models.card import (
+    canvas_card,
+    largest_halo_px,
+    mean_count_error,
+    read_card,
+    read_cards,
+    scales,
+)
 from nucwsi.models.checkpoint import find_checkpoint
+from nucwsi.models.resolution import margin_on_canvas
 
 
-def test_members_of_an_ensemble_share_mpp(member, tmp_path):
-    other = write_member(tmp_path / "other.safetensors", mpp=0.25)
+def test_members_of_an_ensemble_share_classes(member, tmp_path):
+    other = write_member(tmp_path / "other.safetensors", classes=("a", "b"))
     with pytest.raises(CheckpointError, match="must agree"):
         read_cards((str(member), str(other)))
+
+
+def cards_at(folder, *mpps):
+    """Members that are named by their order and are at these mpp."""
+    paths = (write_member(folder / f"{n}.safetensors", n, mpp=mpp) for n, mpp in enumerate(mpps))
+    return read_cards(tuple(map(str, paths)))
+
+
+def test_the_canvas_is_that_of_the_first_of_the_finest_members(tmp_path):
+    cards = cards_at(tmp_path, 0.35, 0.25, 0.5, 0.25)
+    assert canvas_card(cards).name == "1"
+    assert scales(cards) == (0.35 / 0.25, 1.0, 2.0, 1.0)
+    assert canvas_card(cards[2:3]).name == "2"
+    assert scales(cards[2:3]) == (1.0,)
+
+
+def test_the_halo_of_a_coarser_member_is_wider_on_the_canvas(tmp_path):
+    cards = cards_at(tmp_path, 0.5, 0.25)
+    assert largest_halo_px(cards) == margin_on_canvas(32, 2.0)
+    assert largest_halo_px(cards[:1]) == 32
+
+
+def test_members_at_mpp_of_another_order_are_refused(tmp_path):
+    cards_at(tmp_path, 1.0, 0.25)
+    with pytest.raises(
+        CheckpointError, match=r"0\.safetensors: works at 1\.01 .* 4 times the 0\.25"
+    ):
+        cards_at(tmp_path, 1.01, 0.25)
 
 
 def test_a_card_is_read_without_torch(member):

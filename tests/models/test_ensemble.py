@@ -10,8 +10,9 @@ from stores import CLASSES, write_member
 
 from nucwsi.errors import CheckpointError, ConfigError
 from nucwsi.models.card import read_cards
-from nucwsi.models.ensemble import Ensemble, choose_precision, largest_batch
+from nucwsi.models.ensemble import Ensemble, largest_batch
 from nucwsi.models.network import own_halo_px
+from nucwsi.models.resolution import margin_on_canvas
 from nucwsi.models.views import VIEWS, apply_view, undo_maps
 
 
@@ -97,26 +98,6 @@ def test_a_network_that_is_not_local_is_shown_the_whole_window():
     assert maps.np_map.shape == (1, 1, 16, 16)
 
 
-def test_no_precision_is_lower_than_the_maps_can_bear():
-    cuda = torch.device("cuda")
-    assert choose_precision(cuda) is torch.float16
-    assert choose_precision(cuda, training=True) is torch.bfloat16
-
-
-@pytest.mark.parametrize(
-    ("able", "precision"),
-    [
-        ({"amx_bf16": True}, torch.bfloat16),
-        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, torch.bfloat16),
-        ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, torch.float32),
-        ({}, torch.float32),
-    ],
-)
-def test_a_processor_computes_in_what_it_multiplies_faster(monkeypatch, able, precision):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    assert choose_precision(torch.device("cpu")) is precision
-
-
 def test_an_ensemble_without_members_is_refused():
     with pytest.raises(ConfigError, match="needs at least one member"):
         ensemble_of()
@@ -149,3 +130,69 @@ def test_answers_that_are_no_numbers_are_refused(network, answer):
         network.heads.bias[3:].fill_(answer)
     with pytest.raises(CheckpointError, match=r"not a number: its weights are too large for torch"):
         ensemble_of(network).quantised(np.full((1, 3, 32, 32), 99, np.uint8), 8)
+
+
+def test_a_coarser_member_answers_as_on_its_own_canvas():
+    """On an image whose pixels are twice as fine it sees what it would see there."""
+    near, far = random_network(), random_network(seed=8)
+    picture = np.random.default_rng(6).integers(0, 256, (1, 3, 96, 96), np.uint8)
+    fine = picture.repeat(2, -1).repeat(2, -2)
+    mixed = Ensemble((near, far), torch.device("cpu"), torch.float32, 4, (1.0, 2.0))
+    margin = mixed.margin_px(32)
+    assert margin == margin_on_canvas(32, 2.0, 4)
+    wide = np.pad(fine, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="wrap")
+    answer, contrasts = mixed.mean_and_contrasts(wide, margin)
+    alone = [
+        ensemble_of(near, views=4).mean_maps(wide, margin),
+        ensemble_of(far, views=4).mean_maps(
+            np.pad(picture, ((0, 0),) * 2 + ((32, 32),) * 2, "wrap"), 32
+        ),
+    ]
+    # Between the middles of its pixels at a quarter and three quarters.
+    for mean, one, other in zip(answer, *alone, strict=True):
+        between = torch.nn.functional.interpolate(other, scale_factor=2, mode="bilinear")
+        inside = (..., slice(2, -2), slice(2, -2))
+        torch.testing.assert_close(mean[inside], ((one + between) / 2)[inside], atol=1e-5, rtol=0)
+    assert contrasts.shape == (1, 2, 3, 192, 192)
+    assert contrasts.abs().max() > 0.01
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [0.35 / 0.25, 2.0])
+def test_windows_of_members_at_different_mpp_agree_wherever_they_lie(scale, precision):
+    """Windows of any size and at any place of the canvas, alone and in a batch."""
+    members = (
+        random_network(),
+        random_network(widths=(2, 3, 2, 2), seed=5),
+        random_network(seed=9),
+    )
+    with torch.no_grad():
+        for member in members:
+            member.heads.weight *= 8
+    mixed = Ensemble(members, torch.device("cpu"), precision, 1, (1.0, scale, scale))
+    assert mixed.stride == 4
+    margin = mixed.margin_px(-(-max(map(own_halo_px, members)) // 4) * 4)
+    size = 64 + 2 * margin
+    picture = np.random.default_rng(4).integers(0, 256, (3, size, size), np.uint8)
+    row, column = 1000, 12
+    whole = mixed.quantised(picture[None], margin, [(row, column)])[0]
+    assert np.ptp(whole.hv_map) > 20
+    side = 32
+    places = [(r, c) for r in (0, side) for c in (0, side)]
+    windows = [picture[:, r : r + side + 2 * margin, c : c + side + 2 * margin] for r, c in places]
+    origins = [(row + r, column + c) for r, c in places]
+    together = mixed.quantised(np.stack(windows), margin, origins)
+    for (r, c), window, origin, part in zip(places, windows, origins, together, strict=True):
+        alone = mixed.quantised(window[None], margin, [origin])[0]
+        for one, other, expected in zip(part, alone, whole, strict=True):
+            np.testing.assert_array_equal(one, other)
+            np.testing.assert_array_equal(one, expected[..., r : r + side, c : c + side])
+
+
+def test_coarser_members_of_too_large_a_stride_are_refused(tmp_path):
+    fine = str(write_member(tmp_path / "fine.safetensors"))
+    coarse = tmp_path / "coarse.safetensors"
+    write_member(coarse, widths=(1,) * 8, halo_px=1024, mpp=0.7)
+    with pytest.raises(CheckpointError, match=r"stride of 128 px at 0\.7 µm/px, .* at most 64"):
+        Ensemble.load(read_cards((fine, str(coarse))), torch.device("cpu"), 1)
+    assert Ensemble.load(read_cards((str(coarse),)), torch.device("cpu"), 1).stride == 128

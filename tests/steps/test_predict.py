@@ -187,11 +187,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, canvas, members, reference,
     asked = []
     honest = Ensemble.quantised
 
-    def mortal(self, rgb, margin_px):
+    def mortal(self, rgb, *how):
         asked.append(rgb.shape)
         if len(asked) == 4:
             raise KeyboardInterrupt
-        return honest(self, rgb, margin_px)
+        return honest(self, rgb, *how)
 
     monkeypatch.setattr(Ensemble, "quantised", mortal)
     with pytest.raises(KeyboardInterrupt):

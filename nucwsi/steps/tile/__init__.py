@@ -101,8 +101,8 @@ def tile(
     name : str
         The slide's name in all results.
     members : tuple of str
-        Checkpoints of the ensemble that `predict` will apply: the canvas has their mpp, and the
-        cores that lie within their largest halo of tissue are read.
+        Checkpoints of the ensemble that `predict` will apply: the canvas has their finest mpp, and
+        the cores that lie within their largest halo of tissue are read.
     slide_mpp : float, optional
         The user's value for level 0, in µm per pixel.
     scene : str, optional
@@ -113,7 +113,7 @@ def tile(
     Raises
     ------
     CheckpointError
-        If a member cannot be read, or two members differ in mpp or classes.
+        If a member cannot be read, or two members differ in classes or too much in mpp.
     SlideError
         If the slide cannot be read or must not be analysed.
     StoreError

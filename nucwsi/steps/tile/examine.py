@@ -21,7 +21,7 @@ from nucwsi.grid import CELL_PX, Frame, Window
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, claim_doubts, level0_claim
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.stores.publish import file_checksum
-from nucwsi.models.card import Card, largest_halo_px
+from nucwsi.models.card import Card, canvas_card, largest_halo_px
 from nucwsi.slide.holes import holes_in_tissue
 from nucwsi.slide.oddities import oddities
 from nucwsi.slide.tissue import (
@@ -290,7 +290,7 @@ def examined(
     SlideError
         If the slide cannot be read or must not be analysed.
     """
-    mpp = cards[0].mpp
+    mpp = canvas_card(cards).mpp
     with open_slide(slide, scene) as opened:
         claim = level0_claim(opened, override=slide_mpp, trust_power=settings.objective_power)
         if claim.rows > 2 * mpp:
