@@ -10,13 +10,13 @@ from tables_made import write_result
 from nucwsi.classes import display_name
 
 
-def made_results(folder, regions=True, **how):
+def made_results(folder, regions=True, name="made", **how):
     """Write the results of a slide whose nuclei are known; return the table of nuclei."""
-    nuclei, _, table = write_result(folder, **how)
+    nuclei, _, table = write_result(folder, name=name, **how)
     drawn = write_geojson(folder.with_suffix(".geojson"), SHAPES)
     succeeded(
         *("compose", nuclei, *(("--regions", drawn) if regions else ())),
-        *("-o", folder / "composition.csv", "--geojson", folder / "made.regions.geojson"),
+        *("-o", folder / "composition.csv", "--geojson", folder / f"{name}.regions.geojson"),
     )
     return table
 

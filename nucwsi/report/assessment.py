@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Literal, Self
 
 import orjson
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from nucwsi.facts import SlideFacts
 from nucwsi.report.packed_density import PackedDensity
+from nucwsi.report.review_notes import CorrectedRegion, ReviewNotes, corrected_regions
 
 #: Rises whenever a key is added, removed or changes its meaning. Readers refuse a newer one.
 FORMAT_VERSION = 3
@@ -280,6 +282,10 @@ class Assessment(_Document):
         Measurements for the quality checks.
     region_warnings : tuple of str
         What `compose` found doubtful about the user's regions, one line each.
+    domain_warning : str
+        What sets the slide's nuclei apart from those that were learnt from; empty if nothing does.
+    review : ReviewNotes or None
+        How the slide was reviewed; None if it was not.
     marks : tuple of Mark
         Parts of the slide that should be looked at, at most one of each kind.
     further : dict of str to str
@@ -299,6 +305,8 @@ class Assessment(_Document):
     crops: tuple[Crop, ...]
     quality: Quality
     region_warnings: tuple[str, ...] = ()
+    domain_warning: str = Field("", exclude_if=operator.not_)
+    review: ReviewNotes | None = None
     marks: tuple[Mark, ...] = ()
     further: dict[str, str] = {}
 
@@ -315,6 +323,19 @@ class Assessment(_Document):
         if names != self.facts.classes:
             raise ValueError(f"`morphometry` is of {names}, expected {self.facts.classes}")
         return self
+
+    @property
+    def corrected(self) -> tuple[CorrectedRegion, ...]:
+        """Corrected numbers of the regions; none without a review.
+
+        Raises
+        ------
+        KeyError, ValueError
+            If the composition holds none.
+        """
+        if self.review is None:
+            return ()
+        return corrected_regions(self.composition, self.review.classes)
 
     def marked(self, kind: MarkKind) -> float:
         """Return how much of the slide is marked.

@@ -56,7 +56,9 @@ def checks(assessment: Assessment) -> list[Check]:
         _focus(quality.blur, assessment.marked("blurred")),
         *_marks(assessment),
         _reading(facts),
+        _domain(assessment),
         *_warnings("Regions", assessment.region_warnings),
+        *_warnings("Review", () if assessment.review is None else assessment.review.remarks),
         _seams(seams),
         _locality(seams),
         *_notes(facts, quality),
@@ -125,6 +127,18 @@ def _reading(facts: SlideFacts) -> Check:
         return Check("Reading", "complete", "fine", "Every tile of the tissue was readable.")
     text = "The slide is degraded: unreadable parts are excluded from the tissue."
     return Check("Reading", f"{len(facts.bad_tiles):,} tiles failed", "review", text)
+
+
+def _domain(assessment: Assessment) -> Check:
+    distance = assessment.composition[0].get("domain_distance", "")
+    if not distance:
+        text = "Not measured: too few nuclei, or a checkpoint that does not know its domain."
+        return Check("Domain", "–", "note", text)
+    value = f"{float(distance):.2f} of the limit"
+    if assessment.domain_warning:
+        return Check("Domain", f"out of domain, {value}", "review", assessment.domain_warning)
+    text = "How far stain, size and certainty of the nuclei are from those of the training images."
+    return Check("Domain", value, "fine", text)
 
 
 def _seams(seams: SeamAudit) -> Check:

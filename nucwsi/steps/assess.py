@@ -18,6 +18,7 @@ from nucwsi.io.nuclei.parquet import iter_tables, read_facts
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.files import read_written_regions
 from nucwsi.io.regions.geojson import read_tissue, written_facts
+from nucwsi.io.review.corrected import RECORD, read_record
 from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.slides.slide import Slide, open_slide
@@ -34,6 +35,7 @@ from nucwsi.report.marks import fold_mask, large_parts, mark_of
 from nucwsi.report.overview import thumbnail
 from nucwsi.report.packed_density import pack_density
 from nucwsi.report.quality import BLUR_MPP, typical_diameter
+from nucwsi.report.review_notes import ReviewNotes
 from nucwsi.report.slide_nuclei import SlideNuclei, read_slide_nuclei
 from nucwsi.slide.tissue import find_ink
 
@@ -106,6 +108,12 @@ def _marks(
     return tuple(mark for mark in found if mark)
 
 
+def _review_notes(path: Path, rows: tuple[dict[str, str], ...]) -> ReviewNotes | None:
+    """Read how the slide was reviewed; None if its table has no corrected columns."""
+    record = read_record(path) if "corrected_nuclei" in rows[0] else None
+    return None if record is None else ReviewNotes.of(record)
+
+
 def assess(
     slide: Path, nuclei: Path, output: Path, settings: AssessSettings, *, threads: int = 1
 ) -> None:
@@ -162,6 +170,7 @@ def assess(
     density = slide_density(
         table.row, table.column, table.class_code, len(classes), pieces, frame, _DENSITY_CELLS
     )
+    composed = written_facts(regions_file)
     assessment = Assessment(
         facts=facts,
         path=str(slide),
@@ -173,7 +182,9 @@ def assess(
         morphometry=class_shapes(shapes, table.class_code, table.area_um2, classes),
         crops=crops,
         quality=_measure_quality(table, focus),
-        region_warnings=tuple(written_facts(regions_file).get("region_warnings", ())),
+        region_warnings=tuple(composed.get("region_warnings", ())),
+        domain_warning=composed.get("domain_warning", ""),
+        review=_review_notes(nuclei.with_name(RECORD), rows),
         marks=_marks(overview, pieces, focus, facts, mpp),
         further={name: rows[0][name] for name in sheet_columns(list(rows[0]))},
     )

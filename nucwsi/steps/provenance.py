@@ -21,6 +21,7 @@ from nucwsi.io.nuclei.parquet import iter_columns, read_facts
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.check import is_whole_zip, zip_facts
 from nucwsi.io.regions.geojson import written_facts
+from nucwsi.io.review.corrected import RECORD, read_record
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum, published
 
@@ -38,7 +39,10 @@ _FINGERPRINT = (
 
 def _results(folder: Path, slide: str) -> list[Path]:
     """List the results of the slide, without the report's views of them."""
-    patterns = ("*.parquet", "*.csv", "tissue.geojson", "seams.json", "maps/*", f"{slide}.*")
+    patterns = (
+        *("*.parquet", "*.csv", "tissue.geojson", "seams.json", RECORD, "maps/*"),
+        f"{slide}.*",
+    )
     found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
     return [path for path in found if path.is_file() and not path.name.startswith(".")]
 
@@ -55,6 +59,16 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise StoreError(f"{path}: holds no object; make it again")
     return found
+
+
+def _review(folder: Path) -> dict[str, Any]:
+    """Return which answers have corrected the counts; nothing if none have."""
+    table = folder / "composition.csv"
+    rows = read_csv(table, ("region_source",), TEXTS) if table.exists() else []
+    record = read_record(folder / RECORD) if rows and "corrected_nuclei" in rows[0] else None
+    if record is None:
+        return {}
+    return {"review": record.model_dump(include={"draws", "files", "remarks"})}
 
 
 def _exported(path: Path) -> dict[str, Any]:
@@ -161,6 +175,8 @@ def provenance(
         "slide": _slide_record(facts, slide),
         "regions": composed.get("region_files", []),
         "region_warnings": composed.get("region_warnings", []),
+        "domain_warning": composed.get("domain_warning"),
+        **_review(folder),
         "models": [member.model_dump() for member in facts.members],
         "precision": facts.precision,
         "parameters": {

@@ -8,12 +8,16 @@ from pathlib import Path
 
 from nucwsi.classes import most_probable
 from nucwsi.errors import AnswerError, ConfigError
+from nucwsi.io.csv_table import TEXTS, read_csv
 from nucwsi.io.nuclei.parquet import read_facts
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.review.answers import read_answers, read_worklist
-from nucwsi.io.review.corrected import CONFUSION, RECORD
+from nucwsi.io.review.corrected import CONFUSION, RECORD, Corrected
 from nucwsi.io.review.results import NUCLEI, read_results, result_folders
 from nucwsi.io.review.worklist import is_unanswered, read_draws
+from nucwsi.io.stores.publish import published
+from nucwsi.report.assessment import Assessment
+from nucwsi.report.review_notes import ReviewNotes
 from nucwsi.review.answers import Answer
 from nucwsi.review.draw import Draw
 from nucwsi.review.response import Response, joined, respond
@@ -85,9 +89,28 @@ def correct(
         )
     for one in made:
         one.write(output or one.results.folder, composition or one.results.folder)
+        if output is None:
+            _refresh(one.results.folder, one.record)
     if len(folders) > 1:
         write_cohort(results, folders, [one.record for one in made])
     return [line for one in made for line in described(one.record)]
+
+
+def _refresh(folder: Path, record: Corrected) -> None:
+    """Bring the corrected numbers into what the report shows of a slide, if that exists."""
+    path = folder / "assessment.json"
+    if not path.is_file():
+        return
+    try:
+        assessment = Assessment.from_json(path.read_bytes())
+    except (ValueError, KeyError, RecursionError) as error:
+        log.warning("%s: is left as it is (%s); run `nucwsi assess`", path, error)
+        return
+    rows = read_csv(folder / "composition.csv", ("region_source",), TEXTS)
+    shown = tuple(row for row in rows if row["region_source"] != "grid")
+    changed = assessment.model_copy(update={"composition": shown, "review": ReviewNotes.of(record)})
+    with published(path) as aside:
+        aside.write_bytes(changed.to_json())
 
 
 def _read(path: Path, folders: dict[str, Path], draws: dict[str, Draw]) -> list[Answer]:
