@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from nucwsi import __version__
-from nucwsi.cli import pipeline, review, tools, training
+from nucwsi.cli import pipeline, review, teach, tools, training
 from nucwsi.cli.options import Commands
 from nucwsi.cli.process import prepare
 from nucwsi.cli.run import run
@@ -25,6 +25,8 @@ for _command in (
     pipeline.predict,
     pipeline.segment,
     pipeline.stitch,
+    teach.features,
+    teach.classify,
     pipeline.compose,
     pipeline.export,
     pipeline.summary,
@@ -33,6 +35,7 @@ for _command in (
     pipeline.report,
     review.review,
     review.correct,
+    teach.teach,
     tools.view,
     pipeline.provenance,
     training.data,

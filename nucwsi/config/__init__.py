@@ -8,6 +8,7 @@ from nucwsi.config.pipeline import (
     EXTRA_EXPORTS,
     LEAST_NP,
     MAX_GROUPS,
+    TISSUE_WORDS,
     AssessSettings,
     ComposeSettings,
     Config,
@@ -21,6 +22,7 @@ from nucwsi.config.pipeline import (
 )
 from nucwsi.config.review import ReviewSettings
 from nucwsi.config.section import Section, validated
+from nucwsi.config.teach import TeachSettings
 from nucwsi.config.training import (
     LARGEST_WIDTH,
     MAX_LEVELS,
@@ -36,6 +38,7 @@ __all__ = [
     "LEAST_NP",
     "MAX_GROUPS",
     "MAX_LEVELS",
+    "TISSUE_WORDS",
     "AssessSettings",
     "ComposeSettings",
     "Config",
@@ -50,6 +53,7 @@ __all__ = [
     "Section",
     "SegmentSettings",
     "StitchSettings",
+    "TeachSettings",
     "TileSettings",
     "TrainSettings",
     "validated",

@@ -1,0 +1,303 @@
+"""`teach`: learn classes of a user's own from answers for a hundred nuclei or so."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi import __version__
+from nucwsi.classes import check_names
+from nucwsi.config import TeachSettings
+from nucwsi.errors import AnswerError, ConfigError
+from nucwsi.features import network
+from nucwsi.io.classifier import card_path, write_classifier
+from nucwsi.io.nuclei.features import read_features
+from nucwsi.io.outputs import check_outputs
+from nucwsi.io.stores.publish import file_checksum
+from nucwsi.review.answers import class_key
+from nucwsi.steps.features import measuring, read_nuclei
+from nucwsi.steps.teach.labels import SlideLabels, class_counts, read_labels
+from nucwsi.teaching.card import NONE_OF_THEM, card, summary
+from nucwsi.teaching.classifier import Classifier
+from nucwsi.teaching.figures import confusions, doubts, measured, network_answers
+from nucwsi.teaching.fit import Labelled, fit
+from nucwsi.teaching.folds import make_folds
+
+log = logging.getLogger(__name__)
+
+#: A class of fewer answers is not claimed.
+LEAST_LABELS = 10
+
+
+def teach(
+    sources: Sequence[Path],
+    output: Path,
+    settings: TeachSettings,
+    *,
+    slides: Sequence[Path] = (),
+) -> list[str]:
+    """Learn classes from answers, and say what they are worth.
+
+    Parameters
+    ----------
+    sources : sequence of pathlib.Path
+        Folders of results (of slides or cohorts) or their ``nuclei.parquet``, and files of answers.
+    output : pathlib.Path
+        The classifier; its card is written beside it, with ``.md`` added to the name.
+    settings : TeachSettings
+        Whether classes are added to the network's, and what the classifier sees.
+    slides : sequence of pathlib.Path
+        Files of slides, where the results hold no features and do not say where the slide is.
+
+    Returns
+    -------
+    list of str
+        What came out, one line each.
+
+    Raises
+    ------
+    AnswerError
+        If answers cannot be used, or are too few.
+    ConfigError
+        If no results or no answers are named, or classes would be mixed up.
+    SlideError
+        If features must be measured, but a slide cannot be read.
+    StoreError
+        If a result is missing or damaged, or the output cannot be written.
+    """
+    results = [path for path in sources if path.is_dir() or path.suffix == ".parquet"]
+    answers = [path for path in sources if path not in results]
+    if not results or not answers:
+        lacking = "results (a folder)" if not results else "answers (a file)"
+        listed = ", ".join(map(str, sources))
+        raise ConfigError(f"{listed}: names no {lacking}; name folders of results, and answers")
+    check_outputs([output, card_path(output)], [*answers, *slides])
+    labels = read_labels(results, answers)
+    classes, not_claimed = _claimed(labels, settings)
+    names = _feature_names(labels, settings)
+    found = _gathered(labels, names, slides)
+    classifier = _classifier(output.stem, found, classes, not_claimed, names, settings, labels)
+    write_classifier(output, classifier, card(classifier))
+    for line in classifier.warnings:
+        log.warning("%s", line)
+    return [*summary(classifier), f"{output} and its card {card_path(output)}"]
+
+
+class _Gathered(NamedTuple):
+    """N answers: features (N, F), class, weight, slide number, place (N, 2) in µm, network (N, D).
+
+    Places begin at the corner of the slide.
+    """
+
+    values: NDArray[np.float64]
+    label: NDArray[np.object_]
+    weight: NDArray[np.float64]
+    slide: NDArray[np.int64]
+    points_um: NDArray[np.float64]
+    network: NDArray[np.float64]
+
+    def take(self, mask: NDArray[np.bool_]) -> _Gathered:
+        """Return some of the answers."""
+        columns: list[Any] = [column[mask] for column in self]
+        return _Gathered(*columns)
+
+
+def _claimed(
+    labels: Sequence[SlideLabels], settings: TeachSettings
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Return the classes to teach, and those that have too few answers."""
+    counts = dict(class_counts(labels))
+    rest = _rest(labels, settings) if settings.extend else set()
+    taught = {name: count for name, count in counts.items() if class_key(name) not in rest}
+    few = {name: count for name, count in taught.items() if count < LEAST_LABELS}
+    classes = tuple(sorted(name for name in taught if name not in few))
+    n_rest = sum(count for name, count in counts.items() if class_key(name) in rest)
+    told = ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+    if settings.extend and (not classes or n_rest < LEAST_LABELS):
+        raise AnswerError(
+            f"answers: {told}; to add a class to the network's takes {LEAST_LABELS} answers for it,"
+            f" and {LEAST_LABELS} for nuclei of the network's classes (or of those in --rest)"
+        )
+    if not settings.extend and len(classes) < 2:
+        raise AnswerError(
+            f"answers: {told}; it takes two classes with at least {LEAST_LABELS} answers each, or"
+            " --extend for one class beside the network's"
+        )
+    network_classes = labels[0].facts.network_classes if settings.extend else ()
+    try:
+        check_names((*network_classes, *classes), ())
+    except ValueError as error:
+        raise ConfigError(f"{error}; name the classes otherwise in the answers") from None
+    return classes, few
+
+
+def _rest(labels: Sequence[SlideLabels], settings: TeachSettings) -> set[str]:
+    """Return the keys of the classes that mean: none of those that are taught."""
+    networks = (name for one in labels for name in one.facts.network_classes)
+    return {class_key(name) for name in (*networks, *settings.rest)}
+
+
+def _feature_names(labels: Sequence[SlideLabels], settings: TeachSettings) -> tuple[str, ...]:
+    """Return the features that the classifier sees."""
+    networks = {one.facts.network_classes for one in labels}
+    if len(networks) > 1 and (settings.network or settings.extend):
+        raise ConfigError(
+            f"the results are of networks with different classes ({sorted(networks)}); teach with"
+            " --no-network and without --extend, or from results of one network"
+        )
+    everything = read_nuclei(labels[0].nuclei).names
+    hidden = set() if settings.network else set(network.names(labels[0].facts.network_classes))
+    return tuple(name for name in everything if name not in hidden)
+
+
+def _gathered(
+    labels: Sequence[SlideLabels], names: tuple[str, ...], slides: Sequence[Path]
+) -> _Gathered:
+    """Gather the features of all nuclei with an answer."""
+    parts = []
+    for number, one in enumerate(labels):
+        wanted = np.zeros(len(one.ids), bool)
+        wanted[one.rows] = True
+        table = read_nuclei(one.nuclei)
+        kept = [*names, *network.names(one.facts.network_classes)]
+        values = _features(one, wanted, tuple(dict.fromkeys(kept)), slides)
+        points = table.surroundings.points_um[wanted]
+        label = np.array([one.classes[row] for row in one.rows.tolist()], object)
+        n_network = len(one.facts.network_classes)
+        said = values[:, [kept.index(name) for name in kept[len(names) :]]][:, :n_network]
+        parts.append(
+            _Gathered(
+                values[:, : len(names)].astype(np.float64),
+                label,
+                one.weight,
+                np.full(len(label), number),
+                points - table.surroundings.points_um.min(axis=0),
+                said.astype(np.float64),
+            )
+        )
+    columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return _Gathered(*columns)
+
+
+def _features(
+    one: SlideLabels, wanted: NDArray[np.bool_], names: tuple[str, ...], slides: Sequence[Path]
+) -> NDArray[np.float32]:
+    """Read features from the table beside the nuclei, or measure them on the slide."""
+    beside, table = one.nuclei.with_name("features.parquet"), read_nuclei(one.nuclei)
+    if beside.exists():
+        described = list(read_features(beside, names, table.digest))
+        return np.concatenate([some.values for some in described])[wanted]
+    slide = _slide_of(one, slides)
+    if slide is None:
+        raise ConfigError(
+            f"{beside}: does not exist, and the slide of {one.facts.slide} is not where it was;"
+            " name it with --slide"
+        )
+    with measuring(slide, table) as measure:
+        values = np.concatenate([some.values for some in measure(wanted)])
+    return values[:, [table.names.index(name) for name in names]]
+
+
+def _slide_of(one: SlideLabels, slides: Sequence[Path]) -> Path | None:
+    """Return the file of a slide: one that was named, or where its results say that it is."""
+    for path in slides:
+        if path.is_file() and file_checksum(path) == one.facts.slide_checksum:
+            return path
+    try:
+        noted = json.loads(one.nuclei.with_name("provenance.json").read_text("utf-8"))
+        path = Path(noted["slide"]["path"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return path if path.is_file() else None
+
+
+def _classifier(
+    name: str,
+    found: _Gathered,
+    classes: tuple[str, ...],
+    not_claimed: dict[str, int],
+    names: tuple[str, ...],
+    settings: TeachSettings,
+    labels: Sequence[SlideLabels],
+) -> Classifier:
+    """Fit a classifier to what was gathered."""
+    rest = _rest(labels, settings) if settings.extend else set()
+    code_of = {class_name: at for at, class_name in enumerate(classes)}
+    last = len(classes)
+    code = np.array(
+        [
+            last if class_key(label) in rest else code_of.get(label, -1)
+            for label in found.label.tolist()
+        ]
+    )
+    kept = code >= 0
+    found, code = found.take(kept), code[kept]
+    labelled = Labelled(found.values, code, found.weight / found.weight.mean())
+    folds = make_folds(found.slide, found.points_um)
+    fitted = fit(labelled, folds)
+    network_classes = labels[0].facts.network_classes
+    said = found.network.argmax(axis=1)
+    n_slides = len(np.unique(found.slide))
+    called = _called(fitted.unseen, np.exp(found.network), last if settings.extend else None)
+    figures = measured(
+        called,
+        network_answers(said, _same(network_classes, classes, settings), labelled, folds),
+        labelled,
+        fitted,
+        folds,
+        (*classes, *([NONE_OF_THEM] if settings.extend else [])),
+        n_slides,
+    )
+    linear = fitted.linear
+    error = confusions(fitted, labelled, folds)[:last]
+    return Classifier(
+        name=name,
+        classes=classes,
+        extends=settings.extend,
+        network_classes=network_classes,
+        features=names,
+        mean=tuple(linear.mean.tolist()),
+        scale=tuple(linear.scale.tolist()),
+        weights=tuple(map(tuple, linear.weights.tolist())),
+        bias=tuple(linear.bias.tolist()),
+        strength=fitted.strength,
+        confusion=dict(zip(classes, error.tolist(), strict=True)),
+        figures=figures,
+        not_claimed=not_claimed,
+        warnings=tuple(doubts(figures, not_claimed, len(code))),
+        made_by=__version__,
+    )
+
+
+def _called(
+    shares: NDArray[np.float64], network_shares: NDArray[np.float64], last: int | None
+) -> NDArray[np.int64]:
+    """Return the most probable class; `last` is that of what keeps the network's, if any does.
+
+    What keeps the network's class is several classes, none of which need be as probable as a taught
+    one.
+    """
+    if last is None:
+        return shares.argmax(axis=1)
+    best = network_shares.max(axis=1) / network_shares.sum(axis=1)
+    competing = np.column_stack([shares[:, :last], shares[:, last] * best])
+    return competing.argmax(axis=1)
+
+
+def _same(
+    network_classes: tuple[str, ...], classes: tuple[str, ...], settings: TeachSettings
+) -> list[int] | None:
+    """Return the taught class that each class of the network is, if all taught ones are such."""
+    if settings.extend:
+        return [len(classes)] * len(network_classes)
+    keys = [class_key(name) for name in classes]
+    known = [class_key(name) for name in network_classes]
+    if not set(keys) <= set(known):
+        return None
+    return [keys.index(key) if key in keys else -1 for key in known]
