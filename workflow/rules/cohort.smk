@@ -62,6 +62,22 @@ rule summary:
         "nucwsi summary {input:q} -o {output:q} {params.conic} 2> {log:q}"
 
 
+rule corrected:
+    input:
+        collect(OUTPUT / "{slide}" / "corrected.json", slide=REVIEWED),
+    output:
+        OUTPUT / "corrected.csv",
+    log:
+        OUTPUT / "logs" / "corrected.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "corrected.tsv"
+    localrule: True
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    shell:
+        "nucwsi summary {input:q} -o {output:q} --corrected 2> {log:q}"
+
+
 rule report:
     input:
         slides=collect(OUTPUT / "{slide}" / "assessment.json", slide=SLIDES),

@@ -30,10 +30,16 @@ except NucwsiError as error:
 OUTPUT = Path(CONFIG.output)
 PARTS = nuc.part_names(CONFIG)
 TABLES = nuc.table_names(CONFIG)
+# Slides with answers of a pathologist, whose counts are corrected.
+REVIEWED = [name for name, entry in SLIDES.items() if entry.answers]
+
+
+def any_of(names):
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
-    slide="|".join(map(re.escape, SLIDES)),
+    slide=any_of(SLIDES),
     part=r"\d+-of-\d+",
     table="|".join(nuc.COHORT_TABLES),
 

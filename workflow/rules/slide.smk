@@ -128,6 +128,8 @@ rule compose:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
+    wildcard_constraints:
+        slide=any_of(name for name in SLIDES if name not in REVIEWED),
         settings=nuc.result_flags(CONFIG.compose),
         regions=lambda wildcards: nuc.flags(
             "--regions", SLIDES[wildcards.slide].regions
@@ -154,6 +156,51 @@ rule export:
     output:
         qupath=OUTPUT / "{slide}" / "{slide}.nuclei.qupath.zip",
         extras=collect(
+# Of a slide with answers, `correct` makes the table and the regions, from those of `compose`.
+use rule compose as compose_reviewed with:
+    output:
+        table=OUTPUT / "{slide}" / "composed" / "composition.csv",
+        morphometry=OUTPUT / "{slide}" / "morphometry.csv",
+        neighbours=(
+            OUTPUT / "{slide}" / "neighbours.csv" if "neighbours" in TABLES else []
+        ),
+        geojson=OUTPUT / "{slide}" / "composed" / "{slide}.regions.geojson",
+    wildcard_constraints:
+        slide=any_of(REVIEWED),
+
+
+rule correct:
+    input:
+        nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
+        table=OUTPUT / "{slide}" / "composed" / "composition.csv",
+        geojson=OUTPUT / "{slide}" / "composed" / "{slide}.regions.geojson",
+        answers=lambda wildcards: [
+            str(path) for path in SLIDES[wildcards.slide].answers
+        ],
+    output:
+        table=OUTPUT / "{slide}" / "composition.csv",
+        geojson=OUTPUT / "{slide}" / "{slide}.regions.geojson",
+        confusion=OUTPUT / "{slide}" / "confusion.csv",
+        record=OUTPUT / "{slide}" / "corrected.json",
+    log:
+        OUTPUT / "logs" / "{slide}" / "correct.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "correct.tsv"
+    wildcard_constraints:
+        slide=any_of(REVIEWED),
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        folder=lambda wildcards: OUTPUT / wildcards.slide,
+        composed=lambda wildcards: OUTPUT / wildcards.slide / "composed",
+    shell:
+        "nucwsi correct {params.folder:q} {input.answers:q} -o {params.folder:q}"
+        " --composition {params.composed:q} > {log:q} 2>&1"
+
+
             OUTPUT / "{{slide}}" / "{{slide}}.{end}", end=nuc.extra_exports(CONFIG)
         ),
     log:

@@ -19,8 +19,8 @@ from nucwsi.io.slides.sheet_table import read_rows, stripped
 from nucwsi.slide.mpp import PLAUSIBLE_UM
 
 #: Columns that nucwsi reads, and those with names that it keeps for later; others are the user's.
-_COLUMNS = ("slide", "path", "mpp", "scene", "regions")
-_RESERVED = (*_COLUMNS, "answers", "tissue")
+_COLUMNS = ("slide", "path", "mpp", "scene", "regions", "answers")
+_RESERVED = (*_COLUMNS, "tissue")
 
 #: A further column whose name is this similar to a reserved one is a slip of the pen: `region`
 #: would be carried along, and the regions would not be counted.
@@ -63,6 +63,8 @@ class SlideEntry:
         Files of regions in which to count.
     beside : bool
         Whether the files of regions were found beside the slide instead of named in the sheet.
+    answers : tuple of pathlib.Path
+        Files of answers to a review of the slide.
     further : dict of str to str
         Further columns of the sheet, such as ``patient`` and ``group``, in its order -> what they
         say of the slide; may be empty texts.
@@ -74,6 +76,7 @@ class SlideEntry:
     scene: str = ""
     regions: tuple[Path, ...] = ()
     beside: bool = False
+    answers: tuple[Path, ...] = ()
     further: dict[str, str] = field(default_factory=dict)
 
 
@@ -97,9 +100,8 @@ def _entry(row: dict[str, str], where: str) -> SlideEntry:
         raise ConfigError(f"{where}: slide name {name!r} {fault}")
     if not path:
         raise ConfigError(f"{where}: slide {name!r} has no path")
-    regions = [stripped(part) for part in row.get("regions", "").split(";")]
+    regions, answers = (_files(row.get(column, "")) for column in ("regions", "answers"))
     mpp = _mpp(row.get("mpp", ""), where)
-    files = tuple(Path(part) for part in regions if part)
     further = {column: cell for column, cell in row.items() if column not in _COLUMNS}
     for column, cell in further.items():
         if _CONTROL.search(cell):
@@ -108,7 +110,12 @@ def _entry(row: dict[str, str], where: str) -> SlideEntry:
                 " write it without them"
             )
     scene = row.get("scene", "")
-    return SlideEntry(name, Path(path), mpp, scene, files, further=further)
+    return SlideEntry(name, Path(path), mpp, scene, regions, answers=answers, further=further)
+
+
+def _files(cell: str) -> tuple[Path, ...]:
+    """Return the files that a cell names, joined by ``;``."""
+    return tuple(Path(part) for part in map(stripped, cell.split(";")) if part)
 
 
 def _column_fault(name: str) -> str | None:
@@ -219,7 +226,12 @@ def read_sheet(
         # Such as a name that is too long, or a folder that may not be searched.
         raise ConfigError(f"{_shown(path)}: {_shown(error)}") from None
     return [
-        replace(entry, path=_argument(entry.path), regions=tuple(map(_argument, entry.regions)))
+        replace(
+            entry,
+            path=_argument(entry.path),
+            regions=tuple(map(_argument, entry.regions)),
+            answers=tuple(map(_argument, entry.answers)),
+        )
         for entry in entries
     ]
 
@@ -284,7 +296,7 @@ def _refuse_equal_names(sheet: Path, entries: list[SlideEntry]) -> None:
 def _refuse_unusable_files(
     sheet: Path, entry: SlideEntry, may_be_absent: Callable[[SlideEntry], bool]
 ) -> None:
-    for used in (entry.path, *entry.regions):
+    for used in (entry.path, *entry.regions, *entry.answers):
         if {"{", "}"} & set(str(used)):
             raise ConfigError(f"{sheet}: {used} has braces, which Snakemake reads; rename it")
         if _CONTROL.search(str(used)):
