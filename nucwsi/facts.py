@@ -6,6 +6,7 @@ known by then, so that a table of nuclei can be understood without the files it 
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 from collections.abc import Sequence
@@ -77,6 +78,29 @@ CountError = dict[str, Annotated[float, Strict(), Field(ge=0, lt=100, allow_inf_
 
 #: Constants as files hold them: within their limits, and no threshold below what maps keep.
 Constants = Annotated[PostProcessing, AfterValidator(_kept_by_maps)]
+
+
+def check_text(document: Any) -> None:
+    r"""Refuse strings that no file can hold.
+
+    JSON may spell half of a pair of surrogates, such as ``"\ud800"``. Python reads it and keeps it,
+    and fails when it is written.
+
+    Parameters
+    ----------
+    document : object
+        Plain JSON types of an untrusted file.
+
+    Raises
+    ------
+    ValueError
+        If a string in it is not Unicode.
+    """
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        broken = ascii(error.object[error.start : error.end])
+        raise ValueError(f"holds {broken}, which is half of a character") from None
 
 
 def first_fault(error: ValidationError) -> str:
@@ -367,6 +391,7 @@ class SlideFacts(BaseModel):
                 f"format {version} is newer than the {FORMAT_VERSION} that this version of nucwsi"
                 " reads; update nucwsi"
             )
+        check_text(document)
         try:
             facts = cls.model_validate(document)
         except ValidationError as error:

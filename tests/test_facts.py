@@ -27,6 +27,13 @@ def test_a_newer_format_is_refused_and_the_way_out_named():
         SlideFacts.from_json(document, "tiles")
 
 
+def test_half_a_character_is_refused_where_facts_are_read():
+    """It was read, and then no file could hold it (fuzz, seed 1, case 8794)."""
+    document = {**stored(tile_facts(frame_of((64, 64)), 64)), "mpp_source": "\ud800"}
+    with pytest.raises(ValueError, match=r"holds '\\ud800', which is half of a character"):
+        SlideFacts.from_json(document, "tiles")
+
+
 def test_another_kind_is_refused():
     document = stored(tile_facts(frame_of((64, 64)), 64))
     with pytest.raises(ValueError, match="holds 'tiles', expected 'nuclei' or 'part'"):

@@ -9,7 +9,7 @@ from pydantic import model_validator as whole
 
 from nucwsi.config import LARGEST_WIDTH, MAX_LEVELS
 from nucwsi.errors import CheckpointError
-from nucwsi.facts import Classes, Constants, CountError, Name, first_fault
+from nucwsi.facts import Classes, Constants, CountError, Name, check_text, first_fault
 from nucwsi.models.architectures import ARCHITECTURES
 from nucwsi.nuclei.constants import check_classes
 
@@ -85,8 +85,14 @@ def described(fields: Any, where: str) -> Description:
         If a field is missing, unknown or wrong; the first is named.
     """
     try:
-        return Description.model_validate(fields)
+        description = Description.model_validate(fields)
+        check_text(fields)
+        return description
     except ValidationError as error:
         raise CheckpointError(
             f"{where}: its description is wrong: {first_fault(error)}; make this checkpoint anew"
+        ) from None
+    except ValueError as error:
+        raise CheckpointError(
+            f"{where}: its description {error}; make this checkpoint anew"
         ) from None

@@ -104,6 +104,10 @@ WRONG = {
     "class with NUL": (classes("a\0b"), "`classes.0`: expected a name of printable"),
     "class that turns the line": (classes("a\u202eb"), "`classes.0`: expected a name of printable"),
     "class that is half a letter": (classes("\ud800"), r"`classes.0`: .*, got '\\ud800'"),
+    "half a letter in what it is about": (
+        lambda d: d["about"].update(licence="\ud800"),
+        r"its description holds '\\ud800', which is half of a character",
+    ),
     "10,000 classes": (classes(*map(str, range(10_000))), "`classes`: .*at most 100 items"),
     "class as number": (lambda d: d.update(classes=[1, 2, 3, 4]), "`classes.0`: .*string, got 1"),
     "classes as text": (
