@@ -22,10 +22,13 @@ from pydantic import (
     model_validator,
 )
 
-from nucwsi.classes import check_names
+from nucwsi.classes import check_names, check_unions
 from nucwsi.config import LEAST_NP
 from nucwsi.grid import Frame
 from nucwsi.nuclei.constants import PostProcessing, check_classes
+from nucwsi.nuclei.domain import Domain
+from nucwsi.nuclei.miscount import Miscount
+from nucwsi.nuclei.taught import Taught
 
 #: Rises whenever a key is added, removed or changes its meaning. Readers refuse a newer one.
 FORMAT_VERSION = 1
@@ -73,8 +76,14 @@ Name = Annotated[str, Strict(), Field(max_length=100), AfterValidator(_printable
 #: Names of the classes of an ensemble; a table of nuclei numbers them from 0 to 127.
 Classes = Annotated[tuple[Name, ...], Field(max_length=100)]
 
+#: Unions of them that are counted as well.
+NamedUnions = Annotated[dict[Name, Classes], Field(max_length=100)]
+
 #: Class -> how far its count is off for reasons that nuclei share, as a share of the nuclei found.
 CountError = dict[str, Annotated[float, Strict(), Field(ge=0, lt=100, allow_inf_nan=False)]]
+
+#: `domain.colour_sums`; empty where no colour is known.
+Colour = tuple[_Count, _Count, _Count, _Count] | tuple[()]
 
 #: Constants as files hold them: within their limits, and no threshold below what maps keep.
 Constants = Annotated[PostProcessing, AfterValidator(_kept_by_maps)]
@@ -142,38 +151,6 @@ class Member(BaseModel):
     checksum: str
 
 
-class Taught(BaseModel):
-    """A classifier that was taught classes of the user's own, as `classify` has applied it.
-
-    Attributes
-    ----------
-    name : str
-        Its own name.
-    checksum : str
-        First 32 hexadecimal digits of its file's SHA-256.
-    network_classes : tuple of str
-        The classes of the networks.
-    extends : bool
-        Whether its classes were added to those of the networks; else they take their place.
-    labels : dict
-        Class that was taught -> answers that it was taught with.
-    measured : dict
-        What cross-validation said of it -> number; see docs/teach.md.
-    warnings : tuple of str
-        What makes it less than it seems, one line each.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    name: Name
-    checksum: str
-    network_classes: Classes
-    extends: bool
-    labels: dict[Name, _Count]
-    measured: dict[str, float]
-    warnings: tuple[str, ...] = ()
-
-
 class SlideFacts(BaseModel):
     """Where an artefact comes from.
 
@@ -209,19 +186,31 @@ class SlideFacts(BaseModel):
         Windows that could not be read: row, column, height, width in canvas pixels.
     tissue_um2 : float
         Area of the tissue, in µm².
+    only_within : str
+        The only area whose nuclei are kept, as well-known binary in hexadecimal digits: x and y in
+        level-0 pixels; empty if all are.
     result_version : int
         `nucwsi.RESULT_VERSION` of the code that made the artefact.
     members : tuple of Member
         The ensemble, in its order.
     classes : tuple of str
         Class names of the ensemble, in the order of its `tp` maps.
+    unions : dict
+        Name of a union -> classes of `classes` that are also counted together.
     views : int
         Flips and quarter turns that each member has seen: 1, 2, 4 or 8.
     contrasts : int
         Number of contrasts between answers that are kept; see `composition.disagreement`.
     count_error : dict
         Class name -> standard deviation of the error that all nuclei have in common, as a share of
-        the nuclei found.
+        the nuclei found; of checkpoints of format 1.
+    miscount : Miscount, optional
+        What counts are off by beyond chance, mean of the members; none where it is not known.
+    domain : Domain, optional
+        How the nuclei look that the member of `post_processing` has learnt from; none where it is
+        not known.
+    colour : tuple of 4 int
+        `domain.colour_sums` of the part, or of the whole slide; empty before `predict`.
     post_processing : PostProcessing, optional
         Constants of the first member at the canvas' mpp; none before `predict`.
     precision : str
@@ -237,6 +226,8 @@ class SlideFacts(BaseModel):
         Settings of `segment`, and ``np_level``, the threshold of `np` as stored (0 to 255).
     n_dropped : dict
         Class name of the ensemble -> nuclei that `segment` dropped as too small or too unsure.
+    n_cut : int
+        With `only_within`, nuclei whose clump goes on beyond what was analysed.
     taught : Taught, optional
         The classifier whose classes stand in `classes`; none where they are the ensemble's.
     version : int
@@ -247,7 +238,7 @@ class SlideFacts(BaseModel):
 
     #: Facts in which the artefacts of a slide's parts may differ. Nodes of a cluster may compute
     #: with another precision.
-    OF_A_PART: ClassVar = frozenset({"part", "precision", "n_dropped"})
+    OF_A_PART: ClassVar = frozenset({"part", "precision", "n_dropped", "n_cut", "colour"})
 
     kind: Kind
     slide: str
@@ -266,11 +257,16 @@ class SlideFacts(BaseModel):
     status: Literal["ok", "degraded"] = "ok"
     bad_tiles: tuple[tuple[_Count, _Count, _Count, _Count], ...] = ()
     tissue_um2: float = Field(0.0, ge=0)
+    only_within: str = Field("", exclude_if=operator.not_)
     members: tuple[Member, ...] = ()
     classes: Classes = ()
+    unions: NamedUnions = Field({}, exclude_if=operator.not_)
     views: _Count = 1
     contrasts: _Count = 0
     count_error: CountError = {}
+    miscount: Miscount | None = Field(None, exclude_if=operator.not_)
+    domain: Domain | None = Field(None, exclude_if=operator.not_)
+    colour: Colour = Field((), exclude_if=operator.not_)
     post_processing: Constants | None = None
     precision: str = ""
     exact: bool = True
@@ -279,6 +275,7 @@ class SlideFacts(BaseModel):
     parts: _Count = 1
     segment: dict[str, _Setting] = {}
     n_dropped: dict[str, _Count] = {}
+    n_cut: _Count = Field(0, exclude_if=operator.not_)
     taught: Taught | None = Field(None, exclude_if=operator.not_)
     version: _Count = FORMAT_VERSION
 
@@ -299,6 +296,7 @@ class SlideFacts(BaseModel):
             check_classes(self.network_classes, self.post_processing, apart)
         if self.taught is not None:
             check_names(self.classes, self.count_error)
+        check_unions(self.unions, self.classes)
         return self
 
     @property

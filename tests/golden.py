@@ -102,11 +102,12 @@ def _write_maps(tiles, output):
     pack(output.with_suffix(".folder"), output)
 
 
-def run(slide, folder, core_px=512):
+def run(slide, folder, core_px=512, regions=(), **settings):
     """Run all steps from `tile` to `export` without a network; return the folder of the results."""
     maps, part = folder / "maps.zarr.zip", folder / "part.parquet"
     tiles, tissue = folder / "tiles.zarr.zip", folder / "tissue.geojson"
-    tile(slide, tiles, tissue, TileSettings(core_px=core_px), name="golden", members=MEMBERS)
+    analysed = TileSettings(core_px=core_px, **settings)
+    tile(slide, tiles, tissue, analysed, name="golden", members=MEMBERS, regions=regions)
     _write_maps(tiles, maps)
     segment([maps], part, SegmentSettings())
     nuclei = folder / "nuclei.parquet"

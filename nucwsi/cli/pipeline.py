@@ -97,6 +97,12 @@ def check(
     help="µm per level-0 pixel, where the file states none or is wrong",
 )
 @click.option("--scene", help="number, from 1, or name of the scene, where the file holds several")
+@click.option(
+    "--regions",
+    type=FILE,
+    multiple=True,
+    help="drawn regions, for --only-regions; may be given several times",
+)
 @member_option
 @threads_option
 @options(TileSettings)
@@ -107,6 +113,7 @@ def tile(
     name: str | None,
     slide_mpp: float | None,
     scene: str | None,
+    regions: tuple[Path, ...],
     members: tuple[str, ...],
     threads: int,
     **values: Any,
@@ -132,6 +139,7 @@ def tile(
         members=members,
         slide_mpp=slide_mpp,
         scene=scene,
+        regions=regions,
         threads=threads,
     )
 
@@ -260,13 +268,16 @@ def compose(
 @click.option(
     "--slide", type=FILE, help="file of the slide; NUCLEI that were made from another are refused"
 )
+@click.option("--features", type=FILE, help="features.parquet of NUCLEI, for AnnData")
 @options(ExportSettings)
-def export(nuclei: Path, output: Path, slide: Path | None, **values: Any) -> None:
+def export(
+    nuclei: Path, output: Path, slide: Path | None, features: Path | None, **values: Any
+) -> None:
     """Write NUCLEI (nuclei.parquet) as a zip for QuPath."""
     settings = settings_of(ExportSettings, values)
     from nucwsi.steps.export import export as step
 
-    step(nuclei, output, settings, slide=slide)
+    step(nuclei, output, settings, slide=slide, features=features)
 
 
 @click.command()
@@ -329,12 +340,18 @@ def render(slide: Path, nuclei: Path, output: Path, threads: int, **values: Any)
     "--benchmarks", type=FILE, help="folder of Snakemake's benchmark files, which hold run times"
 )
 @click.option("--failed", type=FILE, help="JSON list of slides that failed, to be shown first")
+@click.option("--groups", type=FILE, help="table of the comparisons of groups to write")
+@click.option("--patients", type=FILE, help="table of the patients that are compared to write")
+@click.option("--multiqc", type=FILE, help="folder for files that MultiQC shows")
 @options(ReportSettings)
 def report(
     assessments: tuple[Path, ...],
     output: Path,
     benchmarks: Path | None,
     failed: Path | None,
+    groups: Path | None,
+    patients: Path | None,
+    multiqc: Path | None,
     **values: Any,
 ) -> None:
     """Write one page about the slides of ASSESSMENTS.
@@ -344,7 +361,16 @@ def report(
     settings = settings_of(ReportSettings, values)
     from nucwsi.steps.report import report as step
 
-    step(assessments, output, settings, benchmarks=benchmarks, failed=failed)
+    step(
+        assessments,
+        output,
+        settings,
+        benchmarks=benchmarks,
+        failed=failed,
+        groups=groups,
+        patients=patients,
+        multiqc=multiqc,
+    )
 
 
 @click.command()

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from nucwsi.config.section import INTEGER, LIST, TEXT, Section, setting, subsection
 
+#: Values of `TileSettings.tissue` that name no file.
+TISSUE_WORDS = ("auto", "all")
+
 
 class TileSettings(Section):
     """How a slide becomes a canvas."""
@@ -15,9 +18,16 @@ class TileSettings(Section):
     core_px: Annotated[Literal[256, 512, 1024, 2048], INTEGER] = setting(
         512, "side of a tile's core in canvas pixels; results do not depend on it"
     )
-    tissue: Literal["auto", "all"] = setting(
+    tissue: str = setting(
         "auto",
-        "auto: analyse the detected tissue; all: analyse every pixel inside the slide's bounds",
+        "auto: analyse the detected tissue; all: analyse every pixel inside the slide's bounds; or"
+        " a file that shows where the tissue is: outlines (GeoJSON), or a PNG or TIFF of the"
+        " slide's proportions that is 0 elsewhere",
+        min_length=1,
+    )
+    only_regions: bool = setting(
+        False,
+        "analyse nothing but the drawn regions; the nuclei in them are those of a full analysis",
     )
     tissue_margin_um: float = setting(
         16.0,
@@ -121,6 +131,7 @@ EXTRA_EXPORTS = {
     "ome_zarr": "labels.ome.zarr.zip",
     "flatgeobuf": "nuclei.fgb",
     "csv": "nuclei.csv",
+    "anndata": "nuclei.h5ad",
 }
 
 
@@ -143,6 +154,11 @@ class ExportSettings(Section):
         False, "also write the table of nuclei with its outlines as FlatGeobuf"
     )
     csv: bool = setting(False, "also write the table of nuclei without its outlines as CSV")
+    anndata: bool = setting(
+        False,
+        "also write the nuclei, with their features if there are any, as AnnData (.h5ad) for scanpy"
+        " and squidpy",
+    )
 
 
 class AssessSettings(Section):
@@ -216,6 +232,12 @@ class Config(Section):
     )
     parts: Annotated[int, Field(ge=1, le=256)] = setting(
         1, "number of bands into which a slide is cut for a cluster; results do not depend on it"
+    )
+    features: bool = setting(
+        False, "make a table of each nucleus' shape, stains, texture, neighbours: features.parquet"
+    )
+    classifier: Annotated[str, TEXT] = setting(
+        "", "classifier of `nucwsi teach` that gives the nuclei their classes; empty: the network's"
     )
     viewer: bool = setting(True, "make a viewer of each slide, a folder for any web browser")
     tile: TileSettings = subsection(TileSettings, "how a slide becomes a canvas")

@@ -83,12 +83,31 @@ class Nuclei(NamedTuple):
     dropped: NDArray[np.int64]
 
 
+def touches_end(pixels: Pixels, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pixels have a 4-neighbour where the network was not run.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        P pixels of a window.
+    tissue : (H + 2, W + 2) ndarray of bool
+        See `WindowMaps`.
+
+    Returns
+    -------
+    (P,) ndarray of bool
+        In the order of `pixels`.
+    """
+    if tissue.all():
+        return np.zeros(len(pixels.place), bool)
+    around = tissue[:-2, 1:-1] & tissue[2:, 1:-1] & tissue[1:-1, :-2] & tissue[1:-1, 2:]
+    return ~around.ravel()[pixels.place]
+
+
 def _at_edge(pixels: Pixels, count: int, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which nuclei, (N,), have a 4-neighbour outside of the tissue; see `WindowMaps`."""
     touching = np.zeros(count + 1, bool)
-    if not tissue.all():
-        around = tissue[:-2, 1:-1] & tissue[2:, 1:-1] & tissue[1:-1, :-2] & tissue[1:-1, 2:]
-        touching[pixels.label[~around.ravel()[pixels.place]]] = True
+    touching[pixels.label[touches_end(pixels, tissue)]] = True
     return touching[1:]
 
 

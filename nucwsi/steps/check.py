@@ -70,13 +70,15 @@ def check(
     """
     cards = read_cards(members)
     for entry in slides:
+        own = {"tissue": entry.tissue} if entry.tissue else {}
         looking = examined(
             entry.path,
-            settings,
+            settings.model_copy(update=own),
             name=entry.name,
             cards=cards,
             slide_mpp=entry.mpp,
             scene=entry.scene or None,
+            regions=entry.regions,
             threads=threads,
         )
         try:

@@ -15,6 +15,8 @@ from nucwsi import __version__
 from nucwsi.classes import most_probable
 from nucwsi.composition.counts import Columns, Population
 from nucwsi.composition.disagreement import contrast_names
+from nucwsi.composition.intervals import CountError
+from nucwsi.composition.look import Look
 from nucwsi.composition.regions import (
     Region,
     grid_regions,
@@ -30,11 +32,12 @@ from nucwsi.errors import ConfigError, RegionError, StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.csv_table import write_csv
-from nucwsi.io.nuclei.columns import FEATURES
+from nucwsi.io.nuclei.columns import FEATURES, network_columns
 from nucwsi.io.nuclei.parquet import iter_columns, read_facts
 from nucwsi.io.outputs import check_outputs
-from nucwsi.io.regions.files import origin_doubt, read_region_files
+from nucwsi.io.regions.files import origin_doubt
 from nucwsi.io.regions.geojson import read_tissue, write_regions
+from nucwsi.io.regions.on_slide import regions_of_slide, slide_bounds, slide_size
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum
 
@@ -54,9 +57,9 @@ _LISTED = 10
 def _user_regions(files: Sequence[Path], frame: Frame, beside: bool) -> list[Region]:
     """Read the user's regions, and refuse those of another slide."""
     if not beside:
-        return _read(files, frame, needed=True)
+        return regions_of_slide(files, frame, needed=True)
     try:
-        user = _read(files, frame, needed=False)
+        user = regions_of_slide(files, frame, needed=False)
     except RegionError as error:
         raise RegionError(
             f"{error}; or, if the file beside the slide is not meant, set `regions_beside: false`"
@@ -66,30 +69,14 @@ def _user_regions(files: Sequence[Path], frame: Frame, beside: bool) -> list[Reg
     return user
 
 
-def _read(files: Sequence[Path], frame: Frame, needed: bool) -> list[Region]:
-    user = read_region_files(files, frame.origin_px, needed)
-    for region, share in zip(user, shares_outside(user, _bounds(frame)), strict=True):
-        if share >= 1:
-            raise RegionError(
-                f"{', '.join(map(str, files))}: {region.name} ({region.id}) lies outside the slide,"
-                f" which has {_size(frame)}; take this slide's file, in level-0 pixels"
-            )
-    return user
-
-
-def _size(frame: Frame) -> str:
-    xmin, ymin, xmax, ymax = _bounds(frame)
-    return f"{xmax - xmin:.0f} x {ymax - ymin:.0f} px"
-
-
 def _warnings(user: list[Region], files: Sequence[Path], frame: Frame) -> list[str]:
     """Say what is doubtful about the user's regions, one line each."""
-    shares = shares_outside(user, _bounds(frame))
+    shares = shares_outside(user, slide_bounds(frame))
     doubtful = np.flatnonzero(shares > _MAX_OUTSIDE).tolist()
     lines = [
         f"{user[index].name} ({user[index].id}): {100 * shares[index]:.0f} % of its area lies"
-        f" outside the slide, which has {_size(frame)}, and area_mm2 includes that part; check that"
-        " the file is of this slide, in level-0 pixels"
+        f" outside the slide, which has {slide_size(frame)}, and area_mm2 includes that part; check"
+        " that the file is of this slide, in level-0 pixels"
         for index in doubtful[:_LISTED]
     ]
     if len(doubtful) > _LISTED:
@@ -98,16 +85,10 @@ def _warnings(user: list[Region], files: Sequence[Path], frame: Frame) -> list[s
     return lines if doubt is None else [*lines, doubt]
 
 
-def _bounds(frame: Frame) -> tuple[float, float, float, float]:
-    corners = frame.to_level0(np.array([(0, 0), frame.shape], np.float64))
-    (ymin, xmin), (ymax, xmax) = corners.tolist()
-    return xmin, ymin, xmax, ymax
-
-
 def _regions(
     frame: Frame, pieces: list[Polygon], user: list[Region], settings: ComposeSettings
 ) -> list[Region]:
-    bounds = _bounds(frame)
+    bounds = slide_bounds(frame)
     every = [slide_region(bounds), *user]
     if settings.pieces:
         every += tissue_regions(pieces)
@@ -133,8 +114,10 @@ def _counted(
     """
     classes = facts.classes
     shares = [f"p_{name}" for name in classes]
+    networks = network_columns(facts.network_classes) if facts.taught and facts.domain else []
     apart = contrast_names(classes, facts.contrasts)
-    groups = list(iter_columns(nuclei, ["row", "column", *features, *shares, *apart]))
+    wanted = (*features, *shares, *networks, *apart)
+    groups = list(iter_columns(nuclei, ["row", "column", *wanted]))
     centroids = [np.column_stack([group["column"], group["row"]]) for group in groups]
     first, found = 0, [np.empty((2, 0), np.int64)]
     for points in centroids:
@@ -143,7 +126,7 @@ def _counted(
     pairs = np.concatenate(found, axis=1)
     table = {
         name: np.concatenate([np.empty(0, np.float32), *(group[name] for group in groups)])
-        for name in (*features, *shares, *apart)
+        for name in wanted
     }
     share = np.column_stack([table[name] for name in shares])
     # The class of a nucleus is its most probable one: no need to read the names.
@@ -152,7 +135,13 @@ def _counted(
     population = Population(code, share, {name: table[name] for name in features}, contrasts)
     ordered = pairs[:, np.argsort(pairs[0], kind="stable")]
     places = np.concatenate([np.empty((0, 2)), *centroids])
-    return RegionTables(regions, ordered, population, classes, facts.count_error), places
+    error = CountError.of(classes, facts.count_error, facts.miscount)
+    look = None
+    if facts.domain is not None and facts.colour:
+        certainty = np.column_stack([table[name] for name in networks or shares]).max(axis=1)
+        look = Look(facts.domain, facts.colour, certainty)
+    tables = RegionTables(regions, ordered, population, classes, error, look, facts.unions)
+    return tables, places
 
 
 def _with_origin(columns: Columns, facts: SlideFacts) -> Columns:
@@ -160,7 +149,8 @@ def _with_origin(columns: Columns, facts: SlideFacts) -> Columns:
     region = columns["region_id"]
     dropped = np.full(len(region), np.nan)
     dropped[region == "slide"] = sum(facts.n_dropped.values())
-    model = "+".join(member.checksum[:8] for member in facts.members)
+    taught = [facts.taught] if facts.taught else []
+    model = "+".join(one.checksum[:8] for one in (*facts.members, *taught))
     return {
         **columns,
         "n_dropped": dropped,
@@ -254,11 +244,15 @@ def compose(
     tables, places = _counted(nuclei, facts, every, features)
     sheet = {"slide": facts.slide, **(further or {})}
     columns = tables.composition(pieces, frame.level0_pixel_um2)
+    if (odd := tables.out_of_domain()) is not None:
+        log.warning("%s: %s", facts.slide, odd)
     if geojson is not None:
         files = [{"path": str(path), "fingerprint": file_checksum(path)} for path in regions]
         made: dict[str, Any] = {"compose": settings.model_dump(), "region_files": files}
         if doubts:
             made["region_warnings"] = doubts
+        if odd is not None:
+            made["domain_warning"] = odd
         _write_geojson(geojson, every, columns, frame, made, dict(further or {}))
     if morphometry is not None:
         _write_table(morphometry, sheet, tables.morphometry())

@@ -28,6 +28,12 @@ from nucwsi.nuclei.table import NucleusTable
 
 log = logging.getLogger(__name__)
 
+#: Said of nuclei in drawn regions that an analysis of the whole slide might cut apart otherwise.
+_CUT = (
+    "{} nuclei in the drawn regions touch others that go on beyond what was analysed; an analysis"
+    " of the whole slide may cut them apart otherwise"
+)
+
 
 def _joint_facts(parts: list[Path]) -> SlideFacts:
     """Check that the parts are all of one run of one slide, and add up what they dropped."""
@@ -36,7 +42,14 @@ def _joint_facts(parts: list[Path]) -> SlideFacts:
     if fault := SlideFacts.fault_of_parts(of_parts):
         raise StoreError(f"{parts[0]}: {fault}; segment all parts with the same settings")
     dropped = {name: sum(facts.n_dropped[name] for facts in of_parts) for name in first.n_dropped}
-    return first.with_(kind="nuclei", part=1, parts=1, n_dropped=dropped)
+    n_cut = sum(facts.n_cut for facts in of_parts)
+    cut = (_CUT.format(n_cut),) if n_cut else ()
+    for line in cut:
+        log.warning("%s: %s", first.slide, line)
+    warnings = first.warnings + cut
+    return first.with_(
+        kind="nuclei", part=1, parts=1, n_dropped=dropped, n_cut=n_cut, warnings=warnings
+    )
 
 
 def _keys(frame: Frame, row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.int64]:

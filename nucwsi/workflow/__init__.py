@@ -4,6 +4,8 @@ Every job parses the workflow anew, so nothing here loads torch, zarr or a data 
 call the command line and never a step; nothing here computes a result.
 """
 
+from nucwsi.config import TISSUE_WORDS
+from nucwsi.report.assessment import FORMAT_VERSION as ASSESSMENT_FORMAT
 from nucwsi.workflow.fingerprints import slide_fingerprints
 from nucwsi.workflow.flags import (
     find_own_commands,
@@ -17,6 +19,7 @@ from nucwsi.workflow.messages import failure_message, success_message
 from nucwsi.workflow.plan import (
     COHORT_TABLES,
     DEMO_SLIDE,
+    MULTIQC_FILES,
     extra_exports,
     load_config,
     load_ensemble,
@@ -33,8 +36,11 @@ from nucwsi.workflow.retries import is_hopeless
 from nucwsi.workflow.slurm import answering_command
 
 __all__ = [
+    "ASSESSMENT_FORMAT",
     "COHORT_TABLES",
     "DEMO_SLIDE",
+    "MULTIQC_FILES",
+    "TISSUE_WORDS",
     "answering_command",
     "extra_exports",
     "failure_message",

@@ -10,8 +10,17 @@ from typing import Any
 
 from nucwsi import RESULT_VERSION
 from nucwsi.classes import CONIC
-from nucwsi.config import EXTRA_EXPORTS, Config, EnsembleConfig, Section, TrainSettings, validated
+from nucwsi.config import (
+    EXTRA_EXPORTS,
+    TISSUE_WORDS,
+    Config,
+    EnsembleConfig,
+    Section,
+    TrainSettings,
+    validated,
+)
 from nucwsi.errors import ConfigError
+from nucwsi.io.classifier import read_classifier
 from nucwsi.io.slides.sheet import SlideEntry, read_sheet
 from nucwsi.models.card import read_cards
 from nucwsi.workflow.columns import check_columns
@@ -28,6 +37,10 @@ COHORT_TABLES = {
     "neighbours": "neighbours",
     "conic_counts": "composition",
 }
+
+
+#: What the report leaves for MultiQC.
+MULTIQC_FILES = ("nucwsi_slides_mqc.json", "nucwsi_composition_mqc.json")
 
 
 def load_config(
@@ -66,9 +79,17 @@ def load_config(
             f"`output`: {names['output']!r} has braces, which Snakemake reads, or characters that"
             " cannot be shown; name another folder"
         )
+    if config.tile.tissue not in TISSUE_WORDS and not Path(config.tile.tissue).is_file():
+        raise ConfigError(
+            f"`tile.tissue`: {config.tile.tissue!r} is no file; expected"
+            f" {' or '.join(TISSUE_WORDS)}, or a mask of the tissue: GeoJSON, PNG or TIFF"
+        )
+    if config.classifier:
+        names["classifier"] = str(Path(config.classifier).expanduser())
     # No command may take a path for an option.
-    if names["output"].startswith("-"):
-        names["output"] = str(Path(names["output"]).absolute())
+    for key in ("output", "classifier"):
+        if names.get(key, "").startswith("-"):
+            names[key] = str(Path(names[key]).absolute())
     return config.model_copy(update=names)
 
 
@@ -146,7 +167,8 @@ def table_names(config: Config) -> list[str]:
     Parameters
     ----------
     config : Config
-        Says whether neighbours are counted; the classes of its members decide on the CoNIC table.
+        Says whether neighbours are counted; the classes of its members, or of its classifier,
+        decide on the CoNIC table.
 
     Returns
     -------
@@ -156,13 +178,17 @@ def table_names(config: Config) -> list[str]:
     Raises
     ------
     CheckpointError
-        If a member cannot be used.
+        If a member or the classifier cannot be used.
     """
+    classes = read_cards(config.members)[0].classes
+    if config.classifier:
+        classifier, _ = read_classifier(Path(config.classifier))
+        classes = classifier.final_classes(classes)
     wanted = {
         "composition": True,
         "morphometry": True,
         "neighbours": config.compose.neighbours_um > 0,
-        "conic_counts": set(read_cards(config.members)[0].classes) == set(CONIC),
+        "conic_counts": set(classes) == set(CONIC),
     }
     return [name for name, is_wanted in wanted.items() if is_wanted]
 

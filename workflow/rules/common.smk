@@ -21,6 +21,7 @@ try:
     )
     SLIDES = nuc.load_slides(CONFIG)
     MEMBERS_KEY = nuc.members_key(CONFIG)
+    TABLES = nuc.table_names(CONFIG)
     FINGERPRINTS = nuc.slide_fingerprints(
         SLIDES, Path(CONFIG.output), frozenset({nuc.DEMO_SLIDE})
     )
@@ -29,7 +30,6 @@ except NucwsiError as error:
 
 OUTPUT = Path(CONFIG.output)
 PARTS = nuc.part_names(CONFIG)
-TABLES = nuc.table_names(CONFIG)
 # Slides with answers of a pathologist, whose counts are corrected.
 REVIEWED = [name for name, entry in SLIDES.items() if entry.answers]
 
@@ -56,6 +56,17 @@ def slide_mpp(wildcards):
 def slide_scene(wildcards):
     scene = SLIDES[wildcards.slide].scene
     return nuc.flags("--scene", [scene] if scene else [])
+
+
+def slide_tissue(wildcards):
+    """The sheet's word on a slide, which the configuration's does not bind."""
+    tissue = SLIDES[wildcards.slide].tissue
+    return nuc.flags("--tissue", [tissue] if tissue else [])
+
+
+def slide_mask(wildcards):
+    tissue = SLIDES[wildcards.slide].tissue or CONFIG.tile.tissue
+    return [] if tissue in nuc.TISSUE_WORDS else [tissue]
 
 
 def slide_regions(wildcards):

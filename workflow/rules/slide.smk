@@ -6,6 +6,10 @@
 rule tile:
     input:
         slide=lambda wildcards: ancient(slide_path(wildcards)),
+        mask=slide_mask,
+        regions=lambda wildcards: (
+            slide_regions(wildcards) if CONFIG.tile.only_regions else []
+        ),
     output:
         tiles=temp(OUTPUT / "{slide}" / "tiles.zarr.zip"),
         tissue=OUTPUT / "{slide}" / "tissue.geojson",
@@ -24,13 +28,15 @@ rule tile:
         members=nuc.member_flags(CONFIG),
         mpp=slide_mpp,
         scene=slide_scene,
+        tissue=slide_tissue,
+        regions=lambda wildcards, input: nuc.flags("--regions", input.regions),
         key=MEMBERS_KEY,
         # A slide replaced under its name is analysed anew; to touch it is free.
         fingerprint=lambda wildcards: FINGERPRINTS[wildcards.slide],
     shell:
         "nucwsi tile {input.slide:q} -o {output.tiles:q} --tissue-output {output.tissue:q}"
         " --name {wildcards.slide} {params.mpp} {params.scene} {params.members} {params.settings}"
-        " --threads {threads} 2> {log:q}"
+        " {params.tissue} {params.regions} --threads {threads} 2> {log:q}"
 
 
 rule predict:
@@ -89,7 +95,10 @@ rule stitch:
     input:
         collect(OUTPUT / "{{slide}}" / "nuclei" / "{part}.parquet", part=PARTS),
     output:
-        nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
+        # With a classifier, the nuclei that all else is made of come from `classify`.
+        nuclei=OUTPUT
+        / "{slide}"
+        / ("network.parquet" if CONFIG.classifier else "nuclei.parquet"),
         seams=OUTPUT / "{slide}" / "seams.json",
     log:
         OUTPUT / "logs" / "{slide}" / "stitch.log",
@@ -104,6 +113,54 @@ rule stitch:
     shell:
         "nucwsi stitch {input:q} -o {output.nuclei:q} --seams {output.seams:q} {resources.speed}"
         " 2> {log:q}"
+
+
+rule features:
+    input:
+        slide=lambda wildcards: ancient(slide_path(wildcards)),
+        nuclei=rules.stitch.output.nuclei,
+    output:
+        OUTPUT / "{slide}" / "features.parquet",
+    log:
+        OUTPUT / "logs" / "{slide}" / "features.log",
+    benchmark:
+        OUTPUT / "benchmarks" / "{slide}" / "features.tsv"
+    conda:
+        "../../envs/nucwsi-cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    shell:
+        "nucwsi features {input.slide:q} {input.nuclei:q} -o {output:q} --threads {threads}"
+        " 2> {log:q}"
+
+
+if CONFIG.classifier:
+
+    rule classify:
+        input:
+            slide=lambda wildcards: ancient(slide_path(wildcards)),
+            nuclei=rules.stitch.output.nuclei,
+            features=rules.features.output if CONFIG.features else [],
+            classifier=lambda wildcards: CONFIG.classifier,
+        output:
+            OUTPUT / "{slide}" / "nuclei.parquet",
+        log:
+            OUTPUT / "logs" / "{slide}" / "classify.log",
+        benchmark:
+            OUTPUT / "benchmarks" / "{slide}" / "classify.tsv"
+        conda:
+            "../../envs/nucwsi-cpu.yaml"
+        threads: 2
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=lambda wildcards, attempt: 60 * attempt,
+        params:
+            features=lambda wildcards, input: nuc.flags("--features", input.features),
+        shell:
+            "nucwsi classify {input.slide:q} {input.nuclei:q} --classifier {input.classifier:q}"
+            " -o {output:q} {params.features} --threads {threads} 2> {log:q}"
 
 
 rule compose:
@@ -122,14 +179,14 @@ rule compose:
         OUTPUT / "logs" / "{slide}" / "compose.log",
     benchmark:
         OUTPUT / "benchmarks" / "{slide}" / "compose.tsv"
+    wildcard_constraints:
+        slide=any_of(name for name in SLIDES if name not in REVIEWED),
     conda:
         "../../envs/nucwsi-cpu.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-    wildcard_constraints:
-        slide=any_of(name for name in SLIDES if name not in REVIEWED),
         settings=nuc.result_flags(CONFIG.compose),
         regions=lambda wildcards: nuc.flags(
             "--regions", SLIDES[wildcards.slide].regions
@@ -150,12 +207,6 @@ rule compose:
         " {params.neighbours} {params.further} {params.settings} 2> {log:q}"
 
 
-rule export:
-    input:
-        OUTPUT / "{slide}" / "nuclei.parquet",
-    output:
-        qupath=OUTPUT / "{slide}" / "{slide}.nuclei.qupath.zip",
-        extras=collect(
 # Of a slide with answers, `correct` makes the table and the regions, from those of `compose`.
 use rule compose as compose_reviewed with:
     output:
@@ -201,6 +252,15 @@ rule correct:
         " --composition {params.composed:q} > {log:q} 2>&1"
 
 
+rule export:
+    input:
+        nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
+        features=(
+            rules.features.output if CONFIG.features and CONFIG.export.anndata else []
+        ),
+    output:
+        qupath=OUTPUT / "{slide}" / "{slide}.nuclei.qupath.zip",
+        extras=collect(
             OUTPUT / "{{slide}}" / "{{slide}}.{end}", end=nuc.extra_exports(CONFIG)
         ),
     log:
@@ -214,9 +274,11 @@ rule correct:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         settings=nuc.result_flags(CONFIG.export),
+        features=lambda wildcards, input: nuc.flags("--features", input.features),
         slide=slide_path,
     shell:
-        "nucwsi export {input:q} -o {output.qupath:q} --slide {params.slide:q} {params.settings}"
+        "nucwsi export {input.nuclei:q} -o {output.qupath:q} --slide {params.slide:q}"
+        " {params.features} {params.settings}"
         " 2> {log:q}"
 
 
@@ -243,6 +305,8 @@ rule assess:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         settings=nuc.result_flags(CONFIG.assess),
+        # The report does not read assessments of another format.
+        format=nuc.ASSESSMENT_FORMAT,
     shell:
         "nucwsi assess {input.slide:q} {input.nuclei:q} -o {output:q} {params.settings}"
         " --threads {threads} 2> {log:q}"

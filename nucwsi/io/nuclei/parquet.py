@@ -69,7 +69,7 @@ def write_nuclei(
     facts: SlideFacts,
     row_group: int,
     *,
-    n_dropped: Callable[[], dict[str, int]] | None = None,
+    counted: Callable[[], dict[str, Any]] | None = None,
 ) -> None:
     """Write a table of nuclei, whole or not at all.
 
@@ -83,8 +83,8 @@ def write_nuclei(
         Where the nuclei come from; stored as the file's ``nucwsi`` metadata.
     row_group : int
         Nuclei per row group.
-    n_dropped : callable, optional
-        Returns the fact of this name. It is called after the last table, when the number is known.
+    counted : callable, optional
+        Returns facts by their names. It is called after the last table, when they are known.
 
     Raises
     ------
@@ -112,11 +112,14 @@ def write_nuclei(
             box[:2] = np.minimum(box[:2], table.bounds[:, :2].min(axis=0))
             box[2:] = np.maximum(box[2:], table.bounds[:, 2:].max(axis=0))
             writer.write_batch(to_arrow(table, classes, network), row_group_size=row_group)
-        if n_dropped is not None:
-            facts = facts.with_(n_dropped=n_dropped())
+        if counted is not None:
+            facts = facts.with_(**counted())
         # What geopandas hands on as `attrs`.
-        attributes = {"count_error": facts.count_error}
-        stored = json.dumps(facts.to_json())
+        told = facts.to_json()
+        attributes = {"count_error": facts.count_error} | {
+            name: told[name] for name in ("miscount", "domain", "colour") if name in told
+        }
+        stored = json.dumps(told)
         writer.add_key_value_metadata(
             {
                 "geo": _geo(box),

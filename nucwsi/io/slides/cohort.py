@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nucwsi.config import TISSUE_WORDS
 from nucwsi.errors import ConfigError
 from nucwsi.io.slides.folder import name_below
 from nucwsi.io.slides.sheet import SlideEntry
@@ -150,6 +151,8 @@ def _cells(entry: SlideEntry) -> dict[str, str]:
         value = getattr(entry, one.name)
         if one.name == "further":
             cells |= value
+        elif one.name == "tissue" and value not in ("", *TISSUE_WORDS):
+            cells["tissue"] = _cell(Path(value))
         elif one.name not in ("name", "beside"):
             hidden = one.name == "regions" and entry.beside
             cells[one.name] = "" if hidden else _cell(value)

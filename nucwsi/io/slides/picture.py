@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -164,41 +166,66 @@ def open_picture(path: Path, scene: str | None = None) -> PictureReader | None:
     return PictureReader(path, kind)
 
 
-def _decoded(path: Path, kind: str) -> tuple[NDArray[np.uint8], list[MppClaim]]:
-    """Return the pixels of a picture, (H, W, 3), and what it says about their size."""
-    formats = [kind, "MPO"] if kind == "JPEG" else [kind]
-    bomb, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+@contextmanager
+def opened_picture(path: Path, *kinds: str) -> Iterator[Image.Image]:
+    """Open a picture with Pillow; whatever is raised on a damaged file becomes one line.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    *kinds : str
+        The formats that it may have, as Pillow spells them.
+
+    Yields
+    ------
+    PIL.Image.Image
+        Not decoded yet.
+
+    Raises
+    ------
+    FinalSlideError
+        If it is damaged, or too large to be decoded whole.
+    """
+    # Pillow's limit is half of ours, and a warning first.
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        with Image.open(path, formats=formats) as image:
-            _refuse_other_pictures(image, path)
-            claims = _claims(image)
-            turned = image.getexif().get(_ORIENTATION, _UPRIGHT)
-            if turned != _UPRIGHT:
-                log.warning(
-                    "%s: EXIF asks to turn it (orientation %s); it is analysed as it is stored, and"
-                    " as QuPath shows it",
-                    path,
-                    turned,
+        with Image.open(path, formats=kinds) as image:
+            width, height = image.size
+            if width * height > LARGEST_UNTILED_PX:
+                raise FinalSlideError(
+                    f"{path}: {height} x {width} px are too many to be decoded at once; convert it"
+                    " to a tiled pyramid, for example with `vips tiffsave --tile --pyramid`"
                 )
-            return _pixels(image, path), claims
+            yield image
     except FinalSlideError:
         raise
     except _DAMAGED as error:
         pass_on_lack_of_memory(error)
         raise FinalSlideError(
-            f"{path}: is a {kind} that cannot be read ({error}); it is damaged, copy it again"
+            f"{path}: is a {kinds[0]} that cannot be read ({error}); it is damaged, copy it again"
         ) from None
     finally:
-        Image.MAX_IMAGE_PIXELS = bomb
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _decoded(path: Path, kind: str) -> tuple[NDArray[np.uint8], list[MppClaim]]:
+    """Return the pixels of a picture, (H, W, 3), and what it says about their size."""
+    with opened_picture(path, kind, *(["MPO"] if kind == "JPEG" else [])) as image:
+        _refuse_other_pictures(image, path)
+        claims = _claims(image)
+        turned = image.getexif().get(_ORIENTATION, _UPRIGHT)
+        if turned != _UPRIGHT:
+            log.warning(
+                "%s: EXIF asks to turn it (orientation %s); it is analysed as it is stored, and as"
+                " QuPath shows it",
+                path,
+                turned,
+            )
+        return _pixels(image, path), claims
 
 
 def _refuse_other_pictures(image: Image.Image, path: Path) -> None:
-    width, height = image.size
-    if width * height > LARGEST_UNTILED_PX:
-        raise FinalSlideError(
-            f"{path}: {height} x {width} px are too many to be decoded at once; convert it to a"
-            " tiled pyramid, for example with `vips tiffsave --tile --pyramid`"
-        )
     # Phones put further pictures behind a JPEG, such as a smaller one or a map of depths.
     n_pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if n_pictures > 1:

@@ -12,17 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nucwsi.config import TISSUE_WORDS
 from nucwsi.errors import ConfigError
 from nucwsi.io.slides.folder import slides_in, told_apart
 from nucwsi.io.slides.names import file_stem, name_fault, slide_name
 from nucwsi.io.slides.sheet_table import read_rows, stripped
 from nucwsi.slide.mpp import PLAUSIBLE_UM
 
-#: Columns that nucwsi reads, and those with names that it keeps for later; others are the user's.
-_COLUMNS = ("slide", "path", "mpp", "scene", "regions", "answers")
-_RESERVED = (*_COLUMNS, "tissue")
+#: Columns that nucwsi reads; others are the user's.
+_COLUMNS = ("slide", "path", "mpp", "scene", "regions", "tissue", "answers")
 
-#: A further column whose name is this similar to a reserved one is a slip of the pen: `region`
+#: A further column whose name is this similar to one of these is a slip of the pen: `region`
 #: would be carried along, and the regions would not be counted.
 _SIMILAR = 0.85
 
@@ -63,6 +63,8 @@ class SlideEntry:
         Files of regions in which to count.
     beside : bool
         Whether the files of regions were found beside the slide instead of named in the sheet.
+    tissue : str
+        Where the tissue is: ``auto``, ``all`` or a mask; empty if the configuration says it.
     answers : tuple of pathlib.Path
         Files of answers to a review of the slide.
     further : dict of str to str
@@ -76,6 +78,7 @@ class SlideEntry:
     scene: str = ""
     regions: tuple[Path, ...] = ()
     beside: bool = False
+    tissue: str = ""
     answers: tuple[Path, ...] = ()
     further: dict[str, str] = field(default_factory=dict)
 
@@ -109,8 +112,21 @@ def _entry(row: dict[str, str], where: str) -> SlideEntry:
                 f"{where}: {column!r} is {cell!r:.80}, which has characters that cannot be shown;"
                 " write it without them"
             )
-    scene = row.get("scene", "")
-    return SlideEntry(name, Path(path), mpp, scene, regions, answers=answers, further=further)
+    return SlideEntry(
+        name,
+        Path(path),
+        mpp,
+        row.get("scene", ""),
+        regions,
+        tissue=row.get("tissue", ""),
+        answers=answers,
+        further=further,
+    )
+
+
+def _mask(entry: SlideEntry) -> tuple[Path, ...]:
+    """Return the file that says where a slide's tissue is, if there is one."""
+    return (Path(entry.tissue),) if entry.tissue not in ("", *TISSUE_WORDS) else ()
 
 
 def _files(cell: str) -> tuple[Path, ...]:
@@ -126,9 +142,7 @@ def _column_fault(name: str) -> str | None:
         return "has characters that cannot be shown; rename it"
     if len(name) > _MAX_NAME:
         return f"has {len(name)} characters, expected {_MAX_NAME} at most; rename it"
-    if name in _RESERVED:
-        return "is a name that nucwsi keeps for itself; rename it"
-    similar = difflib.get_close_matches(name.lower(), _RESERVED, 1, _SIMILAR)
+    similar = difflib.get_close_matches(name.lower(), _COLUMNS, 1, _SIMILAR)
     return f"looks like `{similar[0]}`; write it so, or rename the column" if similar else None
 
 
@@ -155,8 +169,8 @@ def _read_table(path: Path) -> list[SlideEntry]:
     if not {"slide", "path"} <= set(columns) or len(set(columns)) < len(columns):
         raise ConfigError(
             f"{path}: has the columns {', '.join(map(_shown, columns)) or '(none)'}; expected slide"
-            " and path, maybe mpp, scene and regions, and others of your own, each once, separated"
-            " by tabs"
+            " and path, maybe mpp, scene, regions, tissue and answers, and others of your own, each"
+            " once, separated by tabs"
         )
     for name in columns:
         fault = None if name in _COLUMNS else _column_fault(name)
@@ -193,9 +207,9 @@ def read_sheet(
     ----------
     path : pathlib.Path
         A table (``.tsv``, ``.csv`` or ``.txt``) with the columns slide and path and, optionally,
-        mpp, scene, regions (several files joined by ``;``) and further ones, which are carried
-        along; or one slide; or a folder, in whose sub-folders slides are looked for as well.
-        Relative paths start at the working directory.
+        mpp, scene, regions, answers (both several files joined by ``;``), tissue and further ones,
+        which are carried along; or one slide; or a folder, in whose sub-folders slides are looked
+        for as well. Relative paths start at the working directory.
     may_be_absent : callable
         Takes an entry whose slide is not there, and gives whether that is no mistake: because the
         workflow makes the slide, or has its results already.
@@ -296,7 +310,7 @@ def _refuse_equal_names(sheet: Path, entries: list[SlideEntry]) -> None:
 def _refuse_unusable_files(
     sheet: Path, entry: SlideEntry, may_be_absent: Callable[[SlideEntry], bool]
 ) -> None:
-    for used in (entry.path, *entry.regions, *entry.answers):
+    for used in (entry.path, *entry.regions, *_mask(entry), *entry.answers):
         if {"{", "}"} & set(str(used)):
             raise ConfigError(f"{sheet}: {used} has braces, which Snakemake reads; rename it")
         if _CONTROL.search(str(used)):

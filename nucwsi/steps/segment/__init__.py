@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nucwsi import RESULT_VERSION
 from nucwsi.config import SegmentSettings
@@ -113,10 +113,11 @@ def segment(
                         yield from done
                         advance(1)
 
-        def n_dropped() -> dict[str, int]:
-            return dict(zip(facts.classes, segmenter.dropped.tolist(), strict=True))
+        def counted() -> dict[str, Any]:
+            dropped = dict(zip(facts.classes, segmenter.dropped.tolist(), strict=True))
+            return {"n_dropped": dropped, "n_cut": segmenter.n_cut}
 
-        write_nuclei(output, tables(), facts, row_group=AT_ONCE, n_dropped=n_dropped)
+        write_nuclei(output, tables(), facts, row_group=AT_ONCE, counted=counted)
     log.info(
         "%d nuclei; %d were dropped as smaller than their class allows or too unsure",
         n_nuclei,

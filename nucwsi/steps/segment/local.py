@@ -19,7 +19,7 @@ from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.ownership import Ownership, Share
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.nuclei.window import WindowMaps, nuclei_of
-from nucwsi.steps.segment.on_slide import on_slide
+from nucwsi.steps.segment.on_slide import on_slide, within_of
 
 #: Yields the nuclei of some part of the canvas.
 Job: TypeAlias = Callable[[], Iterator[NucleusTable]]
@@ -39,12 +39,17 @@ class LocalSegmenter:
     ----------
     dropped : (C,) ndarray of int64
         Nuclei of each class that were too small or too unsure to keep, so far.
+    n_cut : int
+        Nuclei in the regions whose clump goes on beyond what was analysed, so far; 0 where all of
+        the tissue was.
     """
 
     def __init__(self, maps: SlideMaps, constants: PixelConstants) -> None:
         self._maps, self._constants = maps, constants
         self._ownership = Ownership(maps, constants.np_level)
         self._lock = Lock()
+        self._within = within_of(maps.facts)
+        self.n_cut = 0
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
 
     def stages(self, rows: range) -> Iterator[list[Job]]:
@@ -80,6 +85,17 @@ class LocalSegmenter:
         nuclei = nuclei_of(maps, share.components, share.n_components, self._constants, share.block)
         with self._lock:
             self.dropped += nuclei.dropped
-        if len(nuclei.first_px):
-            escalated = share.block is not None
-            yield on_slide(nuclei, window, self._maps.frame, escalated)
+        if not len(nuclei.first_px):
+            return
+        table = on_slide(nuclei, window, self._maps.frame, share.block is not None)
+        if self._within is None:
+            yield table
+            return
+        inside = np.flatnonzero(self._within.holds(table.column, table.row))
+        parts, first_px = share.components, nuclei.first_px[inside]
+        cut = self._within.cut_off(parts, share.n_components, maps.tissue, window)
+        clump = parts.label[np.searchsorted(parts.place, first_px)]
+        with self._lock:
+            self.n_cut += int(cut[clump].sum())
+        if len(inside):
+            yield table.take(inside)

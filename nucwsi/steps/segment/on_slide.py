@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
+from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, Window
 from nucwsi.nuclei.morphometry import shapes
 from nucwsi.nuclei.polygons import window_to_level0
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.nuclei.window import Nuclei
+from nucwsi.nuclei.within import Within
 
 
 def on_slide(nuclei: Nuclei, window: Window, frame: Frame, escalated: bool) -> NucleusTable:
@@ -56,3 +58,21 @@ def on_slide(nuclei: Nuclei, window: Window, frame: Frame, escalated: bool) -> N
         geometry=shapely.to_wkb(outlines),
         bounds=shapely.bounds(outlines),
     )
+
+
+def within_of(facts: SlideFacts) -> Within | None:
+    """Return the only area whose nuclei are kept.
+
+    Parameters
+    ----------
+    facts : SlideFacts
+        Those of the maps.
+
+    Returns
+    -------
+    Within or None
+        None where all nuclei are kept.
+    """
+    if not facts.only_within:
+        return None
+    return Within(shapely.from_wkb(facts.only_within), facts.frame)

@@ -32,7 +32,7 @@ from nucwsi.nuclei.pixels import Pixels, connected
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.nuclei.window import Nuclei, WindowMaps, measured, nuclei_of
 from nucwsi.steps.segment.local import Job
-from nucwsi.steps.segment.on_slide import on_slide
+from nucwsi.steps.segment.on_slide import on_slide, within_of
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class OverlapSegmenter:
         self._overlap_px = maps.facts.overlap_px
         self._highest_px = maps.grid.core_px - 2 * self._overlap_px - 1
         # By grid position; row k - 1 of a table is instance k of the tile.
+        self._within, self.n_cut = within_of(maps.facts), 0
         self._tiles: dict[tuple[int, int], tuple[LabelledTile, NucleusTable]] = {}
         self.dropped = np.zeros(len(constants.min_area_px), np.int64)
 
@@ -136,6 +137,8 @@ class OverlapSegmenter:
         area_px = np.array([instance.mask.sum() for instance in instances])
         keep = self._final.keeps(area_px, table.class_code, table.np_mean)
         self.dropped += np.bincount(table.class_code[~keep], minlength=len(self.dropped))
+        if self._within is not None:
+            keep &= self._within.holds(table.column, table.row)
         numbers = first[:, 0] * self._maps.frame.shape[1] + first[:, 1]
         if keep.any():
             yield replace(table, id=numbers).take(np.flatnonzero(keep))

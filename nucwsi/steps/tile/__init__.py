@@ -7,31 +7,26 @@ and writes the tiles.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from nucwsi.config import TileSettings
+from nucwsi.config import TISSUE_WORDS, TileSettings
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import CELL_PX, TileGrid, Window
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.geojson import write_tissue
 from nucwsi.io.slides.canvas import SlideCanvas
-from nucwsi.io.stores.publish import Workspace, workspace
+from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
 from nucwsi.io.stores.tiles_writer import TilesWriter
 from nucwsi.models.card import read_cards
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.progress import progress
 from nucwsi.slide.tissue import grown
-from nucwsi.steps.tile.examine import (
-    EMPTY,
-    Tissue,
-    area_um2,
-    examined,
-    outlines_of,
-    refuse_unreadable,
-)
+from nucwsi.steps.tile.area import Tissue, area_um2
+from nucwsi.steps.tile.examine import EMPTY, examined, refuse_unreadable
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +79,7 @@ def tile(
     members: tuple[str, ...],
     slide_mpp: float | None = None,
     scene: str | None = None,
+    regions: Sequence[Path] = (),
     threads: int = 1,
 ) -> None:
     """Bring a slide's tissue to the working mpp; a killed run goes on at its last finished tile.
@@ -107,6 +103,8 @@ def tile(
         The user's value for level 0, in µm per pixel.
     scene : str, optional
         Which of several scenes of the file: its number, from 1, or its name.
+    regions : sequence of pathlib.Path
+        Files of the user's regions; read only if nothing else is to be analysed.
     threads : int
         Tiles that are read at once.
 
@@ -120,7 +118,9 @@ def tile(
         If an output cannot be written.
     """
     cards = read_cards(members)
-    check_outputs([output, tissue_output], [slide, *(card.path for card in cards)])
+    mask = [] if settings.tissue in TISSUE_WORDS else [Path(settings.tissue)]
+    read = [slide, *mask, *regions, *(card.path for card in cards)]
+    check_outputs([output, tissue_output], read)
     looking = examined(
         slide,
         settings,
@@ -128,12 +128,15 @@ def tile(
         cards=cards,
         slide_mpp=slide_mpp,
         scene=scene,
+        regions=regions,
         threads=threads,
     )
     # A slide that must not be analysed leaves nothing behind.
     with looking as found:
         source, facts, tissue = found.source, found.facts, found.tissue
-        with workspace(output, facts.to_json()) as place:
+        # A mask of another content is another analysis.
+        decisive = {**facts.to_json(), "masks": [file_checksum(path) for path in mask]}
+        with workspace(output, decisive if mask else facts.to_json()) as place:
             grid = TileGrid(source.frame.shape, settings.core_px)
             writer = TilesWriter(place.folder / "tiles", facts)
             seen = grown(tissue.analysed | tissue.unreadable, -(-facts.halo_px // CELL_PX))
@@ -159,7 +162,7 @@ def _publish(
     tissue_output: Path,
 ) -> None:
     frame = facts.frame
-    outlines = outlines_of(tissue.found, frame)
+    outlines = tissue.outlines(frame)
     tissue_um2 = area_um2(outlines, frame)
     empty = () if outlines else (EMPTY,)
     for line in empty:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +24,8 @@ from nucwsi.io.stores.publish import file_checksum
 from nucwsi.models.card import Card, canvas_card, largest_halo_px
 from nucwsi.slide.holes import holes_in_tissue
 from nucwsi.slide.oddities import oddities
-from nucwsi.slide.tissue import (
-    Piece,
-    find_tissue,
-    grown,
-    looks_fluorescent,
-    looks_miscoloured,
-    pieces,
-)
+from nucwsi.slide.tissue import find_tissue, looks_fluorescent, looks_miscoloured
+from nucwsi.steps.tile.area import Tissue, area_um2, tissue_of
 
 log = logging.getLogger(__name__)
 
@@ -44,46 +38,6 @@ EMPTY = (
     "no tissue is found, so nothing is analysed; if there is some, lower `tile.min_tissue_um2`"
     " (--min-tissue-um2), or analyse every pixel with `tile.tissue: all` (--tissue all)"
 )
-
-
-@dataclass(frozen=True)
-class Tissue:
-    """What the overview shows, in cells of `CELL_PX` canvas pixels.
-
-    Attributes
-    ----------
-    found : (H, W) ndarray of bool
-        The tissue.
-    analysed : (H, W) ndarray of bool
-        Tissue and margin: where the network is to be asked.
-    unreadable : (H, W) ndarray of bool
-        Cells that no level of the slide shows whole.
-    stained : (H, W) ndarray of bool
-        The tissue, also where all of the slide is to be analysed.
-    """
-
-    found: NDArray[np.bool_]
-    analysed: NDArray[np.bool_]
-    unreadable: NDArray[np.bool_]
-    stained: NDArray[np.bool_]
-
-    def without(self, bad: list[Window]) -> Tissue:
-        """Leave out the cells of which nothing is known.
-
-        Parameters
-        ----------
-        bad : list of Window
-            What could not be read, in canvas pixels.
-
-        Returns
-        -------
-        Tissue
-            Without the cells that hold a pixel of such a window.
-        """
-        good = np.ones(self.found.shape, bool)
-        for window in bad:
-            good[window.cells(CELL_PX).slices] = False
-        return Tissue(self.found & good, self.analysed & good, self.unreadable, self.stained)
 
 
 def refuse_unreadable(path: Path, share: float, limit: float) -> None:
@@ -111,7 +65,7 @@ def refuse_unreadable(path: Path, share: float, limit: float) -> None:
 
 
 def _find(
-    source: SlideCanvas, settings: TileSettings, threads: int
+    source: SlideCanvas, settings: TileSettings, regions: Sequence[Path], threads: int
 ) -> tuple[Tissue, tuple[str, ...]]:
     """Find the tissue; also return what is odd about the slide, and log it."""
     path, frame = source.slide.path, source.frame
@@ -130,59 +84,28 @@ def _find(
     cell_um = CELL_PX * frame.mpp
     found = find_tissue(overview, math.ceil(settings.min_tissue_um2 / cell_um**2))
     odd = oddities(overview, found, cell_um)
-    if settings.tissue == "all":
+    tissue = tissue_of(found, unreadable, frame, settings, regions)
+    if settings.tissue != "auto":
         odd = [oddity for oddity in odd if oddity.kind != "pale"]
-        everything = np.ones(overview.shape[:2], bool)
-        tissue = Tissue(everything, everything, unreadable, found)
-    else:
-        margin = grown(found, math.ceil(settings.tissue_margin_um / cell_um))
-        tissue = Tissue(found, margin, unreadable, found)
     for oddity in odd:
         log.warning("%s: %s", path, oddity.text)
-    return tissue, tuple(oddity.text for oddity in odd)
+    left_out = _left_out(tissue, frame)
+    for line in left_out:
+        log.warning("%s: %s", path, line)
+    return tissue, (*(oddity.text for oddity in odd), *left_out)
 
 
-def outlines_of(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:
-    """Outline the pieces of a tissue mask on the slide.
-
-    Parameters
-    ----------
-    mask : (H, W) ndarray of bool
-        The tissue, in cells of `CELL_PX` canvas pixels.
-    frame : Frame
-        How the canvas lies on the slide.
-
-    Returns
-    -------
-    list of shapely.Polygon
-        In level-0 pixels, x and y, cut at the end of the canvas; the largest first.
-    """
-    canvas = shapely.box(0, 0, frame.shape[1], frame.shape[0])
-
-    def _on_slide(piece: Piece) -> shapely.Polygon:
-        outline = shapely.transform(piece.outline, lambda xy: xy * CELL_PX).intersection(canvas)
-        return shapely.transform(outline, lambda xy: frame.to_level0(xy[:, ::-1])[:, ::-1])
-
-    return [_on_slide(piece) for piece in pieces(mask)]
-
-
-def area_um2(outlines: list[shapely.Polygon], frame: Frame) -> float:
-    """Return the area of the tissue.
-
-    Parameters
-    ----------
-    outlines : list of shapely.Polygon
-        Of `outlines_of`, in level-0 pixels.
-    frame : Frame
-        How the canvas lies on the slide.
-
-    Returns
-    -------
-    float
-        In µm².
-    """
-    # Cells at the edge of the canvas reach beyond it; their outlines do not.
-    return sum(outline.area for outline in outlines) * frame.level0_pixel_um2
+def _left_out(tissue: Tissue, frame: Frame) -> tuple[str, ...]:
+    """Say how much tissue is not analysed because only regions are wanted."""
+    if tissue.only is None:
+        return ()
+    inside, every = (
+        area_um2(one.outlines(frame), frame) / 1e6 for one in (tissue, tissue.everywhere)
+    )
+    return (
+        f"only the drawn regions are analysed, {inside:.3g} mm² of tissue; {every - inside:.3g} mm²"
+        " outside of them are not, so that the numbers of the slide are those of the regions",
+    )
 
 
 def _lost(source: SlideCanvas, tissue: NDArray[np.bool_]) -> list[Window]:
@@ -247,7 +170,7 @@ class Examined:
     @property
     def tissue_mm2(self) -> float:
         """Area of the tissue, in mm²."""
-        return area_um2(outlines_of(self.tissue.found, self.facts.frame), self.facts.frame) / 1e6
+        return area_um2(self.tissue.outlines(self.facts.frame), self.facts.frame) / 1e6
 
 
 @contextmanager
@@ -259,6 +182,7 @@ def examined(
     cards: tuple[Card, ...],
     slide_mpp: float | None = None,
     scene: str | None = None,
+    regions: Sequence[Path] = (),
     threads: int = 1,
 ) -> Iterator[Examined]:
     """Open a slide and find its tissue.
@@ -277,6 +201,8 @@ def examined(
         The user's value for level 0, in µm per pixel.
     scene : str, optional
         Which of several scenes of the file: its number, from 1, or its name.
+    regions : sequence of pathlib.Path
+        Files of the user's regions; read only if nothing else is to be analysed.
     threads : int
         Pieces of the overview that are read at once.
 
@@ -299,7 +225,7 @@ def examined(
                 " pixel; scan at 20x or more"
             )
         source = SlideCanvas(opened, canvas_frame(opened, claim, mpp))
-        tissue, odd = _find(source, settings, threads)
+        tissue, odd = _find(source, settings, regions, threads)
         facts = SlideFacts(
             kind="tiles",
             slide=name,
@@ -313,6 +239,7 @@ def examined(
             halo_px=largest_halo_px(cards),
             tissue_px=CELL_PX,
             tile=settings.model_dump(),
+            only_within="" if tissue.only is None else shapely.to_wkb(tissue.only, hex=True),
             result_version=RESULT_VERSION,
         )
         yield Examined(source, facts, tissue, _lost(source, tissue.stained))

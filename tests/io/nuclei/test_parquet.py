@@ -14,7 +14,7 @@ from stores import frame_of, nucleus_facts
 from tables_made import nuclei_at
 
 from nucwsi.errors import StoreError
-from nucwsi.facts import FORMAT_VERSION, Taught
+from nucwsi.facts import FORMAT_VERSION
 from nucwsi.io.nuclei.flat_tables import write_nuclei_csv
 from nucwsi.io.nuclei.parquet import (
     iter_batches,
@@ -26,6 +26,7 @@ from nucwsi.io.nuclei.parquet import (
     write_nuclei,
 )
 from nucwsi.nuclei.table import NucleusTable
+from nucwsi.nuclei.taught import Taught
 
 CLASSES = ("epithelial", "spindle")
 FACTS = nucleus_facts(
@@ -60,7 +61,9 @@ def test_the_answers_of_the_networks_are_kept_beside_those_of_a_classifier(tmp_p
         network_classes=FACTS.classes,
         extends=False,
         labels={"mitosis": 12},
-        measured={},
+        accuracy=0.8,
+        network_accuracy=0.7,
+        commonest_accuracy=0.6,
     )
     facts = FACTS.with_(classes=("mitosis", "+rest"), taught=taught, contrasts=0, count_error={})
     table = some(20)
@@ -106,7 +109,7 @@ def test_what_was_dropped_is_asked_after_the_last_nucleus(tmp_path):
         yield some(3)
         dropped["spindle"] = 5
 
-    write_nuclei(tmp_path / "n.parquet", tables(), FACTS, 10, n_dropped=lambda: dict(dropped))
+    write_nuclei(tmp_path / "n.parquet", tables(), FACTS, 10, counted=lambda: {"n_dropped": dict(dropped)})
     assert read_facts(tmp_path / "n.parquet").n_dropped == {"epithelial": 0, "spindle": 5}
 
 

@@ -76,12 +76,13 @@ def test_a_sheet_is_read_as_it_was_written(files, monkeypatch):
     (files / "r 1.geojson").touch()
     entries = [
         SlideEntry("a", odd, 0.25, "2", (files / "r 1.geojson",), further={"p q": 'say "x"'}),
-        SlideEntry("b", Path("x/b.svs"), None, further={"group": "é"}),
+        SlideEntry("b", Path("x/b.svs"), None, tissue="r 1.geojson", further={"group": "é"}),
+        SlideEntry("c", Path("x/b.svs"), None, tissue="all"),
     ]
     monkeypatch.chdir(files)
     write_sheet(files / "s.tsv", entries)
     monkeypatch.chdir("/")
-    one, two = read_sheet(files / "s.tsv", beside=False)
+    one, two, three = read_sheet(files / "s.tsv", beside=False)
     assert (one.path, one.mpp, one.scene, one.regions) == (
         odd,
         0.25,
@@ -90,6 +91,7 @@ def test_a_sheet_is_read_as_it_was_written(files, monkeypatch):
     )
     assert one.further == {"p q": 'say "x"', "group": ""}
     assert (two.path, two.mpp, two.further["group"]) == (files / "x/b.svs", None, "é")
+    assert (two.tissue, three.tissue) == (f"{files}/r 1.geojson", "all")
 
 
 def test_regions_beside_a_slide_are_found_again(files):

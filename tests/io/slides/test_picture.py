@@ -171,9 +171,7 @@ def test_a_film_is_refused(tmp_path):
 
 def test_a_picture_too_large_to_be_decoded_is_refused_with_the_way_out(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LARGEST_UNTILED_PX", 1000)
-    with pytest.raises(
-        SlideError, match=r"90 x 130 px are too many .* `vips tiffsave --tile"
-    ):
+    with pytest.raises(SlideError, match=r"90 x 130 px are too many .* `vips tiffsave --tile"):
         open_slide(saved(tmp_path / "a.png"))
 
 

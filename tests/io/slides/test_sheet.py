@@ -42,6 +42,11 @@ def test_a_scene_is_chosen_in_the_sheet(sheet):
     assert (one.scene, two.scene) == ("2", "")
 
 
+def test_the_tissue_of_a_slide_is_a_word_or_a_mask(sheet):
+    text = "slide\tpath\ttissue\nA\ta.svs\tall\nB\tb.ome.tif\t\nC\ta.svs\tr.geojson\n"
+    assert [entry.tissue for entry in sheet(text)] == ["all", "", "r.geojson"]
+
+
 def test_further_columns_are_carried_along_as_they_are(sheet):
     """Whatever they are named and hold, also where cells are missing or the line ends in tabs."""
     one, two = sheet(
@@ -116,7 +121,7 @@ def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):
         ("slide\tpath\tregion\nA\ta.svs\tr.geojson\n", "'region' looks like `regions`"),
         ("slide\tpath\tMPP\nA\ta.svs\t0.25\n", "'MPP' looks like `mpp`; write it so, or"),
         ("slide\tpath\t\tgroup\nA\ta.svs\tx\ty\n", "the column '' has no name"),
-        ("slide\tpath\ttissue\nA\ta.svs\tx\n", "'tissue' is a name that nucwsi keeps"),
+        ("slide\tpath\ttissue\nA\ta.svs\tx.png\n", "slide 'A': x.png is not a file"),
         ("slide\tpath\tgroup\ntA\ta.svs\ta\x02b\n", "'group' is 'a.x02b', which has char"),
         (f"slide\tpath\t{'x' * 201}\nA\ta.svs\tx\n", "has 201 characters, expected 200"),
         ("slide\tpath\tgroup\tgroup\nA\ta.svs\tx\ty\n", "group, group; expected .* each once"),
