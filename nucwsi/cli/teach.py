@@ -38,10 +38,8 @@ def features(slide: Path, nuclei: Path, output: Path, threads: int) -> None:
     " may be given several times",
 )
 @options(TeachSettings)
-def teach(
-    sources: tuple[Path, ...], output: Path, slides: tuple[Path, ...], **values: Any
-) -> None:
-    """Learn classes of your own from ANSWERS for nuclei of RESULTS.
+def teach(sources: tuple[Path, ...], output: Path, slides: tuple[Path, ...], **values: Any) -> None:
+    """Learn classes of your own from ANSWERS.
 
     RESULTS are folders of results, of slides or of a cohort. ANSWERS are what QuPath exports, files
     of the viewer, or tables (CSV) with the columns id and class.
@@ -72,7 +70,11 @@ def classify(
     features: Path | None,
     threads: int,
 ) -> None:
-    """Give NUCLEI (nuclei.parquet) of SLIDE the classes that a classifier was taught."""
+    """Give NUCLEI of SLIDE classes that were taught.
+
+    NUCLEI is nuclei.parquet; OUTPUT holds the same nuclei, and the network's classes beside the
+    taught ones.
+    """
     from nucwsi.steps.classify import classify as step
 
     step(slide, nuclei, classifier, output, features=features, threads=threads)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from nucwsi.facts import SlideFacts
+from nucwsi.nuclei.taught import Taught
 from nucwsi.report.assessment import Assessment, Quality, SeamAudit
 from nucwsi.report.focus import BLURRED_SHARE
 from nucwsi.report.quality import DIAMETER_UM, blurred_share
@@ -61,6 +62,7 @@ def checks(assessment: Assessment) -> list[Check]:
         *_warnings("Review", () if assessment.review is None else assessment.review.remarks),
         _seams(seams),
         _locality(seams),
+        *_taught(facts.taught),
         *_notes(facts, quality),
     ]
 
@@ -161,6 +163,21 @@ def _locality(seams: SeamAudit) -> Check:
         " size."
     )
     return Check("Model", "not exact at seams", "review", text)
+
+
+def _taught(taught: Taught | None) -> Iterator[Check]:
+    if taught is None:
+        return
+    text = (
+        f"Classes by {taught.name}, which was taught"
+        f" {', '.join(f'{name} ({n})' for name, n in taught.labels.items())}."
+        f" In cross-validation it was right for {100 * taught.accuracy:.0f} % of the answers, the"
+        f" network for {100 * taught.network_accuracy:.0f} %, the commonest class for"
+        f" {100 * taught.commonest_accuracy:.0f} %."
+    )
+    doubts = " ".join(f"{line[:1].upper()}{line[1:]}." for line in taught.warnings)
+    verdict: Literal["fine", "review"] = "review" if taught.warnings else "fine"
+    yield Check("Classifier", taught.name, verdict, f"{text} {doubts}".rstrip())
 
 
 def _notes(facts: SlideFacts, quality: Quality) -> Iterator[Check]:

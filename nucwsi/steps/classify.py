@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
-from nucwsi.classes import check_names, most_probable
+from nucwsi.classes import check_names, most_probable, unions_within
 from nucwsi.errors import ConfigError
-from nucwsi.facts import SlideFacts, Taught
+from nucwsi.facts import SlideFacts
 from nucwsi.io.classifier import read_classifier
 from nucwsi.io.nuclei.features import Described, read_features
 from nucwsi.io.nuclei.parquet import AT_ONCE, iter_tables, write_nuclei
 from nucwsi.io.outputs import check_outputs
 from nucwsi.nuclei.miscount import Miscount
 from nucwsi.nuclei.table import NucleusTable
+from nucwsi.nuclei.taught import Taught
 from nucwsi.runtime.progress import progress
 from nucwsi.steps.features import SlideNuclei, measuring, read_nuclei
 from nucwsi.teaching.classifier import Classifier
@@ -104,6 +105,7 @@ def _facts(facts: SlideFacts, model: Classifier, checksum: str, path: Path) -> S
     own = known.confusion if model.extends and facts.taught is None else {}
     return facts.with_(
         classes=classes,
+        unions=unions_within(facts.unions, classes),
         contrasts=facts.contrasts if model.extends and facts.taught is None else 0,
         count_error={},
         miscount=replace(known, confusion={**own, **model.confusion}),
@@ -114,11 +116,9 @@ def _facts(facts: SlideFacts, model: Classifier, checksum: str, path: Path) -> S
             network_classes=network,
             extends=model.extends,
             labels={name: one.labels for name, one in figures.classes.items()},
-            measured={
-                "accuracy": figures.accuracy,
-                "network": figures.network,
-                "commonest": figures.commonest,
-            },
+            accuracy=figures.accuracy,
+            network_accuracy=figures.network,
+            commonest_accuracy=figures.commonest,
             warnings=model.warnings,
         ),
     )

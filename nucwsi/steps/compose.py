@@ -149,8 +149,9 @@ def _with_origin(columns: Columns, facts: SlideFacts) -> Columns:
     region = columns["region_id"]
     dropped = np.full(len(region), np.nan)
     dropped[region == "slide"] = sum(facts.n_dropped.values())
-    taught = [facts.taught] if facts.taught else []
-    model = "+".join(one.checksum[:8] for one in (*facts.members, *taught))
+    checksums = [member.checksum for member in facts.members]
+    checksums += [facts.taught.checksum] if facts.taught else []
+    model = "+".join(checksum[:8] for checksum in checksums)
     return {
         **columns,
         "n_dropped": dropped,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from nucwsi.config import EXTRA_EXPORTS, ExportSettings
 from nucwsi.io.nuclei.parquet import iter_tables, read_facts
@@ -16,7 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def export(
-    nuclei: Path, output: Path, settings: ExportSettings, *, slide: Path | None = None
+    nuclei: Path,
+    output: Path,
+    settings: ExportSettings,
+    *,
+    slide: Path | None = None,
+    features: Path | None = None,
 ) -> None:
     """Write the nuclei of a slide as a zip that is dropped into QuPath.
 
@@ -26,19 +32,21 @@ def export(
         ``nuclei.parquet``.
     output : pathlib.Path
         ``{slide}.nuclei.qupath.zip``. Other formats that the settings ask for are made beside it:
-        ``{slide}.labels.ome.zarr.zip``, ``{slide}.nuclei.fgb``, ``{slide}.nuclei.csv``.
+        ``{slide}.labels.ome.zarr.zip``, ``{slide}.nuclei.fgb``, ``{slide}.nuclei.csv``,
+        ``{slide}.nuclei.h5ad``.
     settings : ExportSettings
         QuPath's origin, the size of its files, and which other formats are made.
-
     slide : pathlib.Path, optional
         The slide's file, to make sure that the nuclei are its own; it may be missing.
+    features : pathlib.Path, optional
+        ``features.parquet`` of the nuclei, for AnnData.
 
     Raises
     ------
     StoreError
         If the table cannot be read or is of another slide, or an output cannot be written.
     """
-    check_outputs([output, *_extras(output, settings).values()], [nuclei, slide])
+    check_outputs([output, *_extras(output, settings).values()], [nuclei, slide, features])
     facts = read_facts(nuclei)
     if slide is not None:
         check_slide(slide, facts.slide_checksum, nuclei, may_be_absent=True)
@@ -50,7 +58,7 @@ def export(
         classes=facts.classes,
         origin=origin,
         nuclei_per_file=settings.nuclei_per_file,
-        facts={"export": settings.model_dump()},
+        facts={"export": _dumped(settings)},
     )
     log.info(
         "%d nuclei for QuPath; %d slivers below 1 px² left out", written.n_nuclei, written.n_dropped
@@ -60,6 +68,10 @@ def export(
             from nucwsi.io.nuclei.labels import write_labels
 
             write_labels(path, iter_tables(nuclei), facts, {"nuclei": file_checksum(nuclei)})
+        elif setting == "anndata":
+            from nucwsi.io.nuclei.h5ad import write_h5ad
+
+            write_h5ad(path, nuclei, features)
         else:
             from nucwsi.io.nuclei.flat_tables import write_flatgeobuf, write_nuclei_csv
 
@@ -74,3 +86,8 @@ def _extras(output: Path, settings: ExportSettings) -> dict[str, Path]:
         for setting, ending in EXTRA_EXPORTS.items()
         if getattr(settings, setting)
     }
+
+
+def _dumped(settings: ExportSettings) -> dict[str, Any]:
+    """Return the settings for the record; what came later only where it is asked for."""
+    return settings.model_dump(exclude=None if settings.anndata else {"anndata"})

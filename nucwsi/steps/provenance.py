@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,7 @@ def provenance(
         "domain_warning": composed.get("domain_warning"),
         **_review(folder),
         "models": [member.model_dump() for member in facts.members],
+        **({"classifier": asdict(facts.taught)} if facts.taught else {}),
         "precision": facts.precision,
         "parameters": {
             "working_mpp": facts.frame.mpp,
@@ -194,6 +196,7 @@ def provenance(
             "dropped": facts.n_dropped,
             "nuclei": sum(per_class.values()),
             "nuclei_by_class": per_class,
+            **({"unions": facts.unions} if facts.unions else {}),
             "regions_by_source": _region_counts(folder / "composition.csv"),
             "qupath_objects": exported.get("n_objects"),
             "qupath_slivers_left_out": exported.get("n_slivers_left_out"),
