@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Name of a union -> the classes that it is made of, at least two.
+Unions: TypeAlias = Mapping[str, tuple[str, ...]]
 
 #: RGB. Bright, because outlines lie on nuclei, most of which are dark. They differ from each other,
 #: and from the nuclei and the stroma of real slides, by a CIEDE2000 of at least 12 under normal
@@ -101,7 +105,7 @@ def column_names(classes: tuple[str, ...]) -> list[str]:
     Parameters
     ----------
     classes : tuple of str
-        Class names of a checkpoint, in its order.
+        Class names of a checkpoint, in its order, and names of unions.
 
     Returns
     -------
@@ -156,6 +160,93 @@ def check_known(field: str, names: Collection[str], classes: tuple[str, ...]) ->
     unknown = [name for name in names if name not in classes]
     if unknown:
         raise ValueError(f"`{field}` names {unknown[0]!r}, which is none of {classes}")
+
+
+def check_unions(unions: Unions, classes: tuple[str, ...]) -> None:
+    """Refuse unions of classes that are not there, or whose columns would be those of a class.
+
+    Parameters
+    ----------
+    unions : mapping of str to tuple of str
+        Name of each union -> classes that it is made of.
+    classes : tuple of str
+        Classes that there are.
+
+    Raises
+    ------
+    ValueError
+        If a union joins fewer than two of the classes, or its name stands for two things.
+    """
+    for name, of in unions.items():
+        check_known(f"unions.{name}", of, classes)
+        if len(set(of)) < max(2, len(of)):
+            raise ValueError(f"`unions.{name}`: expected two classes or more, each once, got {of}")
+    if not unions:
+        return
+    try:
+        check_names((*classes, *unions), ())
+    except ValueError as error:
+        raise ValueError(f"`unions` have names that clash with the classes': {error}") from None
+
+
+def read_unions(lines: Collection[str], classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Read unions as settings name them.
+
+    Parameters
+    ----------
+    lines : collection of str
+        One for each union, such as ``epithelial = neoplastic | healthy epithelial``.
+    classes : tuple of str
+        Classes that there are.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Name of each union -> classes that it is made of.
+
+    Raises
+    ------
+    ValueError
+        If a line is no union of these classes.
+
+    Examples
+    --------
+    >>> read_unions(["epithelial = tumour | benign"], ("tumour", "benign", "other"))
+    {'epithelial': ('tumour', 'benign')}
+    """
+    unions: dict[str, tuple[str, ...]] = {}
+    for line in lines:
+        name, sign, joined = line.partition("=")
+        if not sign or not name.strip():
+            raise ValueError(f"expected a union such as `all = one | another`, got {line!r}")
+        if name.strip() in unions:
+            raise ValueError(f"the union {name.strip()!r} is named twice")
+        unions[name.strip()] = tuple(part.strip() for part in joined.split("|"))
+    check_unions(unions, classes)
+    return unions
+
+
+def unions_within(unions: Unions, classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the unions that other classes leave as they are.
+
+    Parameters
+    ----------
+    unions : mapping of str to tuple of str
+        Of an ensemble.
+    classes : tuple of str
+        Classes that a classifier gave the nuclei instead.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Those whose classes there still are, and whose name no class has.
+    """
+    taken = {display_name(name).casefold() for name in classes}
+    return {
+        name: of
+        for name, of in unions.items()
+        if set(of) <= set(classes) and display_name(name).casefold() not in taken
+    }
 
 
 def most_probable(class_probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:
