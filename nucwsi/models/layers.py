@@ -82,12 +82,12 @@ class Convolution(nn.Conv2d):
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
         # An exported program is of operators that others know, too.
-        fused = self._weights is not None and not torch.compiler.is_compiling()
-        if fused and features.device.type == "cpu" and dtype in _FORMATS:
-            if dtype not in self._weights:
+        weights = None if torch.compiler.is_compiling() else self._weights
+        if weights is not None and features.device.type == "cpu" and dtype in _FORMATS:
+            if dtype not in weights:
                 bias = None if self.bias is None else self.bias.detach().to(dtype)
-                self._weights[dtype] = self.weight.detach().to(dtype), bias
-            weight, bias = self._weights[dtype]
+                weights[dtype] = self.weight.detach().to(dtype), bias
+            weight, bias = weights[dtype]
             of = (weight, bias, padding, self.stride, self.dilation, self.groups)
             answer: Tensor = torch.ops.mkldnn._convolution_pointwise(
                 features.to(dtype), *of, *_FUSED[type(self.activation)], ""

@@ -49,6 +49,23 @@ def activate(maps: NetworkMaps) -> NetworkMaps:
     )
 
 
+def raw_positions(hv_map: Tensor) -> Tensor:
+    """Return what `activate` turns into given positions.
+
+    Parameters
+    ----------
+    hv_map : (N, 2, H, W) Tensor of float
+        Positions as a network without a tanh gives them; those beyond -1 and 1 are taken for these.
+
+    Returns
+    -------
+    (N, 2, H, W) Tensor of float
+        float32, finite.
+    """
+    largest = 1 - 1e-6
+    return hv_map.float().clamp(-largest, largest).atanh()
+
+
 class Network(Protocol):
     """The one interface through which an ensemble uses a network.
 
