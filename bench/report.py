@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bench.measure import ROOT, Cost
 
-PAGES = [ROOT / "docs" / name for name in ("performance.md", "accuracy.md")]
+PAGES = [ROOT / "docs" / name for name in ("performance.md", "accuracy.md", "review.md")]
 
 
 class Finding(NamedTuple):
