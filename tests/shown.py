@@ -183,7 +183,7 @@ def polygons_of(path):
 
 
 class Page(HTMLParser):
-    """Reads a page as a browser would: elements, addresses and text."""
+    """Reads a page as a browser would: elements, addresses and the text that it shows."""
 
     def __init__(self, text):
         super().__init__()
@@ -196,7 +196,8 @@ class Page(HTMLParser):
         self.addresses += [value for name, value in attributes if name in {"src", "href"}]
 
     def handle_data(self, data):
-        self.words.append(data)
+        if self.elements[-1:] not in (["script"], ["style"]) or self.lasttag != self.elements[-1]:
+            self.words.append(data)
 
 
 @contextmanager

@@ -18,8 +18,8 @@ class ClassCount(NamedTuple):
         Number of nuclei, and the 95 % interval of their true number.
     percent : (float, float, float)
         These three as a share of all nuclei of the region, in percent, at most 100.
-    per_mm2 : str
-        Nuclei per mm² of tissue as in ``composition.csv``; empty without tissue.
+    per_mm2 : (float, float, float) or None
+        These three per mm² of tissue; None without tissue.
     """
 
     name: str
@@ -27,7 +27,7 @@ class ClassCount(NamedTuple):
     low: float
     high: float
     percent: tuple[float, float, float]
-    per_mm2: str
+    per_mm2: tuple[float, float, float] | None
 
 
 class RegionCounts(NamedTuple):
@@ -45,6 +45,8 @@ class RegionCounts(NamedTuple):
         Number of its nuclei.
     parts : tuple of ClassCount
         One for each class of the slide.
+    unions : tuple of ClassCount
+        One for each union of its classes.
     """
 
     name: str
@@ -53,17 +55,35 @@ class RegionCounts(NamedTuple):
     tissue: str
     n: int
     parts: tuple[ClassCount, ...]
+    unions: tuple[ClassCount, ...] = ()
+
+    def part(self, name: str) -> ClassCount | None:
+        """Return the nuclei of one class.
+
+        Parameters
+        ----------
+        name : str
+            The class.
+
+        Returns
+        -------
+        ClassCount or None
+            None if the slide does not know the class.
+        """
+        return next((part for part in self.parts if part.name == name), None)
 
 
-def region_counts(row: dict[str, str], classes: Sequence[str]) -> RegionCounts:
+def region_counts(
+    row: dict[str, str], classes: Sequence[str], unions: Sequence[str] = ()
+) -> RegionCounts:
     """Read the nuclei of a region from its row in the table.
 
     Parameters
     ----------
     row : dict
         Row of ``composition.csv`` (column -> text).
-    classes : sequence of str
-        Classes of the slide.
+    classes, unions : sequence of str
+        Classes of the slide, and unions of them.
 
     Returns
     -------
@@ -78,21 +98,24 @@ def region_counts(row: dict[str, str], classes: Sequence[str]) -> RegionCounts:
     ValueError
         If a cell holds no number where one is expected.
     """
-    total = int(row["n_nuclei"])
+    total, tissue = int(row["n_nuclei"]), float(_amount(row["tissue_area_mm2"]) or 0)
     parts = []
-    for name in classes:
+    for name in (*classes, *unions):
         keys = (f"n_{name}", f"{name}_low", f"{name}_high")
         count, low, high = (_finite(row[key]) for key in keys)
         shares = [100 * value / total if total else 0.0 for value in (count, low, high)]
         percent = (min(shares[0], 100.0), min(shares[1], 100.0), min(shares[2], 100.0))
-        parts.append(ClassCount(name, count, low, high, percent, _amount(row[f"{name}_per_mm2"])))
+        density = _amount(row[f"{name}_per_mm2"])
+        per_mm2 = (float(density), low / tissue, high / tissue) if density and tissue else None
+        parts.append(ClassCount(name, count, low, high, percent, per_mm2))
     return RegionCounts(
         name="Whole slide" if row["region_source"] == "slide" else row["region_name"],
         region_class=row["region_class"],
         source=row["region_source"],
         tissue=_amount(row["tissue_area_mm2"]),
         n=total,
-        parts=tuple(parts),
+        parts=tuple(parts[: len(classes)]),
+        unions=tuple(parts[len(classes) :]),
     )
 
 

@@ -1,26 +1,36 @@
-"""One slide's section of the report: its numbers, charts and images, ready for the template."""
+"""One slide's section of the report: its charts and images, ready for the template."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import quote
 
-from nucwsi.report.assessment import Assessment, Crop, Rule
-from nucwsi.report.checks import Check, checks
-from nucwsi.report.density_images import ClassEntry, DensityPanels
+from nucwsi.report.assessment import Assessment, Crop, Mark, MarkKind, Rule
+from nucwsi.report.density_images import ClassEntry, DensityPanels, round_up
 from nucwsi.report.imagery import ScaleBar, scale_bar
-from nucwsi.report.quality import blurred_share
-from nucwsi.report.region_counts import RegionCounts, region_counts
+from nucwsi.report.region_counts import RegionCounts
+from nucwsi.report.slide_row import SlideRow
 
-#: Most rows in a slide's table of regions, and most regions in its chart of intervals.
-_MAX_ROWS, _MAX_CHARTED = 60, 6
+#: Most rows in a slide's table of regions, most regions in its chart of intervals, and most names
+#: on its overview.
+_MAX_ROWS, _MAX_CHARTED, _MAX_NAMED = 60, 6, 40
 
 #: Headings of the rules by which crops are chosen.
 _RULES: dict[Rule, str] = {
     "densest": "Most nuclei",
     "uncertain": "Least certain",
     "random": "Random",
+}
+
+#: What is marked on the overview, as its legend says it.
+_MARKS: dict[MarkKind, str] = {
+    "blurred": "blurred",
+    "fold": "folds",
+    "pen": "pen or padding",
+    "outlying": "unknown tissue",
 }
 
 
@@ -39,74 +49,107 @@ class CropGroup(NamedTuple):
     crops: tuple[tuple[Crop, ScaleBar], ...]
 
 
+class Label(NamedTuple):
+    """The name of a region on the overview.
+
+    Attributes
+    ----------
+    text : str
+        The name.
+    left, top : float
+        Where it is centred, in percent of the picture.
+    """
+
+    text: str
+    left: float
+    top: float
+
+
 @dataclass(frozen=True)
 class SlideSection:
     """What the report says of one slide.
 
     Attributes
     ----------
+    row : SlideRow
+        Its numbers and files.
     assessed : Assessment
         The assessment that everything else is made from.
-    viewer : str or None
-        Address of the slide's viewer relative to the report.
     classes : tuple of ClassEntry
         Classes of the slide.
-    regions : tuple of RegionCounts
-        All regions, the whole slide first.
-    checks : tuple of Check
-        Rows of the quality table.
-    compared : dict
-        Measurement that is compared over the slides -> value; NaN if there is none.
     outliers : tuple of str
         Measurements in which the slide differs from the others of the run.
     maps : DensityPanels
         Density maps.
     """
 
+    row: SlideRow
     assessed: Assessment
-    viewer: str | None
     classes: tuple[ClassEntry, ...]
-    regions: tuple[RegionCounts, ...]
-    checks: tuple[Check, ...]
-    compared: dict[str, float]
     outliers: tuple[str, ...]
     maps: DensityPanels
 
     @property
-    def name(self) -> str:
-        """Name of the slide."""
-        return self.assessed.facts.slide
-
-    @property
-    def anchor(self) -> str:
-        """Address of the section within the page."""
-        return f"slide-{self.name}"
-
-    @property
-    def whole(self) -> RegionCounts:
-        """The whole slide as a region."""
-        return self.regions[0]
+    def unions(self) -> dict[str, tuple[str, ...]]:
+        """Unions of its classes that are counted as well, and what they are made of."""
+        return self.assessed.facts.unions
 
     @property
     def listed(self) -> tuple[RegionCounts, ...]:
         """Regions in the table."""
-        return self.regions[:_MAX_ROWS]
+        return self.row.regions[:_MAX_ROWS]
 
     @property
     def charted(self) -> list[RegionCounts]:
         """Regions in the chart of intervals."""
-        return [region for region in self.regions if region.n][:_MAX_CHARTED]
+        return [region for region in self.row.regions if region.n][:_MAX_CHARTED]
 
     @property
-    def n_review(self) -> int:
-        """Number of points that somebody should look at."""
-        return sum(check.verdict == "review" for check in self.checks) + len(self.outliers)
+    def top_percent(self) -> float:
+        """Where the one axis of the chart of intervals ends, in percent."""
+        ends = [max(part.percent) for region in self.charted for part in region.parts]
+        return min(100.0, round_up(max(ends, default=0.0)))
 
     @property
     def bar(self) -> ScaleBar:
         """Scale bar of the thumbnail."""
         thumbnail = self.assessed.thumbnail
         return scale_bar(thumbnail.size[0] * thumbnail.mpp)
+
+    @property
+    def labels(self) -> list[Label]:
+        """Names of the user's regions on the overview."""
+        return [
+            Label(
+                self.row.regions[outline.row].name, 100 * outline.point[0], 100 * outline.point[1]
+            )
+            for outline in self.assessed.thumbnail.regions
+            if outline.source == "user" and outline.point
+        ][:_MAX_NAMED]
+
+    @property
+    def marks(self) -> list[tuple[str, Mark]]:
+        """What is marked on the overview, and its name in the legend."""
+        return [(_MARKS[mark.kind], mark) for mark in self.assessed.marks]
+
+    @property
+    def addresses(self) -> dict[int, str]:
+        """Place of a region in the table -> address of the viewer at this region.
+
+        By its name, or, where several have the same, by its place.
+        """
+        viewer = self.row.files.viewer
+        if not viewer:
+            return {}
+        names = Counter(region.name for region in self.row.regions)
+        addresses = {0: viewer}
+        for outline in self.assessed.thumbnail.regions:
+            name = self.row.regions[outline.row].name
+            if names[name] == 1:
+                addresses[outline.row] = f"{viewer}#region={quote(name, safe='')}"
+            elif outline.view:
+                addresses[outline.row] = f"{viewer}#at={','.join(map(str, outline.view))}"
+        return addresses
 
     @property
     def crop_groups(self) -> list[CropGroup]:
@@ -124,34 +167,9 @@ class SlideSection:
         ]
 
 
-def compared_values(assessment: Assessment) -> dict[str, float]:
-    """Return the measurements that are compared over the slides of a run.
-
-    Parameters
-    ----------
-    assessment : Assessment
-        What `assess` found on the slide.
-
-    Returns
-    -------
-    dict
-        ``per_mm2`` (nuclei per mm² of tissue), ``diameter`` (µm), ``certainty`` (0 to 1) and
-        ``blurred`` (percent of the fields); NaN where there is no value.
-    """
-    quality, whole = assessment.quality, assessment.composition[0]
-    tissue = float(whole["tissue_area_mm2"] or 0)
-    nan = float("nan")
-    return {
-        "per_mm2": int(whole["n_nuclei"]) / tissue if tissue else nan,
-        "diameter": nan if quality.diameter_um is None else quality.diameter_um,
-        "certainty": nan if quality.certainty is None else quality.certainty,
-        "blurred": 100 * blurred_share(quality.blur),
-    }
-
-
 def slide_section(
+    row: SlideRow,
     assessment: Assessment,
-    viewer: str | None,
     classes: Sequence[ClassEntry],
     outliers: Sequence[str],
     maps: DensityPanels,
@@ -160,30 +178,21 @@ def slide_section(
 
     Parameters
     ----------
+    row : SlideRow
+        The numbers of the slide.
     assessment : Assessment
         What `assess` found on the slide.
-    viewer : str or None
-        Address of the slide's viewer relative to the report.
     classes : sequence of ClassEntry
         All classes of the run.
     outliers : sequence of str
-        Measurements (keys of `compared_values`) in which the slide differs from the others.
+        Measurements (keys of `COMPARED`) in which the slide differs from the others.
     maps : DensityPanels
         Density maps of the slide.
 
     Returns
     -------
     SlideSection
-        With the numbers of the assessment, unchanged.
+        With the classes of the slide alone.
     """
-    names = assessment.facts.classes
-    return SlideSection(
-        assessed=assessment,
-        viewer=viewer,
-        classes=tuple(entry for entry in classes if entry.name in names),
-        regions=tuple(region_counts(row, names) for row in assessment.composition),
-        checks=tuple(checks(assessment)),
-        compared=compared_values(assessment),
-        outliers=tuple(outliers),
-        maps=maps,
-    )
+    own = tuple(entry for entry in classes if entry.name in row.classes)
+    return SlideSection(row, assessment, own, tuple(outliers), maps)

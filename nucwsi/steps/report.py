@@ -12,15 +12,22 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nucwsi import __version__
-from nucwsi.config import ReportSettings
-from nucwsi.errors import StoreError
+from nucwsi.config import MAX_GROUPS, ReportSettings
+from nucwsi.errors import ConfigError, StoreError
+from nucwsi.facts import SlideFacts
 from nucwsi.io.benchmarks import read_benchmark
+from nucwsi.io.csv_table import write_csv
 from nucwsi.io.inputs import check_file
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import published
 from nucwsi.report.assessment import Assessment
-from nucwsi.report.page import FailedSlide, Run, StepTime, report_page
+from nucwsi.report.group_section import GroupSection, group_section
+from nucwsi.report.group_tables import group_tables
+from nucwsi.report.multiqc import MULTIQC_FILES, multiqc_documents
+from nucwsi.report.page import report_page
 from nucwsi.report.region_counts import region_counts
+from nucwsi.report.run import FailedSlide, Run, StepTime
+from nucwsi.report.slide_row import Files, SlideRow, slide_row
 
 #: Steps in the order of the pipeline; others come last.
 _STEPS = ("tile", "predict", "segment", "stitch", "compose", "export", "assess", "render")
@@ -34,7 +41,7 @@ def _read_assessment(path: Path) -> Assessment:
         assessment = Assessment.from_json(path.read_bytes())
         # A row that cannot be shown is found before the page is made.
         for row in assessment.composition:
-            region_counts(row, assessment.facts.classes)
+            region_counts(row, assessment.facts.classes, tuple(assessment.facts.unions))
         return assessment
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi assess`") from None
@@ -42,12 +49,78 @@ def _read_assessment(path: Path) -> Assessment:
         raise StoreError(f"{path}: is not an assessment ({error}); run `nucwsi assess`") from None
 
 
-def _viewer_address(assessment: Path, output: Path) -> str | None:
-    """Return the address of a slide's viewer relative to the report, or None without a viewer."""
-    page = assessment.parent / "viewer" / "index.html"
-    if not page.exists():
-        return None
-    return quote(Path(os.path.relpath(page, output.parent)).as_posix())
+def _address(path: Path, output: Path) -> str:
+    """Return the address of a file relative to the report; empty if there is no such file."""
+    if not path.exists():
+        return ""
+    return quote(Path(os.path.relpath(path, output.parent)).as_posix())
+
+
+def _files(assessment: Path, slide: str, output: Path) -> Files:
+    folder = assessment.parent
+    names = (
+        "viewer/index.html",
+        "composition.csv",
+        f"{slide}.nuclei.qupath.zip",
+        f"{slide}.regions.geojson",
+        "provenance.json",
+    )
+    return Files(*(_address(folder / name, output) for name in names))
+
+
+def _rows(assessments: Sequence[Path], output: Path) -> tuple[list[SlideRow], SlideFacts]:
+    """Read what the page says of each slide; also return the facts of the first."""
+    rows: list[SlideRow] = []
+    read_from: dict[str, Path] = {}
+    facts: SlideFacts | None = None
+    for path in assessments:
+        assessment = _read_assessment(path)
+        facts = facts or assessment.facts
+        slide = assessment.facts.slide
+        if slide in read_from:
+            raise StoreError(
+                f"{path}: is of the slide {slide!r}, as is {read_from[slide]}; name each slide once"
+            )
+        read_from[slide] = path
+        rows.append(slide_row(assessment, _files(path, slide, output)))
+    if facts is None:
+        raise ConfigError("no assessment: expected the assessment.json of one slide or more")
+    return rows, facts
+
+
+def _groups(rows: Sequence[SlideRow], settings: ReportSettings) -> list[GroupSection]:
+    """Compare the groups of each column that is to be compared."""
+    known = list(dict.fromkeys(name for row in rows for name in row.further))
+    asked = {"compare": settings.compare, "pair": (settings.pair,) if settings.pair else ()}
+    for setting, columns in asked.items():
+        for name in columns:
+            if name not in known:
+                there = ", ".join(map(repr, known)) or "none"
+                raise ConfigError(
+                    f"`{setting}`: the slide sheet has no further column {name!r}, but {there};"
+                    " name one of these, or compose the slides with that column"
+                )
+    for name in settings.compare:
+        n_groups = len({row.further.get(name, "") for row in rows} - {""})
+        if n_groups > MAX_GROUPS:
+            raise ConfigError(
+                f"`compare`: {name!r} divides the slides into {n_groups} groups, expected"
+                f" {MAX_GROUPS} at most; join some of them in a column of the slide sheet"
+            )
+    classes = tuple(dict.fromkeys(name for row in rows for name in row.classes))
+    return [
+        group_section(rows, classes, name, settings.patient, settings.pair)
+        for name in settings.compare
+    ]
+
+
+def _settings_line(facts: SlideFacts) -> str:
+    sections = {"tile": facts.tile, "segment": facts.segment}
+    return "; ".join(
+        f"{verb} {', '.join(f'{name} {value}' for name, value in values.items())}"
+        for verb, values in sections.items()
+        if values
+    )
 
 
 def _run_times(folder: Path | None, slides: Sequence[str]) -> list[StepTime]:
@@ -62,11 +135,15 @@ def _run_times(folder: Path | None, slides: Sequence[str]) -> list[StepTime]:
     return sorted(sums.values(), key=lambda total: order.get(total.step, len(order)))
 
 
-def _read_failed(path: Path) -> tuple[FailedSlide, ...]:
+def _read_failed(path: Path, output: Path) -> tuple[FailedSlide, ...]:
     try:
         check_file(path)
-        return tuple(FailedSlide(**row) for row in json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        rows = json.loads(path.read_text("utf-8"))
+        return tuple(
+            FailedSlide(row["slide"], row["reason"], row["log"], _address(Path(row["log"]), output))
+            for row in rows
+        )
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{path}: is no list of failed slides ({error})") from None
 
 
@@ -77,6 +154,9 @@ def report(
     *,
     benchmarks: Path | None = None,
     failed: Path | None = None,
+    groups: Path | None = None,
+    patients: Path | None = None,
+    multiqc: Path | None = None,
 ) -> None:
     """Write the report of a run.
 
@@ -93,16 +173,31 @@ def report(
     failed : pathlib.Path, optional
         JSON list of the slides that could not be analysed: ``slide``, ``reason`` and ``log`` of
         each. They stand first in the report.
+    groups : pathlib.Path, optional
+        ``groups.csv``: the comparisons of groups that the settings ask for.
+    patients : pathlib.Path, optional
+        ``patients.csv``: the values of the patients that are compared.
+    multiqc : pathlib.Path, optional
+        Folder for the files that MultiQC shows.
 
     Raises
     ------
+    ConfigError
+        If a column that is to be compared does not exist, or makes too many groups.
     StoreError
-        If an assessment is missing or damaged, or the report cannot be written.
+        If an assessment is missing or damaged, two are of one slide, or an output cannot be
+        written.
     """
-    check_outputs([output], [*assessments, failed], within=[benchmarks])
-    slides = [_read_assessment(path) for path in assessments]
-    viewers = [_viewer_address(path, output) for path in assessments]
-    facts = slides[0].facts
+    content = [multiqc / name for name in MULTIQC_FILES] if multiqc else []
+    outputs = [output, groups, patients, *content]
+    check_outputs(outputs, [*assessments, failed], within=[benchmarks])
+    rows, facts = _rows(assessments, output)
+    sections = _groups(rows, settings)
+    tables = tuple(
+        quote(Path(os.path.relpath(path, output.parent)).as_posix())
+        for path in (groups, patients)
+        if path is not None
+    )
     run = Run(
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         version=__version__,
@@ -114,9 +209,24 @@ def report(
             "Python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
         },
-        times=_run_times(benchmarks, [slide.facts.slide for slide in slides]),
-        failed=_read_failed(failed) if failed is not None else (),
+        times=_run_times(benchmarks, [row.name for row in rows]),
+        failed=_read_failed(failed, output) if failed is not None else (),
+        settings=_settings_line(facts),
+        group_tables=tables,
     )
-    page = report_page(slides, viewers, run, max_slides=settings.max_slides)
+    page = report_page(
+        rows,
+        lambda at: _read_assessment(assessments[at]),
+        run,
+        sections,
+        max_slides=settings.max_slides,
+        max_bytes=settings.max_mb * 1e6,
+    )
+    for path, table in zip((groups, patients), group_tables(sections), strict=True):
+        if path is not None:
+            write_csv(path, table)
+    for path, document in zip(content, multiqc_documents(rows).values(), strict=bool(content)):
+        with published(path) as aside:
+            aside.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
     with published(output) as aside:
         aside.write_text(page, "utf-8")

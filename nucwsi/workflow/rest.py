@@ -54,7 +54,9 @@ def report_the_rest(config: Config, slides: Mapping[str, SlideEntry]) -> str:
         _nucwsi("summary", *tables, "-o", output / f"{table}.csv", *conic)
     assessments = [output / name / "assessment.json" for name in worked]
     settings = shlex.split(result_flags(config.report))
-    more = ["--benchmarks", output / "benchmarks", "--failed", listed]
+    more = ["--benchmarks", output / "benchmarks", "--failed", listed, "--multiqc", output]
+    if config.report.compare:
+        more += ["--groups", output / "groups.csv", "--patients", output / "patients.csv"]
     _nucwsi("report", *assessments, "-o", output / "report.html", *more, *settings)
     count = f"{len(worked)} of {len(slides)} slides"
     return f"Tables and report are those of the {count} that worked: {output / 'report.html'}\n"

@@ -1,68 +1,98 @@
-"""One slide's section: what is listed, what is compared, how much asks for review."""
+"""One slide's section: what is listed and charted, and where its links lead."""
 
 import numpy as np
-import pytest
 from shown import an_assessment
 
+from nucwsi.report.assessment import Assessment, Mark, RegionOutline
 from nucwsi.report.density_images import ClassEntry, density_panels
-from nucwsi.report.slide_section import compared_values, slide_section
+from nucwsi.report.slide_row import Files, slide_row
+from nucwsi.report.slide_section import slide_section
 
 CLASSES = [ClassEntry("epithelial", (0, 158, 115)), ClassEntry("strange", (1, 2, 3))]
 
 
-def section(assessment, outliers=()):
+NO_FILES = Files()
+
+
+def section(assessment, files=NO_FILES):
     density = np.zeros((len(assessment.facts.classes), 2, 40))
     maps = density_panels(assessment, density, CLASSES, [10, 10])
-    return slide_section(assessment, None, CLASSES, outliers, maps)
+    return slide_section(slide_row(assessment, files), assessment, CLASSES, (), maps)
 
 
-def test_checks_and_outliers_add_up():
-    sound = an_assessment()
-    assert section(sound).n_review == 0
-    assert section(sound, ["certainty"]).n_review == 1
-    seams = sound.seams.model_copy(update={"visible": True, "exact": False})
-    assert section(sound.model_copy(update={"seams": seams}), ["certainty"]).n_review == 3
+def with_regions(*regions):
+    """A slide with regions: (name, nuclei, epithelial, upper end, outline)."""
+    slide = an_assessment()
+    whole = slide.composition[0]
+    rows = [
+        {
+            **whole,
+            "region_source": "user",
+            "region_name": name,
+            "n_nuclei": str(n),
+            "n_epithelial": str(part),
+            "epithelial_high": str(high),
+        }
+        for name, n, part, high, _ in regions
+    ]
+    outlines = tuple(
+        RegionOutline(row=at, source="user", d="", **place)
+        for at, (*_, place) in enumerate(regions, start=1)
+        if place is not None
+    )
+    thumbnail = slide.thumbnail.model_copy(update={"regions": outlines})
+    return slide.model_copy(update={"composition": (whole, *rows), "thumbnail": thumbnail})
 
 
-def test_a_slide_shows_its_own_classes_and_has_its_own_address():
+def test_a_slide_shows_its_own_classes():
     shown = section(an_assessment())
     assert [entry.name for entry in shown.classes] == ["epithelial"]
     assert shown.classes[0].css == "rgb(0 158 115)"
-    assert shown.anchor == "slide-small"
     assert shown.bar.text == "200 µm", "of a thumbnail of 1 mm"
 
 
 def test_long_tables_are_cut_and_empty_regions_not_charted():
-    slide = an_assessment()
-    whole = slide.composition[0]
-    regions = [{**whole, "region_source": "user", "n_nuclei": str(at)} for at in range(100)]
-    shown = section(slide.model_copy(update={"composition": (whole, *regions)}))
-    assert (len(shown.regions), len(shown.listed)) == (101, 60)
+    shown = section(with_regions(*((str(at), at, 0, 0, None) for at in range(100))))
+    assert (len(shown.row.regions), len(shown.listed)) == (101, 60)
     assert [region.n for region in shown.charted] == [1, 2, 3, 4, 5, 6]
-    assert shown.whole.name == "Whole slide"
+
+
+def test_all_regions_have_one_axis_which_holds_every_interval():
+    shown = section(with_regions(("a", 100, 3, 9, None), ("b", 100, 30, 42, None)))
+    assert shown.top_percent == 50
+    assert section(with_regions(("a", 100, 90, 140, None))).top_percent == 100
+    assert section(an_assessment()).top_percent == 10
+
+
+def test_names_stand_on_the_overview_where_their_regions_are():
+    inside, outside = {"point": (0.25, 0.5), "view": (1, 2, 3)}, {"point": None, "view": (1, 2, 3)}
+    shown = section(with_regions(("a", 1, 0, 0, inside), ("b", 1, 0, 0, outside)))
+    assert shown.labels == [("a", 25, 50)]
+
+
+def test_the_viewer_opens_at_a_region_by_its_name_or_its_place():
+    place = {"point": (0.5, 0.5), "view": (10, 20, 300)}
+    names = ('a b/"<é>', "twice", "twice", "no outline")
+    regions = [(name, 1, 0, 0, place) for name in names[:3]] + [(names[3], 1, 0, 0, None)]
+    shown = section(with_regions(*regions), Files(viewer="s/viewer/index.html"))
+    assert shown.addresses == {
+        0: "s/viewer/index.html",
+        1: "s/viewer/index.html#region=a%20b%2F%22%3C%C3%A9%3E",
+        2: "s/viewer/index.html#at=10,20,300",
+        3: "s/viewer/index.html#at=10,20,300",
+    }
+    assert section(with_regions(*regions)).addresses == {}, "there is no viewer"
+
+
+def test_marks_have_names():
+    marks = (Mark(kind="blurred", area_mm2=1, d=""), Mark(kind="fold", area_mm2=2, d=""))
+    shown = section(an_assessment().model_copy(update={"marks": marks}))
+    assert [(name, mark.area_mm2) for name, mark in shown.marks] == [("blurred", 1), ("folds", 2)]
 
 
 def test_crops_are_grouped_by_rule(assessment_file):
-    from nucwsi.report.assessment import Assessment
-
     slide = Assessment.from_json(assessment_file.read_bytes())
     groups = section(slide).crop_groups
     assert [group.title for group in groups] == ["Most nuclei", "Least certain", "Random"]
     assert [len(group.crops) for group in groups] == [4, 4, 4]
     assert {bar.text for group in groups for _, bar in group.crops} == {"20 µm"}, "of 128 µm"
-
-
-def test_what_is_compared_is_measured_per_area_of_tissue():
-    slide = an_assessment()
-    row = {**slide.composition[0], "n_nuclei": "500"}
-    values = compared_values(slide.model_copy(update={"composition": (row,)}))
-    assert values == {"per_mm2": 250, "diameter": 6, "certainty": 0.8, "blurred": 0}
-
-
-@pytest.mark.parametrize("tissue", ["", "0"])
-def test_what_was_not_measured_is_not_a_number(tissue):
-    slide = an_assessment()
-    quality = slide.quality.model_copy(update={"diameter_um": None, "certainty": None, "blur": ()})
-    row = {**slide.composition[0], "tissue_area_mm2": tissue}
-    values = compared_values(slide.model_copy(update={"composition": (row,), "quality": quality}))
-    assert np.isnan(list(values.values())).all()

@@ -4,11 +4,13 @@ import json
 import re
 
 import pytest
-from commands import succeeded
+from commands import refused, succeeded
 from shown import Page
 
 from nucwsi.config import ReportSettings
 from nucwsi.errors import StoreError
+from nucwsi.io.csv_table import read_csv
+from nucwsi.report.multiqc import MULTIQC_FILES
 from nucwsi.steps.report import report
 
 
@@ -41,8 +43,8 @@ def test_a_viewer_is_linked_where_there_is_one(assessment_file, tmp_path):
     page = Page(output.read_text("utf-8"))
     links = [address for address in page.addresses if "viewer" in address]
     assert links[0] == "small/viewer/index.html"
-    assert all(re.fullmatch(r"small/viewer/index.html#at=\d+,\d+,400", one) for one in links[1:])
-    assert len(links) == 13
+    fields = [one for one in links if re.fullmatch(r"small/viewer/index.html#at=\d+,\d+,400", one)]
+    assert len(fields) == 12
 
 
 def test_from_the_command_line(assessment_file, tmp_path):
@@ -93,3 +95,69 @@ def test_the_folder_of_benchmarks_need_not_exist(assessment_file, tmp_path):
     output = tmp_path / "report.html"
     report([assessment_file], output, ReportSettings(), benchmarks=tmp_path / "none")
     assert "No benchmark files were found." in output.read_text("utf-8")
+
+
+def test_groups_are_written_and_what_multiqc_shows(assessment_file, tmp_path):
+    slides = cohort_files(assessment_file, tmp_path, 6)
+    tables = ("--groups", tmp_path / "groups.csv", "--patients", tmp_path / "patients.csv")
+    output = tmp_path / "report.html"
+    succeeded(
+        *("report", *slides, "-o", output, *tables, "--multiqc", tmp_path),
+        *("--compare", "group", "--pair", "patient"),
+    )
+    groups = read_csv(tmp_path / "groups.csv")
+    assert {(row["compare"], row["pair"], row["n_a"]) for row in groups} == {
+        ("group", "patient", "3")
+    }
+    assert len(read_csv(tmp_path / "patients.csv")) >= 6
+    assert {"groups.csv", "patients.csv"} <= set(Page(output.read_text("utf-8")).addresses)
+    for name in MULTIQC_FILES:
+        assert len(json.loads((tmp_path / name).read_text("utf-8"))["data"]) == 6
+
+
+def cohort_files(assessment_file, folder, n):
+    """Assessments of the same slide under other names, two of each patient."""
+    document = json.loads(assessment_file.read_text("utf-8"))
+    paths = []
+    for at in range(n):
+        document["facts"]["slide"] = f"s{at}"
+        document["further"] = {"patient": f"P{at // 2}", "group": "ab"[at % 2]}
+        path = folder / f"s{at}" / "assessment.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(document), "utf-8")
+        paths.append(path)
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--compare", "grp"), "has no further column 'grp', but 'patient', 'group'; name one"),
+        (
+            ("--compare", "group", "--pair", "block"),
+            "`pair`: the slide sheet has no further column",
+        ),
+    ],
+)
+def test_columns_that_do_not_exist_are_named(assessment_file, tmp_path, words, message):
+    slides = cohort_files(assessment_file, tmp_path, 2)
+    line = refused("report", *slides, "-o", tmp_path / "report.html", *words, code=2)
+    assert message in line
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_slide_is_named_once(assessment_file, tmp_path):
+    line = refused("report", assessment_file, assessment_file, "-o", tmp_path / "report.html")
+    assert "is of the slide 'small', as is" in line
+
+
+def test_a_failed_slide_links_to_its_log(assessment_file, tmp_path):
+    (tmp_path / "tile.log").write_text("nucwsi tile: no")
+    rows = [{"slide": "a", "reason": "no", "log": str(tmp_path / "tile.log")}]
+    (tmp_path / "failed.json").write_text(json.dumps(rows))
+    output = tmp_path / "report.html"
+    report([assessment_file], output, ReportSettings(), failed=tmp_path / "failed.json")
+    assert "tile.log" in Page(output.read_text("utf-8")).addresses
+    (tmp_path / "failed.json").write_text('[{"slide": "a"}]')
+    with pytest.raises(StoreError, match=r"failed.json: is no list of failed slides"):
+        report([assessment_file], output, ReportSettings(), failed=tmp_path / "failed.json")

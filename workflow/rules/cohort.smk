@@ -48,7 +48,7 @@ rule summary:
             slide=SLIDES,
         ),
     output:
-        OUTPUT / "{table}.csv",
+        report(OUTPUT / "{table}.csv", caption="../report/table.rst", category="Tables"),
     log:
         OUTPUT / "logs" / "summary.{table}.log",
     benchmark:
@@ -81,13 +81,38 @@ rule corrected:
 rule report:
     input:
         slides=collect(OUTPUT / "{slide}" / "assessment.json", slide=SLIDES),
+        # The report links to these.
+        files=collect(
+            OUTPUT / "{slide}" / "{file}", slide=SLIDES, file=["provenance.json"]
+        ),
         viewers=(
             collect(OUTPUT / "{slide}" / "viewer" / "index.html", slide=SLIDES)
             if CONFIG.viewer
             else []
         ),
     output:
-        report(OUTPUT / "report.html", category="Report"),
+        page=report(
+            OUTPUT / "report.html", caption="../report/report.rst", category="Report"
+        ),
+        groups=(
+            report(
+                OUTPUT / "groups.csv",
+                caption="../report/groups.rst",
+                category="Tables",
+            )
+            if CONFIG.report.compare
+            else []
+        ),
+        patients=(
+            report(
+                OUTPUT / "patients.csv",
+                caption="../report/patients.rst",
+                category="Tables",
+            )
+            if CONFIG.report.compare
+            else []
+        ),
+        multiqc=collect(OUTPUT / "{file}", file=nuc.MULTIQC_FILES),
     log:
         OUTPUT / "logs" / "report.log",
     benchmark:
@@ -98,6 +123,10 @@ rule report:
     params:
         settings=nuc.result_flags(CONFIG.report),
         benchmarks=OUTPUT / "benchmarks",
+        groups=lambda wildcards, output: nuc.flags("--groups", output.groups),
+        patients=lambda wildcards, output: nuc.flags("--patients", output.patients),
+        multiqc=OUTPUT,
     shell:
-        "nucwsi report {input.slides:q} -o {output:q} --benchmarks {params.benchmarks:q}"
-        " {params.settings} 2> {log:q}"
+        "nucwsi report {input.slides:q} -o {output.page:q} --benchmarks {params.benchmarks:q}"
+        " {params.groups} {params.patients} --multiqc {params.multiqc:q} {params.settings}"
+        " 2> {log:q}"

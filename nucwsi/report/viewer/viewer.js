@@ -130,15 +130,25 @@ function showPlace(x, y, widthUm) {
 }
 
 const LISTED = 500;
-facts.regions.slice(0, LISTED).forEach(({ name, rings }) => {
-  const button = element("button", name);
-  const xs = rings[0].filter((_, at) => at % 2 === 0), ys = rings[0].filter((_, at) => at % 2);
-  const span = (values) => [Math.min(...values), Math.max(...values)];
-  const [left, right] = span(xs), [top, bottom] = span(ys);
-  button.addEventListener("click", () => {
-    const wide = Math.max(right - left, (bottom - top) * window.innerWidth / window.innerHeight);
-    showPlace((left + right) / 2, (top + bottom) / 2, 1.2 * wide * facts.mpp);
-  });
+function showRegion({ rings }) {
+  const span = (odd) => {
+    let low = Infinity, high = -Infinity;
+    for (const ring of rings) {
+      for (let at = odd; at < ring.length; at += 2) {
+        low = Math.min(low, ring[at]);
+        high = Math.max(high, ring[at]);
+      }
+    }
+    return [low, high];
+  };
+  const [left, right] = span(0), [top, bottom] = span(1);
+  const wide = Math.max(right - left, (bottom - top) * window.innerWidth / window.innerHeight);
+  showPlace((left + right) / 2, (top + bottom) / 2, 1.2 * wide * facts.mpp);
+}
+
+facts.regions.slice(0, LISTED).forEach((region) => {
+  const button = element("button", region.name);
+  button.addEventListener("click", () => showRegion(region));
   const item = document.createElement("li");
   item.append(button);
   byId("regions").querySelector("ol").append(item);
@@ -251,11 +261,22 @@ function writeAddress() {
   history.replaceState(null, "", `#at=${at}`);
 }
 
-// Goes to the place in the address, `#at=x,y,width`: its centre in level-0 pixels, as in QuPath,
-// and the width of the view in µm.
+// Goes to the place in the address. `#at=x,y,width` is its centre in level-0 pixels, as in QuPath,
+// and the width of the view in µm; `#region=name` is the first region of that name.
 function readAddress() {
   const numbers = /^#at=(-?\d+),(-?\d+),(\d+)$/.exec(location.hash)?.slice(1).map(Number);
   if (numbers) showPlace(numbers[0] / facts.scale[0], numbers[1] / facts.scale[1], numbers[2]);
+  const named = /^#region=(.+)$/.exec(location.hash)?.[1];
+  const region = named && facts.regions.find(({ name }) => name === unquoted(named));
+  if (region) showRegion(region);
+}
+
+function unquoted(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a percent sign that somebody wrote by hand
+  }
 }
 
 // Smooths the seams of enlarged tiles, but only at rest and once all tiles are loaded: smoothing

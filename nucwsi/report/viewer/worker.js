@@ -120,7 +120,15 @@ function workerMain() {
           tracePath(context, piece, i, stride);
         }
         context.fill();
-        if (outlined) context.stroke();
+        if (!outlined) continue;
+        // A dark casing: outlines are seen on pale nuclei and on glass, too.
+        const thin = context.lineWidth;
+        context.lineWidth = thin + 1.6 / scale;
+        context.strokeStyle = "rgb(0 0 0 / .75)";
+        context.stroke();
+        context.lineWidth = thin;
+        context.strokeStyle = css(colour, 1);
+        context.stroke();
       }
     });
   }
