@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.architectures import ARCHITECTURES
+from nucwsi.models.architectures import find_architecture
 from nucwsi.models.checkpoint import checksum_of, find_checkpoint, read_description
 from nucwsi.models.description import described
+from nucwsi.models.interface import Interface
 from nucwsi.models.resolution import LARGEST_SCALE, margin_on_canvas
 from nucwsi.nuclei.constants import PostProcessing
+from nucwsi.nuclei.domain import Domain
+from nucwsi.nuclei.miscount import Miscount
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Card:
     checksum : str
         First 32 hexadecimal digits of the file's SHA-256.
     architecture : str
-        One of `architectures.ARCHITECTURES`.
+        One of `architectures.ARCHITECTURES`, or a network that `package` offers.
     widths : tuple of int
         Channels of each level, the finest first; empty where the architecture fixes them.
     classes : tuple of str
@@ -41,9 +44,19 @@ class Card:
         Constants that were tuned for this network's maps.
     count_error : dict of str to float
         Class name -> standard deviation of the error that all nuclei have in common, as a share of
-        the nuclei found; see `calibration.count_error`. A class that was not measured is missing.
+        the nuclei found; of checkpoints of format 1. A class that was not measured is missing.
+    miscount : Miscount, optional
+        What counts are off by beyond chance; none where it was not measured.
+    domain : Domain, optional
+        How the nuclei look that the network has learnt from; none where it was not measured.
     about : dict
         Licence, training data, accuracy and date, as free text.
+    unions : dict of str to tuple of str
+        Name of a union -> classes that are also counted together.
+    package : str
+        Package that offers the architecture; empty for those of nucwsi.
+    exported : Interface, optional
+        What an exported network's windows and outputs are; none for weights of an architecture.
     """
 
     name: str
@@ -56,12 +69,19 @@ class Card:
     halo_px: int
     post_processing: PostProcessing
     count_error: dict[str, float]
+    miscount: Miscount | None
+    domain: Domain | None
     about: dict[str, Any]
+    unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    package: str = ""
+    exported: Interface | None = None
 
     @property
     def local(self) -> bool:
         """Whether answers depend on nothing beyond the halo, so that tiling is exact."""
-        return ARCHITECTURES[self.architecture].local
+        if self.exported is not None:
+            return self.exported.local
+        return find_architecture(self.architecture, self.package).local
 
 
 def read_card(name: str) -> Card:
@@ -89,6 +109,11 @@ def read_card(name: str) -> Card:
         raise CheckpointError(
             f"{path}: cannot be read: {error.strerror or error}; correct the path or its rights"
         ) from None
+    if fields.package:
+        try:
+            find_architecture(fields.architecture, fields.package)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from None
     return Card(
         name=fields.name,
         path=path,
@@ -100,7 +125,12 @@ def read_card(name: str) -> Card:
         halo_px=fields.halo_px,
         post_processing=fields.post_processing,
         count_error=fields.count_error,
+        miscount=fields.miscount,
+        domain=fields.domain,
         about=fields.about,
+        unions=fields.unions,
+        package=fields.package,
+        exported=fields.exported,
     )
 
 
@@ -218,3 +248,30 @@ def mean_count_error(cards: tuple[Card, ...]) -> dict[str, float]:
         for name in cards[0].classes
     }
     return {name: sum(values) / len(values) for name, values in measured.items() if values}
+
+
+def mean_miscount(cards: tuple[Card, ...]) -> Miscount | None:
+    """Return the mean `miscount` of the members of an ensemble; see `mean_count_error`.
+
+    Parameters
+    ----------
+    cards : tuple of Card
+        The members, of the same classes.
+
+    Returns
+    -------
+    Miscount or None
+        Mean over the members that have measured it; None if none has.
+    """
+    measured = [card.miscount for card in cards if card.miscount is not None]
+    if not measured:
+        return None
+    confusion = {
+        name: [one.confusion[name] for one in measured if name in one.confusion]
+        for name in cards[0].classes
+    }
+    return Miscount(
+        sum(one.lone for one in measured) / len(measured),
+        sum(one.common for one in measured) / len(measured),
+        {name: sum(values) / len(values) for name, values in confusion.items() if values},
+    )

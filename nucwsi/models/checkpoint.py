@@ -1,8 +1,9 @@
 """The files of checkpoints: safetensors whose header describes the network, found, read, written.
 
 The header is JSON at the head of the file, so `card.read_card` learns classes, mpp and halo without
-loading torch. The authors' own ``.pth`` files describe nothing; `statedict` recognises them. No
-pickle that could run code is ever opened.
+loading torch. Files of others describe nothing: of exported networks a file beside them does, which
+`nucwsi adopt` writes; `statedict` recognises the published weights, and such a file may say more of
+them. No pickle that could run code is ever opened.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.description import FORMAT, VERSION, described
+from nucwsi.models.architectures import ARCHITECTURES, offered_by
+from nucwsi.models.card_file import card_path, is_exported, read_card_file
+from nucwsi.models.description import FORMAT, READABLE, VERSION, described
 from nucwsi.nuclei.constants import PostProcessing
+from nucwsi.nuclei.domain import Domain
+from nucwsi.nuclei.miscount import Miscount
 
 if TYPE_CHECKING:
     import torch
@@ -37,8 +42,9 @@ def find_checkpoint(name: str) -> Path:
     Parameters
     ----------
     name : str
-        ``default``, another bundled name, the path of a ``.safetensors`` or ``.pth`` file, or a
-        URL of one that ends in ``#sha256=`` and its checksum; see `download.fetch`.
+        ``default``, another bundled name, the path of a ``.safetensors``, ``.pth``, ``.tar``,
+        ``.pt2`` or ``.onnx`` file, or a URL of one that ends in ``#sha256=`` and its checksum; see
+        `download.fetch`.
 
     Returns
     -------
@@ -79,7 +85,7 @@ def checksum_of(path: Path) -> str:
     Parameters
     ----------
     path : pathlib.Path
-        The whole file is read.
+        The whole file is read, and its card where that lies beside it.
 
     Returns
     -------
@@ -87,7 +93,14 @@ def checksum_of(path: Path) -> str:
         The first 32 hexadecimal digits of its SHA-256.
     """
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
+        digest = hashlib.file_digest(stream, "sha256")
+    if _has_card(path):
+        digest.update(card_path(path).read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def _has_card(path: Path) -> bool:
+    return is_exported(path) or (_is_torch_file(path) and card_path(path).is_file())
 
 
 def _is_torch_file(path: Path) -> bool:
@@ -101,7 +114,7 @@ def read_description(path: Path) -> dict[str, Any]:
     Parameters
     ----------
     path : pathlib.Path
-        A ``.safetensors`` file, or a ``.pth`` of the method's authors.
+        A ``.safetensors`` file, published weights, or an exported network with its card.
 
     Returns
     -------
@@ -113,6 +126,8 @@ def read_description(path: Path) -> dict[str, Any]:
     CheckpointError
         If the file is damaged, of another tool or of another version.
     """
+    if _has_card(path):
+        return _checked_format(read_card_file(path), card_path(path))
     if _is_torch_file(path):
         from nucwsi.models.statedict import describe
 
@@ -124,16 +139,20 @@ def read_description(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: has no nucwsi description in its header; it is damaged or of another tool"
         ) from None
-    fields = _parsed(text, f"{path}: its description")
+    return _checked_format(_parsed(text, f"{path}: its description"), path)
+
+
+def _checked_format(fields: Any, path: Path) -> dict[str, Any]:
+    """Refuse a description of another tool or version."""
     if not isinstance(fields, dict):
         raise CheckpointError(
             f"{path}: its description must be an object, got {fields!r:.80}; make this checkpoint"
             " anew"
         )
-    if fields.get("format") != FORMAT or fields.get("version") != VERSION:
+    if fields.get("format") != FORMAT or fields.get("version") not in READABLE:
         raise CheckpointError(
             f"{path}: is {fields.get('format')!r:.80} version {fields.get('version')!r:.80},"
-            f" expected {FORMAT!r} version {VERSION}; use a matching nucwsi"
+            f" expected {FORMAT!r} version {' or '.join(map(str, READABLE))}; use a matching nucwsi"
         )
     return fields
 
@@ -173,6 +192,50 @@ def _parsed(text: Any, where: str) -> Any:
         raise CheckpointError(f"{where} {reason}; it is damaged or of another tool") from None
 
 
+def is_own_checkpoint(path: Path) -> bool:
+    """Tell whether a file is a checkpoint of nucwsi, whose header describes it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        As in `read_description`.
+
+    Returns
+    -------
+    bool
+        False for published weights and exported networks.
+    """
+    return not (_has_card(path) or _is_torch_file(path))
+
+
+def save_description(source: Path, path: Path, description: dict[str, Any]) -> None:
+    """Write a checkpoint anew with another description; its weights stay byte for byte.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        A checkpoint of nucwsi.
+    path : pathlib.Path
+        The file to write; who writes it publishes it, for it is not written in one step.
+    description : dict
+        As in `save_checkpoint`; its format and version are set.
+
+    Raises
+    ------
+    CheckpointError
+        If the description is such that the checkpoint could not be read.
+    """
+    header = _read_header(source)
+    header["__metadata__"] = {"nucwsi": json.dumps(_described_header(description, path))}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    # Tensors begin at a multiple of eight bytes.
+    text += b" " * (-len(text) % 8)
+    with source.open("rb") as stream:
+        [size] = struct.unpack("<Q", stream.read(8))
+        stream.seek(size, os.SEEK_CUR)
+        path.write_bytes(struct.pack("<Q", len(text)) + text + stream.read())
+
+
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Read the weights of a checkpoint onto the CPU.
 
@@ -206,6 +269,24 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{path}: the weights cannot be used: {reason}") from None
 
 
+def _package_of(architecture: str, header: dict[str, Any]) -> dict[str, str]:
+    """Name the installed package that offers a network, where the description does not."""
+    known = not architecture or architecture in ARCHITECTURES
+    found = None if known or "package" in header else offered_by(architecture)
+    return {"package": found[0]} if found else {}
+
+
+def _described_header(description: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return a description as plain JSON types, with its format and version, and check it."""
+    header = {
+        name: asdict(value) if isinstance(value, PostProcessing | Miscount | Domain) else value
+        for name, value in description.items()
+    } | {"format": FORMAT, "version": VERSION}
+    header = {**header, **_package_of(str(header.get("architecture", "")), header)}
+    described(header, str(path))
+    return header
+
+
 def save_checkpoint(
     path: Path, weights: dict[str, torch.Tensor], description: dict[str, Any]
 ) -> None:
@@ -219,8 +300,10 @@ def save_checkpoint(
         Names and shapes of the network's `state_dict` before folding, in any precision.
     description : dict
         The fields of `card.Card` but `path` and `checksum`; `post_processing` may be a
-        `PostProcessing`, `count_error` may be missing. `architecture` may be missing for ``unet``;
-        only an architecture that is trainable has `widths`.
+        `PostProcessing`, `miscount` a `Miscount`, `domain` a
+        `Domain`; these two and `count_error` may be missing. `architecture` may be missing for
+        ``unet``, `package` where an installed one offers the architecture; only an architecture
+        that is trainable has `widths`.
 
     Raises
     ------
@@ -229,11 +312,7 @@ def save_checkpoint(
     """
     from safetensors.torch import save
 
-    constants = description.get("post_processing")
-    if isinstance(constants, PostProcessing):
-        description = {**description, "post_processing": asdict(constants)}
-    header = {"format": FORMAT, "version": VERSION, **description}
-    described(header, str(path))
+    header = _described_header(description, path)
     tensors = {
         name: value.half().contiguous() if value.is_floating_point() else value
         for name, value in weights.items()

@@ -30,6 +30,19 @@ def classes(*names):
 WRONG = {
     "no classes": (lambda d: d.pop("classes"), "`classes`: Field required"),
     "no constants": (lambda d: d.pop("post_processing"), "`post_processing`: Field required"),
+    "a union of strangers": (
+        lambda d: d.update(unions={"all": ["epithelial", "tumour"]}),
+        "`unions.all` names 'tumour', which is none of",
+    ),
+    "a union of one": (
+        lambda d: d.update(unions={"all": ["spindle", "spindle"]}),
+        "`unions.all`: expected two classes or more, each once",
+    ),
+    "a union as text": (lambda d: d.update(unions={"all": "a|b"}), "`unions.all`: expected a list"),
+    "a union named like a class": (
+        lambda d: d.update(unions={"Other": ["epithelial", "spindle"]}),
+        "`unions` have names that clash with the classes'",
+    ),
     "no slope": (lambda d: d["post_processing"].pop("edge_slope"), "`post_processing.edge_slope`"),
     "a misspelt field": (lambda d: d.update(halo=32), "`halo`: .*not permitted, got 32"),
     "a misspelt constant": (constants(slope=1), "`post_processing.slope`: .*, got 1"),
@@ -39,7 +52,7 @@ WRONG = {
     "long name": (lambda d: d.update(name="a" * 300), "`name`: .*at most 100 characters"),
     "unknown architecture": (
         lambda d: d.update(architecture="resnet"),
-        "`architecture`: expected one of unet, lite2.*, got 'resnet'",
+        "`architecture`: expected one of unet, lite2.*; got 'resnet'",
     ),
     "architecture as list": (lambda d: d.update(architecture=["unet"]), "`architecture`"),
     "no widths": (lambda d: d.pop("widths"), "`widths`: expected channels of each level, got none"),
