@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -125,13 +126,97 @@ def test_make_says_which_python_it_needs(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nucwsi-cpu", "nucwsi-gpu"])
-def test_the_conda_environments_name_this_version(name):
+def test_the_conda_environments_name_what_conda_forge_has(name):
+    """And nothing else: nucwsi itself is installed from a clone."""
     written = yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text("utf-8"))
+    assert written["channels"] == ["conda-forge", "nodefaults"]
     assert set(written) == {"channels", "dependencies"}
-    *conda, pip = written["dependencies"]
-    assert pip == {"pip": [f"nucwsi =={__version__}"]}
-    assert all(re.fullmatch(r"[a-z-]+( (=|>=)[\d.]+)?", line) for line in conda)
-    assert "pip" in conda
+    known = {"python", "pip", "pytorch", "pytorch-cpu", "pytorch-gpu", "cuda-version"}
+    assert {line.split()[0] for line in written["dependencies"]} <= known
+    assert all(re.fullmatch(r"[a-z-]+( (=|>=)[\d.]+)?", line) for line in written["dependencies"])
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    torch = next(text for text in declared["dependencies"] if text.startswith("torch"))
+    assert torch.replace("torch", "pytorch ") in written["dependencies"]
+
+
+def instructions():
+    """Read envs/Containerfile: its instructions, each on one line."""
+    text = (ROOT / "envs" / "Containerfile").read_text("utf-8")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return [line.split(None, 1) for line in joined.splitlines() if line.strip()]
+
+
+def test_the_container_is_made_of_what_a_clone_holds():
+    known = {"ARG", "FROM", "RUN", "WORKDIR", "COPY", "ENTRYPOINT", "CMD"}
+    assert {word for word, _ in instructions()} == known
+    assert [rest for word, rest in instructions() if word == "ARG"] == ["PYTHON=3.11", "DEVICE=cpu"]
+    copied = set()
+    for word, rest in instructions():
+        if word == "COPY":
+            *sources, target = rest.split()
+            assert all((ROOT / name).exists() for name in sources), rest
+            assert not Path(target).is_absolute()
+            copied |= set(sources)
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = declared["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    licences = declared["project"]["license-files"]
+    built_from = {"pyproject.toml", declared["project"]["readme"], "nucwsi", *included, *licences}
+    assert built_from <= copied
+
+
+#: Stands in for pip, grep's answer and nucwsi: notes what a RUN calls.
+_NOTE = """#!/bin/sh
+echo "$(basename "$0") $*" >> "$NOTED"
+"""
+
+
+@pytest.mark.parametrize(
+    ("device", "indexes"), [("cpu", ["https://download.pytorch.org/whl/cpu"]), ("cuda", [])]
+)
+def test_the_container_installs_what_is_pinned_for_its_device(tmp_path, device, indexes, pins):
+    for name in ("pip", "apt-get", "nucwsi", "rm"):
+        (tmp_path / name).write_text(_NOTE)
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "DEVICE": device}
+    environment["NOTED"] = str(tmp_path / "noted")
+    for word, rest in instructions():
+        if word == "RUN":
+            subprocess.run(["/bin/sh", "-ec", rest], cwd=ROOT, env=environment, check=True)
+    noted = (tmp_path / "noted").read_text().splitlines()
+    installs = [line for line in noted if line.startswith("pip install")]
+    assert [line.split()[5] for line in installs if "--index-url" in line] == indexes
+    constrained = [line for line in installs if "-c envs/constraints.txt" in line]
+    assert [line.split()[-1] for line in constrained] == [f"torch=={pins['torch']}", ".[slurm]"]
+    assert noted[-1] == "nucwsi run --snakefile"
+
+
+def test_the_container_knows_no_third_device(tmp_path):
+    run = next(rest for word, rest in instructions() if word == "RUN" and "DEVICE" in rest)
+    environment = {"PATH": "/usr/bin:/bin", "DEVICE": "tpu"}
+    ran = subprocess.run(
+        ["/bin/sh", "-ec", run],
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr == "DEVICE is tpu, expected cpu or cuda\n"
+
+
+def test_the_catalog_of_workflows_can_read_its_file():
+    """The keys that its page names; every flag is said."""
+    written = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text("utf-8"))
+    assert set(written) == {"usage"}
+    assert set(written["usage"]) == {"mandatory-flags", "software-stack-deployment"}
+    assert set(written["usage"]["mandatory-flags"]) == {"desc", "flags"}
+    deployment = written["usage"]["software-stack-deployment"]
+    assert set(deployment) == {"conda", "apptainer", "apptainer+conda", "report"}
+    assert all(isinstance(value, bool) for value in deployment.values())
+    for needed in ("workflow/Snakefile", "config/README.md"):
+        assert (ROOT / needed).exists()
 
 
 def test_the_citation_and_the_changelog_name_this_version():
