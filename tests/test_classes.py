@@ -13,10 +13,13 @@ from nucwsi.classes import (
     CASING_ALPHA,
     COLOURS,
     CONIC,
+    check_unions,
     colours,
     column_names,
     display_name,
     most_probable,
+    read_unions,
+    unions_within,
 )
 from nucwsi.composition.counts import Population, composition
 from nucwsi.grid import Window
@@ -183,3 +186,35 @@ def test_columns_that_are_named_after_a_class_are_known():
     pairs = np.array([[0, 0], [0, 1]])
     columns = composition(pairs, nuclei, names, np.ones(1), np.zeros(2))
     assert set(columns) <= set(column_names(names))
+
+
+def test_unions_are_read_as_settings_name_them():
+    classes = ("neoplastic", "healthy epithelial", "dead", "other")
+    lines = ["epithelial=neoplastic|healthy epithelial", " rest = dead | other "]
+    unions = {"epithelial": classes[:2], "rest": ("dead", "other")}
+    assert read_unions(lines, classes) == unions
+    assert read_unions((), classes) == {}
+    check_unions(unions, classes)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("epithelial", "expected a union such as"),
+        ("=a|b", "expected a union such as"),
+        ("all=a", "`unions.all`: expected two classes or more"),
+        ("all=a|a", "`unions.all`: expected two classes or more"),
+        ("all=a|", "`unions.all` names ''"),
+        ("A=a|b", "clash with the classes'"),
+        ("nuclei=a|b", "two columns of a table would be `n_nuclei`"),
+    ],
+)
+def test_unions_that_tables_would_mix_up_are_refused(line, message):
+    with pytest.raises(ValueError, match=message):
+        read_unions([line], ("a", "b", "c"))
+
+
+def test_other_classes_keep_the_unions_that_are_still_there():
+    unions = {"all": ("a", "b"), "some": ("b", "c")}
+    assert unions_within(unions, ("a", "b", "new")) == {"all": ("a", "b")}
+    assert unions_within(unions, ("a", "b", "c", "All")) == {"some": ("b", "c")}

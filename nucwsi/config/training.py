@@ -36,6 +36,11 @@ class TrainSettings(Section):
         "classes that the network predicts",
         min_length=1,
     )
+    unions: Annotated[tuple[str, ...], LIST] = setting(
+        (),
+        "unions of classes that are also counted together, such as"
+        " 'epithelial = neoplastic | healthy epithelial'",
+    )
     mpp: float = setting(0.5, "working resolution in µm per pixel", ge=0.05, le=5)
     architecture: str = setting(
         "unet",

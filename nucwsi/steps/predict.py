@@ -221,6 +221,7 @@ def predict(
             exact=exact,
             overlap_px=0 if exact else OVERLAP_PX,
             classes=cards[0].classes,
+            unions=canvas_card(cards).unions,
             members=tuple(Member(name=card.name, checksum=card.checksum) for card in cards),
             views=settings.views,
             contrasts=len(contrast_weights(settings.views, len(cards))),

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from nucwsi import __version__
+from nucwsi.classes import read_unions
 from nucwsi.config import TrainSettings
+from nucwsi.errors import ConfigError
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import file_checksum, published, workspace
 from nucwsi.models.architectures import build_trainable, check_trainable
@@ -145,11 +147,16 @@ def _description(
     network: UNet, settings: TrainSettings, name: str, fixed: PostProcessing
 ) -> dict[str, Any]:
     """Lay out what a checkpoint says of its network, but for what is measured in the end."""
+    try:
+        unions = read_unions(settings.unions, settings.classes)
+    except ValueError as error:
+        raise ConfigError(f"`unions`: {error}") from None
     return {
         "name": name,
         "architecture": settings.architecture,
         "widths": list(settings.widths),
         "classes": list(settings.classes),
+        **({"unions": unions} if unions else {}),
         "mpp": settings.mpp,
         "halo_px": own_halo_px(network),
         "post_processing": asdict(fixed),

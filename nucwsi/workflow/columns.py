@@ -9,7 +9,7 @@ from nucwsi.config import MAX_GROUPS, Config
 from nucwsi.errors import ConfigError
 from nucwsi.io.csv_table import NUMBERS, TEXTS
 from nucwsi.io.slides.sheet import SlideEntry
-from nucwsi.models.card import read_cards
+from nucwsi.models.card import canvas_card, read_cards
 
 
 def check_columns(config: Config, entries: Sequence[SlideEntry]) -> None:
@@ -32,8 +32,8 @@ def check_columns(config: Config, entries: Sequence[SlideEntry]) -> None:
     """
     further = entries[0].further
     if further:
-        classes = read_cards(config.members)[0].classes
-        taken = TEXTS | NUMBERS | {*column_names(classes)}
+        card = canvas_card(read_cards(config.members))
+        taken = TEXTS | NUMBERS | {*column_names((*card.classes, *card.unions))}
         for name in further:
             if name in taken:
                 raise ConfigError(

@@ -48,6 +48,8 @@ def test_from_images_to_a_member_with_its_card_and_curves(labelled, tmp_path, ca
         (("--classes", "nuclei,b"), "two columns of a table would be `n_nuclei`"),
         (("--classes", "a,"), "`classes.1`: expected a name of printable characters"),
         (("--name", "a\nb"), "`name`: expected a name of printable characters"),
+        (("--unions", "all=spindle|benign"), "`unions`: `unions.all` names 'benign', which"),
+        (("--unions", "spindle"), "`unions`: expected a union such as"),
         (("--widths", "4,1000000000"), "`widths.1`: Input should be less than or equal to 4096"),
         (("--widths", ",".join(["4"] * 99)), "`widths`: Tuple should have at most 10 items"),
     ],
