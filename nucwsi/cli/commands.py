@@ -40,7 +40,9 @@ for _command in (
     pipeline.provenance,
     training.data,
     training.train,
+    training.calibrate,
     training.evaluate,
+    tools.adopt,
     tools.phantom,
     tools.check_geojson,
 ):

@@ -91,3 +91,72 @@ def check_geojson(files: tuple[Path, ...]) -> None:
         click.echo(f"{path}: {verdict.n_features} objects, {verdict.n_faults} faults")
         faulty |= verdict.n_faults > 0
     sys.exit(1 if faulty else 0)
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--name", help="the member's name in results  [default: that of FILE]")
+@click.option(
+    "--classes",
+    callback=lambda _context, _option, text: _names(text),
+    help="names of its classes, in the order of its `tp` output, with commas between them",
+)
+@click.option("--mpp", type=float, help="µm per pixel that it was trained at")
+@click.option("--like", help="a member whose classes, resolution and constants it has")
+@click.option("--np", "np_output", help="output that says where nuclei are, by name or number")
+@click.option("--hv", "hv_output", help="output with the position of each pixel in its nucleus")
+@click.option("--tp", "tp_output", help="output with the class of each pixel's nucleus")
+@click.option(
+    "--logits", is_flag=True, help="its outputs are still to be activated: sigmoid, tanh, softmax"
+)
+@click.option(
+    "--stride",
+    type=click.IntRange(1, 4096),
+    help="pixels of which the height and width of its windows must be multiples",
+)
+@click.option(
+    "--radius",
+    type=click.IntRange(0, 4096),
+    help="pixels that it sees to each side of a pixel  [default: as far as it is seen to see]",
+)
+@click.option("--not-local", is_flag=True, help="the whole window counts for each pixel")
+def adopt(
+    file: Path,
+    name: str | None,
+    classes: tuple[str, ...],
+    mpp: float | None,
+    like: str | None,
+    np_output: str | None,
+    hv_output: str | None,
+    tp_output: str | None,
+    logits: bool,
+    stride: int | None,
+    radius: int | None,
+    not_local: bool,
+) -> None:
+    """Make a member of FILE, the network of another program.
+
+    FILE is an exported network (.pt2, .onnx), or holds published weights (.pth, .tar). Its card,
+    FILE.json, is written once it has answered, and sees, as it says.
+    """
+    from nucwsi.steps.adopt import Claims
+    from nucwsi.steps.adopt import adopt as step
+
+    if not_local and radius is not None:
+        raise ConfigError("--radius is of a network that is local; leave it or --not-local out")
+    claims = Claims(
+        *(name, classes, mpp, np_output, hv_output, tp_output, logits, stride, radius),
+        local=not not_local,
+        like=like,
+    )
+    card = step(file, claims)
+    click.echo(
+        f"{card.path}.json: {len(card.classes)} classes ({', '.join(card.classes)}) at {card.mpp:g}"
+        f" µm/px, halo {card.halo_px} px, {'local' if card.local else 'not local'}"
+    )
+    click.echo(f"in the configuration: members: [{str(card.path)!r}]")
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """Split names at commas."""
+    return tuple(name.strip() for name in text.split(",")) if text else ()

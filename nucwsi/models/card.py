@@ -9,7 +9,7 @@ from typing import Any
 from nucwsi.errors import CheckpointError
 from nucwsi.models.architectures import find_architecture
 from nucwsi.models.checkpoint import checksum_of, find_checkpoint, read_description
-from nucwsi.models.description import described
+from nucwsi.models.description import Description, described
 from nucwsi.models.interface import Interface
 from nucwsi.models.resolution import LARGEST_SCALE, margin_on_canvas
 from nucwsi.nuclei.constants import PostProcessing
@@ -114,6 +114,26 @@ def read_card(name: str) -> Card:
             find_architecture(fields.architecture, fields.package)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from None
+    return make_card(path, fields, checksum)
+
+
+def make_card(path: Path, fields: Description, checksum: str) -> Card:
+    """Make the card of a file whose description has been read.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File of the weights.
+    fields : Description
+        What it says of itself, or the file beside it of it.
+    checksum : str
+        As `Card.checksum`.
+
+    Returns
+    -------
+    Card
+        With all fields of the description.
+    """
     return Card(
         name=fields.name,
         path=path,

@@ -126,15 +126,36 @@ def _check_reach(
     stride, stated = network.stride, network.receptive_radius_px
     seen = reach_px(answer, shape, sorted({0, stride - 1}))
     if seen > stated:
-        at_least = "at least " if 2 * seen >= shape[1] - 2 * stride else ""
-        raise CheckpointError(
-            f"{who} says that it sees {stated} px far, but pixels {at_least}{seen} px away change"
-            " its answers; results would depend on the tiles: correct its receptive radius, or say"
-            " that it is not local"
-        )
+        raise sees_too_far(who, stated, seen, shape)
     error = shift_error(answer, shape, stride, stated)
     if error > _TOLERANCE:
         raise CheckpointError(
-            f"{who} says that its stride is {stride} px, but answers differ by up to {error:.2g}"
+            f"{who}: says that its stride is {stride} px, but answers differ by up to {error:.2g}"
             f" where the window begins {stride} px later; correct its stride"
         )
+
+
+def sees_too_far(who: str, stated_px: int, seen_px: int, shape: tuple[int, int]) -> CheckpointError:
+    """Say that a network sees farther than it says.
+
+    Parameters
+    ----------
+    who : str
+        The network, as the beginning of a sentence.
+    stated_px, seen_px : int
+        Receptive radius that it states, and that was measured, in pixels.
+    shape : (int, int)
+        Height and width of the images in which it was measured.
+
+    Returns
+    -------
+    CheckpointError
+        To be raised.
+    """
+    # Farther than the border of the images nothing can be seen to change.
+    at_least = "at least " if seen_px > 0.8 * (shape[1] / 2) else ""
+    return CheckpointError(
+        f"{who}: says that it sees {stated_px} px far, but pixels {at_least}{seen_px} px away"
+        " change its answers; results would depend on the tiles: correct its receptive radius, or"
+        " say that it is not local"
+    )
