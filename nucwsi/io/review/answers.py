@@ -118,7 +118,9 @@ def read_worklist(path: Path) -> tuple[Draw, dict[str, Any]] | None:
 
 def _as_answers(error: RegionError) -> AnswerError:
     # The content of a file of regions and that of a file of answers are read by one reader.
-    return AnswerError(str(error).replace("; check `regions` in the slide sheet", ""))
+    said = str(error).replace("; check `regions` in the slide sheet", "")
+    large = "; regions are areas that somebody drew, not nuclei"
+    return AnswerError(said.replace(large, "; export the annotations of the worklist alone"))
 
 
 def _of_document(path: Path) -> Iterator[Answer]:

@@ -1,4 +1,9 @@
-"""`correct`: from a pathologist's answers to corrected counts with honest intervals."""
+"""`correct`: from a pathologist's answers to corrected counts with honest intervals.
+
+Here answers find their slides and draws; `slide` makes and writes the numbers of one slide,
+`cohort` those of all together. How numbers are estimated is no matter of this package but of
+`nucwsi.review`.
+"""
 
 from __future__ import annotations
 

@@ -219,3 +219,17 @@ def test_odd_names_of_files_are_used_as_they_are_or_refused(sheet, tmp_path):
     Path(f"{'x' * 250}.svs").write_bytes(b"x")
     with pytest.raises(ConfigError, match=r"its name has 250 characters; .* name it in a slide"):
         read_sheet(Path())
+
+
+def test_answers_are_files_that_must_exist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.svs", "b.svs", "one.geojson", "two words.csv"):
+        Path(name).touch()
+    sheet = tmp_path / "slides.tsv"
+    sheet.write_text("slide\tpath\tanswers\na\ta.svs\tone.geojson; two words.csv\nb\tb.svs\t\n")
+    one, two = read_sheet(sheet)
+    assert (one.answers, two.answers) == ((Path("one.geojson"), Path("two words.csv")), ())
+    assert "answers" not in one.further
+    Path("one.geojson").unlink()
+    with pytest.raises(ConfigError, match=r"one\.geojson is not a file"):
+        read_sheet(sheet)
