@@ -22,6 +22,15 @@ from nucwsi.config import EvaluateSettings, ImportSettings, TrainSettings
 LAYOUTS = ("conic", "consep", "lizard", "manifest", "monusac", "monuseg", "pannuke")
 
 
+#: Option of commands that take it as no setting.
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="device of the networks: auto, cpu, cuda, cuda:N, mps or xpu",
+)
+
+
 @click.group()
 def data() -> None:
     """Prepare labelled images for training and evaluation."""
@@ -67,12 +76,7 @@ def import_data(
 @click.argument("data", type=FILE, nargs=-1, required=True)
 @output_option
 @click.option("--name", help="name of the member  [default: that of OUTPUT]")
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="device of the networks: auto, cpu, cuda or cuda:N",
-)
+@device_option
 @threads_option
 @options(TrainSettings)
 def train(
@@ -91,6 +95,23 @@ def train(
     from nucwsi.steps.train import train as step
 
     step(list(data), output, settings, name=name or output.stem, device=device, threads=threads)
+
+
+@click.command()
+@click.argument("member")
+@click.argument("data", type=FILE, nargs=-1, required=True)
+@output_option
+@device_option
+@threads_option
+def calibrate(member: str, data: tuple[Path, ...], output: Path, device: str, threads: int) -> None:
+    """Measure a member's errors of counts, and its domain, on labelled images.
+
+    MEMBER is the name or the file of a checkpoint, which OUTPUT may replace. DATA are folders in
+    the form of docs/data.md, or their manifest.csv.
+    """
+    from nucwsi.steps.calibrate import calibrate as step
+
+    step(member, list(data), output, device=device, threads=threads)
 
 
 @click.command()

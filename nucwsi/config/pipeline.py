@@ -57,7 +57,7 @@ class PredictSettings(Section):
     )
     device: str = setting(
         "auto",
-        "device of the networks: auto, cpu, cuda or cuda:N",
+        "device of the networks: auto, cpu, cuda, cuda:N, mps or xpu",
         speed=True,
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
     )

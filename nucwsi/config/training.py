@@ -142,6 +142,6 @@ class EvaluateSettings(Section):
     )
     device: str = setting(
         "auto",
-        "device of the networks: auto, cpu, cuda or cuda:N",
+        "device of the networks: auto, cpu, cuda, cuda:N, mps or xpu",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
     )

@@ -220,7 +220,7 @@ class Ensemble:
         tensor = torch.from_numpy(rgb)
         if self.device.type == "cuda":
             tensor = tensor.pin_memory().to(self.device, non_blocking=True)
-        image = tensor.to(torch.float32).div_(255)
+        image = tensor.to(self.device).to(torch.float32).div_(255)
         weights = contrast_weights(self.views, len(self.members))[:, :, :, None, None, None]
         if not contrasts:
             weights = weights[:0]
@@ -367,9 +367,9 @@ def largest_batch(ensemble: Ensemble, side_px: int, limit: int) -> int:
     Returns
     -------
     int
-        1 on a CPU, where a batch is not faster; on CUDA the largest power of two that fits.
+        On CUDA the largest power of two that fits; else 1: on a CPU a batch is not faster.
     """
-    if ensemble.device.type == "cpu":
+    if ensemble.device.type != "cuda":
         return 1
     side_px = -(-side_px // ensemble.stride) * ensemble.stride
     batch = 1

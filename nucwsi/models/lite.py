@@ -226,8 +226,8 @@ class LiteEncoder(nn.Module):
                 layer.load_state_dict(values)
         except (ValueError, KeyError, RuntimeError, OSError, UnpicklingError) as error:
             raise CheckpointError(
-                f"{folder}: is not the package {_PACKAGE} that is expected ({error}); install it"
-                " again"
+                f"{folder}: is not the package {_PACKAGE} that is expected"
+                f" ({type(error).__name__}); install it again"
             ) from None
 
 

@@ -6,6 +6,9 @@ import torch
 
 from nucwsi.errors import ConfigError
 
+#: Accelerators by their names in torch -> what people call them.
+_BACKENDS = {"cuda": "CUDA", "mps": "Apple's Metal", "xpu": "Intel's XPU"}
+
 
 def choose_device(name: str) -> torch.device:
     """Turn the setting of that name into a device of this machine.
@@ -13,7 +16,8 @@ def choose_device(name: str) -> torch.device:
     Parameters
     ----------
     name : str
-        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; ``auto`` is ``cuda`` where there is one.
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``mps``, ``xpu`` or ``xpu:N``; ``auto`` is ``cuda``
+        where there is one, and else ``cpu``.
 
     Returns
     -------
@@ -30,10 +34,25 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"device: {name!r} is none of auto, cpu, cuda and cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        device = None
+    if device is None or device.type not in ("cpu", *_BACKENDS):
         raise ConfigError(
-            f"device {name!r}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA"
-            " devices; use `device: cpu` or install a CUDA build of torch"
+            f"device: {name!r} is none of auto, cpu, cuda, cuda:N, mps, xpu and xpu:N"
+        )
+    count = _count(device.type)
+    if (device.index or 0) >= count:
+        backend = _BACKENDS.get(device.type, "processor")
+        raise ConfigError(
+            f"device {name!r}: torch {torch.__version__} sees {count} devices of {backend}; use"
+            f" `device: cpu` or install a build of torch for {backend}"
         )
     return device
+
+
+def _count(backend: str) -> int:
+    """Count the devices of a kind that torch sees."""
+    if backend == "cuda":
+        return torch.cuda.device_count()
+    if backend == "xpu":
+        return torch.xpu.device_count()
+    return int(backend == "cpu" or torch.backends.mps.is_available())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nucwsi.config import TrainSettings
-from nucwsi.errors import ConfigError
+from nucwsi.errors import ConfigError, pass_on_lack_of_memory
 from nucwsi.models.architectures import build_trainable
 from nucwsi.models.network import Network
 from nucwsi.models.precision import choose_precision
@@ -212,9 +212,16 @@ class Trainee:
         Raises
         ------
         ConfigError
-            If the state is that of other settings.
+            If the state is that of other settings, or damaged.
         """
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        # A damaged pickle fails in many ways, and torch names ways to run the code in it.
+        except Exception as error:  # noqa: BLE001
+            pass_on_lack_of_memory(error)
+            raise ConfigError(
+                f"{path}: cannot be read ({type(error).__name__}); remove it to start anew"
+            ) from None
         if state["settings"] != self.how.model_dump_json():
             raise ConfigError(f"{path}: belongs to other settings; remove it or train elsewhere")
         for name in _PARTS:

@@ -11,8 +11,20 @@ def test_a_device_that_is_not_there_is_refused():
     absent = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ConfigError, match=r"device: cpu"):
         choose_device(absent)
-    with pytest.raises(ConfigError, match="'gpu' is none of auto, cpu, cuda and cuda:N"):
-        choose_device("gpu")
+    for name in ("gpu", "meta", "cpu:x", ""):
+        with pytest.raises(ConfigError, match=f"'{name}' is none of auto, cpu, cuda, cuda:N, mps"):
+            choose_device(name)
+
+
+@pytest.mark.parametrize(("backend", "words"), [("mps", "Apple's Metal"), ("xpu", "Intel's XPU")])
+def test_other_accelerators_are_taken_where_torch_sees_them(monkeypatch, backend, words):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.xpu, "device_count", lambda: 0)
+    with pytest.raises(ConfigError, match=f"sees 0 devices of {words}; use `device: cpu`"):
+        choose_device(backend)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.xpu, "device_count", lambda: 1)
+    assert choose_device(backend).type == backend
 
 
 def test_a_device_keeps_the_number_that_it_was_given():

@@ -79,6 +79,14 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(tmp_path):
         other.resume(tmp_path / "state.pt")
 
 
+def test_a_damaged_state_is_refused_without_advice_to_run_what_is_in_it(tmp_path):
+    path = tmp_path / "state.pt"
+    torch.save({"settings": tmp_path}, path)
+    with pytest.raises(ConfigError, match=r"state\.pt: cannot be read \(Unpickling") as caught:
+        Trainee(TINY, CPU, None).resume(path)
+    assert "weights_only" not in str(caught.value)
+
+
 def test_a_start_of_another_shape_is_refused():
     start = first_network(TINY, None)
     assert torch.equal(weights_of(first_network(TINY, start)), weights_of(start))
