@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nucwsi.composition.regions import geometries, owned_nuclei, without_ignored
 from nucwsi.composition.tables import RegionTables
 from nucwsi.errors import ConfigError
-from nucwsi.io.nuclei.geodataframe import read_population
+from nucwsi.io.nuclei.geodataframe import read_population, read_trust, read_unions
 from nucwsi.io.nuclei.parquet import read_facts
 from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.regions.geodataframe import read_region_frame
@@ -57,8 +57,10 @@ def compose(
 
         * ``p_<class>`` for each class, 0 to 1; without them every class is taken as certain.
         * ``contrast<k>_<class>``: how far the answers of an ensemble lie apart; widens intervals.
-        * ``attrs["count_error"]``, class -> share of nuclei that are miscounted alike; widens
+        * ``attrs["miscount"]``, ``attrs["count_error"]``, ``attrs["domain"]`` and
+          ``attrs["colour"]``: what counts are off by, and how the nuclei ought to look; they widen
           intervals, too.
+        * ``attrs["unions"]``: name of a union -> classes that are also counted together.
         * Features such as ``area_um2``, not negative; NaN where they are not known.
     regions : geopandas.GeoDataFrame
         One polygon or multipolygon for each region, in the frame of the nuclei; the coordinate
@@ -104,8 +106,9 @@ def compose(
     """
     population, classes, centroids = read_population(nuclei)
     areas = without_ignored(read_region_frame(regions))
-    error = nuclei.attrs.get("count_error", {})
-    tables = RegionTables(areas, owned_nuclei(centroids, areas), population, classes, error)
+    error, look = read_trust(nuclei, classes)
+    unions, pairs = read_unions(nuclei, classes), owned_nuclei(centroids, areas)
+    tables = RegionTables(areas, pairs, population, classes, error, look, unions)
     px_um = _px_um(nuclei, mpp, population.features["area_um2"])
     if tissue is None:
         union = shapely.union_all(geometries(areas))

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.composition.group_stats import group_percentiles, group_stats
-from nucwsi.composition.intervals import estimate_counts
+from nucwsi.composition.intervals import CountError, estimate_counts
+from nucwsi.composition.look import stretch_of
 
 #: Column -> the two classes whose counts it divides.
 _RATIOS = {
@@ -57,7 +58,8 @@ def composition(
     nuclei: Population,
     classes: tuple[str, ...],
     tissue_mm2: NDArray[np.float64],
-    count_error: NDArray[np.float64],
+    error: CountError,
+    distance: NDArray[np.float64] | None = None,
 ) -> Columns:
     """Count the nuclei of each region by class.
 
@@ -71,24 +73,27 @@ def composition(
         The C class names.
     tissue_mm2 : (R,) ndarray of float64
         Tissue in each of the R regions, in mm².
-    count_error : (C,) ndarray of float64
-        For each class the standard deviation of the error that the nuclei of a region have in
-        common, divided by their number; see `calibration.count_error`.
+    error : CountError
+        By how much counts of the C classes are off beyond chance.
+    distance : (R,) ndarray of float64, optional
+        How far the nuclei of each region are from those that were learnt from
+        (`domain.Domain.distance`); NaN where it is not known.
 
     Returns
     -------
     dict of str to (R,) ndarray
         In the order of the table: ``n_nuclei``, ``n_<class>``, ``n_unclassified``,
         ``frac_<class>`` of all nuclei, ``<class>_per_mm2`` of tissue, ratios of counts and
-        ``immune_fraction`` (where the classes they need exist), ``<class>_area_um2_median``, and
-        ``expected_<class>`` with the 95 % interval ``<class>_low`` to ``<class>_high``, in nuclei.
+        ``immune_fraction`` (where the classes they need exist), ``<class>_area_um2_median``,
+        ``expected_<class>`` with the 95 % interval ``<class>_low`` to ``<class>_high``, in nuclei,
+        ``domain_distance`` and ``out_of_domain``: ``yes``, ``no``, or empty where it is not known.
 
     Notes
     -----
     Each nucleus is of a class with its own probability, so the count of a class in a region is
     Poisson-binomial if the probabilities are right and independent. They are not quite, and some
-    nuclei are missed: `count_error` and the disagreement of an ensemble widen the intervals
-    accordingly. See `intervals.CountEstimate`.
+    nuclei are missed: `error`, times `distance` beyond the domain, and the disagreement of an
+    ensemble widen the intervals accordingly. See `intervals.CountEstimate`.
     """
     regions, members = pairs
     n_regions, n_classes = len(tissue_mm2), len(classes)
@@ -108,10 +113,15 @@ def composition(
     columns |= _ratios(counts, classes)
     columns |= {f"{name}_area_um2_median": medians[:, code] for code, name in enumerate(classes)}
     estimate = estimate_counts(pairs, nuclei.class_probabilities, nuclei.contrasts, n_regions)
-    low, high = estimate.interval(count_error)
+    if distance is None:
+        distance = np.full(n_regions, np.nan)
+    low, high = estimate.interval(error, stretch_of(distance))
     for code, name in enumerate(classes):
         columns[f"expected_{name}"] = estimate.expected[:, code]
         columns[f"{name}_low"], columns[f"{name}_high"] = low[:, code], high[:, code]
+    columns["domain_distance"] = distance
+    said = np.where(distance > 1, "yes", "no").astype(object)
+    columns["out_of_domain"] = np.where(np.isnan(distance), "", said)
     return columns
 
 

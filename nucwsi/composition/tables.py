@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from nucwsi.classes import Unions
 from nucwsi.composition.counts import Columns, Population, composition, morphometry
+from nucwsi.composition.intervals import CountError
+from nucwsi.composition.look import Look, describe, warning_of
 from nucwsi.composition.neighbours import NeighbourGraph
 from nucwsi.composition.regions import Region, areas, geometries, tissue_area
+from nucwsi.composition.unions import union_columns
 
 
 class RegionTables(NamedTuple):
@@ -27,16 +32,21 @@ class RegionTables(NamedTuple):
         The N nuclei of the slide.
     classes : tuple of str
         The C class names.
-    count_error : dict of str to float
-        Class name -> error of its count that nuclei share, as in `counts.composition`; 0 for a
-        class that is missing.
+    error : CountError
+        By how much counts of the C classes are off beyond chance.
+    look : Look, optional
+        How the nuclei look, and how they ought to; none where it is not known.
+    unions : mapping of str to tuple of str
+        Name of a union -> classes that are also counted together.
     """
 
     regions: list[Region]
     pairs: NDArray[np.int64]
     nuclei: Population
     classes: tuple[str, ...]
-    count_error: dict[str, float]
+    error: CountError
+    look: Look | None = None
+    unions: Unions = MappingProxyType({})
 
     def composition(self, pieces: list[Polygon], px_um2: float) -> Columns:
         """Return the columns of ``composition.csv``: the nuclei of each region by class.
@@ -54,14 +64,34 @@ class RegionTables(NamedTuple):
             One row for each region; areas in mm², densities per mm² of tissue.
         """
         mm2 = px_um2 / 1e6
-        error = np.array([self.count_error.get(name, 0.0) for name in self.classes])
         tissue_mm2 = tissue_area(geometries(self.regions), pieces) * mm2
+        counted = (self.pairs, self.nuclei, self.classes)
+        known = (tissue_mm2, self.error, self._distance())
         return {
             **_labels(self.regions),
             "area_mm2": areas(self.regions) * mm2,
             "tissue_area_mm2": tissue_mm2,
-            **composition(self.pairs, self.nuclei, self.classes, tissue_mm2, error),
+            **composition(*counted, *known),
+            **union_columns(*counted, self.unions, *known),
         }
+
+    def out_of_domain(self) -> str | None:
+        """Say whether the first region, which is the slide, is out of domain.
+
+        Returns
+        -------
+        str or None
+            As `look.warning_of`.
+        """
+        if self.look is None or not self.regions:
+            return None
+        return warning_of(self.look, self._described(self.look)[0])
+
+    def _described(self, look: Look) -> NDArray[np.float64]:
+        return describe(self.pairs, look, self.nuclei.features["area_um2"], len(self.regions))
+
+    def _distance(self) -> NDArray[np.float64] | None:
+        return self.look and self.look.domain.distance(self._described(self.look))
 
     def morphometry(self) -> Columns:
         """Return the columns of ``morphometry.csv``: how features are distributed.

@@ -12,10 +12,12 @@ from nucwsi.metrics.instances import (
     Overlaps,
     Score,
     aji,
+    aji_of,
     class_panoptic,
     dice,
     overlaps,
     panoptic,
+    panoptic_of,
     summed,
 )
 from nucwsi.metrics.points import (
@@ -32,6 +34,7 @@ __all__ = [
     "Overlaps",
     "Score",
     "aji",
+    "aji_of",
     "central_counts",
     "class_agreement",
     "class_detection",
@@ -44,5 +47,6 @@ __all__ = [
     "overlaps",
     "pair_as_published",
     "panoptic",
+    "panoptic_of",
     "summed",
 ]

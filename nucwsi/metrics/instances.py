@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 #: Whole numbers of any type: instance maps, labels, classes, counts of pixels.
 Labels: TypeAlias = NDArray[np.integer]
 
+#: Up to this number, labels are counted one by one, which is ten times as fast as to sort them.
+_COUNTED = 1 << 22
+
 
 @dataclass(frozen=True)
 class Overlaps:
@@ -84,7 +87,7 @@ def overlaps(truth: Labels, predicted: Labels) -> Overlaps:
     both = (truth_at > 0) & (predicted_at > 0)
     # In 64 bits: the product of two label ranks overflows 32.
     width = np.int64(predicted_labels.size + 1)
-    keys, shared = np.unique(truth_at[both] * width + predicted_at[both], return_counts=True)
+    keys, shared = _counted(truth_at[both] * width + predicted_at[both])
     return Overlaps(
         truth_labels,
         predicted_labels,
@@ -98,11 +101,31 @@ def overlaps(truth: Labels, predicted: Labels) -> Overlaps:
 
 def _ranked(labels: Labels) -> tuple[Labels, Labels, Labels]:
     """Return the labels (N,) of a map, the rank of each pixel's label from 1 on, and areas (N,)."""
-    values, places, areas = np.unique(labels, return_inverse=True, return_counts=True)
+    flat = labels.ravel()
+    values, areas = _counted(flat)
     # Rank 0 is background, whether or not the map has any.
     foreground = values > 0
-    rank_of = np.cumsum(foreground) * foreground
-    return values[foreground], rank_of[places].ravel().astype(np.int64), areas[foreground]
+    rank_of = (np.cumsum(foreground) * foreground).astype(np.int64)
+    if _countable(flat):
+        by_label = np.zeros(int(flat.max(initial=0)) + 1, np.int64)
+        by_label[values] = rank_of
+        ranks = by_label[flat]
+    else:
+        ranks = rank_of[np.searchsorted(values, flat)]
+    return values[foreground], ranks, areas[foreground]
+
+
+def _countable(numbers: Labels) -> bool:
+    return not numbers.size or bool(numbers.min() >= 0 and numbers.max() < _COUNTED)
+
+
+def _counted(numbers: Labels) -> tuple[Labels, Labels]:
+    """Return the numbers that occur, ascending, and how often each does."""
+    if not _countable(numbers):
+        return np.unique(numbers, return_counts=True)
+    count = np.bincount(numbers)
+    values = np.flatnonzero(count)
+    return values.astype(numbers.dtype), count[values]
 
 
 @dataclass(frozen=True)
@@ -175,7 +198,22 @@ def panoptic(truth: Labels, predicted: Labels) -> Score:
     ----------
     Kirillov et al., Panoptic Segmentation, CVPR 2019.
     """
-    pairs = overlaps(truth, predicted)
+    return panoptic_of(overlaps(truth, predicted))
+
+
+def panoptic_of(pairs: Overlaps) -> Score:
+    """Return `panoptic` of instances whose overlaps are known.
+
+    Parameters
+    ----------
+    pairs : Overlaps
+        Of the truth and a prediction.
+
+    Returns
+    -------
+    Score
+        Of all nuclei, whatever their class.
+    """
     matched = pairs.iou[pairs.iou > 0.5]
     n_truth, n_predicted = pairs.truth_labels.size, pairs.predicted_labels.size
     return Score(
@@ -264,7 +302,22 @@ def aji(truth: Labels, predicted: Labels) -> float:
     ----------
     Kumar et al., IEEE Transactions on Medical Imaging 36 (2017), algorithm 1.
     """
-    pairs = overlaps(truth, predicted)
+    return aji_of(overlaps(truth, predicted))
+
+
+def aji_of(pairs: Overlaps) -> float:
+    """Return `aji` of instances whose overlaps are known.
+
+    Parameters
+    ----------
+    pairs : Overlaps
+        Of the truth and a prediction.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN if both maps are empty.
+    """
     order = np.lexsort((pairs.predicted_index, -pairs.iou, pairs.truth_index))
     _, first = np.unique(pairs.truth_index[order], return_index=True)
     best = order[first]

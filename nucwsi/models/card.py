@@ -261,8 +261,11 @@ def mean_count_error(cards: tuple[Card, ...]) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Class name -> mean over the members that have measured it; without the other classes.
+        Class name -> mean over the members that have measured it; without the other classes. Empty
+        where a member knows more: its `miscount`.
     """
+    if any(card.miscount is not None for card in cards):
+        return {}
     measured = {
         name: [card.count_error[name] for card in cards if name in card.count_error]
         for name in cards[0].classes

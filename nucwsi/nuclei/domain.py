@@ -147,7 +147,8 @@ class Domain:
         Returns
         -------
         Domain
-            Its covariance can be inverted: each descriptor has a variance of 1e-4 at least.
+            Its covariance can be inverted: each descriptor has a variance of 1e-4 at least. Its
+            limit is at least 1.
         """
         weights = weights / weights.sum()
         mean = weights @ found
@@ -158,7 +159,7 @@ class Domain:
         reached = np.cumsum(weights[order])
         limit = distance[order][min(np.searchsorted(reached, share), len(order) - 1)]
         rows = tuple(tuple(row) for row in covariance.round(8).tolist())
-        return cls(tuple(mean.round(6).tolist()), rows, round(float(limit), 4))
+        return cls(tuple(mean.round(6).tolist()), rows, round(max(1.0, float(limit)), 4))
 
     def distance(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure how far nuclei are from all that was learnt from.

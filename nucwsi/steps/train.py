@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from nucwsi.models.architectures import build_trainable, check_trainable
 from nucwsi.models.card import read_card, read_cards
 from nucwsi.models.checkpoint import save_checkpoint
 from nucwsi.models.description import described
+from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.models.loading import load_trainable
 from nucwsi.models.network import own_halo_px
 from nucwsi.models.unet import UNet
@@ -30,17 +32,32 @@ from nucwsi.runtime.allocator import keep_freed_memory
 from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.progress import progress
 from nucwsi.training.confidence import choose_temperature, class_accuracy
-from nucwsi.training.count_truth import count_images
-from nucwsi.training.labelled_nuclei import find_nuclei, predict_images
+from nucwsi.training.labelled_nuclei import predict_images
 from nucwsi.training.load_samples import load_samples
+from nucwsi.training.loop import learning_seconds
 from nucwsi.training.loop import train as learn
-from nucwsi.training.member_card import by_class, card_text, reliability_table, validation_scores
+from nucwsi.training.member_card import card_text, reliability_table, validation_scores
 from nucwsi.training.sample import Sample
+from nucwsi.training.sampling import by_turns
 from nucwsi.training.teachers import load_teachers
-from nucwsi.training.tuning import N_CANDIDATES, first_constants, search_constants
+from nucwsi.training.trust import LOOKED_AT, measure_trust, see
+from nucwsi.training.tuning import (
+    N_CANDIDATES,
+    TIME_SHARE,
+    affordable,
+    first_constants,
+    search_constants,
+)
 from nucwsi.training.validation import outlines_by_dataset
 
 log = logging.getLogger(__name__)
+
+
+class _Images(NamedTuple):
+    """The images that a network learns from, and those that are held back."""
+
+    learnt: list[Sample]
+    held_back: list[Sample]
 
 
 def _scores(
@@ -138,7 +155,9 @@ def train(
                 advance,
             )
         curves = (folder / "curves.csv").read_bytes()
-        _publish(network, held_back, output, settings, name, where, inputs)
+        seconds = learning_seconds(folder / "curves.csv")
+        images = _Images(samples, held_back)
+        _publish(network, images, output, settings, name, where, inputs, seconds)
         with published(output.with_suffix(".curves.csv")) as aside:
             aside.write_bytes(curves)
 
@@ -171,44 +190,85 @@ def _check_description(settings: TrainSettings, name: str, output: Path) -> None
     described({**_description(network, settings, name, fixed), "about": {}}, str(output))
 
 
+def _tuned(
+    samples: list[Sample], maps: list[QuantisedMaps], settings: TrainSettings, seconds: float
+) -> tuple[PostProcessing, dict[str, Any]]:
+    """Search the constants for at most a tenth of the training's time; also say how far it got."""
+    learnt_px = settings.steps * settings.batch_size * settings.crop_px**2
+    chosen = affordable(samples, maps, learnt_px)
+    limit_s, started = TIME_SHARE * seconds, time.monotonic()
+    log.info(
+        "searching the constants of post-processing on %d of %d images, %.0f s at most",
+        *(len(chosen), len(samples), limit_s),
+    )
+    with progress("tune", N_CANDIDATES, "sets of constants") as advance:
+        found = search_constants(
+            [samples[place] for place in chosen],
+            [maps[place] for place in chosen],
+            settings.classes,
+            settings.mpp,
+            advance,
+            lambda: time.monotonic() - started > limit_s,
+        )
+    if found.stopped:
+        log.warning(
+            "the search ended after %d of %d sets of constants, because a tenth of the training's"
+            " time was over; on another machine it may choose others",
+            *(found.n_compared, N_CANDIDATES),
+        )
+    said = {"images": len(chosen), "compared": found.n_compared, "stopped": found.stopped}
+    return found.constants, said
+
+
 def _publish(
     network: UNet,
-    held_back: list[Sample],
+    images: _Images,
     output: Path,
     settings: TrainSettings,
     name: str,
     device: torch.device,
     inputs: dict[str, Any],
+    seconds: float,
 ) -> None:
     """Calibrate and tune on validation images, and write the checkpoint with its card."""
-    temperature = choose_temperature(held_back, predict_images(network, held_back, device))
-    network.cool(temperature)
-    maps = predict_images(network, held_back, device)
+    held_back = images.held_back
+    places = by_turns([sample.dataset for sample in images.learnt])[:LOOKED_AT]
+    learnt = [images.learnt[place] for place in places]
+    with progress("predict", 2 * len(held_back) + len(learnt), "images") as advance:
+        warm = predict_images(network, held_back, device, advance)
+        temperature = choose_temperature(held_back, warm)
+        network.cool(temperature)
+        maps = predict_images(network, held_back, device, advance)
+        learnt_maps = predict_images(network, learnt, device, advance)
     classes, mpp = settings.classes, settings.mpp
-    with progress("tune", N_CANDIDATES, "sets of constants") as advance:
-        fixed = search_constants(held_back, maps, classes, mpp, advance)
+    fixed, tuning = _tuned(held_back, maps, settings, seconds)
     fixed_px = in_pixels(fixed, classes, mpp)
-    nuclei = [find_nuclei(seen, fixed_px, s) for seen, s in zip(maps, held_back, strict=True)]
-    counts = count_images(held_back, nuclei, len(classes))
+    seen, inside = (
+        [see(sample, own, fixed_px) for sample, own in zip(samples, their_maps, strict=True)]
+        for samples, their_maps in ((held_back, maps), (learnt, learnt_maps))
+    )
+    trust = measure_trust(seen, [*inside, *seen], classes, mpp)
     about = {
         "licence": f"as the training images allow: {inputs['licences']}",
         "date": datetime.now(UTC).date().isoformat(),
         "nucwsi": __version__,
         "temperature": temperature,
-        "validation": validation_scores(held_back, maps, fixed, counts, settings),
+        "tuning": tuning,
+        "validation": validation_scores(held_back, maps, fixed, settings),
         "reliability": reliability_table(held_back, maps),
         "settings": inputs["settings"],
         "images": sorted({image.split("/")[0] for image in inputs["images"]}),
+        "counts": trust.about,
     }
     weights = {key: value.cpu() for key, value in network.state_dict().items()}
     description = {
         **_description(network, settings, name, fixed),
-        "count_error": by_class(classes, counts.error()),
+        "miscount": trust.miscount,
+        "domain": trust.domain,
         "about": about,
     }
     with published(output) as aside:
         save_checkpoint(aside, weights, description)
     with published(output.with_suffix(".md")) as aside:
-        text = card_text(name, network, settings, fixed, about, file_checksum(output))
-        aside.write_text(text, "utf-8")
+        aside.write_text(card_text(network, description, file_checksum(output)), "utf-8")
     log.info("%s: %s", name, about["validation"])

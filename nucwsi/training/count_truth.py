@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi import metrics
-from nucwsi.composition.calibration import count_error
-from nucwsi.composition.intervals import CountEstimate, estimate_counts
+from nucwsi.composition.intervals import CountError, CountEstimate, estimate_counts
+from nucwsi.composition.miscounts import KnownCounts, fit_miscounts
 from nucwsi.training.labelled_nuclei import ImageNuclei
 from nucwsi.training.sample import Sample
 
@@ -19,60 +19,114 @@ class ImageCounts(NamedTuple):
 
     Attributes
     ----------
+    source : (N,) ndarray of str
+        Data set of each image.
     truth : (N, C) ndarray of int64
         True number of nuclei of each class.
     known : (N, C) ndarray of bool
-        Whether the labels of the image's data set hold the class at all.
+        Whether the labels tell it.
     estimate : CountEstimate
         Counts and intervals from the nuclei found, for N groups and C classes.
     """
 
+    source: NDArray[np.str_]
     truth: NDArray[np.int64]
     known: NDArray[np.bool_]
     estimate: CountEstimate
 
-    def coverage(self, error: NDArray[np.float64]) -> NDArray[np.float64]:
+    def coverage(self, error: CountError) -> NDArray[np.float64]:
         """Return the share of images whose interval holds the true count.
 
         Parameters
         ----------
-        error : (C,) or (N, C) ndarray of float64
-            Shared errors of the counts, as a share of all nuclei (`calibration.count_error`); NaN
-            where they are not known.
+        error : CountError
+            Of C classes.
 
         Returns
         -------
         (C,) ndarray of float64
-            0 to 1; NaN for a class that no image knows, or whose error is not known.
+            0 to 1; NaN for a class that no image knows.
         """
-        low, high = self.estimate.interval(error)
-        return metrics.interval_coverage(self.truth, low, high, self.known & np.isfinite(error))
+        return metrics.interval_coverage(self.truth, *self.estimate.interval(error), self.known)
 
-    def error(self) -> NDArray[np.float64]:
-        """Return the shared error of each class, as `calibration.count_error`.
+    def error(self) -> CountError:
+        """Return the errors of the counts beyond chance, as `miscounts.fit_miscounts`.
+
+        Returns
+        -------
+        CountError
+            Of C classes.
+        """
+        return fit_miscounts(self._known())
+
+    def left_out(
+        self, stretch: NDArray[np.float64] | float = 1.0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the intervals of each image with the errors of all other sources.
+
+        Parameters
+        ----------
+        stretch : (N,) ndarray of float64 or float
+            As in `CountEstimate.interval`.
+
+        Returns
+        -------
+        low, high : (N, C) ndarray of int64
+            Ends of the intervals, in nuclei.
+        """
+        low, high = np.zeros_like(self.truth), np.zeros_like(self.truth)
+        for name in np.unique(self.source):
+            own, others = self.source == name, fit_miscounts(self._known().without(name))
+            ends = self.estimate.interval(others, stretch)
+            low[own], high[own] = (end[own] for end in ends)
+        return low, high
+
+    def coverage_left_out(self) -> NDArray[np.float64]:
+        """Return the share of images whose interval of `left_out` holds the true count.
 
         Returns
         -------
         (C,) ndarray of float64
-            As a share of all nuclei; NaN for a class that no image knows.
+            Mean over the sources that know a class, 0 to 1; NaN if none does.
         """
-        return self._error(self.known)
+        low, high = self.left_out()
+        held = [
+            metrics.interval_coverage(self.truth[own], low[own], high[own], self.known[own])
+            for own in (self.source == name for name in np.unique(self.source))
+        ]
+        shares = np.reshape(held, (-1, self.truth.shape[1]))
+        defined = np.isfinite(shares)
+        undefined = np.full(self.truth.shape[1], np.nan)
+        total = np.where(defined, shares, 0).sum(axis=0)
+        return np.divide(total, defined.sum(axis=0), out=undefined, where=defined.any(axis=0))
 
-    def error_of_others(self) -> NDArray[np.float64]:
-        """Return for each image the shared errors that all other images have.
+    def _known(self) -> KnownCounts:
+        estimate = self.estimate
+        return KnownCounts(
+            self.truth, self.known, estimate.expected, estimate.variance, self.source
+        )
 
-        Returns
-        -------
-        (N, C) ndarray of float64
-            As a share of all nuclei; NaN for a class that no other image knows.
-        """
-        own = np.eye(len(self.truth), dtype=bool)
-        errors = [self._error(self.known & ~one[:, None]) for one in own]
-        return np.reshape(errors, self.truth.shape)
 
-    def _error(self, known: NDArray[np.bool_]) -> NDArray[np.float64]:
-        expected, variance = self.estimate.expected, self.estimate.variance
-        return count_error(self.truth, expected, variance, self.estimate.n_nuclei, known)
+def telling(samples: list[Sample]) -> list[bool]:
+    """Tell which images belong to data sets that label more than one kind of cell.
+
+    Where all labels are alike, cells of other kinds are without one, and what is found beside the
+    labels is not wrong.
+
+    Parameters
+    ----------
+    samples : list of Sample
+        Labelled images.
+
+    Returns
+    -------
+    list of bool
+        One for each sample.
+    """
+    kinds: dict[str, set[int]] = {}
+    for sample in samples:
+        kinds.setdefault(sample.dataset, set()).update(sample.allowed.tolist())
+    return [len(kinds[sample.dataset]) > 1 for sample in samples]
 
 
 def count_images(samples: list[Sample], nuclei: list[ImageNuclei], n_classes: int) -> ImageCounts:
@@ -81,7 +135,7 @@ def count_images(samples: list[Sample], nuclei: list[ImageNuclei], n_classes: in
     Parameters
     ----------
     samples : list of Sample
-        The truth; those that are not `fully_classed` are left out.
+        The truth.
     nuclei : list of ImageNuclei
         Nuclei found in each sample.
     n_classes : int
@@ -90,22 +144,27 @@ def count_images(samples: list[Sample], nuclei: list[ImageNuclei], n_classes: in
     Returns
     -------
     ImageCounts
-        Of the N samples that are `fully_classed`, in their order.
+        Of the N samples that know the count of some class, in their order. A data set knows a class
+        that it holds, if at least half of its images tell the count: in the others labels leave a
+        choice, and few images without such labels would be no fair sample.
     """
-    pairs = zip(samples, nuclei, strict=True)
-    counted = [(sample, own) for sample, own in pairs if sample.fully_classed]
-    truth = np.array([sample.class_counts(n_classes) for sample, _ in counted], np.int64)
-    truth = truth.reshape(len(counted), n_classes)
-    dataset = np.array([sample.dataset for sample, _ in counted])
-    known = np.zeros(truth.shape, bool)
-    for name in np.unique(dataset):
-        known[dataset == name] = truth[dataset == name].any(axis=0)
-    n_nuclei = np.array([len(own.class_code) for _, own in counted], np.int64)
-    share = np.concatenate(
-        [np.empty((0, n_classes)), *(own.class_probabilities for _, own in counted)]
-    )
-    contrasts = [own.contrasts for _, own in counted] or [np.empty((0, 0), np.float32)]
+    source = np.array([sample.dataset for sample in samples], np.str_)
+    truth = _stacked([sample.class_counts(n_classes) for sample in samples], n_classes, np.int64)
+    known = _stacked([sample.known_counts(n_classes) for sample in samples], n_classes, np.bool_)
+    for name in np.unique(source):
+        own = source == name
+        known[own] &= (2 * known[own].sum(axis=0) >= own.sum()) & truth[own].any(axis=0)
+    used = np.flatnonzero(known.any(axis=1))
+    counted = [nuclei[place] for place in used]
+    n_nuclei = np.array([len(own.class_code) for own in counted], np.int64)
+    shares = [np.empty((0, n_classes)), *(own.class_probabilities for own in counted)]
+    share = np.concatenate(shares)
+    contrasts = [own.contrasts for own in counted] or [np.empty((0, 0), np.float32)]
     group = np.repeat(np.arange(len(counted)), n_nuclei)
     members = np.stack([group, np.arange(len(share))])
     estimate = estimate_counts(members, share, np.concatenate(contrasts), len(counted))
-    return ImageCounts(truth, known, estimate)
+    return ImageCounts(source[used], truth[used], known[used], estimate)
+
+
+def _stacked(rows: list[NDArray[np.generic]], n_columns: int, dtype: type) -> NDArray[np.generic]:
+    return np.array(rows, dtype).reshape(len(rows), n_columns)

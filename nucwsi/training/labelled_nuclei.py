@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,8 @@ class ImageNuclei:
         0 to 1; each row adds up to 1.
     contrasts : (N, Q · C) ndarray of float32
         How far the answers of an ensemble lie apart, as in `NucleusTable`; Q = 0 for one answer.
+    area_px : (N,) ndarray of float64
+        Area in pixels of the maps.
     """
 
     labels: NDArray[np.int32]
@@ -47,6 +50,7 @@ class ImageNuclei:
     class_code: NDArray[np.uint8]
     class_probabilities: NDArray[np.float32]
     contrasts: NDArray[np.float32]
+    area_px: NDArray[np.float64]
 
 
 def predict_image(ensemble: Ensemble, sample: Sample) -> QuantisedMaps:
@@ -78,7 +82,10 @@ def predict_image(ensemble: Ensemble, sample: Sample) -> QuantisedMaps:
 
 
 def predict_images(
-    network: UNet, samples: list[Sample], device: torch.device
+    network: UNet,
+    samples: list[Sample],
+    device: torch.device,
+    advance: Callable[[int], None] = lambda _count: None,
 ) -> list[QuantisedMaps]:
     """Predict the maps of labelled images with one network in one view.
 
@@ -90,6 +97,8 @@ def predict_images(
         The labelled images.
     device : torch.device
         Where the network is.
+    advance : callable
+        Called with 1 after each image.
 
     Returns
     -------
@@ -98,7 +107,11 @@ def predict_images(
     """
     members = (network.eval().folded(),)
     ensemble = Ensemble(members, device, choose_precision(device), views=1)
-    return [predict_image(ensemble, sample) for sample in samples]
+    maps = []
+    for sample in samples:
+        maps.append(predict_image(ensemble, sample))
+        advance(1)
+    return maps
 
 
 def find_nuclei(maps: QuantisedMaps, fixed: PixelConstants, sample: Sample) -> ImageNuclei:
@@ -130,7 +143,7 @@ def find_nuclei(maps: QuantisedMaps, fixed: PixelConstants, sample: Sample) -> I
         labels = rasterize(numbered, out_shape=labels.shape, dtype="int32")
     centroids = shapely.get_coordinates(shapely.centroid(outlines))[:, ::-1]
     classes = (nuclei.class_code, nuclei.class_probabilities, nuclei.contrasts)
-    found = ImageNuclei(labels, centroids, *classes)
+    found = ImageNuclei(labels, centroids, *classes, shapely.area(nuclei.outlines.polygons))
     return _where_known(found, sample.known) if sample.outlined else found
 
 
@@ -151,4 +164,5 @@ def _where_known(nuclei: ImageNuclei, known: NDArray[np.bool_]) -> ImageNuclei:
         nuclei.class_code[kept],
         nuclei.class_probabilities[kept],
         nuclei.contrasts[kept],
+        nuclei.area_px[kept],
     )

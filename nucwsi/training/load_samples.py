@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from nucwsi.errors import ConfigError, DataError
 from nucwsi.io.datasets import Entry
@@ -52,6 +55,48 @@ def load_samples(
         If the split has no image, a data set has a patient in two splits, or labels are damaged or
         of an unknown name.
     """
+    unread = find_samples(folders, split, classes, target_mpp)
+    if not unread:
+        listed = ", ".join(map(str, folders))
+        raise DataError(f"{listed}: no image of split {split!r}; import a data set that has some")
+    return [one.read() for one in unread]
+
+
+class UnreadSample(NamedTuple):
+    """A labelled image that is yet to be read.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of its data set.
+    read : callable
+        Returns the Sample, on the pixels of its image.
+    """
+
+    dataset: str
+    read: Callable[[], Sample]
+
+
+def find_samples(
+    folders: list[Path], split: str, classes: tuple[str, ...], target_mpp: float
+) -> list[UnreadSample]:
+    """List one split of one or more folders of labelled images, of which some may be read.
+
+    Parameters
+    ----------
+    folders, split, classes, target_mpp
+        As for `load_samples`.
+
+    Returns
+    -------
+    list of UnreadSample
+        In the order of the manifests; may be empty.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `load_samples`, but for a split without images.
+    """
     if len(classes) > MAX_CLASSES:
         raise ConfigError(f"`classes` has {len(classes)} names; expected at most {MAX_CLASSES}")
     entries: list[Entry] = []
@@ -65,13 +110,13 @@ def load_samples(
             meanings[folder, dataset] = class_sets(labels, classes)
     rows = [(entry.dataset, entry.patient, entry.split) for entry in entries]
     check_leaks(rows)
-    samples, left_out = [], []
-    for entry, folder, held in zip(entries, origins, held_out(rows), strict=True):
-        if entry.split == split and held:
-            left_out.append(f"{entry.dataset}/{entry.name}")
-        elif entry.split == split:
-            meaning = meanings[folder, entry.dataset]
-            samples.append(_read_sample(entry, folder, meaning, classes, target_mpp))
+    of_split = [
+        (entry, folder, held)
+        for entry, folder, held in zip(entries, origins, held_out(rows), strict=True)
+        if entry.split == split
+    ]
+    left_out = [f"{entry.dataset}/{entry.name}" for entry, _, held in of_split if held]
+    kept = [(entry, folder) for entry, folder, held in of_split if not held]
     if left_out:
         log.warning(
             "%d images of split %s are left out, because another data set holds their patient"
@@ -80,11 +125,16 @@ def load_samples(
             split,
             ", ".join(left_out),
         )
-    listed = ", ".join(map(str, folders))
-    if not samples:
-        raise DataError(f"{listed}: no image of split {split!r}; import a data set that has some")
-    log.info("%d images of split %s from %s", len(samples), split, listed)
-    return samples
+    log.info("%d images of split %s from %s", len(kept), split, ", ".join(map(str, folders)))
+    return [
+        UnreadSample(
+            entry.dataset,
+            partial(
+                _read_sample, entry, folder, meanings[folder, entry.dataset], classes, target_mpp
+            ),
+        )
+        for entry, folder in kept
+    ]
 
 
 def _read_sample(

@@ -145,6 +145,25 @@ def _validate(trainee: Trainee, validate: Validate, losses: list[float], seconds
     log.info("%s", " ".join(f"{key} {value:.4g}" for key, value in row.items()))
 
 
+def learning_seconds(path: Path) -> float:
+    """Return how long the steps of a training took, without the validations.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``curves.csv`` of `train`.
+
+    Returns
+    -------
+    float
+        In seconds; those of a killed run, which another one continued, included.
+    """
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    steps = np.diff([0, *(int(row["step"]) for row in rows)])
+    return float(steps @ np.array([float(row["seconds_per_step"]) for row in rows]))
+
+
 def _write_curves(path: Path, rows: list[dict[str, float]]) -> None:
     with path.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0])

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nucwsi.config import TrainSettings
 from nucwsi.models.ensemble import QuantisedMaps
-from nucwsi.models.unet import UNet
+from nucwsi.models.network import Network
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.training.confidence import class_accuracy, class_reliability
-from nucwsi.training.count_truth import ImageCounts
 from nucwsi.training.sample import Sample
 from nucwsi.training.validation import detection_by_dataset, outlines_by_dataset
+
+
+#: What `about` of a checkpoint must have for a card: all that `nucwsi train` writes.
+ABOUT = frozenset(
+    ("licence", "date", "nucwsi", "images", "temperature", "validation", "reliability", "settings")
+)
 
 
 def validation_scores(
     samples: list[Sample],
     maps: list[QuantisedMaps],
     fixed: PostProcessing,
-    counts: ImageCounts,
     settings: TrainSettings,
 ) -> dict[str, float]:
     """Score a member on the validation images, on which its constants were chosen.
@@ -36,8 +38,6 @@ def validation_scores(
         Maps of each sample at the network's mpp.
     fixed : PostProcessing
         The constants that were chosen, in µm.
-    counts : ImageCounts
-        True and estimated counts of the samples.
     settings : TrainSettings
         Classes and mpp of the network.
 
@@ -48,36 +48,12 @@ def validation_scores(
     """
     outlines = outlines_by_dataset(samples, maps, fixed, settings.mpp)
     points = detection_by_dataset(samples, maps, fixed, settings.mpp)
-    coverage = counts.coverage(counts.error_of_others())
     return {
         **{f"PQ {dataset}": round(score.pq, 4) for dataset, score in outlines.items()},
         **{f"AJI {dataset}": round(score.aji, 4) for dataset, score in outlines.items()},
         **{f"F1 of classes {dataset}": round(score, 4) for dataset, score in points.items()},
         "class accuracy": round(class_accuracy(samples, maps), 4),
-        **{
-            f"coverage {name}": share
-            for name, share in by_class(settings.classes, coverage).items()
-        },
     }
-
-
-def by_class(classes: tuple[str, ...], values: NDArray[np.float64]) -> dict[str, float]:
-    """Name values by their class.
-
-    Parameters
-    ----------
-    classes : tuple of str
-        Names of the C classes.
-    values : (C,) ndarray of float64
-        NaN where a value is not known.
-
-    Returns
-    -------
-    dict
-        Class -> its value, rounded to four digits; only those that are known.
-    """
-    named = zip(classes, values.tolist(), strict=True)
-    return {name: round(value, 4) for name, value in named if np.isfinite(value)}
 
 
 def reliability_table(samples: list[Sample], maps: list[QuantisedMaps]) -> dict[str, Any]:
@@ -104,29 +80,16 @@ def reliability_table(samples: list[Sample], maps: list[QuantisedMaps]) -> dict[
     }
 
 
-def card_text(
-    name: str,
-    network: UNet,
-    settings: TrainSettings,
-    fixed: PostProcessing,
-    about: dict[str, Any],
-    checksum: str,
-) -> str:
+def card_text(network: Network, description: dict[str, Any], checksum: str) -> str:
     """Write the card that lies beside a checkpoint.
 
     Parameters
     ----------
-    name : str
-        The member's name.
-    network : UNet
-        Its network.
-    settings : TrainSettings
-        How it was trained.
-    fixed : PostProcessing
-        Its constants of post-processing, in µm.
-    about : dict
-        What the checkpoint says of itself: ``licence``, ``date``, ``nucwsi``, ``images``,
-        ``temperature``, ``validation``, ``reliability`` and ``settings``.
+    network : Network
+        The member's network.
+    description : dict
+        What the checkpoint says of it, as `checkpoint.save_checkpoint` takes it. Its ``about`` has
+        `ABOUT`, and may have ``tuning`` and ``counts``.
     checksum : str
         SHA-256 of the checkpoint.
 
@@ -135,11 +98,14 @@ def card_text(
     str
         Markdown.
     """
-    parameters = sum(p.numel() for p in network.parameters())
+    weights, about = network.state_dict(), description["about"]
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    parameters = sum(w.numel() for name, w in weights.items() if not name.endswith(statistics))
+    widths = ", ".join(map(str, description["widths"]))
     lines = [
-        f"# {name}",
+        f"# {description['name']}",
         "",
-        f"Architecture {settings.architecture}, widths {', '.join(map(str, settings.widths))}:"
+        f"Architecture {description['architecture']}, widths {widths}:"
         f" {parameters / 1e6:.2f} million parameters, receptive radius"
         f" {network.receptive_radius_px} px. Checksum `{checksum}`.",
         "",
@@ -157,9 +123,41 @@ def card_text(
         "|---|---|---|",
         *(f"| {n} | {said:.1%} | {right:.1%} |" for n, said, right in about["reliability"]["bins"]),
         "",
-        f"Post-processing: `{json.dumps(asdict(fixed))}`.",
+        *_counts(description["classes"], about.get("counts", {"images": {}})),
+        f"Post-processing: `{_json(description['post_processing'])}`"
+        f"{_compared(about.get('tuning'))}.",
+        "",
+        f"Errors of counts: `{_json(description.get('miscount'))}`."
+        f" Domain: `{_json(description.get('domain'))}`.",
         "",
         f"Settings: `{json.dumps(about['settings'])}`.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _counts(classes: Sequence[str], counts: dict[str, Any]) -> list[str]:
+    """Lay out how often intervals held the true count on sources that their fit had not seen."""
+    if not counts["images"]:
+        return []
+    rows = [
+        [source, str(images), *(_share(counts["coverage"][source].get(name)) for name in classes)]
+        for source, images in counts["images"].items()
+    ]
+    head = ["source, left out of the fit of intervals", "images", *classes]
+    lines = [head, ["---"] * len(head), *rows]
+    return [*(f"| {' | '.join(line)} |" for line in lines), ""]
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _compared(tuning: dict[str, Any] | None) -> str:
+    if tuning is None:
+        return ""
+    return f", the best of {tuning['compared']} sets of constants on {tuning['images']} images"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(asdict(value) if is_dataclass(value) else value)

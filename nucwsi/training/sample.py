@@ -93,6 +93,24 @@ class Sample:
         """Whether the class of every nucleus, and so the count of every class, is known."""
         return bool((self.class_codes >= 0).all())
 
+    def known_counts(self, n_classes: int) -> NDArray[np.bool_]:
+        """Tell of which classes the labels give the count.
+
+        Parameters
+        ----------
+        n_classes : int
+            Classes C of the model.
+
+        Returns
+        -------
+        (C,) ndarray of bool
+            Whether no nucleus may be of the class and of another one as well.
+        """
+        open_sets = self.allowed[self.class_codes < 0]
+        # A set without any class allows all.
+        open_sets = np.where(open_sets == 0, (1 << n_classes) - 1, open_sets)
+        return ((open_sets[:, None] >> np.arange(n_classes)) & 1 == 0).all(axis=0)
+
     def class_counts(self, n_classes: int) -> NDArray[np.int64]:
         """Count the nuclei whose label allows a single class.
 

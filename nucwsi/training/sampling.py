@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,32 @@ from numpy.typing import NDArray
 from nucwsi.config import TrainSettings
 from nucwsi.labels.targets import published_hv_targets
 from nucwsi.training.sample import CLASS_OF_SET, Sample
+
+#: Multiples of it, modulo 1, spread evenly however many there are.
+_GOLDEN = 0.6180339887498949
+
+
+def by_turns(sources: Sequence[str]) -> list[int]:
+    """Order images so that the first ones, however many, stand for all.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        The source of each image, such as its data set.
+
+    Returns
+    -------
+    list of int
+        Places of the images. Sources take turns, each with its images in an order that is spread
+        over all that it has.
+    """
+    names = np.array(sources, np.str_)
+    turn = np.zeros(len(names), int)
+    for name in np.unique(names):
+        own = np.flatnonzero(names == name)
+        turn[own[np.argsort(np.arange(len(own)) * _GOLDEN % 1)]] = np.arange(len(own))
+    order: list[int] = np.lexsort((names, turn)).tolist()
+    return order
 
 
 def select_supervision(samples: list[Sample], how: TrainSettings) -> list[Sample]:

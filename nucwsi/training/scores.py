@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi import metrics
+from nucwsi.composition.intervals import CountError
 from nucwsi.training.count_truth import count_images
 from nucwsi.training.labelled_nuclei import ImageNuclei
 from nucwsi.training.sample import Sample
@@ -198,7 +199,7 @@ def image_row(scores: ImageScores, classes: tuple[str, ...]) -> dict[str, str | 
 
 
 def dataset_row(
-    images: list[ImageScores], classes: tuple[str, ...], count_error: NDArray[np.float64]
+    images: list[ImageScores], classes: tuple[str, ...], error: CountError
 ) -> dict[str, float]:
     """Pool the images of one data set as a row of ``summary.csv``.
 
@@ -208,9 +209,8 @@ def dataset_row(
         At least one.
     classes : tuple of str
         Names of its C classes.
-    count_error : (C,) ndarray of float64
-        Error that the counts of a class share, as a share of all nuclei
-        (`calibration.count_error`).
+    error : CountError
+        By how much counts are off beyond chance.
 
     Returns
     -------
@@ -227,7 +227,7 @@ def dataset_row(
         **row,
         **_pooled_columns(images, known, classes),
         **_r2_columns(images, known, classes),
-        **_coverage_columns(images, classes, count_error),
+        **_coverage_columns(images, classes, error),
     }
 
 
@@ -260,11 +260,11 @@ def _r2_columns(
 
 
 def _coverage_columns(
-    images: list[ImageScores], classes: tuple[str, ...], count_error: NDArray[np.float64]
+    images: list[ImageScores], classes: tuple[str, ...], error: CountError
 ) -> dict[str, float]:
     """Return the share of images whose interval holds the true count, where it is defined."""
     samples, nuclei = [one.sample for one in images], [one.nuclei for one in images]
-    coverage = count_images(samples, nuclei, len(classes)).coverage(count_error)
+    coverage = count_images(samples, nuclei, len(classes)).coverage(error)
     return _class_columns(np.flatnonzero(np.isfinite(coverage)), classes, coverage=coverage)
 
 

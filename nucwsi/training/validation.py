@@ -52,8 +52,8 @@ def outlines_by_dataset(
     scores: dict[str, list[OutlineScores]] = {}
     outlined = [sample.outlined for sample in samples]
     for sample, nuclei in _found_in(samples, maps, fixed, mpp, outlined):
-        pair = sample.instances, nuclei.labels
-        score = OutlineScores(metrics.panoptic(*pair).pq, metrics.aji(*pair))
+        pairs = metrics.overlaps(sample.instances, nuclei.labels)
+        score = OutlineScores(metrics.panoptic_of(pairs).pq, metrics.aji_of(pairs))
         if np.isfinite(score.pq):
             scores.setdefault(sample.dataset, []).append(score)
     return {

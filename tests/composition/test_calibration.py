@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from nucwsi.composition.calibration import (
-    count_error,
     fit_temperature,
     reliability,
     temperature_scaled,
@@ -51,19 +50,3 @@ def test_reliability_by_hand():
 def test_certainty_falls_into_the_last_bin_and_nothing_has_no_error():
     assert reliability(np.array([[1.0, 0.0]]), np.array([0])).n_nuclei.tolist() == [0] * 9 + [1]
     assert np.isnan(reliability(np.empty((0, 2)), np.empty(0, int)).error)
-
-
-def test_the_error_of_counts_is_a_share_of_what_was_found():
-    truth = np.array([[30, 4], [10, 0], [7, 7]])
-    expected = np.array([[20.0, 4.0], [18.0, 0.0], [0.0, 0.0]])
-    known = np.array([[True, False], [True, False], [True, True]])
-    found = np.array([50, 40, 0])
-    error = count_error(truth, expected, np.zeros((3, 2)), found, known)
-    # Nothing was found in the third picture, so it has no share.
-    assert error[0] == pytest.approx(0.2)
-    by_chance = np.array([[36.0, 0], [64.0, 0], [0, 0]])
-    assert count_error(truth, expected, by_chance, found, known)[0] == pytest.approx(
-        0.8 * 0.2 / 2**0.5
-    )
-    assert count_error(truth, expected, 100 + by_chance, found, known)[0] == 0
-    assert np.isnan(error[1])

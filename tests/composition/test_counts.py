@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucwsi.composition.counts import Population, composition, morphometry
+from nucwsi.composition.intervals import CountError
+from nucwsi.nuclei.miscount import Miscount
 
 CONIC = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 COARSE = ("epithelial", "spindle", "other")
@@ -25,6 +27,10 @@ def population(codes, n_classes, areas=None, seed=0):
     )
 
 
+def no_error(classes):
+    return CountError.of(classes, {})
+
+
 def pairs_of(membership):
     return np.array(np.nonzero(membership), np.int64)
 
@@ -37,7 +43,7 @@ def test_columns_equal_a_loop_over_regions(n_nuclei, n_regions, seed):
     nuclei = population(rng.integers(0, 7, n_nuclei), 6, seed=seed)
     membership = rng.random((n_regions, n_nuclei)) < rng.uniform(0, 1, (n_regions, 1))
     tissue = rng.choice([0.0, 0.5, 2.0], n_regions)
-    found = composition(pairs_of(membership), nuclei, CONIC, tissue, np.zeros(6))
+    found = composition(pairs_of(membership), nuclei, CONIC, tissue, no_error(CONIC))
     for index, members in enumerate(membership):
         codes, total = nuclei.class_code[members], members.sum()
         every = [*CONIC, "unclassified"]
@@ -61,7 +67,7 @@ def test_columns_equal_a_loop_over_regions(n_nuclei, n_regions, seed):
 def test_known_medians_ratios_and_shares():
     codes = [0, 2, 2, 1, 1, 1]
     nuclei = population(codes, 6, areas=[7, 10, 20, 30, 1, 5])
-    found = composition(pairs_of(np.ones((1, 6))), nuclei, CONIC, np.array([0.5]), np.zeros(6))
+    found = composition(pairs_of(np.ones((1, 6))), nuclei, CONIC, np.array([0.5]), no_error(CONIC))
     assert found["neutrophil_area_um2_median"] == 7
     assert found["lymphocyte_area_um2_median"] == 15
     assert found["epithelial_area_um2_median"] == 5
@@ -75,10 +81,12 @@ def test_known_medians_ratios_and_shares():
 def test_nothing_is_undefined_or_zero_never_infinite():
     nuclei = population([], 6)
     found = composition(
-        np.empty((2, 0), np.int64), nuclei, CONIC, np.array([0.0, 1.0]), np.zeros(6)
+        np.empty((2, 0), np.int64), nuclei, CONIC, np.array([0.0, 1.0]), no_error(CONIC)
     )
+    assert found.pop("out_of_domain").tolist() == ["", ""]
     for name, values in found.items():
         undefined = name.startswith("frac_") or "ratio" in name or "median" in name
+        undefined |= name == "domain_distance"
         expected = [np.nan] * 2 if undefined or name == "immune_fraction" else [0, 0]
         if name.endswith("_per_mm2"):
             expected = [np.nan, 0]
@@ -87,7 +95,7 @@ def test_nothing_is_undefined_or_zero_never_infinite():
 
 def test_columns_follow_the_classes_that_exist():
     found = composition(
-        pairs_of(np.ones((1, 2))), population([0, 2], 3), COARSE, np.ones(1), np.zeros(3)
+        pairs_of(np.ones((1, 2))), population([0, 2], 3), COARSE, np.ones(1), no_error(COARSE)
     )
     assert [name for name in found if name.startswith("n_")] == [
         "n_nuclei",
@@ -102,19 +110,21 @@ def test_columns_follow_the_classes_that_exist():
         population([0, 1], 2),
         ("inflammatory", "other"),
         np.ones(1),
-        np.zeros(2),
+        no_error(("inflammatory", "other")),
     )
     assert mixed["immune_fraction"] == 0.5
 
 
 def test_intervals_hold_what_is_expected():
     nuclei = population(np.random.default_rng(0).integers(0, 6, 300), 6)
-    found = composition(pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), np.zeros(6))
+    found = composition(
+        pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), no_error(CONIC)
+    )
     for name in CONIC:
         assert found[f"{name}_low"] < found[f"expected_{name}"] < found[f"{name}_high"]
-    error = np.array([0.5, 0, 0.01, 0, 0, 0])
+    error = CountError.of(CONIC, {"neutrophil": 0.5, "lymphocyte": 0.01})
     wide = composition(pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), error)
-    assert wide["neutrophil_high"] > wide["expected_neutrophil"] + 1.96 * 0.5 * 300
+    assert wide["neutrophil_high"] > wide["expected_neutrophil"] + 2.3 * 0.5 * 300
     assert wide["neutrophil_low"] == 0
     assert wide["lymphocyte_high"] >= found["lymphocyte_high"]
     for name in (
@@ -143,3 +153,15 @@ def test_morphometry_has_a_row_for_all_that_exists():
     np.testing.assert_allclose(found["p25"][[0, 2, 4]], [10, 25, 40])
     empty = morphometry(np.empty((2, 0), np.int64), population([], 2), ("a", "b"), 3)
     assert {len(values) for values in empty.values()} == {0}
+
+
+def test_out_of_domain_intervals_are_wider_and_rows_say_so():
+    nuclei = population(np.random.default_rng(0).integers(0, 3, 300), 3)
+    pairs, tissue = pairs_of(np.ones((4, 300))), np.ones(4)
+    error = CountError.of(COARSE, {}, Miscount(0.5, 0.1, {}))
+    distance = np.array([0.3, 1.0, 2.0, np.nan])
+    found = composition(pairs, nuclei, COARSE, tissue, error, distance)
+    assert found["out_of_domain"].tolist() == ["no", "no", "yes", ""]
+    np.testing.assert_array_equal(found["domain_distance"], distance)
+    width = found["spindle_high"] - found["spindle_low"]
+    assert width[0] == width[1] == width[3] < width[2]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from nucwsi.composition.intervals import estimate_counts, widened
+from nucwsi.composition.intervals import T95, CountError, estimate_counts, widened
 from nucwsi.composition.poisson_binomial import count_interval
+from nucwsi.nuclei.miscount import Miscount
 
 
 def test_an_estimate_is_made_class_by_class_of_the_nuclei_of_each_group():
@@ -21,19 +22,67 @@ def test_an_estimate_is_made_class_by_class_of_the_nuclei_of_each_group():
     np.testing.assert_allclose(found.disagreement, [[0.3, 0.3], [0, 0], [0, 0]], atol=1e-12)
 
 
-def test_errors_in_common_and_disagreement_add_up_as_squares():
-    pairs = np.stack([np.zeros(100, np.int64), np.arange(100)])
-    certain = np.tile(np.float32([1, 0]), (100, 1))
-    contrasts = np.full((100, 2), 0.03)
-    alone = estimate_counts(pairs, certain, np.empty((100, 0)), 1)
-    assert [end.tolist() for end in alone.interval(np.zeros(2))] == [[[100, 0]], [[100, 0]]]
-    both = estimate_counts(pairs, certain, contrasts, 1)
-    # 3 nuclei between answers and 4 % of 100 nuclei in common make 5, and 1.96 * 5 = 9.8.
-    low, high = both.interval(np.array([0.04, 0.0]))
-    assert low.tolist() == [[90, 0]]
-    assert high.tolist() == [[110, 6]]
-    each = both.interval(np.array([[0.04, 0.0]]))
-    assert [end.tolist() for end in each] == [low.tolist(), high.tolist()]
+CLASSES = ("one", "other")
+NO_ERROR = CountError.of(CLASSES, {})
+
+
+def counted(shares, contrasts=None):
+    """An estimate for one group of nuclei with these probabilities."""
+    share = np.array(shares, np.float32)
+    pairs = np.stack([np.zeros(len(share), np.int64), np.arange(len(share))])
+    apart = np.empty((len(share), 0)) if contrasts is None else contrasts
+    return estimate_counts(pairs, share, apart, 1)
+
+
+def half_width(found, error, stretch=1.0):
+    """How far the upper end lies above the expected count, rounded as the interval is."""
+    return (found.interval(error, stretch)[1] - found.expected).round().tolist()[0]
+
+
+def test_errors_beyond_chance_and_disagreement_add_up_as_squares():
+    certain = np.tile([1, 0], (100, 1))
+    assert [end.tolist() for end in counted(certain).interval(NO_ERROR)] == [[[100, 0]]] * 2
+    both = counted(certain, np.full((100, 2), 0.03))
+    # 3 nuclei between answers and 4 % of 100 nuclei in common make 5, and 2.306 * 5 = 11.5.
+    low, high = both.interval(CountError.of(CLASSES, {"one": 0.04}))
+    assert low.tolist() == [[88, 0]]
+    assert high.tolist() == [[112, 7]]
+
+
+@pytest.mark.parametrize(
+    ("error", "widths"),
+    [
+        # 9 missed one by one of 100 expected have a standard deviation of 3.
+        (Miscount(0.09, 0.0, {}), [7, 0]),
+        # All of a class are missed or invented alike: the class that is not there has no error.
+        (Miscount(0.0, 0.1, {}), [23, 0]),
+        (Miscount(0.09, 0.1, {}), [24, 0]),
+        # Nuclei of a certain class are not confused.
+        (Miscount(0.0, 0.0, {"one": 5.0, "other": 5.0}), [0, 0]),
+    ],
+)
+def test_each_error_scales_with_what_it_is_an_error_of(error, widths):
+    found = counted(np.tile([1, 0], (100, 1)))
+    assert half_width(found, CountError.of(CLASSES, {}, error)) == widths
+
+
+def test_confusion_scales_with_the_nuclei_that_may_be_confused():
+    """Of 400 nuclei, 100 are of either class alike and 300 for certain of the first."""
+    doubtful = counted([[0.5, 0.5]] * 100 + [[1, 0]] * 300)
+    alone = half_width(doubtful, NO_ERROR)
+    # Σ p (1 - p) is 25: one unit of log-odds shifts 25 nuclei, whatever the class has beside them.
+    error = CountError.of(CLASSES, {}, Miscount(0.0, 0.0, {"one": 1.0, "other": 1.0}))
+    assert half_width(doubtful, error) == [round(np.hypot(alone[0], 2.306 * 25))] * 2
+
+
+def test_out_of_its_domain_all_errors_beyond_chance_are_larger_and_chance_is_not():
+    found = counted([[0.5, 0.5]] * 100 + [[1, 0]] * 300)
+    error = CountError.of(CLASSES, {}, Miscount(0.0, 0.1, {}))
+    alone, chance = half_width(found, error), half_width(found, NO_ERROR)
+    twice = half_width(found, error, np.array([2.0]))
+    assert half_width(found, NO_ERROR, np.array([2.0])) == chance
+    beyond = (np.square(alone) - np.square(chance)) * 4 + np.square(chance)
+    np.testing.assert_allclose(twice, np.sqrt(beyond), atol=3)
 
 
 def test_without_classes_or_groups_there_is_nothing_to_estimate():
@@ -53,9 +102,15 @@ def test_widening_keeps_the_shape(shape):
 
 def test_a_shared_error_adds_up_as_squares_and_may_exceed_what_was_found():
     expected, low, high = np.array([10.0, 10.0, 10.0]), np.array([7, 7, 10]), np.array([14, 14, 10])
-    below, above = widened(expected, low, high, np.array([0, 4 / 1.959964, 20.0]))
+    below, above = widened(expected, low, high, np.array([0, 4 / T95, 20.0]))
     assert below.tolist() == [7, 5, 0]
-    assert above.tolist() == [14, 16, 50]
+    assert above.tolist() == [14, 16, 56]
+
+
+def test_an_error_never_narrows_an_interval():
+    expected, low, high = np.array([3.2]), np.array([2]), np.array([4])
+    below, above = widened(expected, low, high, np.array([1e-6]))
+    assert (below.tolist(), above.tolist()) == ([2], [4])
 
 
 def test_the_widened_interval_covers_drawn_counts_at_least_19_times_in_20():
@@ -66,4 +121,5 @@ def test_the_widened_interval_covers_drawn_counts_at_least_19_times_in_20():
     drawn = alone + rng.normal(0, shared_sd, 4000)
     assert ((drawn >= low) & (drawn <= high)).mean() < 0.6
     low, high = widened(expected, low, high, np.array([shared_sd]))
-    assert 0.94 < ((drawn >= low) & (drawn <= high)).mean() < 0.97
+    # Of a normal error 2.306 standard deviations hold 97.9 %.
+    assert 0.96 < ((drawn >= low) & (drawn <= high)).mean() < 0.99

@@ -1,12 +1,17 @@
 """The tables of a slide: which rows they have, by hand on six nuclei."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
 
 from nucwsi.composition.counts import Population
+from nucwsi.composition.intervals import CountError
+from nucwsi.composition.look import Look
 from nucwsi.composition.regions import Region, owned_nuclei
 from nucwsi.composition.tables import RegionTables
+from nucwsi.nuclei.domain import Domain
 
 #: x and y; the last nucleus has no class.
 POINTS = np.array([(10, 10), (14, 10), (40, 10), (44, 10), (48, 10), (90, 90)], float)
@@ -27,7 +32,8 @@ def tables():
         {"area_um2": np.array([10, 20, 30, 40, 50, 60], np.float32)},
         np.empty((6, 0), np.float32),
     )
-    return RegionTables(regions, owned_nuclei(POINTS, regions), nuclei, ("a", "b"), {"b": 0.5})
+    error = CountError.of(("a", "b"), {"b": 0.5})
+    return RegionTables(regions, owned_nuclei(POINTS, regions), nuclei, ("a", "b"), error)
 
 
 def test_the_composition_has_a_row_for_each_region_in_mm2(tables):
@@ -45,8 +51,38 @@ def test_the_composition_has_a_row_for_each_region_in_mm2(tables):
 def test_a_class_without_an_error_of_counts_has_none(tables):
     columns = tables.composition([], px_um2=1.0)
     assert columns["a_low"].tolist() == columns["a_high"].tolist() == [2, 2, 2, 0]
-    # 1.96 standard deviations of half of six nuclei around three.
-    assert (columns["b_low"][0], columns["b_high"][0]) == (0, 9)
+    # 2.306 standard deviations of half of six nuclei around three.
+    assert (columns["b_low"][0], columns["b_high"][0]) == (0, 10)
+
+
+def test_of_what_is_not_known_a_slide_is_neither_in_nor_out_of_domain(tables):
+    assert tables.out_of_domain() is None
+    columns = tables.composition([], px_um2=1.0)
+    assert columns["out_of_domain"].tolist() == [""] * 4
+    assert np.isnan(columns["domain_distance"]).all()
+
+
+def test_the_slide_and_each_region_have_a_distance_of_their_own(tables):
+    """Twenty large nuclei lie in one region, twenty small ones elsewhere on the slide."""
+    points = np.concatenate([np.full((20, 2), 10.0), np.full((20, 2), 80.0)])
+    area = np.repeat([200.0, 20.0], 20).astype(np.float32)
+    nuclei = Population(
+        np.zeros(40, np.uint8), np.ones((40, 2), np.float32), {"area_um2": area}, np.empty((40, 0))
+    )
+    mean = (np.log(0.9), 1 / 3, 1 / 3, float(np.log(20)), 0.0, float(np.log(0.01)))
+    domain = Domain(mean, tuple(map(tuple, np.eye(6).tolist())), 2.0)
+    look = Look(domain, (10, 3000, 3000, 3000), np.ones(40))
+    told = tables._replace(nuclei=nuclei, pairs=owned_nuclei(points, tables.regions), look=look)
+    columns = told.composition([], px_um2=1.0)
+    # Ten times the area: 2.3 in logarithms, of which the limit is 2; half of them on the slide.
+    away = np.log(10)
+    expected = [np.hypot(away / 2, away / 2) / 2, away / 2, away / 2, np.nan]
+    np.testing.assert_allclose(columns["domain_distance"], expected, rtol=1e-6)
+    assert columns["out_of_domain"].tolist() == ["no", "yes", "yes", ""]
+    assert told.out_of_domain() is None
+    smaller = told._replace(look=look._replace(domain=replace(domain, limit=1.0)))
+    assert "out of domain: its nuclei lie 1.6 times as far" in smaller.out_of_domain()
+    assert "above all in size" in smaller.out_of_domain()
 
 
 def test_squares_of_the_grid_have_no_details(tables):

@@ -168,6 +168,6 @@ def test_the_published_pairing_takes_no_points_and_refuses_no_radius() -> None:
     none, one = np.zeros((0, 2)), np.zeros((1, 2))
     assert pair_as_published(none, one, 3).shape == (0, 2)
     assert pair_as_published(one, none, 3).shape == (0, 2)
-    assert pair_as_published(one, one + [0, 3], 3).tolist() == [[0, 0]]
+    assert pair_as_published(one, np.array([[0.0, 3.0]]), 3).tolist() == [[0, 0]]
     with pytest.raises(ValueError, match="must be positive, got 0"):
         pair_as_published(one, one, 0)

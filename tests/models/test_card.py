@@ -12,6 +12,7 @@ from nucwsi.models.card import (
     canvas_card,
     largest_halo_px,
     mean_count_error,
+    mean_miscount,
     read_card,
     read_cards,
     scales,
@@ -87,3 +88,22 @@ def test_the_count_error_of_an_ensemble_is_the_mean_of_what_was_measured(tmp_pat
         members.append(rewritten(member, lambda d, error=error: d.update(count_error=error)))
     mean = mean_count_error(read_cards(tuple(members)))
     assert mean == pytest.approx({"epithelial": 0.2, "other": 0.3})
+
+
+def miscount(lone, common, **confusion):
+    return {"lone": lone, "common": common, "confusion": confusion}
+
+
+def test_the_miscount_of_an_ensemble_is_the_mean_of_what_was_measured(tmp_path):
+    errors = (miscount(0.5, 0.1, epithelial=1.0, other=3.0), miscount(1.5, 0.3, epithelial=2.0))
+    members = [write_member(tmp_path / "older.safetensors")]
+    assert mean_miscount(read_cards((str(members[0]),))) is None
+    for number, error in enumerate(errors):
+        member = write_member(tmp_path / f"{number}.safetensors")
+        members.append(rewritten(member, lambda d, error=error: d.update(miscount=error)))
+    cards = read_cards(tuple(map(str, members)))
+    mean = mean_miscount(cards)
+    assert (mean.lone, mean.common) == pytest.approx((1.0, 0.2))
+    assert mean.confusion == pytest.approx({"epithelial": 1.5, "other": 3.0})
+    # Shares of all nuclei, which older members know, would be counted twice.
+    assert mean_count_error(cards) == {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from networks_made import rewritten
 from safetensors.torch import save_file
 
 from nucwsi.errors import CheckpointError
@@ -15,11 +16,15 @@ from nucwsi.models.card import read_card
 from nucwsi.models.checkpoint import (
     checksum_of,
     find_checkpoint,
+    is_own_checkpoint,
     read_description,
     read_weights,
     save_checkpoint,
+    save_description,
 )
 from nucwsi.nuclei.constants import PostProcessing
+from nucwsi.nuclei.domain import Domain
+from nucwsi.nuclei.miscount import Miscount
 
 DESCRIPTION = {
     "name": "m",
@@ -142,7 +147,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
         (safetensors(header_of({"format": "other"})), "is 'other' version None, expected"),
         (
             safetensors(header_of({"format": "nucwsi-checkpoint", "version": 99})),
-            "is 'nucwsi-checkpoint' version 99, expected .* version 1; use a matching nucwsi",
+            "is 'nucwsi-checkpoint' version 99, expected .* version 1 or 2; use a matching nucwsi",
         ),
         (safetensors(header_of({}), b"beyond"), "they take 6 bytes, expected 0"),
         (safetensors({"a": {"data_offsets": [0, 9]}}, b"short"), "they take 5 bytes, expected 9"),
@@ -187,3 +192,32 @@ def test_a_checkpoint_that_could_not_be_read_is_not_written(tmp_path, weights, c
     with pytest.raises(CheckpointError, match=message):
         save_checkpoint(path, {"a": torch.tensor(weights)}, {**DESCRIPTION, **change})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_format_1_is_read_and_knows_its_shares(member):
+    older = rewritten(member, lambda d: d.update(version=1, count_error={"other": 0.1}))
+    card = read_card(older)
+    assert (card.count_error, card.miscount, card.domain) == ({"other": 0.1}, None, None)
+
+
+def test_another_description_leaves_the_weights_as_they_are(member, tmp_path):
+    path, description = tmp_path / "new.safetensors", read_description(member)
+    assert is_own_checkpoint(member)
+    unit = tuple(tuple(float(row == column) for column in range(6)) for row in range(6))
+    known = {"miscount": Miscount(0.5, 0.1, {}), "domain": Domain((0.0,) * 6, unit, 3.0)}
+    save_description(member, path, {**description, "version": 1, **known})
+    card = read_card(str(path))
+    assert read_description(path)["version"] == 2
+    assert (card.miscount, card.domain) == (known["miscount"], known["domain"])
+    before, after = read_weights(member), read_weights(path)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    # Nothing but the header differs, and tensors begin where the format wants them to.
+    sizes = [struct.unpack("<Q", each.read_bytes()[:8])[0] for each in (member, path)]
+    assert sizes[1] % 8 == 0
+    bodies = [
+        each.read_bytes()[8 + size :] for each, size in zip((member, path), sizes, strict=True)
+    ]
+    assert bodies[0] == bodies[1]
+    with pytest.raises(CheckpointError, match="`name`"):
+        save_description(member, path, {**description, "name": 7})

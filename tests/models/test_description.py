@@ -27,6 +27,11 @@ def classes(*names):
     return change
 
 
+def domain(**changes):
+    unit = [[float(row == column) for column in range(6)] for row in range(6)]
+    return {"mean": [0.0] * 6, "covariance": unit, "limit": 3.0, **changes}
+
+
 WRONG = {
     "no classes": (lambda d: d.pop("classes"), "`classes`: Field required"),
     "no constants": (lambda d: d.pop("post_processing"), "`post_processing`: Field required"),
@@ -83,6 +88,27 @@ WRONG = {
     "count_error below 0": (
         lambda d: d.update(count_error={"other": -0.1}),
         r"`count_error.other`",
+    ),
+    "miscount of a stranger": (
+        lambda d: d.update(miscount={"lone": 0, "common": 0, "confusion": {"mitosis": 1}}),
+        "`miscount.confusion` names 'mitosis', which is none of",
+    ),
+    "miscount below 0": (
+        lambda d: d.update(miscount={"lone": -1, "common": 0, "confusion": {}}),
+        "`miscount.lone`: .*greater than or equal to 0, got -1",
+    ),
+    "miscount without a number": (
+        lambda d: d.update(miscount={"lone": 1, "confusion": {}}),
+        "`miscount.common`",
+    ),
+    "domain that is flat": (
+        lambda d: d.update(domain=domain(covariance=[[1.0] * 6] * 6)),
+        "`domain`: `covariance` must be positive definite",
+    ),
+    "domain of five": (lambda d: d.update(domain=domain(mean=[0.0] * 5)), "`domain.mean`"),
+    "domain without end": (
+        lambda d: d.update(domain=domain(limit=float("inf"))),
+        "`domain.limit`: .*finite",
     ),
     "count_error of a stranger": (
         lambda d: d.update(count_error={"mitosis": 0.1}),

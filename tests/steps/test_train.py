@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from samples_made import write_labelled
+from samples_made import TINY, perfect, sample, write_labelled
 
 from nucwsi.cli.commands import main
 from nucwsi.models.card import read_card
 from nucwsi.models.loading import load_network
 from nucwsi.phantom import CLASSES
 from nucwsi.steps import train
-from nucwsi.training.tuning import N_CANDIDATES
+from nucwsi.training.tuning import N_CANDIDATES, first_constants
 
 
 @pytest.fixture
@@ -38,7 +38,23 @@ def test_from_images_to_a_member_with_its_card_and_curves(labelled, tmp_path, ca
     assert "# tiny" in member.with_suffix(".md").read_text()
     assert member.with_suffix(".curves.csv").read_text().count("\n") == 3
     assert not list(tmp_path.glob(".*")), "the work folder is gone"
-    assert f"{N_CANDIDATES} sets of constants in" in caplog.text
+    # Four steps are no budget for a search.
+    assert "on 0 of 1 images" in caplog.text
+    assert card.about["tuning"] == {"images": 0, "compared": 0, "stopped": False}
+    assert card.post_processing == first_constants(CLASSES)
+
+
+def test_a_search_longer_than_a_tenth_of_the_training_ends_and_says_so(monkeypatch, caplog):
+    samples = [sample()]
+    maps, long = [perfect(samples[0])], TINY.model_copy(update={"steps": 10**6})
+    caplog.set_level("INFO")
+    constants, said = train._tuned(samples, maps, long, seconds=0)
+    assert said == {"images": 1, "compared": 1, "stopped": True}
+    assert "on 1 of 1 images, 0 s at most" in caplog.text
+    assert f"after 1 of {N_CANDIDATES} sets of constants" in caplog.text
+    assert constants.np_threshold == 0.35
+    # The clock decides nothing where there is time.
+    assert train._tuned(samples, maps, long, 1e6) == train._tuned(samples, maps, long, 1e7)
 
 
 @pytest.mark.parametrize(

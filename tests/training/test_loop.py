@@ -10,7 +10,7 @@ from samples_made import TINY, sample
 from nucwsi.errors import ConfigError
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.network import NetworkMaps
-from nucwsi.training.loop import train
+from nucwsi.training.loop import learning_seconds, train
 from nucwsi.training.teachers import ask
 
 
@@ -45,6 +45,12 @@ def test_one_seed_gives_one_network_also_after_a_kill(tmp_path):
         run(tmp_path / "c", TINY.model_copy(update={"seed": 9}))
     other = run(tmp_path / "d", TINY.model_copy(update={"seed": 9}))
     assert not torch.equal(whole_run, weights_of(other))
+
+
+def test_the_seconds_of_all_steps_are_added_up(tmp_path):
+    path = tmp_path / "curves.csv"
+    path.write_text("step,loss,seconds_per_step\n100,1,0.5\n250,1,0.25\n260,1,2\n")
+    assert learning_seconds(path) == pytest.approx(50 + 37.5 + 20)
 
 
 def test_the_best_on_validation_is_kept(tmp_path):

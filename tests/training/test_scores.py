@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from samples_made import sample
 
+from nucwsi.composition.intervals import CountError
 from nucwsi.phantom import CLASSES
 from nucwsi.training.labelled_nuclei import ImageNuclei
 from nucwsi.training.scores import (
@@ -16,6 +17,8 @@ from nucwsi.training.scores import (
 )
 
 F1 = ("f1_hovernet", "f1_most_pairs")
+
+NO_ERROR = CountError.of(CLASSES, {})
 
 SURE = np.array([1, 2, 4, 8], np.uint8)
 
@@ -44,7 +47,9 @@ def found(one, codes):
     labels = np.where(one.instances <= count, one.instances, 0)
     shares = np.eye(4, dtype=np.float32)[list(codes)]
     none = np.empty((count, 0), np.float32)
-    return ImageNuclei(labels, one.centroids[:count], np.array(codes, np.uint8), shares, none)
+    areas = np.full(count, 100.0)
+    code = np.array(codes, np.uint8)
+    return ImageNuclei(labels, one.centroids[:count], code, shares, none, areas)
 
 
 def scored(name, codes, answers, **more):
@@ -91,7 +96,7 @@ def test_both_pairings_have_a_score_of_their_own():
     assert scores.n_pairs == {"hovernet": 1, "most_pairs": 2}
     assert (scores.values["f1_hovernet"], scores.values["f1_most_pairs"]) == (0.5, 1)
     perfect = scored("a/2", (0, 0, 0, 0), (0, 0, 0, 0), outlined=False)
-    row = dataset_row([scores, perfect], CLASSES, np.zeros(4))
+    row = dataset_row([scores, perfect], CLASSES, NO_ERROR)
     assert (row["f1_hovernet"], row["f1_most_pairs"]) == (10 / 12, 1)
     # Published: one pair of class 1, and beside it a lone true and a lone found nucleus.
     assert row["f1_hovernet_inflammatory"] == pytest.approx(2 / 3)
@@ -103,7 +108,7 @@ def test_points_have_no_scores_of_outlines():
     scores = scored("a/1", (0, 1, 1, 3), (0, 1, 0), outlined=False)
     assert set(scores.values) == {"n_truth", "n_found", *F1}
     assert scores.segmented == []
-    assert "mpq_plus" not in dataset_row([scores], CLASSES, np.zeros(4))
+    assert "mpq_plus" not in dataset_row([scores], CLASSES, NO_ERROR)
 
 
 def test_a_pair_may_be_three_micrometres_apart():
@@ -121,7 +126,7 @@ def test_an_image_has_counts_of_classes_only_if_all_are_known():
 
 def test_a_data_set_has_columns_only_of_the_classes_it_knows():
     images = [scored("a/1", (0, 1, 1, 1), (0, 1, 2, 2)), scored("a/2", (0, 0, 1, 1), (0, 0, 1, 1))]
-    row = dataset_row(images, CLASSES, np.zeros(4))
+    row = dataset_row(images, CLASSES, NO_ERROR)
     assert list(row) == [
         *("n_truth", "n_found", "pq", "dq", "sq", "aji", "dice", *F1),
         *("f1_hovernet_epithelial", "f1_most_pairs_epithelial", "detection_epithelial"),
@@ -143,12 +148,12 @@ def test_a_data_set_has_columns_only_of_the_classes_it_knows():
 
 
 def test_a_data_set_without_classes_has_means_alone():
-    row = dataset_row([scored("a/1", (None,) * 4, (0, 1))], CLASSES, np.zeros(4))
+    row = dataset_row([scored("a/1", (None,) * 4, (0, 1))], CLASSES, NO_ERROR)
     assert list(row) == ["n_truth", "n_found", "pq", "dq", "sq", "aji", "dice", *F1]
 
 
 def test_one_image_has_no_r2():
-    row = dataset_row([scored("a/1", (0, 1, 1, 1), (0, 1))], CLASSES, np.zeros(4))
+    row = dataset_row([scored("a/1", (0, 1, 1, 1), (0, 1))], CLASSES, NO_ERROR)
     assert not any(name.startswith("r2") for name in row)
 
 
@@ -157,6 +162,6 @@ def test_an_image_without_nuclei_does_not_lower_the_mean():
         truth("a/2", ()), instances=np.zeros((40, 80), np.int32), centroids=np.empty((0, 2))
     )
     nothing = score_image(blank, found(blank, ()), 4, 0.5)
-    row = dataset_row([scored("a/1", (0,) * 4, (0,) * 4), nothing], CLASSES, np.zeros(4))
+    row = dataset_row([scored("a/1", (0,) * 4, (0,) * 4), nothing], CLASSES, NO_ERROR)
     assert row["pq"] == 1
     assert row["n_truth"] == 4

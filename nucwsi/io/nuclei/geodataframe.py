@@ -7,12 +7,19 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nucwsi.classes import most_probable
+from nucwsi.classes import most_probable, unions_within
 from nucwsi.composition.counts import Population
 from nucwsi.composition.disagreement import contrast_names
+from nucwsi.composition.intervals import CountError
+from nucwsi.composition.look import Look
 from nucwsi.errors import ConfigError
+from nucwsi.facts import Colour, NamedUnions, first_fault
+from nucwsi.facts import CountError as Shares
 from nucwsi.io.nuclei.columns import FEATURES
+from nucwsi.nuclei.domain import Domain
+from nucwsi.nuclei.miscount import Miscount
 
 #: By how much rounding may lead a probability out of 0 to 1.
 _ROUNDING = 1e-6
@@ -61,6 +68,85 @@ def read_population(
     contrasts = _numbers(frame, _contrast_columns(frame, classes), least=-np.inf)
     population = Population(code, share, features, contrasts)
     return population, classes, centroids
+
+
+class _Trust(BaseModel):
+    """What `attrs` of a table of nucwsi tell: how far its nuclei can be trusted, and its unions."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    count_error: Shares = {}
+    miscount: Miscount | None = None
+    domain: Domain | None = None
+    colour: Colour = ()
+    unions: NamedUnions = {}
+
+
+def _told(frame: geopandas.GeoDataFrame) -> _Trust:
+    try:
+        return _Trust.model_validate(frame.attrs)
+    except ValidationError as error:
+        raise ConfigError(f"`nuclei.attrs` is wrong: {first_fault(error)}; leave it out") from None
+
+
+def read_unions(
+    frame: geopandas.GeoDataFrame, classes: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    """Read from the attributes of a GeoDataFrame which classes are also counted together.
+
+    Parameters
+    ----------
+    frame : geopandas.GeoDataFrame
+        Nuclei; ``attrs`` of a table of nucwsi may have ``unions``.
+    classes : tuple of str
+        Names of the classes that the nuclei are counted by.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Name of each union of these classes -> what it is made of.
+
+    Raises
+    ------
+    ConfigError
+        If an attribute is not what a table of nucwsi has.
+    """
+    return unions_within(_told(frame).unions, classes)
+
+
+def read_trust(
+    frame: geopandas.GeoDataFrame, classes: tuple[str, ...]
+) -> tuple[CountError, Look | None]:
+    """Read from the attributes of a GeoDataFrame how far its nuclei can be trusted.
+
+    Parameters
+    ----------
+    frame : geopandas.GeoDataFrame
+        Nuclei, as for `read_population`. ``attrs`` of a table of nucwsi have ``count_error`` and,
+        where they are known, ``miscount``, ``domain`` and ``colour``; see `facts.SlideFacts`.
+    classes : tuple of str
+        Names of the classes that the nuclei are counted by.
+
+    Returns
+    -------
+    error : CountError
+        By how much counts are off beyond chance; by nothing where it is not known.
+    look : Look or None
+        How the nuclei look, and how they ought to; None where it is not known.
+
+    Raises
+    ------
+    ConfigError
+        If an attribute is not what a table of nucwsi has.
+    """
+    told = _told(frame)
+    error = CountError.of(classes, told.count_error, told.miscount)
+    networks = [name for name in frame if name.startswith("network_p_")]
+    shares = networks or [f"p_{name}" for name in classes]
+    if told.domain is None or not told.colour or not set(shares) <= set(frame):
+        return error, None
+    certainty = _numbers(frame, shares, most=1.0).max(axis=1)
+    return error, Look(told.domain, told.colour, certainty)
 
 
 def _classes(frame: geopandas.GeoDataFrame) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ def write_nuclei(
         # What geopandas hands on as `attrs`.
         told = facts.to_json()
         attributes = {"count_error": facts.count_error} | {
-            name: told[name] for name in ("miscount", "domain", "colour") if name in told
+            name: told[name] for name in ("miscount", "domain", "colour", "unions") if name in told
         }
         stored = json.dumps(told)
         writer.add_key_value_metadata(

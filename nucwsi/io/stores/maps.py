@@ -30,13 +30,15 @@ class SlideMaps(CoreReader):
     Attributes
     ----------
     facts : SlideFacts
-        Where the maps come from, as their first part says.
+        Where the maps come from, as their first part says; the colour is that of all parts.
     grid : TileGrid
         The canvas cut into cores.
     """
 
     def __init__(self, stores: list[Store]) -> None:
-        self.facts = stores[0].facts
+        colours = [store.facts.colour for store in stores]
+        total = tuple(map(sum, zip(*colours, strict=True))) if all(colours) else ()
+        self.facts = stores[0].facts.with_(colour=total)
         grid = stores[0].grid
         self._tissue = stores[0].tissue()
         owner = {

@@ -43,7 +43,7 @@ class MapsWriter:
         self._facts, self._tissue = facts, tissue
         self.overlap_px = facts.overlap_px
         self._grid = grid = TileGrid(facts.frame.shape, facts.core_px)
-        group = create_group(folder, {"nucwsi": facts.to_json()})
+        self._group = group = create_group(folder, {"nucwsi": facts.to_json()})
         create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
         self._cores = self._arrays(group, "", grid.shape, grid.core_px)
         self._around: list[zarr.Array[Any]] = []
@@ -69,7 +69,7 @@ class MapsWriter:
 
     def write(
         self, position: tuple[int, int], window: Window, maps: Sequence[NDArray[np.integer]]
-    ) -> None:
+    ) -> NDArray[np.uint8]:
         """Write what an ensemble answers for one core.
 
         Parameters
@@ -83,6 +83,11 @@ class MapsWriter:
             ``np``, ``hv``, ``tp`` and contrasts as they are stored, of `window` grown by
             ``facts.overlap_px``. An array of contrasts that is not kept is ignored.
 
+        Returns
+        -------
+        (H, W) ndarray of uint8
+            `np` of the core as it is stored: 0 where the network was not asked.
+
         Raises
         ------
         StoreError
@@ -94,9 +99,10 @@ class MapsWriter:
             inner = slice(self.overlap_px, -self.overlap_px)
             maps = [values[..., inner, inner] for values in maps]
         core = self._grid.core(*position)
+        stored = np.zeros(core.shape, np.uint8)
         inside = window.intersection(core)
         if inside is None:
-            return
+            return stored
         # Beyond the tissue the network is not asked, whatever the size of the core.
         cell = self._facts.tissue_px
         cells = self._tissue[core.cells(cell).slices].repeat(cell, 0).repeat(cell, 1)
@@ -107,7 +113,19 @@ class MapsWriter:
             block[(..., *target)] = values[(..., *source)] * kept[target]
             write_chunk(array, *position, block)
             if number == 0:
+                stored = block
                 kept &= _near_nuclei(block)
+        return stored
+
+    def conclude(self, facts: SlideFacts) -> None:
+        """Store facts that are known only when all cores are written.
+
+        Parameters
+        ----------
+        facts : SlideFacts
+            Those of the maps, complete.
+        """
+        self._group.attrs.update({"nucwsi": facts.to_json()})
 
 
 def _near_nuclei(np_map: NDArray[np.integer]) -> NDArray[np.bool_]:

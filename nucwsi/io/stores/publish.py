@@ -218,24 +218,26 @@ class Workspace:
     ----------
     folder : pathlib.Path
         For the job's own files; survives a crash.
-    done : set of str
-        Keys of the work items finished by this job or by its killed forerunner.
+    done : dict of str to str
+        Key of each work item that this job or its killed forerunner has finished -> its note.
     """
 
     folder: Path
-    done: set[str] = field(default_factory=set)
+    done: dict[str, str] = field(default_factory=dict)
 
-    def mark(self, key: str) -> None:
+    def mark(self, key: str, note: str = "") -> None:
         """Note that a work item is finished; to be called after its data are written.
 
         Parameters
         ----------
         key : str
-            Without line breaks.
+            Without tabs and line breaks.
+        note : str
+            What is to be known of the item when all are finished; without line breaks.
         """
-        self.done.add(key)
+        self.done[key] = note
         with explained(self.folder), (self.folder / "done").open("a") as stream:
-            stream.write(f"{key}\n")
+            stream.write(f"{key}\t{note}\n" if note else f"{key}\n")
 
 
 @contextmanager
@@ -273,7 +275,8 @@ def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:
         listed = folder / "done"
         lines = listed.read_text().split("\n") if listed.exists() else [""]
         # The last line is whole only if it ends in a line break.
-        place = Workspace(folder, set(lines[:-1]))
+        parted = (line.partition("\t") for line in lines[:-1])
+        place = Workspace(folder, {key: note for key, _, note in parted})
         if lines[-1]:
             listed.write_text("".join(f"{line}\n" for line in lines[:-1]))
         yield place
