@@ -131,17 +131,20 @@ def group_section(
     known = [row for row in grouped if row.further.get(pair)] if pair else grouped
     groups = tuple(dict.fromkeys(row.further[column] for row in grouped))
     who = pair or patient
-    scopes = []
+    scopes: list[Scope] = []
+    everyone: list[PatientCounts] = []
     for region_class in _region_classes(grouped) if len(groups) > 1 else ():
         slides = [
             _counts(row, region, classes, who, column)
             for row in known
             for region in _regions_of(row, region_class)
         ]
-        patients = _usable(joined_patients(slides), bool(pair))
+        joined = joined_patients(slides)
+        everyone = everyone or joined
+        patients = _usable(joined, bool(pair))
         compared = tuple(_compared(patients, classes, groups, bool(pair)))
         scopes.append(Scope(region_class, patients, compared))
-    notes = _notes(rows, grouped, groups, column, who, pair, scopes)
+    notes = _notes(rows, grouped, groups, column, who, pair, everyone)
     return GroupSection(column, pair, tuple(classes), groups, tuple(scopes), tuple(notes))
 
 
@@ -219,7 +222,7 @@ def _notes(
     column: str,
     who: str,
     pair: str,
-    scopes: Sequence[Scope],
+    everyone: Sequence[PatientCounts],
 ) -> list[str]:
     """Say what makes the comparison less than it seems."""
     notes = []
@@ -242,9 +245,7 @@ def _notes(
     elif nameless:
         what = "left out" if pair else "each counts as a patient of its own"
         notes.append(f"The sheet names no {who} for {', '.join(nameless)}: {what}.")
-    per_group = {
-        group: {one.patient for one in scopes[0].patients if one.group == group} for group in groups
-    }
+    per_group = {group: {one.patient for one in everyone if one.group == group} for group in groups}
     for a, b in combinations(groups, 2):
         shared = per_group[a] & per_group[b]
         if pair:

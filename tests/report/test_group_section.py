@@ -75,6 +75,13 @@ def test_slides_without_group_or_patient_are_said():
     assert {one.patient for one in paired.scopes[0].patients} == {f"P{at}" for at in range(6)}
 
 
+def test_patients_of_one_group_alone_are_left_out_of_pairs_and_named():
+    rows = [*cohort(), row("x", (1, 2, 3), 1.0, patient="P9", group="after")]
+    section = group_section(rows, CLASSES, "group", "patient", "patient")
+    assert section.notes == ("Left out of before and after, because not in both: P9.",)
+    assert "P9" not in {one.patient for one in section.scopes[0].patients}
+
+
 def test_without_patients_each_slide_is_one_and_that_is_said():
     rows = [row(f"s{at}", (at + 1, 5, 5), 1.0, group="ab"[at % 2]) for at in range(8)]
     section = group_section(rows, CLASSES, "group", "patient", "")

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import io
 import json
 import re
 import time
@@ -9,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from shown import (
     HOSTILE,
     Page,
@@ -22,6 +24,7 @@ from shown import (
     write_results,
 )
 
+from nucwsi.classes import COLOURS
 from nucwsi.phantom import CLASSES
 from nucwsi.report.assessment import Assessment
 from nucwsi.report.group_section import group_section
@@ -366,6 +369,25 @@ def test_a_dot_tells_its_slide(browser, page_file):
     assert tip.is_displayed()
     assert tip.text.startswith(("blurred: ", "slide"))
     assert browser.find_elements("css selector", ".lit")
+
+
+def test_outlines_are_seen_in_the_colours_of_their_classes(browser, page_file):
+    resize(browser, 1440)
+    browser.get(page_file.as_uri())
+    field = browser.find_element("css selector", ".crops .frame")
+    browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", field)
+    time.sleep(0.5)
+
+    def seen():
+        return np.asarray(Image.open(io.BytesIO(field.screenshot_as_png)).convert("RGB"), int)
+
+    drawn = seen()
+    browser.find_element("css selector", ".toggle input").click()
+    bare = seen()
+    near = [np.abs(drawn - COLOURS[name]).max(axis=2) < 60 for name in CLASSES]
+    # Of 128 µm and some hundred nuclei, at 2 px per µm.
+    assert np.any(near, axis=0).mean() > 0.03
+    assert (drawn.max(axis=2) < bare.max(axis=2) - 40).mean() > 0.03, "and their casing is dark"
 
 
 def test_outlines_can_be_taken_away(browser, page_file):
