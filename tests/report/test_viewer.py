@@ -3,7 +3,7 @@
 import base64
 import re
 from io import BytesIO
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from shown import (
     write_results,
 )
 
+from nucwsi.classes import COLOURS
 from nucwsi.config import RenderSettings
 from nucwsi.phantom import CLASSES
 from nucwsi.report.viewer_tiles import UNITS
@@ -181,13 +182,15 @@ def test_from_afar_density_from_near_outlines_in_the_colour_of_the_class(page, n
     corner = shapely.get_coordinates(ring)[0]
     column, row = (round(x + 4 * (corner[0] - middle.x)), round(y + 4 * (corner[1] - middle.y)))
     near = shown[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3)
-    assert np.abs(near - (0, 158, 115)).max(axis=1).min() < 40, "the colour of nucwsi/classes.py"
+    assert np.abs(near - COLOURS["epithelial"]).max(axis=1).min() < 40, (
+        "the colour of nucwsi/classes.py"
+    )
 
     page.find_element("id", f"class-{code}").click()
     wait(page)
     without = picture(page)
     near = without[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3)
-    assert np.abs(near - (0, 158, 115)).max(axis=1).min() > 60
+    assert np.abs(near - COLOURS["epithelial"]).max(axis=1).min() > 60
     assert page.find_element("id", f"class-{code}").get_attribute("checked") is None
 
 
@@ -302,6 +305,30 @@ def test_an_address_leads_to_a_place(page):
         """
     )
     np.testing.assert_allclose((left, top, width), (400, 300, 200), atol=2)
+
+
+def test_an_address_leads_to_a_region_whatever_its_name(page):
+    """As the report links to it, also percent signs that somebody wrote by hand."""
+    regions = page.execute_script("return nucwsi.facts.regions.map(({ name }) => name)")
+    for name in HOSTILE:
+        shown = " ".join(name.split())
+        address = f"#region={quote(shown, safe='')}"
+        page.execute_script("location.hash = ''; location.hash = arguments[0]", address)
+        wait(page)
+        x, y = page.execute_script(
+            """
+            const image = nucwsi.viewer.world.getItemAt(0);
+            const { x, y } = image.viewportToImageCoordinates(nucwsi.viewer.viewport.getCenter());
+            return [x, y];
+            """
+        )
+        [ring] = page.execute_script(
+            "return nucwsi.facts.regions[arguments[0]].rings", regions.index(shown)
+        )
+        assert abs(x - (min(ring[::2]) + max(ring[::2])) / 2) < 3
+        assert abs(y - (min(ring[1::2]) + max(ring[1::2])) / 2) < 3
+    page.execute_script("location.hash = '#region=50%'")
+    wait(page)
 
 
 def test_tiles_that_the_viewer_asks_for_are_those_that_exist(page, results):

@@ -67,10 +67,29 @@ def test_one_bad_slide_does_not_cost_the_cohort(snakemake, painted, tiny_member)
     snakemake(**settings)
     assert (results / "a" / "composition.csv").read_text() != before
 
-    # Results of a slide that is archived stop nothing, if the sheet still names it.
+    # Further columns of a sheet, whatever they hold, reach the tables; groups of them are compared.
     sheet = folder / "slides.tsv"
-    lines = [f"{name}\t{folder}/slides/{name}.tiff" for name in ("a", "b")]
-    sheet.write_text("\n".join(["slide\tpath", *lines]) + "\n")
+    odd = "{braces} $HOME `x` 'a' <b> é 🔬"
+    lines = [f"{name}\t{folder}/slides/{name}.tiff\t{odd}\t{name}" for name in ("a", "b")]
+    sheet.write_text("\n".join(["slide\tpath\tstain batch\tgroup", *lines]) + "\n", "utf-8")
+    settings |= {"slides": sheet, "report": "{compare: group}"}
+    assert planned() == {"compose", "assess", "provenance", "summary", "report", "all", "total"}
+    snakemake(**settings)
+    for table in ("composition", "morphometry", "neighbours"):
+        with (results / f"{table}.csv").open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert {(row["slide"], row["stain batch"], row["group"]) for row in rows} == {
+            ("a", odd, "a"),
+            ("b", odd, "b"),
+        }
+    with (results / "groups.csv").open(encoding="utf-8", newline="") as stream:
+        assert {row["note"] for row in csv.DictReader(stream)} == {
+            "fewer than 3 patients: not tested"
+        }
+    assert (results / "patients.csv").exists()
+    assert (results / "nucwsi_slides_mqc.json").exists()
+    assert planned() == set()
+
+    # Results of a slide that is archived stop nothing, if the sheet still names it.
     (folder / "slides" / "a.tiff").unlink()
-    settings["slides"] = sheet
     assert planned() == set()
