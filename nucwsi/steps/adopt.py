@@ -110,6 +110,11 @@ def adopt(file: Path, claims: Claims) -> Card:
         model = read_card(claims.like)
         constants = model.post_processing
         classes, mpp = claims.classes or model.classes, claims.mpp or model.mpp
+        if set(classes) != set(model.classes):
+            raise ConfigError(
+                f"{file}: the constants of {claims.like} are of {', '.join(model.classes)}, but its"
+                f" classes are {', '.join(classes)}; leave --like out"
+            )
         claims = replace(claims, classes=classes, mpp=mpp)
     if is_exported(file):
         fields = _exported(file, claims)
