@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from pages import write_slides
 
 BIN = Path(sys.executable).parent
 
@@ -44,12 +45,14 @@ def clone(tmp_path_factory):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(BIN.parent)
+    write_slides(folder)
     return folder
 
 
 def test_the_readme_from_top_to_bottom(clone):
     environment = {**os.environ, "PATH": f"{BIN}:/usr/bin:/bin"}
     commands = [line for block in blocks("sh") for line in block.splitlines() if line]
+    assert commands[1] == "nucwsi run slides/ -o results", "after its installation"
     assert "make demo" in commands
     for written in commands:
         command = written
@@ -68,6 +71,8 @@ def test_the_readme_from_top_to_bottom(clone):
             check=False,
         )
         assert ran.returncode == 0, f"{written}\n{ran.stdout}{ran.stderr}"
+        if written.startswith("nucwsi run"):
+            assert "results/report.html" in ran.stdout
         if written == "make demo":
             assert "phantom.nuclei.qupath.zip" in ran.stdout + ran.stderr
     for block in blocks("python"):

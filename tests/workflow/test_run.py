@@ -112,7 +112,7 @@ def test_a_slide_that_has_moved_keeps_its_name(start, folder):
     told = start("y/a.svs")
     assert told[:2] == [
         "res: 1 slide, 0 of them new",
-        f"a: {folder}/x/a.svs is now y/a.svs",
+        f"a: {folder}/x/a.svs is now y/a.svs; analysed anew",
     ]
     Path("y/a.svs").rename("x/b.svs")
     Path("y/a.svs").write_bytes(b"another slide")

@@ -41,9 +41,10 @@ def joined(
 ) -> Cohort:
     """Add slides to those that are known.
 
-    A file that is known keeps its name and what is known of it, unless the user says otherwise. A
-    new one whose name is taken gets the name of its folder put before its own; where the user chose
-    the name, it is refused.
+    A file that is known keeps its name, its path and what is known of it, unless the user says
+    otherwise: another path to the same file would have it analysed anew. A new one whose name is
+    taken gets the name of its folder put before its own; where the user chose the name, it is
+    refused.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def joined(
         name, other = entry.name, by_name.get(entry.name.lower())
         if other is not None and other not in same:
             if is_moved(other.path, entry.path):
-                notes.append(f"{other.name}: {other.path} is now {entry.path}")
+                notes.append(f"{other.name}: {other.path} is now {entry.path}; analysed anew")
             elif chosen:
                 raise ConfigError(
                     f"the slide name {name!r} of {entry.path} is that of {other.path} in these"
@@ -86,8 +87,10 @@ def joined(
             else:
                 name = _free_name(entry.path, by_name)
                 notes.append(f"{entry.path} is called {name}: {other.path} is {other.name} already")
-        row = replace(entry, name=name if other is None or name != entry.name else other.name)
-        by_name[name.lower()] = row
+        path = entry.path
+        if other is not None and name == entry.name:
+            name, path = other.name, other.path if other in same else path
+        by_name[name.lower()] = replace(entry, name=name, path=path)
     entries = list(by_name.values())
     return Cohort(entries, len(entries) - len(known), notes)
 
@@ -106,7 +109,7 @@ def _updated(known: SlideEntry, given: SlideEntry) -> SlideEntry:
         for one in fields(given)
         if one.name not in ("name", "path", "beside") and getattr(given, one.name)
     }
-    return replace(known, path=given.path, **said)
+    return replace(known, **said)
 
 
 def _free_name(path: Path, taken: Iterable[str]) -> str:
@@ -163,5 +166,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, tuple):
         return ";".join(map(_cell, value))
     if isinstance(value, Path):
-        return str(value.absolute())
+        above = value.parent.resolve() if ".." in value.parts else value.parent.absolute()
+        return str(above / value.name)
     return "" if value is None else str(value)

@@ -34,6 +34,7 @@ def test_a_known_slide_keeps_its_name_and_what_is_known_of_it(files):
     again = joined(known, [(SlideEntry("a", files / "x/../x/a.svs"), False)], never)
     [entry] = again.entries
     assert (entry.name, entry.mpp, entry.further) == ("mine", 0.5, {"patient": "7"})
+    assert entry.path == known[0].path, "another path would be another input to Snakemake"
     assert again.n_new == 0
     [entry] = joined(known, [(SlideEntry("a", files / "x/a.svs", 0.25), False)], never).entries
     assert (entry.name, entry.mpp) == ("mine", 0.25)
@@ -56,7 +57,7 @@ def test_a_slide_that_has_moved_is_the_same_slide(files):
     moved = joined(known, [(SlideEntry("a", path), False)], lambda old, new: True)
     assert [(entry.name, entry.path) for entry in moved.entries] == [("a", path)]
     assert moved.n_new == 0
-    assert moved.notes == [f"a: {known[0].path} is now {path}"]
+    assert moved.notes == [f"a: {known[0].path} is now {path}; analysed anew"]
 
 
 def test_a_name_of_a_sheet_is_never_changed(files):

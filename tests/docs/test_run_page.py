@@ -1,0 +1,62 @@
+"""Every command of docs/run.md runs; those of all other pages are commands of this version."""
+
+import os
+import shlex
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import pytest
+from conftest import ROOT
+from pages import blocks, write_slides
+
+from nucwsi.cli.commands import main
+
+
+def test_the_commands_of_its_page_run(tmp_path):
+    write_slides(tmp_path)
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    commands = "".join(
+        block for language, block in blocks(ROOT / "docs/run.md") if language == "sh"
+    )
+    assert "nucwsi run slides/ -o results\n" in commands
+    for line in commands.splitlines():
+        # A shell, as for the reader.
+        ran = subprocess.run(  # noqa: S602
+            line,
+            shell=True,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
+    assert (tmp_path / "results" / "photo" / "photo.nuclei.qupath.zip").exists()
+
+
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "config" / "README.md"]
+WRITTEN = sorted(
+    {
+        line
+        for page in PAGES
+        for _, block in blocks(page)
+        for line in block.splitlines()
+        if line.startswith("nucwsi ")
+    }
+)
+
+
+@pytest.mark.parametrize("line", WRITTEN)
+def test_a_command_on_any_page_is_one_of_this_version(line):
+    """Its options and arguments can be parsed, also where it would take hours."""
+    _, *words = shlex.split(line)
+    command, context = main, click.Context(main)
+    while isinstance(command, click.Group):
+        command, words = command.commands[words[0]], words[1:]
+        context = click.Context(command, parent=context)
+    # `--snakefile`, which says where something lies, ends the parsing.
+    with suppress(click.exceptions.Exit):
+        command.parse_args(context, words)
