@@ -94,7 +94,7 @@ def difference_of_groups(a: NDArray[np.floating], b: NDArray[np.floating]) -> Di
     together = np.concatenate([a, b])
     n, m = len(together), len(b)
 
-    def statistic(in_b: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def _statistic(in_b: NDArray[np.bool_]) -> NDArray[np.float64]:
         rows = np.broadcast_to(together, in_b.shape)
         of_b, of_a = rows[in_b].reshape(-1, m), rows[~in_b].reshape(-1, n - m)
         return np.asarray(np.median(of_b, 1) - np.median(of_a, 1))
@@ -103,10 +103,10 @@ def difference_of_groups(a: NDArray[np.floating], b: NDArray[np.floating]) -> Di
         chosen = np.array(list(itertools.combinations(range(n), m)))
         every = np.zeros((len(chosen), n), bool)
         np.put_along_axis(every, chosen, True, axis=1)
-        p_value = _share_as_large(statistic(every), observed, together)
+        p_value = _share_as_large(_statistic(every), observed, together)
     else:
         shuffled = rng.permuted(np.tile(np.arange(n) < m, (N_SAMPLES, 1)), axis=1)
-        p_value = _random_share(statistic(shuffled), observed, together)
+        p_value = _random_share(_statistic(shuffled), observed, together)
     return Difference(len(a), len(b), *middles, observed, float(low), float(high), p_value)
 
 
@@ -140,15 +140,15 @@ def difference_within_pairs(a: NDArray[np.floating], b: NDArray[np.floating]) ->
     medians = np.median(within[rng.integers(n, size=(N_SAMPLES, n))], 1)
     low, high = np.percentile(medians, _ENDS)
 
-    def statistic(exchanged: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def _statistic(exchanged: NDArray[np.bool_]) -> NDArray[np.float64]:
         return np.asarray(np.median(np.where(exchanged, -within, within), 1))
 
     scale = np.concatenate([a, b])
     if 2**n <= _MAX_EXACT:
         every = (np.arange(2**n)[:, None] >> np.arange(n)) % 2 == 1
-        p_value = _share_as_large(statistic(every), observed, scale)
+        p_value = _share_as_large(_statistic(every), observed, scale)
     else:
-        p_value = _random_share(statistic(rng.random((N_SAMPLES, n)) < 0.5), observed, scale)
+        p_value = _random_share(_statistic(rng.random((N_SAMPLES, n)) < 0.5), observed, scale)
     return Difference(n, n, *middles, observed, float(low), float(high), p_value)
 
 

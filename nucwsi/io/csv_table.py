@@ -30,6 +30,7 @@ TEXTS = frozenset(
     {
         *("slide", "region_id", "region_name", "region_class", "region_source"),
         *("class", "class_a", "class_b", "feature", "status", "pipeline_version", "model_id"),
+        "out_of_domain",
     }
 )
 
@@ -39,7 +40,7 @@ NUMBERS = frozenset(
         *("area_mm2", "tissue_area_mm2", "n_dropped", "mpp_x", "mpp_y", "immune_fraction"),
         *("neutrophil_lymphocyte_ratio", "lymphocyte_epithelial_ratio"),
         *("n", "mean", "sd", "p5", "p25", "p50", "p75", "p95"),
-        *("radius_um", "n_pairs", "expected", "z"),
+        *("radius_um", "n_pairs", "expected", "z", "domain_distance"),
     }
 )
 

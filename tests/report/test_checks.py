@@ -43,6 +43,14 @@ def test_every_fault_is_something_to_look_at():
     assert regions[:2] == ("Regions", "2 to check")
     assert regions.text == "one. two."
     assert "not local" in reviewed("seams", exact=False)["Model"].text
+    rows = ({**an_assessment().composition[0], "domain_distance": "1.7"},)
+    odd = an_assessment().model_copy(
+        update={"composition": rows, "domain_warning": "out of domain: far"}
+    )
+    [domain] = [check for check in checks(odd) if check.verdict == "review"]
+    assert domain[:2] == ("Domain", "out of domain, 1.70 of the limit")
+    inside = odd.model_copy(update={"domain_warning": ""})
+    assert [check.verdict for check in checks(inside) if check.name == "Domain"] == ["fine"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +80,7 @@ def test_what_could_not_be_measured_is_a_dash():
     seams = sound.seams.model_copy(update={"density_ratio": None})
     judged = checks(sound.model_copy(update={"quality": quality, "seams": seams}))
     dashes = {check.name for check in judged if check.value == "–"}
-    assert dashes == {"Focus", "Certainty", "Nuclear diameter", "Tile seams"}
+    assert dashes == {"Focus", "Certainty", "Nuclear diameter", "Tile seams", "Domain"}
 
 
 def test_pixels_that_are_not_square_show_both_sides():

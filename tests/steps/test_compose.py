@@ -3,8 +3,8 @@
 import csv
 import itertools
 import json
-import shlex
 import time
+from dataclasses import replace
 
 import duckdb
 import geopandas
@@ -19,14 +19,14 @@ from regions_made import DISC, LEFT, SHAPES, TOP, at, write_geojson
 from stores import nucleus_facts
 from tables_made import ORIGIN, nuclei_at, write_result, write_table
 
-from nucwsi.classes import CONIC, column_names
+from nucwsi.classes import CONIC
 from nucwsi.grid import Frame
-from nucwsi.io.csv_table import NUMBERS, TEXTS, read_csv
+from nucwsi.io.csv_table import read_csv
+from nucwsi.io.nuclei.parquet import read_facts, write_nuclei
 from nucwsi.io.regions.check import check_geojson
 from nucwsi.io.regions.files import read_region_files
 from nucwsi.io.regions.geojson import written_facts
 from nucwsi.io.slides.slide import open_slide
-from nucwsi.workflow import pair_flags
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,7 @@ def test_the_columns_are_those_that_are_documented(made):
         *("neutrophil_lymphocyte_ratio", "lymphocyte_epithelial_ratio", "immune_fraction"),
         *(f"{name}_area_um2_median" for name in CONIC),
         *(f"{c}" for n in CONIC for c in (f"expected_{n}", f"{n}_low", f"{n}_high")),
+        *("domain_distance", "out_of_domain"),
         *("n_dropped", "status", "mpp_x", "mpp_y", "pipeline_version", "model_id"),
     ]
     assert header[8:14] == [f"n_{name}" for name in CONIC]
@@ -362,52 +363,26 @@ def test_no_nuclei_one_nucleus_one_class(tmp_path, n, only):
         assert rows["frac_plasma"].isna().all()
 
 
-#: Further columns as sheets have them: blanks, formulas, quotes, markup, emoji, 200 letters.
-FURTHER = {
-    "patient": "007",
-    "stain batch": "=1+1",
-    'note\'s "1"': "<img src=x onerror='window.hacked = 1'>, {braces} $HOME `x` \\n %s",
-    "-o": "--further",
-    "🔬": "",
-    "x" * 200: "é" * 200,
-}
-
-
-def test_further_columns_are_in_every_table_and_in_qupath(tmp_path):
-    nuclei, _, _ = write_result(tmp_path, 300)
-    names = ("composition", "morphometry", "neighbours")
-    tables = {name: tmp_path / f"{name}.csv" for name in names}
-    geojson = tmp_path / "made.regions.geojson"
-    succeeded(
-        *("compose", nuclei, "-o", tables["composition"], "--geojson", geojson),
-        *("--morphometry", tables["morphometry"], "--neighbours", tables["neighbours"]),
-        *shlex.split(pair_flags("--further", FURTHER)),
-    )
-    for path in tables.values():
-        rows = read_csv(path, texts=TEXTS)
-        assert len(rows) > 1
-        for row in rows:
-            assert list(row)[: len(FURTHER) + 2] == ["slide", *FURTHER, "region_id"]
-            assert {name: row[name] for name in FURTHER} == FURTHER
-    assert check_geojson(geojson).faults == []
-    features = json.loads(geojson.read_text("utf-8"))["features"]
-    whole = [one["properties"] for one in features if "metadata" in one["properties"]]
-    assert [(one["name"], one["metadata"]) for one in whole] == [("slide", FURTHER)]
-
-
-def test_columns_of_all_tables_are_known(tmp_path):
-    """The slide sheet may not have one of the same name; nothing else changes by further ones."""
-    nuclei, _, _ = write_result(tmp_path, 300)
-    names = ("composition", "morphometry", "neighbours")
-    more = [word for name in names[1:] for word in (f"--{name}", tmp_path / f"{name}.csv")]
-    succeeded("compose", nuclei, "-o", tmp_path / "composition.csv", *more)
-    found = {column for name in names for column in read_csv(tmp_path / f"{name}.csv")[0]}
-    assert found <= TEXTS | NUMBERS | set(column_names(CONIC))
-    again = tmp_path / "again.csv"
-    succeeded("compose", nuclei, "-o", again, "--further", "group", "a")
-    plain = read_csv(tmp_path / "composition.csv")
-    assert [{k: v for k, v in row.items() if k != "group"} for row in read_csv(again)] == plain
-    taken = ("--further", "n_plasma", "a")
-    line = refused("compose", nuclei, "-o", tmp_path / "no.csv", *taken, code=2)
-    assert "has a column 'n_plasma' of its own; rename that of the slide sheet" in line
-    assert not (tmp_path / "no.csv").exists()
+def test_a_slide_that_looks_like_none_is_told_everywhere_and_has_wider_intervals(tmp_path, caplog):
+    tables, told = {}, {}
+    for name, limit in (("inside", 3.0), ("outside", 0.1)):
+        nuclei, tissue, table = write_result(tmp_path / name, classes=("a", "b", "c"), name="odd")
+        facts = read_facts(nuclei)
+        changed = facts.with_(domain=replace(facts.domain, limit=limit), count_error={})
+        write_nuclei(nuclei, [table], changed, 50)
+        regions = tmp_path / f"{name}.geojson"
+        caplog.clear()
+        words = ("-o", tmp_path / f"{name}.csv", "--geojson", regions, "--grid-um", 0)
+        succeeded("compose", nuclei, "--tissue", tissue, *words)
+        tables[name] = pd.read_csv(tmp_path / f"{name}.csv").set_index("region_id")
+        told[name] = written_facts(regions).get("domain_warning")
+        assert ("odd: out of domain" in caplog.text) == (name == "outside")
+    inside, outside = (tables[name].loc["slide"] for name in ("inside", "outside"))
+    assert (inside["out_of_domain"], outside["out_of_domain"]) == ("no", "yes")
+    assert outside["domain_distance"] == pytest.approx(30 * inside["domain_distance"])
+    assert told["inside"] is None
+    assert "above all in certainty" in told["outside"]
+    factor = outside["domain_distance"]
+    width = [one["b_high"] - one["b_low"] for one in (inside, outside)]
+    assert 1.2 < width[1] / width[0] < factor
+    assert outside["expected_b"] == inside["expected_b"]
