@@ -57,7 +57,9 @@ def assert_same_nuclei(one, other):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
-def write_result(folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None, name="made"):
+def write_result(
+    folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None, name="made", unions=None
+):
     """Write ``nuclei.parquet`` and ``tissue.geojson``; return both paths and the table.
 
     The slide is 2000 x 1500 µm at 0.25 µm/px; the left 1200 µm are tissue.
@@ -78,6 +80,7 @@ def write_result(folder, n=3000, classes=CONIC, seed=0, origin=ORIGIN, only=None
         512,
         classes,
         slide=name,
+        unions=unions or {},
         tissue_um2=1200.0 * 1500,
         count_error=dict.fromkeys(classes[:2], 0.25),
         views=2,

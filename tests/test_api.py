@@ -21,7 +21,8 @@ from nucwsi.errors import ConfigError, RegionError
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
-    nuclei, _, _ = write_result(folder)
+    unions = {"inflammatory": ("lymphocyte", "plasma")}
+    nuclei, _, _ = write_result(folder, unions=unions)
     drawn = write_geojson(folder / "drawn.geojson", SHAPES)
     tables = ("composition", "morphometry", "neighbours")
     paths = {name: folder / f"{name}.csv" for name in tables}

@@ -83,10 +83,11 @@ def joined(
     (N, Q · G) ndarray of float32
         By contrast, then group.
     """
-    n_nuclei, n_columns = values.shape
-    each = values.reshape(n_nuclei, n_columns // max(1, n_classes), n_classes)
+    n_nuclei, n_contrasts = len(values), values.shape[1] // max(1, n_classes)
+    each = values.reshape(n_nuclei, n_contrasts, n_classes)
     sums = [each[:, :, codes].sum(axis=2, dtype=np.float64) for codes in groups]
-    return np.stack(sums, axis=2).reshape(n_nuclei, -1).astype(np.float32)
+    flat = np.stack(sums, axis=2).reshape(n_nuclei, n_contrasts * len(groups))
+    return flat.astype(np.float32)
 
 
 def joined_error(error: CountError, groups: Sequence[NDArray[np.int64]]) -> CountError:

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from nucwsi.classes import colours
+from nucwsi.composition.intervals import CountError
 from nucwsi.config import EvaluateSettings
 from nucwsi.errors import StoreError
 from nucwsi.io.csv_table import harmless, original
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import is_taken, published
-from nucwsi.models.card import canvas_card, mean_count_error, read_cards
+from nucwsi.models.card import canvas_card, mean_count_error, mean_miscount, read_cards
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.nuclei.constants import in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory
@@ -27,9 +29,13 @@ from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.progress import progress
 from nucwsi.training.labelled_nuclei import find_nuclei, predict_image
 from nucwsi.training.load_samples import load_samples
-from nucwsi.training.scores import ImageScores, dataset_row, image_row, score_image
+from nucwsi.training.scores import ImageScores, image_row, score_image
+from nucwsi.training.union_scores import compared
 
 log = logging.getLogger(__name__)
+
+#: What lies around an outline is this much darker, so that it is seen on pale nuclei, too.
+_CASING = 0.45
 
 #: Red, green and blue of true outlines, which no class has.
 _TRUTH_COLOUR = (0, 255, 0)
@@ -40,11 +46,17 @@ def _picture(one: ImageScores, classes: tuple[str, ...]) -> Image.Image:
     palette = np.array([(0, 0, 0), *colours(classes).values()], np.uint8)
     truth, answer = one.sample.image.copy(), one.sample.image.copy()
     outlined = one.sample.instances if one.sample.outlined else one.sample.owner
+    _darken(truth, find_boundaries(outlined, mode="thick"))
     truth[find_boundaries(outlined, mode="inner")] = _TRUTH_COLOUR
+    _darken(answer, find_boundaries(one.nuclei.labels, mode="thick"))
     border = find_boundaries(one.nuclei.labels, mode="inner")
     code = np.concatenate([[0], one.nuclei.class_code.astype(int) + 1])
     answer[border] = palette[code[one.nuclei.labels[border]]]
     return Image.fromarray(np.hstack([truth, answer]))
+
+
+def _darken(image: NDArray[np.uint8], where: NDArray[np.bool_]) -> None:
+    image[where] = np.multiply(image[where], _CASING).astype(np.uint8)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -125,19 +137,23 @@ def evaluate(
             nuclei = find_nuclei(predict_image(ensemble, sample), fixed, sample)
             scored.append(score_image(sample, nuclei, len(classes), mpp))
             advance(1)
-    errors = mean_count_error(cards)
-    count_error = np.array([errors.get(name, 0.0) for name in classes])
+    error = CountError.of(classes, mean_count_error(cards), mean_miscount(cards))
     datasets: dict[str, list[ImageScores]] = {}
     for one in scored:
         datasets.setdefault(one.sample.dataset, []).append(one)
-    summary = [
-        {"dataset": dataset, "images": len(images), **dataset_row(images, classes, count_error)}
+    told = {
+        dataset: compared(images, classes, lead.unions, error, mpp)
         for dataset, images in datasets.items()
+    }
+    summary = [
+        {"dataset": dataset, "images": len(one.images), **one.row} for dataset, one in told.items()
     ]
+    left = {dataset: iter(one.images) for dataset, one in told.items()}
+    names = [one.sample.dataset for one in scored]
     with published(output) as aside:
         (aside / "pictures").mkdir(parents=True)
         (aside / "images.csv").write_text(
-            _table([image_row(one, classes) for one in scored]), "utf-8"
+            _table([image_row(next(left[name]), told[name].classes) for name in names]), "utf-8"
         )
         (aside / "summary.csv").write_text(_table(summary), "utf-8")
         (aside / "summary.md").write_text(_markdown(summary), "utf-8")
