@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 
 import pytest
@@ -73,7 +74,9 @@ def test_one_bad_slide_does_not_cost_the_cohort(snakemake, painted, tiny_member)
     lines = [f"{name}\t{folder}/slides/{name}.tiff\t{odd}\t{name}" for name in ("a", "b")]
     sheet.write_text("\n".join(["slide\tpath\tstain batch\tgroup", *lines]) + "\n", "utf-8")
     settings |= {"slides": sheet, "report": "{compare: group}"}
-    assert planned() == {"compose", "assess", "provenance", "summary", "report", "all", "total"}
+    counted = re.findall(r"^(\w+) +\d+$", snakemake("-n", **settings).stdout, re.MULTILINE)
+    cheap = {"compose", "assess", "provenance", "summary", "report", "all", "total"}
+    assert {"compose", "report"} <= set(counted) <= cheap
     snakemake(**settings)
     for table in ("composition", "morphometry", "neighbours"):
         with (results / f"{table}.csv").open(encoding="utf-8", newline="") as stream:
