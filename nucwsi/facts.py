@@ -207,8 +207,7 @@ class SlideFacts(BaseModel):
     miscount : Miscount, optional
         What counts are off by beyond chance, mean of the members; none where it is not known.
     domain : Domain, optional
-        How the nuclei look that the member of `post_processing` has learnt from; none where it is
-        not known.
+        How the nuclei look that were learnt from; none where it is not known.
     colour : tuple of 4 int
         `domain.colour_sums` of the part, or of the whole slide; empty before `predict`.
     post_processing : PostProcessing, optional

@@ -8,10 +8,15 @@ from nucwsi.classes import CONIC
 from nucwsi.grid import Frame
 from nucwsi.io.nuclei.parquet import write_nuclei
 from nucwsi.io.regions.geojson import write_tissue
+from nucwsi.nuclei.domain import Domain
 from nucwsi.nuclei.hilbert import hilbert_key
+from nucwsi.nuclei.miscount import Miscount
 from nucwsi.nuclei.table import NucleusTable
 
 ORIGIN = (4000.0, 700.0)  # row, column
+
+#: Covariance of a domain.
+DOMAIN_ROWS = tuple(tuple(float(row == column) for column in range(6)) for row in range(6))
 
 
 def nuclei_at(centres, classes, probabilities, seed=0):
@@ -83,6 +88,9 @@ def write_result(
         unions=unions or {},
         tissue_um2=1200.0 * 1500,
         count_error=dict.fromkeys(classes[:2], 0.25),
+        miscount=Miscount(0.0, 0.0, dict.fromkeys(classes[:2], 0.5)),
+        domain=Domain((1.0, 0.3, 0.2, 3.0, 0.6, -1.0), DOMAIN_ROWS, 3.0),
+        colour=(1000, 900_000, 900_000, 900_000),
         views=2,
         contrasts=2,
         n_dropped=dict.fromkeys(classes, 2),

@@ -157,7 +157,7 @@ class Domain:
         distance = _distance(found, mean, covariance)
         order = np.argsort(distance)
         reached = np.cumsum(weights[order])
-        limit = distance[order][min(np.searchsorted(reached, share), len(order) - 1)]
+        limit = distance[order][min(int(np.searchsorted(reached, share)), len(order) - 1)]
         rows = tuple(tuple(row) for row in covariance.round(8).tolist())
         return cls(tuple(mean.round(6).tolist()), rows, round(max(1.0, float(limit)), 4))
 
@@ -191,11 +191,12 @@ class Domain:
             ``stain``, ``size`` or ``certainty``: the one without which the distance would be least.
         """
         away, covariance = found - np.array(self.mean), np.array(self.covariance)
-        rest = {}
+        rest: dict[str, float] = {}
         for name, own in _KINDS.items():
             kept = np.delete(np.arange(len(away)), own)
-            rest[name] = _distance(away[None, kept], np.zeros(len(kept)), covariance[kept][:, kept])
-        return min(rest, key=lambda name: rest[name][0])
+            centre = np.zeros(len(kept))
+            rest[name] = float(_distance(away[None, kept], centre, covariance[kept][:, kept])[0])
+        return min(rest, key=lambda name: rest[name])
 
 
 def _distance(

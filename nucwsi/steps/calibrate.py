@@ -79,7 +79,7 @@ def calibrate(
         listed = ", ".join(map(str, data))
         raise DataError(f"{listed}: holds no image that the member has not learnt from")
 
-    def looked_at(unread: list[UnreadSample]) -> list[Seen]:
+    def _looked_at(unread: list[UnreadSample]) -> list[Seen]:
         seen = []
         for one in unread:
             sample = one.read()
@@ -90,7 +90,7 @@ def calibrate(
         return seen
 
     with progress("calibrate", len(unseen) + len(learnt), "images") as advance:
-        fitted, inside = looked_at(unseen), looked_at(learnt)
+        fitted, inside = _looked_at(unseen), _looked_at(learnt)
     inside += [one for one in fitted if one.sample.dataset in own]
     trust = measure_trust(fitted, inside, card.classes, card.mpp)
     if trust.miscount is None:

@@ -149,22 +149,19 @@ def count_images(samples: list[Sample], nuclei: list[ImageNuclei], n_classes: in
         choice, and few images without such labels would be no fair sample.
     """
     source = np.array([sample.dataset for sample in samples], np.str_)
-    truth = _stacked([sample.class_counts(n_classes) for sample in samples], n_classes, np.int64)
-    known = _stacked([sample.known_counts(n_classes) for sample in samples], n_classes, np.bool_)
+    shape = (len(samples), n_classes)
+    truth = np.array([one.class_counts(n_classes) for one in samples], np.int64).reshape(shape)
+    known = np.array([one.known_counts(n_classes) for one in samples], np.bool_).reshape(shape)
     for name in np.unique(source):
         own = source == name
         known[own] &= (2 * known[own].sum(axis=0) >= own.sum()) & truth[own].any(axis=0)
     used = np.flatnonzero(known.any(axis=1))
     counted = [nuclei[place] for place in used]
     n_nuclei = np.array([len(own.class_code) for own in counted], np.int64)
-    shares = [np.empty((0, n_classes)), *(own.class_probabilities for own in counted)]
+    shares = [np.empty((0, n_classes), np.float32), *(own.class_probabilities for own in counted)]
     share = np.concatenate(shares)
     contrasts = [own.contrasts for own in counted] or [np.empty((0, 0), np.float32)]
     group = np.repeat(np.arange(len(counted)), n_nuclei)
     members = np.stack([group, np.arange(len(share))])
     estimate = estimate_counts(members, share, np.concatenate(contrasts), len(counted))
     return ImageCounts(source[used], truth[used], known[used], estimate)
-
-
-def _stacked(rows: list[NDArray[np.generic]], n_columns: int, dtype: type) -> NDArray[np.generic]:
-    return np.array(rows, dtype).reshape(len(rows), n_columns)

@@ -15,7 +15,6 @@ from nucwsi.training.confidence import class_accuracy, class_reliability
 from nucwsi.training.sample import Sample
 from nucwsi.training.validation import detection_by_dataset, outlines_by_dataset
 
-
 #: What `about` of a checkpoint must have for a card: all that `nucwsi train` writes.
 ABOUT = frozenset(
     ("licence", "date", "nucwsi", "images", "temperature", "validation", "reliability", "settings")
@@ -160,4 +159,5 @@ def _compared(tuning: dict[str, Any] | None) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(asdict(value) if is_dataclass(value) else value)
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    return json.dumps(plain)

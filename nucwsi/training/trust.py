@@ -161,7 +161,8 @@ def domain_of(seen: list[Seen], mpp: float) -> Domain | None:
         return None
     source = np.array([seen[place].sample.dataset for place in usable])
     _, index, count = np.unique(source, return_inverse=True, return_counts=True)
-    return Domain.of(looks[usable], (_LARGEST_WEIGHT / (_LARGEST_WEIGHT + count))[index])
+    weights = (_LARGEST_WEIGHT / (_LARGEST_WEIGHT + count.astype(np.float64)))[index]
+    return Domain.of(looks[usable], weights)
 
 
 def measure_trust(

@@ -1,5 +1,7 @@
 """What training knows of a labelled image: classes, discs around points, ignored areas."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from samples_made import discs, sample
@@ -67,3 +69,14 @@ def test_an_image_of_no_points_is_background_everywhere():
     assert one.known.all()
     assert not one.nucleus.any()
     assert one.centroids.shape == (0, 2)
+
+
+def test_the_count_of_a_class_is_known_where_no_label_leaves_a_choice_about_it():
+    def known(*allowed):
+        return replace(sample(), allowed=np.array(allowed, np.uint8)).known_counts(3).tolist()
+
+    assert known(1, 2, 4) == [True, True, True]
+    assert known(1, 6) == [True, False, False]
+    # No class at all says that any may be meant.
+    assert known(1, 0) == [False, False, False]
+    assert known() == [True, True, True]

@@ -7,7 +7,12 @@ import pytest
 from samples_made import TINY, sample
 
 from nucwsi.labels.targets import published_hv_targets
-from nucwsi.training.sampling import class_weights, sample_weights, select_supervision
+from nucwsi.training.sampling import (
+    by_turns,
+    class_weights,
+    sample_weights,
+    select_supervision,
+)
 
 
 def test_rare_classes_weigh_more_and_are_shown_more_often():
@@ -54,3 +59,14 @@ def test_a_data_set_has_a_share_by_the_root_of_its_nuclei():
     others = [replace(one, name=f"large/{k}", allowed=np.full(50, 3, np.uint8)) for k in (0, 1)]
     chances = sample_weights([one, *others], np.ones(4))
     assert chances.tolist() == pytest.approx([2 / 12, 5 / 12, 5 / 12])
+
+
+def test_the_first_images_by_turns_stand_for_all_sources_and_all_of_each():
+    sources = ["a"] * 100 + ["b"] * 5
+    order = by_turns(sources)
+    assert sorted(order) == list(range(105))
+    assert {sources[place] for place in order[:2]} == {"a", "b"}
+    of_a = [place for place in order[:25] if place < 100]
+    assert len(of_a) == 20
+    assert np.diff(sorted([*of_a, 100])).max() <= 10
+    assert by_turns([]) == []

@@ -16,6 +16,7 @@ from tables_made import nuclei_at
 from nucwsi.errors import StoreError
 from nucwsi.facts import FORMAT_VERSION
 from nucwsi.io.nuclei.flat_tables import write_nuclei_csv
+from nucwsi.io.nuclei.geodataframe import read_trust
 from nucwsi.io.nuclei.parquet import (
     iter_batches,
     iter_columns,
@@ -25,6 +26,8 @@ from nucwsi.io.nuclei.parquet import (
     read_facts,
     write_nuclei,
 )
+from nucwsi.nuclei.domain import Domain
+from nucwsi.nuclei.miscount import Miscount
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.nuclei.taught import Taught
 
@@ -100,6 +103,20 @@ def test_facts_come_back_and_geopandas_hands_on_the_errors_of_counts(tmp_path):
     write_nuclei(tmp_path / "n.parquet", [some(3)], FACTS, 10)
     assert read_facts(tmp_path / "n.parquet") == FACTS
     assert geopandas.read_parquet(tmp_path / "n.parquet").attrs["count_error"] == {"spindle": 0.1}
+    unit = tuple(tuple(float(row == column) for column in range(6)) for row in range(6))
+    known = FACTS.with_(
+        miscount=Miscount(0.5, 0.1, {"spindle": 1.0}),
+        domain=Domain((0.0,) * 6, unit, 3.0),
+        colour=(1, 2, 3, 4),
+    )
+    write_nuclei(tmp_path / "n.parquet", [some(3)], known, 10)
+    assert read_facts(tmp_path / "n.parquet") == known
+    frame = geopandas.read_parquet(tmp_path / "n.parquet")
+    error, look = read_trust(frame, CLASSES)
+    assert (error.lone, error.common, error.confusion.tolist()) == (0.5, 0.1, [0.0, 1.0])
+    assert look.domain == known.domain
+    assert look.colour == (1, 2, 3, 4)
+    np.testing.assert_array_equal(look.certainty, frame["probability"])
 
 
 def test_what_was_dropped_is_asked_after_the_last_nucleus(tmp_path):
@@ -109,7 +126,9 @@ def test_what_was_dropped_is_asked_after_the_last_nucleus(tmp_path):
         yield some(3)
         dropped["spindle"] = 5
 
-    write_nuclei(tmp_path / "n.parquet", tables(), FACTS, 10, counted=lambda: {"n_dropped": dict(dropped)})
+    write_nuclei(
+        tmp_path / "n.parquet", tables(), FACTS, 10, counted=lambda: {"n_dropped": dict(dropped)}
+    )
     assert read_facts(tmp_path / "n.parquet").n_dropped == {"epithelial": 0, "spindle": 5}
 
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,18 @@ def test_a_job_of_the_same_facts_goes_on_and_another_begins_anew(tmp_path):
             killed({"threshold": threshold})
     assert seen == [set(), {"one"}, set()]
     with workspace(tmp_path / "a.zip", {"threshold": 2}) as place:
-        assert place.done == {"one"}
+        assert place.done == {"one": ""}
     assert not list(tmp_path.iterdir()), "a finished job leaves no folder"
+
+
+def test_notes_of_finished_work_come_back(tmp_path):
+    output = tmp_path / "out"
+    with suppress(KeyboardInterrupt), workspace(output, {"a": 1}) as place:
+        place.mark("0,0", "3 4 5")
+        place.mark("bad 1 2 3 4")
+        raise KeyboardInterrupt
+    with workspace(output, {"a": 1}) as place:
+        assert place.done == {"0,0": "3 4 5", "bad 1 2 3 4": ""}
 
 
 def test_a_line_that_was_cut_off_is_not_taken_for_work_done(tmp_path):
@@ -88,7 +99,7 @@ def test_a_line_that_was_cut_off_is_not_taken_for_work_done(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         killed()
     with workspace(tmp_path / "a.zip", {}) as place:
-        assert place.done == {"0,1"}
+        assert place.done == {"0,1": ""}
         place.mark("0,2")
         assert (place.folder / "done").read_text() == "0,1\n0,2\n"
 
