@@ -47,12 +47,10 @@ def separated(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     Ruifrok and Johnston, Analytical and Quantitative Cytology and Histology 23 (2001), with the
     colours of stains that they measured, as scikit-image has them.
     """
-    channels = np.moveaxis(pixels, -1, 0)
-    stains = np.empty(channels.shape, np.float32)
-    for stain, shares in zip(stains, _SHARES, strict=True):
-        np.copyto(stain, shares[0][channels[0]])
-        np.add(stain, shares[1][channels[1]], out=stain)
-        np.add(stain, shares[2][channels[2]], out=stain)
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    stains = np.empty((3, *red.shape), np.float32)
+    for at, shares in enumerate(_SHARES):
+        stains[at] = shares[0][red] + shares[1][green] + shares[2][blue]
     return stains
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from threadpoolctl import threadpool_limits
 
 from nucwsi.teaching.classifier import softmax, standardised
 from nucwsi.teaching.folds import Folds
@@ -135,6 +136,12 @@ def fit(labelled: Labelled, folds: Folds) -> Fitted:
         Each part was left out of everything that made its answers, the choice of the
         regularisation included. The temperature is chosen on these answers.
     """
+    # Threads would wait for each other: the matrices are small. One also adds in one order.
+    with threadpool_limits(1):
+        return _fit(labelled, folds)
+
+
+def _fit(labelled: Labelled, folds: Folds) -> Fitted:
     n_classes = labelled.n_classes
     unseen = np.empty((len(labelled.code), n_classes))
     for part in np.unique(folds.of).tolist():

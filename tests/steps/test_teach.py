@@ -1,0 +1,265 @@
+"""`teach` and `classify`: classes that shape tells are learnt from answers and given to nuclei."""
+
+import json
+import logging
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+from commands import run
+from shown import phantom_nuclei, write_results
+
+from nucwsi.config import ExportSettings, TeachSettings
+from nucwsi.errors import AnswerError, CheckpointError, ConfigError, StoreError
+from nucwsi.io.classifier import read_classifier
+from nucwsi.io.nuclei.parquet import read_facts
+from nucwsi.io.regions.check import check_geojson
+from nucwsi.phantom import CLASSES
+from nucwsi.steps.classify import classify
+from nucwsi.steps.export import export
+from nucwsi.steps.features import features
+from nucwsi.steps.teach import teach
+
+
+@pytest.fixture(scope="module")
+def results(small_slide, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teach") / "results" / "small"
+    write_results(small_slide, folder, phantom_nuclei())
+    features(small_slide, folder / "nuclei.parquet", folder / "features.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def nuclei(results):
+    return geopandas.read_parquet(results / "nuclei.parquet")
+
+
+def by_size(frame, names=("Small one", "giant")):
+    return np.where(frame["area_um2"] > frame["area_um2"].median(), *names[::-1])
+
+
+def answered(path, frame, labels, **columns):
+    pd.DataFrame({"id": frame["id"], "class": labels, **columns}).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sizes(results, nuclei, tmp_path_factory):
+    """A classifier of two sizes, and what `teach` said."""
+    folder = tmp_path_factory.mktemp("sizes")
+    some = nuclei.sample(100, random_state=1)
+    answers = answered(folder / "my answers.csv", some, by_size(some))
+    told = teach([results, answers], folder / "sizes.classifier", TeachSettings())
+    return folder / "sizes.classifier", told
+
+
+def test_a_class_that_shape_tells_is_learnt(sizes):
+    path, told = sizes
+    model, _ = read_classifier(path)
+    assert model.classes == ("Small one", "giant")
+    assert model.figures.accuracy > 0.85
+    assert model.figures.accuracy > model.figures.network
+    assert any("Right for" in line for line in told)
+    assert "Taught with 100 answers on 1 slide" in path.with_name("sizes.classifier.md").read_text()
+
+
+def test_neither_slide_nor_patient_is_in_the_file(sizes):
+    assert "small.tiff" not in sizes[0].read_text()
+    assert '"small"' not in sizes[0].read_text()
+
+
+def test_the_same_answers_give_the_same_file(sizes, results, tmp_path):
+    answers = sizes[0].with_name("my answers.csv")
+    again = tmp_path / "sizes.classifier"
+    teach([answers, results.parent], again, TeachSettings())
+    assert again.read_bytes() == sizes[0].read_bytes()
+
+
+def test_features_need_not_be_there_if_the_slide_is(sizes, small_slide, results, tmp_path):
+    alone = tmp_path / "small"
+    alone.mkdir()
+    (alone / "nuclei.parquet").write_bytes((results / "nuclei.parquet").read_bytes())
+    answers = sizes[0].with_name("my answers.csv")
+    with pytest.raises(ConfigError, match=r"features\.parquet: does not exist.*--slide"):
+        teach([alone, answers], tmp_path / "c", TeachSettings())
+    again = tmp_path / "sizes.classifier"
+    teach([alone, answers], again, TeachSettings(), slides=[small_slide])
+    assert again.read_bytes() == sizes[0].read_bytes()
+    noted = {"slide": {"path": str(small_slide)}}
+    (alone / "provenance.json").write_text(json.dumps(noted))
+    teach([alone, answers], again, TeachSettings())
+    assert again.read_bytes() == sizes[0].read_bytes()
+
+
+@pytest.fixture(scope="module")
+def classified(sizes, small_slide, results):
+    output = results.with_name("classified") / "nuclei.parquet"
+    output.parent.mkdir()
+    classify(small_slide, results / "nuclei.parquet", sizes[0], output)
+    return output
+
+
+def test_nuclei_get_the_taught_classes_and_keep_all_else(classified, nuclei):
+    found = geopandas.read_parquet(classified)
+    assert (found["class"] == by_size(found)).mean() > 0.85
+    np.testing.assert_allclose(found["p_giant"] + found["p_Small one"], 1, rtol=1e-5)
+    most = found[["p_Small one", "p_giant"]].to_numpy().argmax(axis=1)
+    assert (found["class"] == np.array(["Small one", "giant"])[most]).all()
+    np.testing.assert_array_equal(found["network_class"].astype(str), nuclei["class"].astype(str))
+    for name in CLASSES:
+        np.testing.assert_array_equal(found[f"network_p_{name}"], nuclei[f"p_{name}"])
+    same = ["id", "row", "column", "area_um2", "np_mean"]
+    pd.testing.assert_frame_equal(pd.DataFrame(found[same]), pd.DataFrame(nuclei[same]))
+    assert found.geometry.geom_equals(nuclei.geometry).all()
+
+
+def test_what_classified_them_stands_in_the_facts(classified):
+    facts = read_facts(classified)
+    assert facts.classes == ("Small one", "giant")
+    assert facts.network_classes == CLASSES
+    assert facts.taught.name == "sizes"
+    assert any("same one slide" in line for line in facts.taught.warnings)
+    assert facts.miscount.confusion["giant"] > 0
+
+
+def test_measured_or_read_features_give_the_same(classified, sizes, small_slide, results, tmp_path):
+    output, table = tmp_path / "n.parquet", results / "features.parquet"
+    classify(tmp_path / "gone.svs", results / "nuclei.parquet", sizes[0], output, features=table)
+    assert output.read_bytes() == classified.read_bytes()
+
+
+def test_to_classify_again_is_to_classify_once(classified, sizes, small_slide, tmp_path):
+    classify(small_slide, classified, sizes[0], tmp_path / "n.parquet")
+    first, second = (geopandas.read_parquet(p) for p in (classified, tmp_path / "n.parquet"))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_qupath_shows_the_taught_classes_in_colours_of_their_own(classified, tmp_path):
+    export(classified, tmp_path / "s.nuclei.qupath.zip", ExportSettings())
+    assert check_geojson(tmp_path / "s.nuclei.qupath.zip").n_faults == 0
+
+
+@pytest.fixture(scope="module")
+def added(results, nuclei, tmp_path_factory):
+    """A class added to those of the network: its answers name these, too."""
+    folder = tmp_path_factory.mktemp("added")
+    some = nuclei.sample(120, random_state=2)
+    large = some["area_um2"] > some["area_um2"].quantile(0.8)
+    labels = np.where(large, "Mitosis", some["class"].astype(str).str.upper())
+    labels[:20] = np.where(large[:20], "mitosis", "not mitosis")
+    answers = answered(folder / "a.csv", some, labels)
+    settings = TeachSettings(extend=True, rest=("not mitosis",))
+    teach([results, answers], folder / "mitosis", settings)
+    return folder / "mitosis"
+
+
+def test_a_class_is_added_and_all_other_nuclei_keep_theirs(added, small_slide, results, tmp_path):
+    output = tmp_path / "n.parquet"
+    classify(small_slide, results / "nuclei.parquet", added, output)
+    found = geopandas.read_parquet(output)
+    assert read_facts(output).classes == (*CLASSES, "Mitosis")
+    kept = found[found["class"] != "Mitosis"]
+    assert (kept["class"].astype(str) == kept["network_class"].astype(str)).all()
+    assert 0.1 < (found["class"] == "Mitosis").mean() < 0.35
+    shares = found[[f"p_{name}" for name in (*CLASSES, "Mitosis")]].to_numpy()
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_network_never_finds_what_it_does_not_know(added):
+    model, _ = read_classifier(added)
+    assert model.figures.classes["Mitosis"].recall > 0.5
+    assert model.figures.network_mean_recall == pytest.approx(0.5)
+
+
+def test_a_class_of_few_answers_is_not_claimed_and_named(results, nuclei, tmp_path, caplog):
+    some = nuclei.sample(60, random_state=3)
+    labels = by_size(some)
+    labels[:9] = "rare"
+    with caplog.at_level(logging.WARNING):
+        teach(
+            [results, answered(tmp_path / "a.csv", some, labels)], tmp_path / "c", TeachSettings()
+        )
+    model, _ = read_classifier(tmp_path / "c")
+    assert "rare" not in model.classes
+    assert model.not_claimed == {"rare": 9}
+    assert "rare has 9 answers and is not claimed" in caplog.text
+    assert "Rare has 9 answers" in (tmp_path / "c.md").read_text()
+
+
+def test_noise_is_said_to_be_no_better_than_the_network(results, nuclei, tmp_path, caplog):
+    some = nuclei.sample(60, random_state=4)
+    labels = np.random.default_rng(0).choice(["heads", "tails"], 60)
+    teach([results, answered(tmp_path / "a.csv", some, labels)], tmp_path / "c", TeachSettings())
+    assert "worse than the network" in caplog.text or "not shown to be better" in caplog.text
+
+
+def test_it_can_do_without_the_answers_of_the_network(results, nuclei, tmp_path):
+    some = nuclei.sample(60, random_state=5)
+    answers = answered(tmp_path / "a.csv", some, by_size(some))
+    teach([results, answers], tmp_path / "c", TeachSettings(network=False))
+    assert not any(n.startswith("network_") for n in read_classifier(tmp_path / "c")[0].features)
+
+
+@pytest.mark.parametrize(
+    ("n", "labels", "settings", "said"),
+    [
+        (12, by_size, {}, "two classes with at least 10 answers each"),
+        (60, lambda f: ["one"] * len(f), {}, "two classes with at least 10"),
+        (60, by_size, {"extend": True}, "and 10 for nuclei of the network's classes"),
+        (60, lambda f: f["class"].astype(str), {"extend": True}, "10 answers for it"),
+    ],
+)
+def test_too_few_answers_are_refused_and_nothing_is_written(
+    results, nuclei, tmp_path, n, labels, settings, said
+):
+    some = nuclei.sample(n, random_state=6)
+    answers = answered(tmp_path / "a.csv", some, labels(some))
+    with pytest.raises(AnswerError, match=said):
+        teach([results, answers], tmp_path / "c", TeachSettings(**settings))
+    assert not (tmp_path / "c").exists()
+
+
+def test_results_and_answers_must_both_be_named(results, tmp_path):
+    with pytest.raises(ConfigError, match="names no answers"):
+        teach([results], tmp_path / "c", TeachSettings())
+    (tmp_path / "a.csv").write_text("id,class\n")
+    with pytest.raises(ConfigError, match="names no results"):
+        teach([tmp_path / "a.csv"], tmp_path / "c", TeachSettings())
+
+
+def test_a_classifier_of_another_network_is_refused(sizes, small_slide, results, tmp_path):
+    model, _ = read_classifier(sizes[0])
+    text = json.dumps(model.to_json()).replace("network_epithelial", "network_plasma")
+    (tmp_path / "c").write_text(text)
+    with pytest.raises(ConfigError, match=r"network_plasma.*--no-network"):
+        classify(small_slide, results / "nuclei.parquet", tmp_path / "c", tmp_path / "n.parquet")
+
+
+def test_a_wrong_classifier_or_wrong_features_leave_nothing_behind(
+    sizes, small_slide, results, tmp_path
+):
+    output = tmp_path / "n.parquet"
+    (tmp_path / "c").write_text("{}")
+    with pytest.raises(CheckpointError, match="c: is not a classifier"):
+        classify(small_slide, results / "nuclei.parquet", tmp_path / "c", output)
+    other = write_results(small_slide, tmp_path / "other", phantom_nuclei(keep=50))
+    with pytest.raises(StoreError, match="is of other nuclei"):
+        classify(
+            small_slide,
+            other / "nuclei.parquet",
+            sizes[0],
+            output,
+            features=results / "features.parquet",
+        )
+    assert not output.exists()
+
+
+def test_the_command_line_says_what_came_out(results, nuclei, tmp_path):
+    some = nuclei.sample(80, random_state=7)
+    answers = answered(tmp_path / "a.csv", some, by_size(some))
+    said = run("teach", results, answers, "-o", tmp_path / "c", "--no-network")
+    assert said.exit_code == 0, said.output
+    assert "Tells Small one, giant apart." in said.output
+    missing = run("teach", results, tmp_path / "none.csv", "-o", tmp_path / "d")
+    assert missing.exit_code != 0
