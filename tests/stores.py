@@ -64,9 +64,9 @@ def cells_of(mask):
     return padded.reshape(rows, CELL_PX, columns, CELL_PX).any((1, 3)).astype(np.uint8)
 
 
-def write_tiles(path: Path, rgb, tissue, core_px, halo_px=112):
+def write_tiles(path: Path, rgb, tissue, core_px, halo_px=112, mpp=0.5):
     """Publish a canvas (3, H, W) as ``tiles.zarr.zip``; `tissue` is in cells."""
-    frame = frame_of(rgb.shape[1:])
+    frame = frame_of(rgb.shape[1:], mpp)
     folder = path.with_suffix(".folder")
     group = create_group(folder, {"nucwsi": tile_facts(frame, core_px, halo_px).to_json()})
     create_array(group, "0", rgb.shape, (3, core_px, core_px), "u1", 255)[:] = rgb
