@@ -105,7 +105,7 @@ def failures(config: Config, slides: Mapping[str, SlideEntry]) -> list[Failure]:
 
 
 def failure_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
-    """Repeat the last line of every log that ends in an error.
+    """Repeat the last line of every log that ends in an error: of the slides, then of the cohort.
 
     Parameters
     ----------
@@ -119,4 +119,7 @@ def failure_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
     str
         One line per failed job, which ends in the path of its log.
     """
-    return "".join(f"{one.reason}  [{one.log}]\n" for one in failures(config, slides))
+    told = [(one.reason, one.log) for one in failures(config, slides)]
+    of_cohort = sorted((shown_output(config) / "logs").glob("*.log"))
+    told += [(reason, log) for log in of_cohort if (reason := error_in(log))]
+    return "".join(f"{reason}  [{log}]\n" for reason, log in told)

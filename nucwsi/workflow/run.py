@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -40,6 +41,9 @@ _SET_HERE = {
 
 #: Exit code of a program that Ctrl-C has ended.
 _INTERRUPTED = 128 + signal.SIGINT
+
+#: What Snakemake says of a job that failed.
+_LOG_OF_JOB = re.compile(r"^    log: (.+) \(check log", re.MULTILINE)
 
 #: So many of Snakemake's last lines are quoted.
 _LAST_LINES = 4
@@ -297,5 +301,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _last_words(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
+    """Return which logs tell of jobs that broke; else the last lines of Snakemake."""
+    text = log.read_text("utf-8", "replace")
+    broken = dict.fromkeys(_LOG_OF_JOB.findall(text))
+    if broken:
+        return f"see {', '.join(broken)} in the folder of results"
+    lines = [line.strip() for line in text.splitlines()]
     return " ".join([line for line in lines if line][-_LAST_LINES:]) or "it said nothing"

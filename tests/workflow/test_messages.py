@@ -40,5 +40,16 @@ def test_only_logs_that_end_in_an_error_are_repeated(tmp_path):
     (logs / "tile.log").write_text("12:00:00 reading\nnucwsi tile: a.svs: is empty\n")
     (logs / "predict.log").write_text("nucwsi predict: a warning\n12:00:00 done\n")
     (logs / "stitch.log").write_text("")
+    (tmp_path / "logs" / "report.log").write_text("nucwsi report: b: is damaged\n")
+    (tmp_path / "logs" / "snakemake.log").write_text("rule all:\n")
     told = failure_message(Config(output=str(tmp_path)), {"a": Entry, "b": Entry})
-    assert told == f"nucwsi tile: a.svs: is empty  [{logs}/tile.log]\n"
+    assert told == (
+        f"nucwsi tile: a.svs: is empty  [{logs}/tile.log]\n"
+        f"nucwsi report: b: is damaged  [{tmp_path}/logs/report.log]\n"
+    )
+
+
+def test_results_in_the_working_folder_are_named_from_the_root(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = success_message(Config(output="."), {"a": Entry})
+    assert f"  {tmp_path}/report.html " in told

@@ -214,6 +214,17 @@ def test_an_error_of_snakemake_itself_is_one_line(results):
         module._followed(python(code), results, ())
 
 
+def test_the_log_of_a_job_that_broke_is_named(results):
+    said = (
+        "Error in rule report:\\n    log: logs/report.log (check log file(s) for error details)\\n"
+    )
+    code = f"import sys; sys.stderr.write('{said}' * 2 + 'x\\n' * 9); exit(1)"
+    with pytest.raises(
+        NucwsiError, match=r"exit code 1: see logs/report\.log in the folder of res"
+    ):
+        module._followed(python(code), results, ())
+
+
 def test_ctrl_c_ends_snakemake_and_its_jobs_and_says_how_to_go_on(results, monkeypatch):
     code = (
         "import subprocess, sys, time\n"
