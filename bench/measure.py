@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,14 +111,23 @@ def last_verbs(parts: list[Path], folder: Path, *regions: object) -> dict[str, l
     }
 
 
-def analyse(slide: Path, folder: Path) -> dict[str, Cost]:
-    """Take a slide through all verbs as the workflow does; return the cost of each."""
+def analyse(
+    slide: Path, folder: Path, members: Sequence[str] = (), views: int = 1
+) -> dict[str, Cost]:
+    """Take a slide through all verbs as the workflow does; return the cost of each.
+
+    Without `members` the default one is used.
+    """
     tiles, tissue = folder / "tiles.zarr.zip", folder / "tissue.geojson"
     maps, part = folder / "1-of-1.zarr.zip", folder / "1-of-1.parquet"
     threads = ("--threads", THREADS)
+    asked = [word for member in members for word in ("--member", member)]
     commands: dict[str, list[object]] = {
-        "tile": [slide, "-o", tiles, "--tissue-output", tissue, *threads],
-        "predict": [tiles, "-o", maps, "--device", "cpu", *threads],
+        "tile": [slide, "-o", tiles, "--tissue-output", tissue, *asked, *threads],
+        "predict": [
+            *(tiles, "-o", maps, "--device", "cpu", "--views", views),
+            *(*asked, *threads),
+        ],
         "segment": [maps, "-o", part, *threads],
         **last_verbs([part], folder),
     }

@@ -13,7 +13,7 @@ from samples_made import TINY, write_labelled
 from stores import write_member
 
 from bench import __main__ as program
-from bench import ablation, measure, network, report
+from bench import ablation, accuracy, measure, network, report
 from bench import trained as trained_program
 from nucwsi.io.regions.check import check_geojson
 from nucwsi.models.card import read_cards
@@ -143,6 +143,38 @@ def test_the_time_in_the_network_is_seen(tmp_path, monkeypatch):
     clock = network.Clock()
     asked.quantised(np.zeros((1, 3, 64, 64), np.uint8), 0)
     assert clock.seconds > 0
+
+
+def test_accuracy_marks_rebuilt_truth_and_puts_cost_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        accuracy, "presets", lambda: {"fast": (["default"], 1), "mine": (["a/b.safetensors"], 2)}
+    )
+    columns = ["dice", "aji", "pq", "f1_hovernet", "f1_hovernet_x", "f1_hovernet_y", "detection_x"]
+
+    def write(place, split, members, views, *sources):
+        folder = accuracy._output(place, split, members, views)
+        folder.mkdir(parents=True)
+        rows = [["dataset", "images", *columns]]
+        rows += [[source, "3", *("0.5 " * 5 + "0.25 0.75").split()] for source in sources]
+        rows += [["points", "8", "", "", "", "0.5", "0.1", "", "0.3"]]
+        text = "".join(",".join(row) + "\n" for row in rows)
+        (folder / "summary.csv").write_text(text)
+
+    for members, views in accuracy.presets().values():
+        write(tmp_path, "test", members, views, "tnbc")
+        write(tmp_path, "val", members, views, "consep")
+        write(tmp_path / "more", "val", members, views, "pannuke_fig", "brecahad")
+    sets = accuracy._sets(tmp_path)
+    assert "| pannuke_fig † (val, 3) | fast | 0.500 |" in sets
+    assert "brecahad" not in sets
+    assert "| consep (val, 3) | mine | 0.750 |" in sets
+    costs = dict.fromkeys(accuracy.presets(), measure.Cost(100.4, 50.0, 900.0))
+    table = accuracy._choice(tmp_path, costs).splitlines()
+    assert table[0] == (
+        "| configuration | networks x views | wall, s | processor, s | peak memory, MB | PQ tnbc |"
+        " PQ consep | F1 of classes tnbc | F1 of classes points | F1 of classes consep |"
+    )
+    assert table[3] == "| mine | 1 x 2 | 100 | 50 | 900 | 0.500 | 0.500 | 0.375 | 0.100 | 0.375 |"
 
 
 def test_what_takes_long_is_made_on_request(monkeypatch):
