@@ -37,7 +37,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tests/house.py
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile nucwsi/Snakefile workflow
 	$(BIN)/snakemake --lint
 
 fuzz: $(VENV)/dev.stamp

@@ -10,12 +10,10 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
-import re
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,9 +26,9 @@ from nucwsi.io.slides.sheet import is_sheet, read_sheet
 from nucwsi.io.stores.publish import explained
 from nucwsi.runtime.lock import LOCKLESS
 from nucwsi.workflow.fingerprints import has_moved
-from nucwsi.workflow.follow import follow
 from nucwsi.workflow.place import SNAKEFILE, bundled
 from nucwsi.workflow.plan import load_config, load_slides, members_key
+from nucwsi.workflow.process import followed
 from nucwsi.workflow.settings import OWN, read_settings, write_settings
 
 #: Options of Snakemake that `run` sets, and what says the same.
@@ -38,15 +36,6 @@ _SET_HERE = {
     **dict.fromkeys(("--snakefile", "-s", "--directory", "-d"), "-o RESULTS"),
     **dict.fromkeys(("--configfile", "--configfiles"), "--configfile before the `--`"),
 }
-
-#: Exit code of a program that Ctrl-C has ended.
-_INTERRUPTED = 128 + signal.SIGINT
-
-#: What Snakemake says of a job that failed.
-_LOG_OF_JOB = re.compile(r"^    log: (.+) \(check log", re.MULTILINE)
-
-#: So many of Snakemake's last lines are quoted.
-_LAST_LINES = 4
 
 
 @dataclass(frozen=True)
@@ -134,7 +123,7 @@ def run(request: Request, *, note: Callable[[str], object], say: Callable[[str],
             ]
             if request.dry:
                 return subprocess.run([*command, "--dry-run"], check=False).returncode
-            code, told = _followed(command, request.results, handle)
+            code, told = followed(command, request.results, handle)
     if told:
         say(told)
     return code
@@ -248,63 +237,3 @@ def _locked(request: Request) -> Iterator[tuple[int, ...]]:
         raise
     finally:
         os.close(handle)
-
-
-def _followed(command: Sequence[str], results: Path, handle: tuple[int, ...]) -> tuple[int, str]:
-    """Run Snakemake, show how far it has come, and return its exit code and its words to users."""
-    log = results / "logs" / "snakemake.log"
-    log.parent.mkdir(exist_ok=True)
-    with log.open("wb") as errors, tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=errors,
-            pass_fds=handle,
-            # Ctrl-C reaches this process alone, which passes it on once.
-            start_new_session=True,
-        )
-
-        def is_over(seconds: float) -> bool:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
-            return process.returncode is not None
-
-        try:
-            follow(results, log, is_over)
-        except KeyboardInterrupt:
-            _end(process)
-            return _INTERRUPTED, "stopped; the same command goes on from here: what is done is kept"
-        except BaseException:
-            _end(process)
-            raise
-        said.seek(0)
-        told = said.read().decode("utf-8", "replace").rstrip()
-    if process.returncode and not told:
-        raise NucwsiError(
-            f"Snakemake ended with exit code {process.returncode}: {_last_words(log)}; all that it"
-            f" said is in {log}"
-        )
-    return process.returncode, told
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End Snakemake and its jobs as Ctrl-C does; a second Ctrl-C ends them at once."""
-    kind = signal.SIGINT
-    while process.returncode is None:
-        try:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, kind)
-            process.wait()
-        except KeyboardInterrupt:
-            kind = signal.SIGKILL
-
-
-def _last_words(log: Path) -> str:
-    """Return which logs tell of jobs that broke; else the last lines of Snakemake."""
-    text = log.read_text("utf-8", "replace")
-    broken = dict.fromkeys(_LOG_OF_JOB.findall(text))
-    if broken:
-        return f"see {', '.join(broken)} in the folder of results"
-    lines = [line.strip() for line in text.splitlines()]
-    return " ".join([line for line in lines if line][-_LAST_LINES:]) or "it said nothing"

@@ -1,16 +1,14 @@
 """`nucwsi run` keeps its slides and settings with the results, and hands the rest to Snakemake."""
 
 import fcntl
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from nucwsi.errors import CheckpointError, ConfigError, NucwsiError, StoreError
+from nucwsi.errors import CheckpointError, ConfigError, StoreError
 from nucwsi.io.slides.sheet import read_sheet
 from nucwsi.workflow import run as module
 from nucwsi.workflow.fingerprints import slide_fingerprints
@@ -31,7 +29,7 @@ def start(folder, monkeypatch):
     """Calls `run` with a Snakemake that notes its command; returns what the user is told."""
     commands = []
     monkeypatch.setattr(
-        module, "_followed", lambda command, *_: commands.append(command) or (0, "Done")
+        module, "followed", lambda command, *_: commands.append(command) or (0, "Done")
     )
 
     def call(*slides, words=(), dry=False, mpp=None, configuration=(), profile="local", o="res"):
@@ -189,60 +187,3 @@ def test_two_runs_do_not_share_results(start):
         with pytest.raises(StoreError, match="res: another run works on these results"):
             start("y/a.svs")
     start("y/a.svs")
-
-
-@pytest.fixture
-def results(tmp_path):
-    (tmp_path / "res").mkdir()
-    return tmp_path / "res"
-
-
-def python(code):
-    return [sys.executable, "-c", code]
-
-
-def test_what_snakemake_says_to_the_user_is_passed_on(results):
-    said = module._followed(python("print('Done: 1')"), results, ())
-    assert said == (0, "Done: 1")
-    failed = module._followed(python("print('a failed'); exit(3)"), results, ())
-    assert failed == (3, "a failed")
-
-
-def test_an_error_of_snakemake_itself_is_one_line(results):
-    code = "import sys; print('x\\n\\nWorkflowError:\\nno plugin', file=sys.stderr); exit(1)"
-    with pytest.raises(NucwsiError, match=r"exit code 1: x WorkflowError: no plugin; all .*\.log"):
-        module._followed(python(code), results, ())
-
-
-def test_the_log_of_a_job_that_broke_is_named(results):
-    said = (
-        "Error in rule report:\\n    log: logs/report.log (check log file(s) for error details)\\n"
-    )
-    code = f"import sys; sys.stderr.write('{said}' * 2 + 'x\\n' * 9); exit(1)"
-    with pytest.raises(
-        NucwsiError, match=r"exit code 1: see logs/report\.log in the folder of res"
-    ):
-        module._followed(python(code), results, ())
-
-
-def test_ctrl_c_ends_snakemake_and_its_jobs_and_says_how_to_go_on(results, monkeypatch):
-    code = (
-        "import subprocess, sys, time\n"
-        "job = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)'])\n"
-        "open('res/pid', 'w').write(str(job.pid))\n"
-        "try: time.sleep(99)\n"
-        "except KeyboardInterrupt: print('ended')"
-    )
-    monkeypatch.chdir(results.parent)
-
-    def interrupted(*_):
-        while not (results / "pid").exists() or not (results / "pid").read_text():
-            time.sleep(0.01)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "follow", interrupted)
-    code, said = module._followed(python(code), results, ())
-    assert code == 128 + signal.SIGINT
-    assert "the same command goes on from here" in said
-    job = Path("/proc", (results / "pid").read_text(), "stat")
-    assert not job.exists() or job.read_text().split()[2] == "Z"
