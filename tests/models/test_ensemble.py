@@ -189,6 +189,29 @@ def test_windows_of_members_at_different_mpp_agree_wherever_they_lie(scale, prec
             np.testing.assert_array_equal(one, expected[..., r : r + side, c : c + side])
 
 
+def test_a_coarser_network_that_is_not_local_is_shown_the_same_in_every_batch():
+    """As much as fits into the margin, in whole cells, wherever its window lies."""
+    shapes = []
+
+    class Watched(Toy):
+        local = False
+
+        def forward(self, image, margin_px=0):
+            shapes.append((*image.shape[-2:], margin_px))
+            return super().forward(image, margin_px)
+
+    mixed = Ensemble((Toy(), Watched()), torch.device("cpu"), torch.float32, 1, (1.0, 1.4))
+    margin = mixed.margin_px(12)
+    picture = np.random.default_rng(2).integers(0, 256, (3, 28 + 2 * margin, 24 + 2 * margin), "u1")
+    alone = [mixed.quantised(picture[None], margin, [origin])[0] for origin in ((0, 0), (31, 7))]
+    together = mixed.quantised(np.stack([picture, picture]), margin, [(0, 0), (31, 7)])
+    for one, other in zip(alone, together, strict=True):
+        assert one.np_map.shape == (28, 24)
+        np.testing.assert_array_equal(one.np_map, other.np_map)
+    assert len(set(shapes)) == 1
+    assert shapes[0][2] == 12
+
+
 def test_coarser_members_of_too_large_a_stride_are_refused(tmp_path):
     fine = str(write_member(tmp_path / "fine.safetensors"))
     coarse = tmp_path / "coarse.safetensors"
