@@ -228,11 +228,11 @@ def confusions(fitted: Fitted, labelled: Labelled, folds: Folds) -> NDArray[np.f
     """
     n_parts, shares = int(folds.of.max()) + 1, fitted.unseen
 
-    def sums(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    def _sums(values: NDArray[np.floating]) -> NDArray[np.float64]:
         return np.stack([np.bincount(folds.of, column, n_parts) for column in values.T], axis=1)
 
-    truth = sums(np.eye(shares.shape[1])[labelled.code]).astype(np.int64)
+    truth = _sums(np.eye(shares.shape[1])[labelled.code]).astype(np.int64)
     known = np.ones(truth.shape, bool)
     source = np.full(n_parts, "answers")
-    counts = KnownCounts(truth, known, sums(shares), sums(shares * (1 - shares)), source)
+    counts = KnownCounts(truth, known, _sums(shares), _sums(shares * (1 - shares)), source)
     return np.round(fit_miscounts(counts).confusion, 4)

@@ -151,9 +151,30 @@ def _fit(labelled: Labelled, folds: Folds) -> Fitted:
         linear = _linear(rest, best, n_classes)
         unseen[left_out] = linear.logits(labelled.values[left_out])
     temperature = _temperature(unseen, labelled)
-    strength = _best_strength(labelled, folds.of, n_classes)
-    linear = _linear(labelled, strength, n_classes)
+    linear, strength = fit_linear(labelled, folds)
     return Fitted(linear, strength, temperature, softmax(unseen / temperature))
+
+
+def fit_linear(labelled: Labelled, folds: Folds) -> tuple[Linear, float]:
+    """Fit a logistic regression alone, without asking what it is worth.
+
+    Parameters
+    ----------
+    labelled : Labelled
+        N nuclei of K classes, at least two.
+    folds : Folds
+        What is left out in turn to choose the regularisation.
+
+    Returns
+    -------
+    linear : Linear
+        Fitted to all answers.
+    strength : float
+        Regularisation that was chosen.
+    """
+    with threadpool_limits(1):
+        strength = _best_strength(labelled, folds.of, labelled.n_classes)
+        return _linear(labelled, strength, labelled.n_classes), strength
 
 
 def log_loss(shares: NDArray[np.float64], labelled: Labelled) -> float:

@@ -1,4 +1,4 @@
-"""`teach` and `classify`: classes that shape tells are learnt from answers and given to nuclei."""
+"""`teach`: classes that shape tells are learnt from answers, and it is said what they are worth."""
 
 import json
 import logging
@@ -10,14 +10,9 @@ import pytest
 from commands import run
 from shown import phantom_nuclei, write_results
 
-from nucwsi.config import ExportSettings, TeachSettings
-from nucwsi.errors import AnswerError, CheckpointError, ConfigError, StoreError
+from nucwsi.config import TeachSettings
+from nucwsi.errors import AnswerError, ConfigError
 from nucwsi.io.classifier import read_classifier
-from nucwsi.io.nuclei.parquet import read_facts
-from nucwsi.io.regions.check import check_geojson
-from nucwsi.phantom import CLASSES
-from nucwsi.steps.classify import classify
-from nucwsi.steps.export import export
 from nucwsi.steps.features import features
 from nucwsi.steps.teach import teach
 
@@ -93,54 +88,6 @@ def test_features_need_not_be_there_if_the_slide_is(sizes, small_slide, results,
 
 
 @pytest.fixture(scope="module")
-def classified(sizes, small_slide, results):
-    output = results.with_name("classified") / "nuclei.parquet"
-    output.parent.mkdir()
-    classify(small_slide, results / "nuclei.parquet", sizes[0], output)
-    return output
-
-
-def test_nuclei_get_the_taught_classes_and_keep_all_else(classified, nuclei):
-    found = geopandas.read_parquet(classified)
-    assert (found["class"] == by_size(found)).mean() > 0.85
-    np.testing.assert_allclose(found["p_giant"] + found["p_Small one"], 1, rtol=1e-5)
-    most = found[["p_Small one", "p_giant"]].to_numpy().argmax(axis=1)
-    assert (found["class"] == np.array(["Small one", "giant"])[most]).all()
-    np.testing.assert_array_equal(found["network_class"].astype(str), nuclei["class"].astype(str))
-    for name in CLASSES:
-        np.testing.assert_array_equal(found[f"network_p_{name}"], nuclei[f"p_{name}"])
-    same = ["id", "row", "column", "area_um2", "np_mean"]
-    pd.testing.assert_frame_equal(pd.DataFrame(found[same]), pd.DataFrame(nuclei[same]))
-    assert found.geometry.geom_equals(nuclei.geometry).all()
-
-
-def test_what_classified_them_stands_in_the_facts(classified):
-    facts = read_facts(classified)
-    assert facts.classes == ("Small one", "giant")
-    assert facts.network_classes == CLASSES
-    assert facts.taught.name == "sizes"
-    assert any("same one slide" in line for line in facts.taught.warnings)
-    assert facts.miscount.confusion["giant"] > 0
-
-
-def test_measured_or_read_features_give_the_same(classified, sizes, small_slide, results, tmp_path):
-    output, table = tmp_path / "n.parquet", results / "features.parquet"
-    classify(tmp_path / "gone.svs", results / "nuclei.parquet", sizes[0], output, features=table)
-    assert output.read_bytes() == classified.read_bytes()
-
-
-def test_to_classify_again_is_to_classify_once(classified, sizes, small_slide, tmp_path):
-    classify(small_slide, classified, sizes[0], tmp_path / "n.parquet")
-    first, second = (geopandas.read_parquet(p) for p in (classified, tmp_path / "n.parquet"))
-    pd.testing.assert_frame_equal(first, second)
-
-
-def test_qupath_shows_the_taught_classes_in_colours_of_their_own(classified, tmp_path):
-    export(classified, tmp_path / "s.nuclei.qupath.zip", ExportSettings())
-    assert check_geojson(tmp_path / "s.nuclei.qupath.zip").n_faults == 0
-
-
-@pytest.fixture(scope="module")
 def added(results, nuclei, tmp_path_factory):
     """A class added to those of the network: its answers name these, too."""
     folder = tmp_path_factory.mktemp("added")
@@ -152,18 +99,6 @@ def added(results, nuclei, tmp_path_factory):
     settings = TeachSettings(extend=True, rest=("not mitosis",))
     teach([results, answers], folder / "mitosis", settings)
     return folder / "mitosis"
-
-
-def test_a_class_is_added_and_all_other_nuclei_keep_theirs(added, small_slide, results, tmp_path):
-    output = tmp_path / "n.parquet"
-    classify(small_slide, results / "nuclei.parquet", added, output)
-    found = geopandas.read_parquet(output)
-    assert read_facts(output).classes == (*CLASSES, "Mitosis")
-    kept = found[found["class"] != "Mitosis"]
-    assert (kept["class"].astype(str) == kept["network_class"].astype(str)).all()
-    assert 0.1 < (found["class"] == "Mitosis").mean() < 0.35
-    shares = found[[f"p_{name}" for name in (*CLASSES, "Mitosis")]].to_numpy()
-    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_the_network_never_finds_what_it_does_not_know(added):
@@ -226,33 +161,6 @@ def test_results_and_answers_must_both_be_named(results, tmp_path):
     (tmp_path / "a.csv").write_text("id,class\n")
     with pytest.raises(ConfigError, match="names no results"):
         teach([tmp_path / "a.csv"], tmp_path / "c", TeachSettings())
-
-
-def test_a_classifier_of_another_network_is_refused(sizes, small_slide, results, tmp_path):
-    model, _ = read_classifier(sizes[0])
-    text = json.dumps(model.to_json()).replace("network_epithelial", "network_plasma")
-    (tmp_path / "c").write_text(text)
-    with pytest.raises(ConfigError, match=r"network_plasma.*--no-network"):
-        classify(small_slide, results / "nuclei.parquet", tmp_path / "c", tmp_path / "n.parquet")
-
-
-def test_a_wrong_classifier_or_wrong_features_leave_nothing_behind(
-    sizes, small_slide, results, tmp_path
-):
-    output = tmp_path / "n.parquet"
-    (tmp_path / "c").write_text("{}")
-    with pytest.raises(CheckpointError, match="c: is not a classifier"):
-        classify(small_slide, results / "nuclei.parquet", tmp_path / "c", output)
-    other = write_results(small_slide, tmp_path / "other", phantom_nuclei(keep=50))
-    with pytest.raises(StoreError, match="is of other nuclei"):
-        classify(
-            small_slide,
-            other / "nuclei.parquet",
-            sizes[0],
-            output,
-            features=results / "features.parquet",
-        )
-    assert not output.exists()
 
 
 def test_the_command_line_says_what_came_out(results, nuclei, tmp_path):

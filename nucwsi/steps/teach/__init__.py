@@ -1,4 +1,8 @@
-"""`teach`: learn classes of a user's own from answers for a hundred nuclei or so."""
+"""`teach`: learn classes of a user's own from answers for a hundred nuclei or so.
+
+`labels` finds the nuclei that answers are for; what is here gathers their features, has a
+classifier fitted to them and writes it with what cross-validation says of it.
+"""
 
 from __future__ import annotations
 
