@@ -16,14 +16,25 @@ __version__ = "0.2.0"
 #: then makes its results anew.
 RESULT_VERSION = 5
 
-__all__ = ["RESULT_VERSION", "__version__", "compose", "open_maps", "open_slide", "read_regions"]
+__all__ = [
+    "RESULT_VERSION",
+    "__version__",
+    "analyse",
+    "compose",
+    "open_maps",
+    "open_slide",
+    "plot",
+    "read_regions",
+]
 
 #: Public name -> module that holds it. These load on demand: the command line imports this package
 #: and must load neither data frames nor torch nor zarr.
 _LAZY = {
+    "analyse": "nucwsi.analysis",
     "compose": "nucwsi.api",
     "open_maps": "nucwsi.io.stores.maps",
     "open_slide": "nucwsi.io.slides.slide",
+    "plot": "nucwsi.plotting",
     "read_regions": "nucwsi.api",
 }
 

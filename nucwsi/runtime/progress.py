@@ -87,7 +87,9 @@ def progress(verb: str, total: int, unit: str) -> Iterator[Advance]:
     Advance
         To be called with the number of items that were finished.
     """
-    with _bar(verb, total, unit) if sys.stderr.isatty() else _lines(total, unit) as advance:
+    # A notebook shows the bar below its cell.
+    seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+    with _bar(verb, total, unit) if seen else _lines(total, unit) as advance:
         yield advance
 
 
