@@ -30,10 +30,12 @@ def union_columns(
 
     Parameters
     ----------
-    pairs, nuclei, classes, tissue_mm2, error, distance
+    pairs, nuclei, classes
         As for `counts.composition`.
     unions : mapping of str to tuple of str
         Name of each union -> classes that it is made of.
+    tissue_mm2, error, distance
+        As for `counts.composition`.
 
     Returns
     -------
