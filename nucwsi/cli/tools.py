@@ -26,13 +26,15 @@ from nucwsi.errors import ConfigError
 def view(results: Path, port: int, browser: bool, token: bool | None) -> None:
     """Show the report and viewers in the folder RESULTS.
 
-    They are served to this computer only. With a token, open the address yourself.
+    They are served to this computer only. With a token, open the address yourself. Answers to a
+    worklist are kept in the folder, but not where others could write them without a token.
     """
     from nucwsi.steps.view import is_shared_computer
     from nucwsi.steps.view import view as step
 
+    shared = is_shared_computer()
     if token is None:
-        token = is_shared_computer()
+        token = shared
 
     def ready(address: str) -> None:
         click.echo(f"{address}  (Ctrl+C ends it)")
@@ -40,7 +42,7 @@ def view(results: Path, port: int, browser: bool, token: bool | None) -> None:
         if browser and not token:
             click.launch(address)
 
-    step(results, port=port, token=token, ready=ready)
+    step(results, port=port, token=token, writable=token or not shared, ready=ready)
 
 
 @click.command()

@@ -1,14 +1,17 @@
-"""The content of the viewer's ``slide.js``: what its page knows of the slide."""
+"""The content of the viewer's ``slide.js`` and ``regions.js``: what its page knows of the slide.
+
+The picture and the nuclei stay as they are when somebody draws regions: what depends on regions has
+a file of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 import shapely
-from numpy.typing import NDArray
 
 from nucwsi.classes import colours, display_name
 from nucwsi.composition.regions import Region
@@ -16,7 +19,12 @@ from nucwsi.facts import SlideFacts
 from nucwsi.grid import CELL_PX, Frame
 from nucwsi.nuclei.polygons import level0_to_canvas
 from nucwsi.report import viewer_tiles
+from nucwsi.report.checks import Check
 from nucwsi.report.pyramid import TILE_PX, Pyramid
+from nucwsi.report.viewer_features import Feature
+
+#: Script of the worklist that the page opens by itself; empty as long as nobody has drawn one.
+WORKLIST = "worklist.js"
 
 
 def script(function: str, *values: Any) -> str:
@@ -39,68 +47,145 @@ def script(function: str, *values: Any) -> str:
     return f"{function}({', '.join(orjson.dumps(value).decode() for value in values)});\n"
 
 
+def image_document(pyramid: Pyramid) -> dict[str, Any]:
+    """Describe the tiles of the picture.
+
+    Parameters
+    ----------
+    pyramid : Pyramid
+        Its tiles.
+
+    Returns
+    -------
+    dict
+        Plain JSON types. ``rows`` has a 1 for each tile that exists at full resolution; from level
+        ``whole`` down, all tiles exist.
+    """
+    return {
+        "tile": TILE_PX,
+        "min": pyramid.min_level,
+        "max": pyramid.max_level,
+        "whole": pyramid.max_level - CELL_PX.bit_length() + 1,
+        "rows": ["".join("01"[exists] for exists in row) for row in pyramid.tiles.astype(int)],
+    }
+
+
 def slide_document(
     facts: SlideFacts,
-    pyramid: Pyramid,
-    class_code: NDArray[np.uint8],
-    regions: Iterable[Region],
+    image: Mapping[str, Any],
     tiles: Mapping[str, int],
+    features: Iterable[Feature],
+    results: str,
 ) -> dict[str, Any]:
-    """Gather what the viewer's page knows of the slide.
+    """Gather what the viewer's page knows of the picture and the nuclei of a slide.
 
     Parameters
     ----------
     facts : SlideFacts
         Name, frame and classes of the slide.
-    pyramid : Pyramid
-        The tiles of its image.
-    class_code : (N,) ndarray of uint8
-        Index of the assigned class of each nucleus of the slide.
-    regions : iterable of Region
-        Regions of the slide; the whole slide among them is left out.
+    image : mapping
+        As `image_document` returns it.
     tiles : mapping of str to int
         ``column_row`` of each tile of nuclei -> number of its nuclei.
+    features : iterable of Feature
+        By which nuclei can be coloured, in the order of their levels.
+    results : str
+        Fingerprint of the nuclei, as worklists state it.
 
     Returns
     -------
     dict
         Plain JSON types. ``scale`` leads from canvas pixels to level-0 pixels from the origin of
-        the slide's bounds, along x and along y. ``image.rows`` has a 1 for each tile that exists
-        at full resolution; from level ``image.whole`` down, all tiles exist.
+        the slide's bounds, along x and along y.
     """
     frame = facts.frame
     return {
         "name": facts.slide,
+        "results": results,
         "width": frame.shape[1],
         "height": frame.shape[0],
         "mpp": frame.mpp,
         "scale": [frame.scale[1], frame.scale[0]],
-        "image": {
-            "tile": TILE_PX,
-            "min": pyramid.min_level,
-            "max": pyramid.max_level,
-            "whole": pyramid.max_level - CELL_PX.bit_length() + 1,
-            "rows": ["".join("01"[exists] for exists in row) for row in pyramid.tiles.astype(int)],
-        },
+        "image": dict(image),
         "nuclei": {"tile": viewer_tiles.TILE_PX, "units": viewer_tiles.UNITS, "tiles": dict(tiles)},
-        "classes": _classes(class_code, facts.classes),
-        "regions": [
-            {
-                "name": region.name,
-                "class": region.region_class,
-                "rings": region_rings(region, frame),
-            }
-            for region in regions
-            if region.region_class != "Slide"
+        "classes": [
+            {"name": display_name(name), "colour": list(colour)}
+            for name, colour in colours(facts.classes).items()
+        ],
+        "features": [
+            {"name": one.name, "unit": one.unit, "low": one.low, "high": one.high}
+            for one in features
         ],
     }
 
 
-def _classes(class_code: NDArray[np.uint8], classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    counts = np.bincount(class_code, minlength=len(classes)).tolist()
+def regions_document(
+    facts: SlideFacts,
+    regions: Sequence[Region],
+    measured: Sequence[Mapping[str, float]],
+    n_found: int,
+    verdicts: Iterable[Check],
+) -> dict[str, Any]:
+    """Gather what depends on regions: the counts of the whole slide and of each region.
+
+    Parameters
+    ----------
+    facts : SlideFacts
+        Frame and classes of the slide.
+    regions : sequence of Region
+        R regions of the slide, the whole slide first, unless all of it is ignored.
+    measured : sequence of mapping of str to float
+        Columns of ``composition.csv`` for each of the R regions.
+    n_found : int
+        Number of nuclei of the slide, those in ignored regions included.
+    verdicts : iterable of Check
+        Rows of the slide's quality table in the report.
+
+    Returns
+    -------
+    dict
+        Plain JSON types. ``ignored`` is the number of nuclei that no count includes, because they
+        lie in regions that are to be ignored.
+
+    Raises
+    ------
+    KeyError
+        If a region lacks a count.
+    """
+    first = 1 if regions and regions[0].region_class == "Slide" else 0
+    none = {"n_nuclei": 0.0, **{f"n_{name}": 0.0 for name in facts.classes}}
+    whole = _counts(measured[0] if first else none, facts.classes)
+    return {
+        "whole": whole,
+        "ignored": n_found - whole["n"],
+        "regions": [
+            {
+                "name": region.name,
+                "class": region.region_class,
+                "rings": region_rings(region, facts.frame),
+                **_counts(values, facts.classes),
+            }
+            for region, values in zip(regions[first:], measured[first:], strict=True)
+        ],
+        "facts": _slide_facts(facts),
+        "checks": [one._asdict() for one in verdicts],
+    }
+
+
+def _counts(measured: Mapping[str, float], classes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "n": int(measured["n_nuclei"]),
+        "counts": [int(measured[f"n_{name}"]) for name in classes],
+        "tissue_mm2": measured.get("tissue_area_mm2", 0.0),
+    }
+
+
+def _slide_facts(facts: SlideFacts) -> list[tuple[str, str]]:
+    height, width = (side * facts.frame.mpp / 1000 for side in facts.frame.shape)
     return [
-        {"name": display_name(name), "colour": list(colour), "n": count}
-        for (name, colour), count in zip(colours(classes).items(), counts, strict=True)
+        ("Size", f"{width:.1f} × {height:.1f} mm"),
+        ("Format", facts.vendor),
+        ("Networks", ", ".join(member.name for member in facts.members)),
     ]
 
 

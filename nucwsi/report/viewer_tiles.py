@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nucwsi.grid import Frame
 from nucwsi.nuclei.polygons import level0_to_canvas
 from nucwsi.nuclei.table import NucleusTable
+from nucwsi.report.viewer_features import Feature, feature_levels
 
 #: Side of a tile of nuclei, in canvas pixels.
 TILE_PX = 1024
@@ -21,7 +22,9 @@ TILE_PX = 1024
 UNITS = 8
 
 
-def packed_tiles(table: NucleusTable, frame: Frame) -> Iterator[tuple[tuple[int, int], int, str]]:
+def packed_tiles(
+    table: NucleusTable, frame: Frame, features: tuple[Feature, ...] = ()
+) -> Iterator[tuple[tuple[int, int], int, str]]:
     """Sort nuclei into tiles by their centroids and pack each tile.
 
     Parameters
@@ -30,6 +33,8 @@ def packed_tiles(table: NucleusTable, frame: Frame) -> Iterator[tuple[tuple[int,
         Some nuclei of a slide.
     frame : Frame
         How the canvas lies on the slide.
+    features : tuple of Feature
+        By which the nuclei can be coloured.
 
     Yields
     ------
@@ -52,6 +57,7 @@ def packed_tiles(table: NucleusTable, frame: Frame) -> Iterator[tuple[tuple[int,
             inside.area_um2,
             outlines,
             (row, column),
+            feature_levels(inside, features, inside.class_probabilities.shape[1]),
         )
         yield (row, column), len(inside), packed
 
@@ -63,6 +69,7 @@ def pack_nuclei(
     area_um2: NDArray[np.floating],
     outlines: NDArray[np.object_],
     tile: tuple[int, int],
+    levels: NDArray[np.uint8] | None = None,
 ) -> str:
     """Pack the nuclei of one tile; ``viewer/worker.js`` unpacks them.
 
@@ -75,7 +82,8 @@ def pack_nuclei(
     5. the corners as x, y (2 V int16): the first corner of a nucleus counted from the tile's upper
        left, each further one from the corner before it, in units of 1 / `UNITS` canvas pixel,
     6. the class codes (N uint8),
-    7. the probability of every class for each nucleus, in 1/255 (N C uint8).
+    7. the probability of every class for each nucleus, in 1/255 (N C uint8),
+    8. the levels of its features (N F uint8).
 
     Outlines are their outer rings without the repeated last corner; holes are left out.
 
@@ -93,6 +101,8 @@ def pack_nuclei(
         x and y in canvas pixels.
     tile : (int, int)
         Row and column of the tile in the grid of tiles.
+    levels : (N, F) ndarray of uint8, optional
+        As `feature_levels` returns them; by default there is no feature.
 
     Returns
     -------
@@ -117,5 +127,6 @@ def pack_nuclei(
         steps[kept].astype("<i2"),
         class_code.astype("u1"),
         np.rint(np.clip(class_probabilities, 0, 1) * 255).astype("u1"),
+        *([] if levels is None else [levels]),
     ]
     return base64.b64encode(zlib.compress(b"".join(part.tobytes() for part in parts), 6)).decode()

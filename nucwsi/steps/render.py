@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from nucwsi import __version__
 from nucwsi.config import RenderSettings
-from nucwsi.errors import ConfigError
+from nucwsi.errors import ConfigError, StoreError
+from nucwsi.facts import SlideFacts
 from nucwsi.grid import CELL_PX, Frame
-from nucwsi.io.nuclei.parquet import iter_tables, read_facts
+from nucwsi.io.inputs import check_file
+from nucwsi.io.nuclei.parquet import iter_tables, read_columns, read_facts
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.files import read_written_regions
-from nucwsi.io.regions.geojson import read_tissue
+from nucwsi.io.regions.geojson import read_tissue, written_measurements
+from nucwsi.io.review.results import results_fingerprint
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.slides.slide import open_slide
-from nucwsi.io.stores.publish import published
+from nucwsi.io.stores.parts import Parts
+from nucwsi.io.stores.publish import file_checksum, published
 from nucwsi.nuclei.polygons import level0_to_canvas
+from nucwsi.report.assessment import Assessment
+from nucwsi.report.checks import Check, checks
 from nucwsi.report.density import slide_density, tissue_mask
 from nucwsi.report.packed_density import pack_density
 from nucwsi.report.pyramid import write_pyramid
 from nucwsi.report.slide_nuclei import read_slide_nuclei
-from nucwsi.report.viewer_document import script, slide_document
+from nucwsi.report.viewer_document import (
+    WORKLIST,
+    image_document,
+    regions_document,
+    script,
+    slide_document,
+)
+from nucwsi.report.viewer_features import Feature, feature_columns, features_of
 from nucwsi.report.viewer_tiles import packed_tiles
 from nucwsi.slide.tissue import grown
 
@@ -37,17 +54,50 @@ _DENSITY_CELLS = 800
 _MARGIN_CELLS = 4
 
 
-def _write_nuclei(path: Path, folder: Path, frame: Frame) -> dict[str, int]:
+#: Rises whenever the picture or the tiles of nuclei have another form: then they are made anew.
+_FORMAT = 1
+
+
+def _write_nuclei(
+    path: Path, folder: Path, frame: Frame, features: tuple[Feature, ...]
+) -> dict[str, int]:
     """Write the nuclei tile by tile; return the number of nuclei of each ``column_row``."""
     counts: Counter[str] = Counter()
     folder.mkdir(parents=True)
     for table in iter_tables(path):
-        for (row, column), count, packed in packed_tiles(table, frame):
+        for (row, column), count, packed in packed_tiles(table, frame, features):
             key = f"{column}_{row}"
             counts[key] += count
             with (folder / f"{key}.js").open("a", encoding="ascii") as stream:
                 stream.write(script("nucwsi.nuclei", key, packed))
     return dict(counts)
+
+
+def _verdicts(path: Path, facts: SlideFacts) -> list[Check]:
+    """Read the quality table of the slide; empty if nobody has assessed it."""
+    try:
+        check_file(path)
+        assessment = Assessment.from_json(path.read_bytes())
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); run `nucwsi assess`") from None
+    if assessment.facts.slide_checksum != facts.slide_checksum:
+        raise StoreError(f"{path}: is of another slide than the nuclei; run `nucwsi assess`")
+    return checks(assessment)
+
+
+def _regions(nuclei: Path, facts: SlideFacts, n_found: int) -> dict[str, Any]:
+    """Gather the counts and the outlines of the regions, and what the report says of the slide."""
+    path = nuclei.with_name(f"{facts.slide}.regions.geojson")
+    regions = read_written_regions(path, facts.frame.origin_px)
+    verdicts = _verdicts(nuclei.with_name("assessment.json"), facts)
+    try:
+        return regions_document(facts, regions, written_measurements(path), n_found, verdicts)
+    except (LookupError, ValueError, TypeError) as error:
+        raise StoreError(
+            f"{path}: lacks the counts of {nuclei} ({error}); run `nucwsi compose`"
+        ) from None
 
 
 def _copy_page(folder: Path) -> None:
@@ -82,10 +132,12 @@ def render(
     slide : pathlib.Path
         The slide itself, for its image.
     nuclei : pathlib.Path
-        ``nuclei.parquet`` of the slide; beside it lie ``tissue.geojson`` and
-        ``{slide}.regions.geojson``.
+        ``nuclei.parquet`` of the slide; beside it lie ``tissue.geojson``,
+        ``{slide}.regions.geojson`` and, if the page shall show the quality of the slide,
+        ``assessment.json``.
     output : pathlib.Path
         ``viewer/index.html``. Its whole folder is replaced, so it must hold nothing but a viewer.
+        Picture and nuclei are taken from a viewer that is there, if they would be the same.
     settings : RenderSettings
         JPEG quality of the image.
     threads : int
@@ -109,23 +161,44 @@ def render(
     outlines = np.array(read_tissue(nuclei.with_name("tissue.geojson"))[1], dtype=object)
     pieces = level0_to_canvas(outlines, frame)
     table = read_slide_nuclei(nuclei, classes, frame)
-    regions_file = nuclei.with_name(f"{facts.slide}.regions.geojson")
-    regions = read_written_regions(regions_file, frame.origin_px)
+    regions = _regions(nuclei, facts, len(table.row))
+    features = features_of(read_columns(nuclei, feature_columns(facts.contrasts)))
+    results = results_fingerprint(nuclei)
+    cells = -(-frame.shape[0] // CELL_PX), -(-frame.shape[1] // CELL_PX)
+    shown = grown(tissue_mask(pieces, cells, CELL_PX), _MARGIN_CELLS)
+
+    def _picture(folder: Path) -> dict[str, Any]:
+        with open_slide(slide, facts.scene or None) as opened:
+            return image_document(
+                write_pyramid(opened, frame, shown, folder, settings.quality, threads)
+            )
+
     with published(home) as folder:
         folder.mkdir()
-        cells = -(-frame.shape[0] // CELL_PX), -(-frame.shape[1] // CELL_PX)
-        shown = grown(tissue_mask(pieces, cells, CELL_PX), _MARGIN_CELLS)
-        with open_slide(slide, facts.scene or None) as opened:
-            pyramid = write_pyramid(
-                opened, frame, shown, folder / "image", settings.quality, threads
-            )
-        tiles = _write_nuclei(nuclei, folder / "nuclei", frame)
-        document = slide_document(facts, pyramid, table.class_code, regions, tiles)
+        parts = Parts(home, folder)
+        of = {
+            "format": [_FORMAT, __version__],
+            "slide": [facts.slide_checksum, facts.scene],
+            "frame": asdict(frame),
+            "shown": hashlib.sha256(shown.tobytes()).hexdigest(),
+            "quality": settings.quality,
+        }
+        image = parts.part("image", of, _picture)
+        tiles = parts.part(
+            "nuclei",
+            {"format": of["format"], "nuclei": [results, file_checksum(nuclei)]},
+            lambda place: _write_nuclei(nuclei, place, frame, features),
+        )
+        document = slide_document(facts, image, tiles, features, results)
         (folder / "slide.js").write_text(script("nucwsi.slide", document), "utf-8")
+        (folder / "regions.js").write_text(script("nucwsi.regions", regions), "utf-8")
         density = slide_density(
             table.row, table.column, table.class_code, len(classes), pieces, frame, _DENSITY_CELLS
         )
         packed = pack_density(*density).model_dump()
         (folder / "density.js").write_text(script("nucwsi.density", packed), "ascii")
+        # The page refuses a worklist of other nuclei.
+        old = home / WORKLIST
+        (folder / WORKLIST).write_bytes(old.read_bytes() if old.is_file() else b"")
         _copy_page(folder)
     log.info("%d nuclei in %d tiles", len(table.row), len(tiles))

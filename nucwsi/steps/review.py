@@ -26,7 +26,8 @@ from nucwsi.io.review.results import (
     tissue_of,
 )
 from nucwsi.io.review.worklist import write_draw, write_worklist
-from nucwsi.io.stores.publish import fingerprint
+from nucwsi.io.stores.publish import fingerprint, published
+from nucwsi.report.viewer_document import WORKLIST, script
 from nucwsi.review.answers import NOT_A_NUCLEUS, class_key
 from nucwsi.review.draw import Draw, DrawnFrame, DrawnNucleus
 from nucwsi.review.drawing import inclusion_probabilities, shared_out, sizes, systematic_draw
@@ -254,5 +255,9 @@ def _write(path: Path, results: SlideResults, draw: Draw) -> None:
     outlines = read_outlines(results.folder, wanted)
     # The record first: a worklist without one could not be answered.
     write_draw(results.folder, draw)
-    write_worklist(path, draw, outlines, predicted, facts.frame.origin_px)
+    worklist = write_worklist(path, draw, outlines, predicted, facts.frame.origin_px)
+    viewer = results.folder / "viewer" / WORKLIST
+    if viewer.exists():
+        with published(viewer) as aside:
+            aside.write_text(script("nucwsi.offer", worklist), "utf-8")
     log.info("%s: draw %s of %s", path, draw.key, draw.slide)

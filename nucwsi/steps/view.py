@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hmac
+import json
 import logging
 import os
 import pwd
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from nucwsi.errors import ConfigError, StoreError
+from nucwsi.errors import AnswerError, ConfigError, StoreError
+from nucwsi.io.review.saved import MAX_BYTES, answers_place, save_answers
+from nucwsi.review.draw import Draw
 
 log = logging.getLogger(__name__)
 
@@ -42,27 +45,85 @@ class _Handler(SimpleHTTPRequestHandler):
         The folder, without symbolic links.
     token : str
         The secret that a browser must show, in the address or as a cookie; empty: none.
+    shown : pathlib.Path or None
+        The folder as the user names it; None if nothing may be written.
     **kwargs : Any
         As for the base.
     """
 
-    def __init__(self, *args: Any, directory: str, token: str, **kwargs: Any) -> None:
-        self._token = token
+    def __init__(
+        self, *args: Any, directory: str, token: str, shown: Path | None, **kwargs: Any
+    ) -> None:
+        self._token, self._shown = token, shown
+        self._allowed = ""
         super().__init__(*args, directory=directory, **kwargs)
 
     def send_head(self) -> Any:
-        # A foreign web page can make its own name resolve to this computer (DNS rebinding), so only
-        # requests for localhost are answered.
-        host = re.sub(r":\d*$", "", self.headers.get("Host", "")).lower()
-        if host not in {_HERE, "localhost"}:
+        if not self._is_for_us():
             self.send_error(HTTPStatus.FORBIDDEN, "this server is for localhost only")
             return None
         if self._token and not self._is_known():
             return self._admitted()
+        if (place := self._answers_place()) is not None:
+            self._allowed = "GET, HEAD, PUT"
+            if not place[0].exists():
+                self.send_response(HTTPStatus.NO_CONTENT)
+                self.end_headers()
+                return None
         if not self._is_within():
             self.send_error(HTTPStatus.NOT_FOUND, "no such file in this folder")
             return None
         return super().send_head()
+
+    def do_PUT(self) -> None:
+        """Keep the answers of a review that the viewer sends, and write nothing else."""
+        place = self._answers_place() if self._is_for_us() and self._is_sender_ours() else None
+        if place is None or self._shown is None:
+            self._reply(HTTPStatus.FORBIDDEN, error="this server keeps answers of its viewers only")
+            return
+        length = self.headers.get("Content-Length", "")
+        if not re.fullmatch(r"\d{1,9}", length) or int(length) > MAX_BYTES:
+            self._reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error="expected 16 MB at most")
+            return
+        path, draw = place
+        try:
+            save_answers(path, draw, self.rfile.read(int(length)))
+        except AnswerError as error:
+            self._reply(HTTPStatus.BAD_REQUEST, error=str(error))
+        except OSError as error:
+            self._reply(HTTPStatus.CONFLICT, error=str(error))
+        else:
+            self._reply(HTTPStatus.OK, path=str(self._shown / path.relative_to(self.directory)))
+
+    def _reply(self, status: HTTPStatus, **said: str) -> None:
+        body = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _is_for_us(self) -> bool:
+        # A foreign web page can make its own name resolve to this computer (DNS rebinding), so only
+        # requests for localhost are answered.
+        host = re.sub(r":\d*$", "", self.headers.get("Host", "")).lower()
+        return host in {_HERE, "localhost"}
+
+    def _is_sender_ours(self) -> bool:
+        """Tell whether a page of this server sends, and a browser that knows its token."""
+        # Pages of other servers can send as well, but not under our origin, which the browser adds.
+        ours = self.headers.get("Origin") == f"http://{self.headers.get('Host')}"
+        is_json = self.headers.get("Content-Type", "").startswith("application/json")
+        return ours and is_json and (not self._token or self._is_known())
+
+    def _answers_place(self) -> tuple[Path, Draw] | None:
+        """Return the file of answers that the path means, if they may be written."""
+        if self._shown is None:
+            return None
+        try:
+            return answers_place(Path(self.directory), Path(self.translate_path(self.path)))
+        except ValueError:
+            return None
 
     @property
     def _cookie(self) -> str:
@@ -116,6 +177,8 @@ class _Handler(SimpleHTTPRequestHandler):
     def end_headers(self) -> None:
         # A new viewer has the same addresses as the old one, so browsers must ask again each time.
         self.send_header("Cache-Control", "no-cache")
+        if self._allowed:
+            self.send_header("Allow", self._allowed)
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
@@ -185,7 +248,12 @@ def _first_page(results: Path) -> str:
 
 
 def view(
-    results: Path, *, port: int = 0, token: bool = False, ready: Callable[[str], None]
+    results: Path,
+    *,
+    port: int = 0,
+    token: bool = False,
+    writable: bool = True,
+    ready: Callable[[str], None],
 ) -> None:
     """Serve a folder of results until the process is interrupted.
 
@@ -198,6 +266,9 @@ def view(
     token : bool
         Whether a browser must show a secret, which is part of the address: without it, all users of
         this computer can read the folder.
+    writable : bool
+        Whether answers to a worklist that pages of viewers send are kept, in ``review/answers`` of
+        the folder of a slide.
     ready : callable
         Called with the address of the page to open once the server listens.
 
@@ -210,7 +281,12 @@ def view(
     """
     page = _first_page(results)
     secret = secrets.token_urlsafe(24) if token else ""
-    handler = functools.partial(_Handler, directory=str(results.resolve()), token=secret)
+    handler = functools.partial(
+        _Handler,
+        directory=str(results.resolve()),
+        token=secret,
+        shown=results if writable else None,
+    )
     try:
         server = _Server((_HERE, port), handler)
     except OSError as error:

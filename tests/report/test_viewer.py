@@ -278,7 +278,7 @@ def test_by_keyboard_alone(page, nuclei):
 
 def test_names_are_shown_and_never_run(page):
     page.find_element("css selector", "#regions summary").click()
-    shown = [item.text for item in page.find_elements("css selector", "#regions li")]
+    shown = [item.text for item in page.find_elements("css selector", "#regions li span")]
     assert shown[: len(HOSTILE)] == [" ".join(name.split()) for name in HOSTILE]
     assert page.execute_script("return window.hacked") is None
     button = page.find_element("css selector", "#regions li button")
@@ -309,7 +309,7 @@ def test_an_address_leads_to_a_place(page):
 
 def test_an_address_leads_to_a_region_whatever_its_name(page):
     """As the report links to it, also percent signs that somebody wrote by hand."""
-    regions = page.execute_script("return nucwsi.facts.regions.map(({ name }) => name)")
+    regions = page.execute_script("return nucwsi.counted.regions.map(({ name }) => name)")
     for name in HOSTILE:
         shown = " ".join(name.split())
         address = f"#region={quote(shown, safe='')}"
@@ -323,7 +323,7 @@ def test_an_address_leads_to_a_region_whatever_its_name(page):
             """
         )
         [ring] = page.execute_script(
-            "return nucwsi.facts.regions[arguments[0]].rings", regions.index(shown)
+            "return nucwsi.counted.regions[arguments[0]].rings", regions.index(shown)
         )
         assert abs(x - (min(ring[::2]) + max(ring[::2])) / 2) < 3
         assert abs(y - (min(ring[1::2]) + max(ring[1::2])) / 2) < 3

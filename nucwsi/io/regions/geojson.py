@@ -238,6 +238,37 @@ def written_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
+def written_measurements(path: Path) -> list[dict[str, float]]:
+    """Read the measurements that `write_regions` was given.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A ``.geojson`` file of nucwsi.
+
+    Returns
+    -------
+    list of dict
+        For each object of the file, name -> value.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged.
+    """
+    try:
+        features = _read_written(path)["features"]
+        return [
+            {name.removeprefix(_PREFIX): value for name, value in measured.items()}
+            for measured in (one["properties"]["measurements"] for one in features)
+        ]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(
+            f"{path}: is no file of regions of nucwsi, or cannot be read ({error}); run `nucwsi"
+            " compose`"
+        ) from None
+
+
 def write_tissue(path: Path, pieces: list[Polygon], facts: SlideFacts) -> None:
     """Write the pieces of tissue.
 

@@ -110,10 +110,7 @@ def read_results(folder: Path, composition: Path | None = None) -> SlideResults:
     """
     nuclei = folder / NUCLEI
     facts = read_facts(nuclei)
-    shares = [f"p_{name}" for name in facts.classes]
-    table = read_columns(nuclei, ["id", "row", "column", *shares])
-    points = np.column_stack([table["column"], table["row"]]).astype(np.float64)
-    probabilities = np.column_stack([table[name] for name in shares]).astype(np.float32)
+    ids, points, probabilities = _read_nuclei(nuclei, facts)
     composed = composition or folder
     needed = ("region_id", "region_name", "region_class", "region_source", "n_nuclei")
     rows = read_csv(composed / "composition.csv", needed, TEXTS)
@@ -128,13 +125,46 @@ def read_results(folder: Path, composition: Path | None = None) -> SlideResults:
     return SlideResults(
         folder,
         facts,
-        _fingerprint(facts, table["id"], points, probabilities),
-        table["id"].astype(np.int64),
+        _fingerprint(facts, ids, points, probabilities),
+        ids.astype(np.int64),
         points.reshape(-1, 2),
         probabilities,
         rows,
         regions,
     )
+
+
+def results_fingerprint(nuclei: Path) -> str:
+    """Return the fingerprint of the nuclei of a slide, as the record of a draw states it.
+
+    Parameters
+    ----------
+    nuclei : pathlib.Path
+        ``nuclei.parquet``.
+
+    Returns
+    -------
+    str
+        `SlideResults.fingerprint` of the slide.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged.
+    """
+    facts = read_facts(nuclei)
+    return _fingerprint(facts, *_read_nuclei(nuclei, facts))
+
+
+def _read_nuclei(
+    nuclei: Path, facts: SlideFacts
+) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float32]]:
+    """Return the numbers of the nuclei, their centroids (x, y), and their class probabilities."""
+    shares = [f"p_{name}" for name in facts.classes]
+    table = read_columns(nuclei, ["id", "row", "column", *shares])
+    points = np.column_stack([table["column"], table["row"]]).astype(np.float64)
+    probabilities = np.column_stack([table[name] for name in shares]).astype(np.float32)
+    return table["id"], points, probabilities
 
 
 def _fingerprint(facts: SlideFacts, *columns: NDArray[Any]) -> str:

@@ -43,7 +43,7 @@ def write_worklist(
     outlines: Mapping[int, bytes],
     predicted: Mapping[int, str],
     origin: tuple[float, float],
-) -> None:
+) -> dict[str, Any]:
     """Write what somebody is asked about.
 
     Parameters
@@ -58,6 +58,11 @@ def write_worklist(
         Nucleus -> its class.
     origin : (float, float)
         Row and column of QuPath's origin on level 0.
+
+    Returns
+    -------
+    dict
+        Content of the file.
 
     Raises
     ------
@@ -87,6 +92,7 @@ def write_worklist(
     document = {"type": "FeatureCollection", "nucwsi": facts, "features": features}
     with published(path) as aside:
         aside.write_bytes(orjson.dumps(document) + b"\n")
+    return document
 
 
 def _palette(draw: Draw) -> dict[str, tuple[int, int, int]]:

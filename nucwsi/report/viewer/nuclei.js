@@ -4,8 +4,12 @@
 
 const nucwsi = {
   facts: null,
+  counted: null,
   maps: null,
+  worklist: null,
   slide(facts) { nucwsi.facts = facts; },
+  regions(counted) { nucwsi.counted = counted; },
+  offer(worklist) { nucwsi.worklist = worklist; },
   density(maps) { nucwsi.maps = maps; },
   nuclei(key, data) { arrived.get(key).push(data); },
 };
@@ -22,9 +26,25 @@ function loadScript(address) {
   });
 }
 
+// Colours of nuclei that are not coloured by their class: of all, of those that lack the feature,
+// and of a feature from low to high. The ramp is told apart in the common colour blindnesses.
+const PLAIN = [80, 210, 255], UNKNOWN = [170, 170, 170];
+const RAMP = rampOf([[20, 90, 255], [70, 200, 235], [250, 250, 110], [250, 150, 30], [205, 10, 30]], 4);
+
+function rampOf(stops, steps) {
+  const made = [];
+  for (let at = 0; at + 1 < stops.length; at++) {
+    for (let step = 0; step < steps; step++) {
+      const mix = (from, k) => Math.round(from + (stops[at + 1][k] - from) * step / steps);
+      made.push(stops[at].map(mix));
+    }
+  }
+  return [...made, stops.at(-1)];
+}
+
 // Sends requests to the worker (`worker.js`) and loads the tiles that the worker lacks.
 class Nuclei {
-  constructor({ classes, mpp, nuclei }) {
+  constructor({ classes, features, mpp, nuclei }) {
     const text = new Blob([`(${workerMain})()`], { type: "text/javascript" });
     this.worker = new Worker(URL.createObjectURL(text));
     this.pending = new Map(); // number of a request -> how to resolve or reject it
@@ -36,7 +56,8 @@ class Nuclei {
       if (error) reject(new Error(error));
       else resolve(answer);
     };
-    this.post("start", { facts: { classes, mpp, nuclei } });
+    const colours = { plain: PLAIN, ramp: RAMP, unknown: UNKNOWN };
+    this.post("start", { facts: { classes, features, mpp, nuclei, ...colours } });
     this.maps = loadScript("density.js").then(() => this.post("maps", { maps: nucwsi.maps }));
   }
 

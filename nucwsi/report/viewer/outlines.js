@@ -7,6 +7,7 @@ class Outlines {
     this.regions = facts.regions.map((region) => ({ ...region, path: Outlines.path(region.rings) }));
     this.shown = true;
     this.selected = null;
+    this.asked = null; // what a review asks about: { outline, marks: [{ x, y, colour }], reach }
     this.canvas = document.createElement("canvas");
     this.canvas.className = "outlines";
     viewer.canvas.append(this.canvas);
@@ -26,6 +27,11 @@ class Outlines {
 
   select(outline) {
     this.selected = outline && Outlines.path([outline]);
+    this.draw();
+  }
+
+  ask(asked) {
+    this.asked = asked && { ...asked, path: Outlines.path([asked.outline]) };
     this.draw();
   }
 
@@ -51,9 +57,20 @@ class Outlines {
       context.stroke(path);
     };
     context.lineJoin = "round";
-    for (const region of this.shown ? this.regions : []) {
+    for (const region of this.shown && !this.asked ? this.regions : []) {
       stroke(region.path, "rgb(255 255 255 / .6)", 2.6);
       stroke(region.path, "rgb(30 30 34 / .75)", 1);
+    }
+    if (this.asked) {
+      // Thin: the nucleus is what shall be seen.
+      stroke(this.asked.path, "rgb(0 0 0 / .8)", 3.5);
+      stroke(this.asked.path, "#ffe600", 1.6);
+      for (const { x, y, colour } of this.asked.marks) {
+        const dot = new Path2D();
+        dot.arc(x, y, 7 * ratio / scale, 0, 2 * Math.PI);
+        stroke(dot, "#000", 5);
+        stroke(dot, colour, 3);
+      }
     }
     if (this.selected) {
       stroke(this.selected, "#fff", 6);

@@ -11,9 +11,10 @@ function css(colour, alpha) {
   return `rgb(${colour.join(" ")} / ${alpha})`;
 }
 
-// A source of tiles for OpenSeadragon. `visible` says for each class whether it is drawn; `version`
-// identifies that choice, so that the tiles of two choices have different addresses.
-function overlaySource(facts, nuclei, visible, version) {
+// A source of tiles for OpenSeadragon. `visible` says for each class whether it is drawn, `by` what
+// colours the nuclei; `version` identifies these choices, so that the tiles of two choices have
+// different addresses.
+function overlaySource(facts, nuclei, visible, by, version) {
   const grow = 2 ** FINER, maxLevel = facts.image.max + FINER;
   // OpenSeadragon enlarges tiles without any overlap by a pixel; on transparent tiles this is
   // visible as a seam.
@@ -31,7 +32,7 @@ function overlaySource(facts, nuclei, visible, version) {
     const scale = 2 ** (level - facts.image.max), side = TILE / scale;
     const extent = (whole, at) => Math.max(1, Math.min(TILE, Math.ceil(whole * scale - at * TILE)));
     const [width, height] = [extent(facts.width, x), extent(facts.height, y)];
-    const view = { left: x * side, top: y * side, side, scale, width, height, visible };
+    const view = { left: x * side, top: y * side, side, scale, width, height, visible, by };
     try {
       const { picture } = await nuclei.ask(scale >= NEAR ? "nuclei" : "density", view);
       if (job.userData.aborted) {

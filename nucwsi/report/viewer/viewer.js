@@ -1,7 +1,7 @@
 "use strict";
-// The page: slide, legend, panel of the selected nucleus, keyboard.
+// The slide, the layer of nuclei, keyboard and address.
 
-const facts = nucwsi.facts;
+const facts = nucwsi.facts, counted = nucwsi.counted;
 const visible = facts.classes.map(() => true);
 const nuclei = new Nuclei(facts);
 const byId = (id) => document.getElementById(id);
@@ -61,18 +61,19 @@ function followSlide() {
 viewer.addHandler("resize", ({ newContainerSize }) => overlay.viewport.resize(newContainerSize));
 viewer.addHandler("viewport-change", followSlide);
 
-const outlines = new Outlines(viewer, facts);
+const outlines = new Outlines(viewer, counted);
 nucwsi.viewer = viewer;
 
 // --- The layer of nuclei. A new layer replaces the old one when all its tiles are drawn.
 
 const layers = [];
 let version = 0;
+let colouredBy = "class"; // or "none", or the number of a feature
 
 function showClasses() {
   version += 1;
   overlay.addTiledImage({
-    tileSource: overlaySource(facts, nuclei, [...visible], version),
+    tileSource: overlaySource(facts, nuclei, [...visible], colouredBy, version),
     success: ({ item }) => {
       layers.push(item);
       item.addHandler("fully-loaded-change", ({ fullyLoaded }) => {
@@ -94,105 +95,11 @@ byId("region-outlines").addEventListener("change", (event) => {
   outlines.draw();
 });
 
-// --- Legend
-
-function swatch(colour) {
-  const mark = document.createElement("i");
-  mark.className = "swatch";
-  mark.style.background = css(colour, 1);
-  return mark;
-}
-
-function element(kind, text, className = "") {
-  const made = document.createElement(kind);
-  made.textContent = text;
-  made.className = className;
-  return made;
-}
-
-facts.classes.forEach(({ name, colour, n }, code) => {
-  const label = element("label", "", "row");
-  const box = document.createElement("input");
-  Object.assign(box, { type: "checkbox", checked: true, id: `class-${code}` });
-  box.addEventListener("change", () => {
-    visible[code] = box.checked;
-    showClasses();
-  });
-  label.append(box, swatch(colour), element("span", name), element("output", n.toLocaleString("en")));
-  byId("classes").append(label);
-});
-
 function showPlace(x, y, widthUm) {
   const image = viewer.world.getItemAt(0);
   const width = widthUm / facts.mpp, height = width * window.innerHeight / window.innerWidth;
   const box = new OpenSeadragon.Rect(x - width / 2, y - height / 2, width, height);
   viewer.viewport.fitBounds(image.imageToViewportRectangle(box), reducedMotion);
-}
-
-const LISTED = 500;
-function showRegion({ rings }) {
-  const span = (odd) => {
-    let low = Infinity, high = -Infinity;
-    for (const ring of rings) {
-      for (let at = odd; at < ring.length; at += 2) {
-        low = Math.min(low, ring[at]);
-        high = Math.max(high, ring[at]);
-      }
-    }
-    return [low, high];
-  };
-  const [left, right] = span(0), [top, bottom] = span(1);
-  const wide = Math.max(right - left, (bottom - top) * window.innerWidth / window.innerHeight);
-  showPlace((left + right) / 2, (top + bottom) / 2, 1.2 * wide * facts.mpp);
-}
-
-facts.regions.slice(0, LISTED).forEach((region) => {
-  const button = element("button", region.name);
-  button.addEventListener("click", () => showRegion(region));
-  const item = document.createElement("li");
-  item.append(button);
-  byId("regions").querySelector("ol").append(item);
-});
-byId("regions").hidden = !facts.regions.length;
-byId("region-outlines").closest("label").hidden = !facts.regions.length;
-if (facts.regions.length > LISTED) {
-  byId("regions").append(element("p", `and ${facts.regions.length - LISTED} more`, "quiet"));
-}
-
-// --- The selected nucleus
-
-async function select(x, y, reach) {
-  const { nucleus } = await nuclei.ask("at", { x, y, reach, visible });
-  byId("nucleus").hidden = !nucleus;
-  outlines.select(nucleus?.outline);
-  if (!nucleus) return;
-  const { name, colour } = facts.classes[nucleus.code];
-  byId("nucleus").querySelector("h2").replaceChildren(swatch(colour), name);
-  byId("nucleus").querySelector("tbody").replaceChildren(...nucleus.shares.map((share, code) => {
-    const row = document.createElement("tr"), cell = document.createElement("td");
-    const bar = element("i", "", "share");
-    bar.style.cssText = `width: ${100 * share}%; background: ${css(facts.classes[code].colour, 1)}`;
-    cell.append(bar);
-    row.append(element("th", facts.classes[code].name), cell,
-      element("td", `${(100 * share).toFixed(0)} %`));
-    return row;
-  }));
-  byId("area").textContent = `${nucleus.area.toFixed(1)} µm²`;
-  byId("centre").textContent = centreText(nucleus.outline);
-  byId("ident").textContent = nucleus.id;
-}
-
-function centreText(outline) {
-  const mean = (odd) => {
-    const values = outline.filter((_, at) => at % 2 === odd);
-    return (Math.min(...values) + Math.max(...values)) / 2;
-  };
-  return `x ${Math.round(mean(0) * facts.scale[0])}, y ${Math.round(mean(1) * facts.scale[1])}`;
-}
-
-function deselect() {
-  byId("nucleus").hidden = true;
-  outlines.select(null);
 }
 
 function showsOutlines() {
@@ -203,12 +110,13 @@ function pixelsPerCanvasPixel() {
   return viewer.world.getItemAt(0).viewportToImageZoom(viewer.viewport.getZoom(true));
 }
 
-viewer.addHandler("canvas-click", (event) => {
+function clicked(event) {
   if (!event.quick || !showsOutlines()) return;
   const image = viewer.world.getItemAt(0);
   const { x, y } = image.viewerElementToImageCoordinates(event.position);
-  select(x, y, 4 / pixelsPerCanvasPixel());
-});
+  if (review.isOpen) review.click(x, y);
+  else select(x, y, 4 / pixelsPerCanvasPixel());
+}
 
 // --- Buttons and keyboard
 
@@ -217,7 +125,7 @@ byId("zoom-in").addEventListener("click", () => zoom(2));
 byId("zoom-out").addEventListener("click", () => zoom(0.5));
 byId("whole").addEventListener("click", () => viewer.viewport.goHome(reducedMotion));
 byId("keys").addEventListener("click", () => byId("help").showModal());
-byId("close").addEventListener("click", deselect);
+byId("close").addEventListener("click", () => deselect());
 
 viewer.addHandler("canvas-key", (event) => {
   // OpenSeadragon would rotate or flip the slide, but not the outlines.
@@ -226,6 +134,7 @@ viewer.addHandler("canvas-key", (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
+  if (event.target.matches("#number, select")) return;
   const typing = event.target.matches("input, button, summary");
   if (event.key === "Escape") deselect();
   else if (event.key === "?") byId("help").showModal();
@@ -254,6 +163,7 @@ function updateScale() {
 }
 
 function writeAddress() {
+  if (review.isOpen) return;
   const image = viewer.world.getItemAt(0);
   const { x, y } = image.viewportToImageCoordinates(viewer.viewport.getCenter());
   const um = viewer.viewport.getBounds().width * facts.width * facts.mpp;
@@ -262,12 +172,15 @@ function writeAddress() {
 }
 
 // Goes to the place in the address. `#at=x,y,width` is its centre in level-0 pixels, as in QuPath,
-// and the width of the view in µm; `#region=name` is the first region of that name.
+// and the width of the view in µm; `#region=name` is the first region of that name, `#nucleus=id` a
+// nucleus.
 function readAddress() {
   const numbers = /^#at=(-?\d+),(-?\d+),(\d+)$/.exec(location.hash)?.slice(1).map(Number);
   if (numbers) showPlace(numbers[0] / facts.scale[0], numbers[1] / facts.scale[1], numbers[2]);
   const named = /^#region=(.+)$/.exec(location.hash)?.[1];
-  const region = named && facts.regions.find(({ name }) => name === unquoted(named));
+  const id = /^#nucleus=(\d+)$/.exec(location.hash)?.[1];
+  if (id) goToNucleus(id);
+  const region = named && counted.regions.find(({ name }) => name === unquoted(named));
   if (region) showRegion(region);
 }
 
@@ -291,11 +204,17 @@ viewer.addHandler("animation-start", () => smoothSeams(false));
 viewer.addHandler("animation-finish", () => smoothSeams(true));
 viewer.addHandler("fully-loaded-change", () => smoothSeams(!viewer.isAnimating()));
 viewer.addHandler("update-viewport", updateScale);
-viewer.addHandler("animation-finish", writeAddress);
-window.addEventListener("hashchange", readAddress);
-viewer.addOnceHandler("open", () => {
+viewer.addOnceHandler("tile-drawn", () => { nucwsi.firstPicture = performance.now(); });
+
+// What needs the other scripts waits until they have run.
+const opened = new Promise((resolve) => { viewer.addOnceHandler("open", resolve); });
+document.addEventListener("DOMContentLoaded", async () => {
+  await opened;
+  viewer.addHandler("animation-finish", writeAddress);
+  viewer.addHandler("canvas-click", clicked);
+  window.addEventListener("hashchange", readAddress);
   readAddress();
   followSlide();
   showClasses();
+  review.start();
 });
-viewer.addOnceHandler("tile-drawn", () => { nucwsi.firstPicture = performance.now(); });

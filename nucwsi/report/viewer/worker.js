@@ -34,6 +34,7 @@ function workerMain() {
     const steps = new Int16Array(buffer, 8 + 14 * n, 2 * corners);
     const code = new Uint8Array(buffer, 8 + 14 * n + 4 * corners, n);
     const share = new Uint8Array(buffer, 8 + 15 * n + 4 * corners, n * nClasses);
+    const level = new Uint8Array(buffer, 8 + (15 + nClasses) * n + 4 * corners);
     const xy = new Float32Array(2 * corners);
     const start = new Uint32Array(n + 1);
     const box = new Float32Array(4 * n);
@@ -56,7 +57,7 @@ function workerMain() {
       box.set([left, top, right, bottom], 4 * i);
     }
     start[n] = at;
-    return { n, id, area, code, share, xy, start, box, x, y };
+    return { n, id, area, code, share, level, xy, start, box, x, y };
   }
 
   function makeRoom(coming) {
@@ -99,12 +100,27 @@ function workerMain() {
     context.closePath();
   }
 
-  function drawNuclei(context, pieces, { visible, scale, left, top, side }) {
+  // What nuclei are coloured by: "class", "none" (one colour for all), or the number of a feature.
+  // Returns the colours, and for each nucleus the place of its own among them.
+  function colouring(by) {
+    if (by === "class") {
+      return { palette: facts.classes.map(({ colour }) => colour), of: (piece, i) => piece.code[i] };
+    }
+    if (by === "none") return { palette: [facts.plain], of: () => 0 };
+    const { ramp, features } = facts, last = ramp.length - 1, width = features.length;
+    const of = ({ level }, i) => {
+      const value = level[i * width + by];
+      return value ? Math.round((value - 1) / 254 * last) : last + 1;
+    };
+    return { palette: [...ramp, facts.unknown], of };
+  }
+
+  function drawNuclei(context, pieces, { visible, by, scale, left, top, side }) {
     const outlined = scale >= 0.5;
     // Nuclei of a few pixels look the same with every second corner.
     const stride = outlined ? 1 : 2;
-    facts.classes.forEach(({ colour }, code) => {
-      if (!visible[code]) return;
+    const { palette, of } = colouring(by);
+    palette.forEach((colour, group) => {
       context.fillStyle = css(colour, outlined ? Math.max(0.12, 0.4 - scale / 5) : 0.75);
       context.strokeStyle = css(colour, 1);
       for (const piece of pieces) {
@@ -113,7 +129,7 @@ function workerMain() {
         context.lineWidth = Math.min(2.5, 1 + scale / 2) / scale;
         context.beginPath();
         for (let i = 0; i < piece.n; i++) {
-          if (piece.code[i] !== code) continue;
+          if (!visible[piece.code[i]] || of(piece, i) !== group) continue;
           const b = 4 * i, edge = context.lineWidth;
           if (box[b + 2] < x - edge || box[b] > x + side + edge) continue;
           if (box[b + 3] < y - edge || box[b + 1] > y + side + edge) continue;
@@ -146,8 +162,9 @@ function workerMain() {
       this.full = 0.5;
     }
 
-    paint(visible) {
-      if (this.painted === visible.join()) return;
+    paint(visible, by) {
+      const wanted = `${visible.join()} ${by}`;
+      if (this.painted === wanted) return;
       const { nClasses, levels, width, height } = this, size = width * height;
       const context = this.canvas.getContext("2d"), image = context.createImageData(width, height);
       for (let at = 0; at < size; at++) {
@@ -155,7 +172,9 @@ function workerMain() {
         for (let code = 0; code < nClasses; code++) {
           const level = visible[code] ? levels[code * size + at] : 0;
           if (level < 2) continue;
-          const density = ((level - 1) / 254) ** 2, [r, g, b] = facts.classes[code].colour;
+          const density = ((level - 1) / 254) ** 2;
+          // From afar there is no feature to be seen, only how many nuclei there are.
+          const [r, g, b] = by === "class" ? facts.classes[code].colour : facts.plain;
           total += density;
           red += density * r;
           green += density * g;
@@ -166,7 +185,7 @@ function workerMain() {
         image.data.set([red / total, green / total, blue / total, alpha], 4 * at);
       }
       context.putImageData(image, 0, 0);
-      this.painted = visible.join();
+      this.painted = wanted;
     }
 
     draw(context, { left, top, side, scale }) {
@@ -223,7 +242,7 @@ function workerMain() {
 
     density(view) {
       const canvas = new OffscreenCanvas(view.width, view.height);
-      density.paint(view.visible);
+      density.paint(view.visible, view.by);
       density.draw(canvas.getContext("2d"), view);
       return { picture: canvas.transferToImageBitmap() };
     },
@@ -250,6 +269,18 @@ function workerMain() {
         }
       }
       return { nucleus: best && described(best.piece, best.i) };
+    },
+
+    // Finds a nucleus by its id among those near a place, or in one tile.
+    find({ id, x, y, key }) {
+      const found = key === undefined ? within(x, y, x, y, REACH) :
+        held.has(key) ? { pieces: held.get(key) } : { missing: [key] };
+      if (found.missing) return found;
+      for (const piece of found.pieces) {
+        const i = piece.id.indexOf(id);
+        if (i >= 0) return { nucleus: described(piece, i) };
+      }
+      return { nucleus: null };
     },
   };
 
