@@ -13,7 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 400
 
 #: Modules whose docstrings are the help of the command line.
-_HELP = {"commands.py", "pipeline.py", "review.py", "run.py", "teach.py", "tools.py", "training.py"}
+_HELP = {
+    "check_slides.py",
+    "commands.py",
+    "pipeline.py",
+    "review.py",
+    "run.py",
+    "teach.py",
+    "tools.py",
+    "training.py",
+}
 
 #: A package says in three lines what lives there and what may not.
 MIN_PACKAGE_LINES = 3

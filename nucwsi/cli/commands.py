@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from nucwsi import __version__
-from nucwsi.cli import pipeline, review, teach, tools, training
+from nucwsi.cli import check_slides, pipeline, review, teach, tools, training
 from nucwsi.cli.options import Commands
 from nucwsi.cli.process import prepare
 from nucwsi.cli.run import run
@@ -20,7 +20,7 @@ def main() -> None:
 
 for _command in (
     run,
-    pipeline.check,
+    check_slides.check,
     pipeline.tile,
     pipeline.predict,
     pipeline.segment,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,55 +29,6 @@ from nucwsi.config import (
 )
 from nucwsi.errors import ConfigError
 from nucwsi.runtime.allocator import share_one_heap
-
-
-@click.command()
-@click.argument("slides", type=FILE, nargs=-1, required=True)
-@click.option(
-    "--mpp",
-    "slide_mpp",
-    type=float,
-    help="µm per level-0 pixel, where a sheet names none and the files state none or are wrong",
-)
-@member_option
-@threads_option
-@options(TileSettings)
-def check(
-    slides: tuple[Path, ...],
-    slide_mpp: float | None,
-    members: tuple[str, ...],
-    threads: int,
-    **values: Any,
-) -> None:
-    """Say what SLIDES are and whether each can be analysed.
-
-    SLIDES are slides, folders of slides or slide sheets. The exit code is 1 if one of them cannot
-    be analysed.
-    """
-    settings = settings_of(TileSettings, values)
-    from nucwsi.io.slides.sheet import read_sheet
-    from nucwsi.steps.check import check as step
-
-    listed = (entry for path in slides for entry in read_sheet(path, lambda _: True))
-    entries = [replace(entry, mpp=entry.mpp or slide_mpp) for entry in listed]
-    n_faulty = 0
-    # What the readers would log is part of each verdict.
-    logger = logging.getLogger("nucwsi")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        for verdict in step(entries, settings, members=members, threads=threads):
-            click.echo(f"{verdict.name}: {verdict.description or 'cannot be analysed'}")
-            for warning in verdict.warnings:
-                click.echo(f"  look at: {warning}")
-            if verdict.fault:
-                click.echo(f"  {verdict.fault}")
-                n_faulty += 1
-    finally:
-        logger.setLevel(level)
-    n_sound = len(entries) - n_faulty
-    click.echo(f"{n_sound} of {len(entries)} slides can be analysed")
-    sys.exit(1 if n_faulty else 0)
 
 
 @click.command()

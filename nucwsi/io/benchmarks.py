@@ -1,4 +1,4 @@
-"""Snakemake's benchmark files: what each job of a run cost."""
+"""What jobs cost: Snakemake's benchmark files, and the table that forecasts are made from."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 from nucwsi.errors import StoreError
 from nucwsi.io.inputs import check_file
+from nucwsi.runtime.forecast import Cost
+
+#: What each verb costs; `python -m bench.forecast` fits it to runs of our own.
+COSTS = Path(__file__).with_name("costs.csv")
 
 
 class JobCost(NamedTuple):
@@ -58,6 +62,27 @@ def read_benchmark(path: Path) -> list[JobCost]:
         raise StoreError(
             f"{path}: is no benchmark file of Snakemake ({error}); remove it"
         ) from None
+
+
+def read_costs() -> list[Cost]:
+    """Read what each verb costs.
+
+    Returns
+    -------
+    list of Cost
+        In the order of the pipeline.
+    """
+    with COSTS.open(encoding="utf-8", newline="") as stream:
+        return [
+            Cost(
+                **{name: float(row[name]) for name in Cost._fields[3:-1]},
+                verb=row["verb"],
+                driver=row["driver"],
+                threads=int(row["threads"]),
+                kept=int(row["kept"]),
+            )
+            for row in csv.DictReader(stream)
+        ]
 
 
 def _number(text: str | None) -> float | None:

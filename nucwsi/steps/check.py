@@ -6,11 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nucwsi.config import TileSettings
 from nucwsi.errors import NucwsiError
+from nucwsi.grid import CELL_PX
 from nucwsi.io.slides.sheet import SlideEntry
-from nucwsi.models.card import read_cards
-from nucwsi.steps.tile.examine import EMPTY, examined
+from nucwsi.models.card import canvas_card, largest_halo_px, read_cards
+from nucwsi.runtime.forecast import Extent
+from nucwsi.steps.tile.examine import EMPTY, Examined, examined
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Verdict:
         What is suspicious.
     fault : str
         Why it cannot be analysed; empty if it can.
+    extent : Extent, optional
+        How large it is; none if it cannot be analysed.
     """
 
     name: str
@@ -36,6 +42,7 @@ class Verdict:
     description: str
     warnings: tuple[str, ...]
     fault: str
+    extent: Extent | None = None
 
 
 def check(
@@ -44,6 +51,7 @@ def check(
     *,
     members: tuple[str, ...],
     threads: int = 1,
+    passes: int = 1,
 ) -> Iterator[Verdict]:
     """Look at slides as `tile` will, without reading their tiles.
 
@@ -57,6 +65,8 @@ def check(
         Checkpoints of the ensemble, whose mpp the canvas has.
     threads : int
         Pieces of an overview that are read at once.
+    passes : int
+        Views that each member sees of a tile.
 
     Yields
     ------
@@ -75,7 +85,8 @@ def check(
             entry.path,
             settings.model_copy(update=own),
             name=entry.name,
-            cards=cards,
+            mpp=canvas_card(cards).mpp,
+            halo_px=largest_halo_px(cards),
             slide_mpp=entry.mpp,
             scene=entry.scene or None,
             regions=entry.regions,
@@ -94,6 +105,19 @@ def check(
                 missing = f"{len(found.lost)} tiles in tissue have no data"
                 lost = (missing,) if found.lost else ()
                 warnings = (*facts.warnings, *lost, *empty)
-            yield Verdict(entry.name, entry.path, description, warnings, "")
+                extent = _extent(found, passes * len(cards))
+            yield Verdict(entry.name, entry.path, description, warnings, "", extent)
         except NucwsiError as error:
             yield Verdict(entry.name, entry.path, "", (), str(error))
+
+
+def _extent(found: Examined, passes: int) -> Extent:
+    """Say how large a slide is; `passes` is how often a network sees each window."""
+    facts, (height, width) = found.facts, found.facts.frame.shape
+    cells = facts.core_px // CELL_PX
+    rows, columns = np.nonzero(found.tissue.analysed)
+    n_tiles = len(set(zip((rows // cells).tolist(), (columns // cells).tolist(), strict=True)))
+    window_px = facts.core_px + 2 * facts.halo_px
+    return Extent(
+        found.tissue_mm2, n_tiles * passes * window_px**2 / 1e6, canvas_mp=height * width / 1e6
+    )

@@ -6,6 +6,8 @@ call the command line and never a step; nothing here computes a result.
 
 from nucwsi.config import TISSUE_WORDS
 from nucwsi.report.assessment import FORMAT_VERSION as ASSESSMENT_FORMAT
+from nucwsi.workflow.caps import Caps
+from nucwsi.workflow.disk import check_disk
 from nucwsi.workflow.fingerprints import slide_fingerprints
 from nucwsi.workflow.flags import (
     find_own_commands,
@@ -41,7 +43,9 @@ __all__ = [
     "DEMO_SLIDE",
     "MULTIQC_FILES",
     "TISSUE_WORDS",
+    "Caps",
     "answering_command",
+    "check_disk",
     "extra_exports",
     "failure_message",
     "find_own_commands",

@@ -36,9 +36,12 @@ rule check:
         slides=CONFIG.slides,
         members=nuc.member_flags(CONFIG),
         settings=nuc.result_flags(CONFIG.tile),
+        views=CONFIG.predict.views,
+        viewer="--viewer" if CONFIG.viewer else "--no-viewer",
+        results=OUTPUT,
     shell:
         "nucwsi check {params.slides:q} {params.members} {params.settings} --threads {threads}"
-        " 2>&1 | tee {log:q}"
+        " --views {params.views} {params.viewer} --results {params.results:q} 2>&1 | tee {log:q}"
 
 
 rule summary:

@@ -30,6 +30,7 @@ except NucwsiError as error:
 
 OUTPUT = Path(CONFIG.output)
 PARTS = nuc.part_names(CONFIG)
+CAPS = nuc.Caps(CONFIG, SLIDES)
 # Slides with answers of a pathologist, whose counts are corrected.
 REVIEWED = [name for name, entry in SLIDES.items() if entry.answers]
 

@@ -21,8 +21,8 @@ rule tile:
         "../../envs/nucwsi-cpu.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=CAPS.memory("tile"),
+        runtime=CAPS.runtime("tile"),
     params:
         settings=nuc.result_flags(CONFIG.tile),
         members=nuc.member_flags(CONFIG),
@@ -53,8 +53,8 @@ rule predict:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=CAPS.memory("predict"),
+        runtime=CAPS.runtime("predict"),
         speed=nuc.speed_flags(CONFIG.predict),
     params:
         settings=nuc.result_flags(CONFIG.predict),
@@ -80,8 +80,8 @@ rule segment:
         "../../envs/nucwsi-cpu.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=CAPS.memory("segment"),
+        runtime=CAPS.runtime("segment"),
     params:
         settings=nuc.result_flags(CONFIG.segment),
         band=band,
@@ -107,8 +107,8 @@ rule stitch:
     conda:
         "../../envs/nucwsi-cpu.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=CAPS.memory("stitch"),
+        runtime=CAPS.runtime("stitch"),
         speed=nuc.speed_flags(CONFIG.stitch),
     shell:
         "nucwsi stitch {input:q} -o {output.nuclei:q} --seams {output.seams:q} {resources.speed}"
@@ -129,8 +129,8 @@ rule features:
         "../../envs/nucwsi-cpu.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=CAPS.memory("features"),
+        runtime=CAPS.runtime("features"),
     shell:
         "nucwsi features {input.slide:q} {input.nuclei:q} -o {output:q} --threads {threads}"
         " 2> {log:q}"
@@ -154,8 +154,8 @@ if CONFIG.classifier:
             "../../envs/nucwsi-cpu.yaml"
         threads: 2
         resources:
-            mem_mb=lambda wildcards, attempt: 2000 * attempt,
-            runtime=lambda wildcards, attempt: 60 * attempt,
+            mem_mb=CAPS.memory("classify"),
+            runtime=CAPS.runtime("classify"),
         params:
             features=lambda wildcards, input: nuc.flags("--features", input.features),
         shell:
@@ -184,8 +184,8 @@ rule compose:
     conda:
         "../../envs/nucwsi-cpu.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=CAPS.memory("compose"),
+        runtime=CAPS.runtime("compose"),
     params:
         settings=nuc.result_flags(CONFIG.compose),
         regions=lambda wildcards: nuc.flags(
@@ -242,8 +242,8 @@ rule correct:
     conda:
         "../../envs/nucwsi-cpu.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=CAPS.memory("correct"),
+        runtime=CAPS.runtime("correct"),
     params:
         folder=lambda wildcards: OUTPUT / wildcards.slide,
         composed=lambda wildcards: OUTPUT / wildcards.slide / "composed",
@@ -270,8 +270,8 @@ rule export:
     conda:
         "../../envs/nucwsi-cpu.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=CAPS.memory("export"),
+        runtime=CAPS.runtime("export"),
     params:
         settings=nuc.result_flags(CONFIG.export),
         features=lambda wildcards, input: nuc.flags("--features", input.features),
@@ -301,8 +301,8 @@ rule assess:
         "../../envs/nucwsi-cpu.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=CAPS.memory("assess"),
+        runtime=CAPS.runtime("assess"),
     params:
         settings=nuc.result_flags(CONFIG.assess),
         # The report does not read assessments of another format.
@@ -318,6 +318,8 @@ rule render:
         nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
         tissue=OUTPUT / "{slide}" / "tissue.geojson",
         regions=OUTPUT / "{slide}" / "{slide}.regions.geojson",
+        # The page shows what the report says of the slide.
+        assessment=OUTPUT / "{slide}" / "assessment.json",
     output:
         # The last file that is written into the folder: where it exists, the folder is complete.
         OUTPUT / "{slide}" / "viewer" / "index.html",
@@ -329,8 +331,8 @@ rule render:
         "../../envs/nucwsi-cpu.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=CAPS.memory("render"),
+        runtime=CAPS.runtime("render"),
     params:
         settings=nuc.result_flags(CONFIG.render),
     shell:
