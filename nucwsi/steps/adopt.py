@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 #: How far a network is looked at that does not say how far it sees, in its pixels.
 _FARTHEST_PX = 512
 
-#: At most so many pixels of a cell are changed, one after the other.
-_PHASES = 16
-
 
 @dataclass(frozen=True)
 class Claims:
@@ -223,7 +220,8 @@ def _measured_px(file: Path, interface: Interface, claims: Claims) -> int:
     half_px = (_FARTHEST_PX if said_px is None else said_px) + 4 * stride
     side = interface.window_px
     shape = (side, side) if side else strip_shape(stride, half_px)
-    phases = {*range(0, stride, max(1, stride // _PHASES)), stride - 1}
+    # The pixels of a cell that are seen farthest lie at its ends, or beside them.
+    phases = {*range(0, stride, max(1, stride // 4)), max(0, stride - 2), stride - 1}
     log.info("%s: how far it sees is measured", file)
     with torch.inference_mode():
         seen_px = reach_px(network.probabilities, shape, sorted(phases))
