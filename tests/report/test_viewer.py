@@ -276,6 +276,59 @@ def test_by_keyboard_alone(page, nuclei):
     } <= reached
 
 
+def test_nuclei_are_coloured_by_a_feature(page, nuclei):
+    """The smallest in the first colour, the largest in the last, from near; one colour from afar."""
+    from selenium.webdriver.support.ui import Select
+
+    inside = (np.abs(nuclei.row - 800) < 500) & (np.abs(nuclei.column - 1050) < 500)
+    choice = Select(page.find_element("id", "colour-by"))
+    names = [one.text for one in choice.options]
+    assert names[:3] == ["Class", "Probability of the class", "Probability of nucleus"]
+    choice.select_by_visible_text("Area")
+    for at, colour in (
+        (np.argmin(np.where(inside, nuclei.area_um2, np.inf)), (20, 90, 255)),
+        (np.argmax(np.where(inside, nuclei.area_um2, 0)), (205, 10, 30)),
+    ):
+        ring = outline(nuclei, at)
+        corner = shapely.get_coordinates(ring)[0]
+        x, y = go(page, *corner, 4)
+        near = picture(page)[y - 3 : y + 4, x - 3 : x + 4].reshape(-1, 3)
+        assert np.abs(near - colour).max(axis=1).min() < 40
+    low, high = (page.find_element("id", name).text for name in ("low", "high"))
+    assert float(low.split()[1]) < float(high.split()[1])
+    assert "µm²" in high
+    choice.select_by_visible_text("Class")
+    wait(page)
+    assert not page.find_element("id", "ramp").is_displayed()
+
+
+def test_a_nucleus_is_found_by_its_id(page, nuclei):
+    from selenium.webdriver.common.keys import Keys
+
+    page.find_element("css selector", "#go-to summary").click()
+    for at in (0, len(nuclei) - 1):
+        page.find_element("id", "number").clear()
+        page.find_element("id", "number").send_keys(str(nuclei.id[at]) + Keys.ENTER)
+        wait(page, f"return document.getElementById('ident').textContent === '{nuclei.id[at]}'")
+        wait(page)
+        assert page.find_element("id", "nucleus").is_displayed()
+        x, y = page.execute_script(
+            """
+            const image = nucwsi.viewer.world.getItemAt(0);
+            const { x, y } = image.viewportToImageCoordinates(nucwsi.viewer.viewport.getCenter());
+            return [x, y];
+            """
+        )
+        assert shapely.box(*outline(nuclei, at).bounds).buffer(2).covers(shapely.Point(x, y))
+    for text in ("17", "-1", "1e3", "liver", "9" * 40, ""):
+        page.find_element("id", "number").clear()
+        page.find_element("id", "number").send_keys(text + Keys.ENTER)
+        wait(page, "return document.getElementById('not-found').textContent.startsWith('No such')")
+    page.execute_script(f"location.hash = '#nucleus={nuclei.id[3]}'")
+    wait(page, f"return document.getElementById('ident').textContent === '{nuclei.id[3]}'")
+    page.find_element("id", "close").click()
+
+
 def test_names_are_shown_and_never_run(page):
     page.find_element("css selector", "#regions summary").click()
     shown = [item.text for item in page.find_elements("css selector", "#regions li span")]

@@ -1,13 +1,15 @@
 """`render`: the viewer's folder, and what it refuses."""
 
 import json
+import shutil
 
 import pytest
 from commands import refused
-from shown import phantom_nuclei, write_results
+from shown import an_assessment, phantom_nuclei, write_results
 
 from nucwsi.config import RenderSettings
 from nucwsi.errors import StoreError
+from nucwsi.steps import render as module
 from nucwsi.steps.render import render
 
 
@@ -52,3 +54,52 @@ def test_what_is_shipped_has_its_licence(small_slide, tmp_path):
     assert "Redistributions in binary form must reproduce" in text
     facts = (folder / "slide.js").read_text()
     assert json.loads(facts[len("nucwsi.slide(") : -len(");\n")])["name"] == "small"
+
+
+def _inodes(folder, part):
+    return {path.name: path.stat().st_ino for path in (folder / part).rglob("*") if path.is_file()}
+
+
+def test_a_region_that_is_drawn_later_does_not_encode_the_picture_again(
+    small_slide, tmp_path, monkeypatch
+):
+    """As the workflow runs it: it removes the page that it is about to make anew."""
+    folder = write_results(small_slide, tmp_path / "small", phantom_nuclei(keep=20))
+    nuclei, viewer = folder / "nuclei.parquet", folder / "viewer"
+    render(small_slide, nuclei, viewer / "index.html", RenderSettings())
+    (viewer / "worklist.js").write_text("nucwsi.offer({});")
+    before = {part: _inodes(viewer, part) for part in ("image", "nuclei")}
+    (viewer / "index.html").unlink()
+    shutil.rmtree(tmp_path / "again", ignore_errors=True)
+    drawn = write_results(small_slide, tmp_path / "again", phantom_nuclei(keep=20), ["Tumour"])
+    for name in ("small.regions.geojson", "composition.csv"):
+        shutil.copy(drawn / name, folder / name)
+
+    def no_picture(*_):
+        raise AssertionError("the picture is encoded again")
+
+    monkeypatch.setattr(module, "write_pyramid", no_picture)
+    render(small_slide, nuclei, viewer / "index.html", RenderSettings())
+    assert '"name":"Tumour"' in (viewer / "regions.js").read_text("utf-8")
+    assert {part: _inodes(viewer, part) for part in ("image", "nuclei")} == before
+    assert (viewer / "index.html").exists()
+    assert (viewer / "worklist.js").read_text() == "nucwsi.offer({});", "a review goes on"
+    monkeypatch.undo()
+
+    render(small_slide, nuclei, viewer / "index.html", RenderSettings(quality=50))
+    assert _inodes(viewer, "image") != before["image"], "another quality is another picture"
+    assert _inodes(viewer, "nuclei") == before["nuclei"]
+
+
+def test_an_assessment_of_another_slide_is_refused(small_slide, tmp_path):
+    folder = write_results(small_slide, tmp_path / "small", phantom_nuclei(keep=3))
+    (folder / "assessment.json").write_bytes(an_assessment(slide_checksum="0").to_json())
+    line = refused(
+        "render", small_slide, folder / "nuclei.parquet", "-o", folder / "viewer" / "index.html"
+    )
+    assert "assessment.json: is of another slide" in line
+    (folder / "assessment.json").write_text("{}")
+    line = refused(
+        "render", small_slide, folder / "nuclei.parquet", "-o", folder / "viewer" / "index.html"
+    )
+    assert "run `nucwsi assess`" in line

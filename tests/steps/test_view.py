@@ -1,6 +1,7 @@
 """The server that shows results in a browser."""
 
 import http.client
+import json
 import os
 import pwd
 import socket
@@ -10,9 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from commands import refused, run
+from draws_made import made as made_draw
 from shown import chromium, served
 
 from nucwsi.errors import ConfigError
+from nucwsi.io.review.worklist import write_draw
 from nucwsi.steps import view as module
 from nucwsi.steps.view import is_shared_computer, view
 
@@ -272,3 +275,114 @@ def test_the_command_asks_for_a_token_on_a_shared_computer(
     assert ran.exit_code == 0
     assert ("?token=" in ran.output) is asked
     assert bool(opened) is not asked, "the command line of a browser is no secret"
+
+
+DRAW = made_draw()
+KEPT = f"small/review/answers/{DRAW.key}.json"
+
+
+def put(base, path, body=None, **headers):
+    """Send answers as the viewer's page does; `headers` replace its own, None leaves one out."""
+    said = {"kind": "answers", "version": 1, "slide": "s", "draw": DRAW.key}
+    body = json.dumps({**said, "answers": [], "frames": []}).encode() if body is None else body
+    host = urlsplit(base).netloc
+    sent = {"Host": host, "Origin": f"http://{host}", "Content-Type": "application/json"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    server = http.client.HTTPConnection(host, timeout=10)
+    with closing(server):
+        server.putrequest("PUT", "/" + path, skip_host=True)
+        for name, value in {"Content-Length": str(len(body)), **sent}.items():
+            if value is not None:
+                server.putheader(name, value)
+        server.endheaders(body)
+        found = server.getresponse()
+        return found.status, json.loads(found.read())
+
+
+def test_answers_of_a_viewer_are_kept_and_given_back(base, results):
+    write_draw(results / "small", DRAW)
+    code, body, headers = answer(base + KEPT)
+    assert (code, body, headers["Allow"]) == (204, b"", "GET, HEAD, PUT")
+    code, said = put(base, KEPT)
+    assert (code, said) == (200, {"path": str(results / KEPT)})
+    assert json.loads((results / KEPT).read_text())["draw"] == DRAW.key
+    code, body, headers = answer(base + KEPT)
+    assert (code, json.loads(body)["draw"], headers["Allow"]) == (200, DRAW.key, "GET, HEAD, PUT")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": None},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": None},
+    ],
+)
+def test_a_foreign_page_writes_nothing(base, results, headers):
+    write_draw(results / "small", DRAW)
+    assert put(base, KEPT, **headers)[0] == 403
+    assert not (results / KEPT).exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("small/viewer/index.html", "inside.txt", "new.json", "../secret.txt", ""),
+        *("small/review/answers/../../viewer/index.html", "%2e%2e/results/" + KEPT + "%00"),
+        *(f"small/review/{DRAW.key}.json", "small/review/answers/00000000.json", "x" * 5000),
+    ],
+)
+def test_nothing_but_answers_is_written(base, results, path):
+    write_draw(results / "small", DRAW)
+    before = {item: item.stat().st_mtime_ns for item in results.rglob("*")}
+    assert put(base, path)[0] == 403
+    assert {item: item.stat().st_mtime_ns for item in results.rglob("*")} == before
+
+
+def test_what_are_no_answers_is_refused_and_the_old_ones_stay(base, results):
+    write_draw(results / "small", DRAW)
+    assert put(base, KEPT)[0] == 200
+    before = (results / KEPT).read_bytes()
+    code, said = put(base, KEPT, b"<script>alert(1)</script>")
+    assert code == 400
+    assert "no answers" in said["error"]
+    assert put(base, KEPT, Content_Length="99999999999")[0] == 413
+    assert put(base, KEPT, Content_Length=None)[0] == 413
+    assert (results / KEPT).read_bytes() == before
+    assert [item.name for item in (results / KEPT).parent.iterdir()] == [f"{DRAW.key}.json"]
+
+
+def test_with_a_token_only_who_knows_it_writes(results):
+    write_draw(results / "small", DRAW)
+    with served(results, token=True) as address:
+        base = address.partition("small/")[0]
+        token = address.partition("token=")[2]
+        assert put(base, KEPT)[0] == 403
+        assert put(base, f"{KEPT}?token={token}")[0] == 403, "a token in an address is no cookie"
+        cookie = answer(address)[2]["Set-Cookie"].partition(";")[0]
+        assert put(base, KEPT, Cookie=cookie[:-1])[0] == 403
+        assert not (results / KEPT).exists()
+        assert put(base, KEPT, Cookie=cookie)[0] == 200
+
+
+def test_without_a_token_nobody_writes_where_others_could(results):
+    write_draw(results / "small", DRAW)
+    with served(results, writable=False) as address:
+        base = address.partition("small/")[0]
+        assert put(base, KEPT)[0] == 403
+        assert answer(base + KEPT)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("option", "shared", "writes"),
+    [("--no-token", True, False), ("--token", True, True), ("--no-token", False, True)],
+)
+def test_the_command_lets_write_with_a_token_or_alone(results, monkeypatch, option, shared, writes):
+    asked = []
+    monkeypatch.setattr(module, "is_shared_computer", lambda: shared)
+    monkeypatch.setattr(module, "view", lambda *_, **how: asked.append(how["writable"]))
+    assert run("view", results, option, "--no-browser").exit_code == 0
+    assert asked == [writes]

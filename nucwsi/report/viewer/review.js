@@ -84,12 +84,13 @@ class Review {
     this.open();
   }
 
-  async read({ files }) {
-    const [file] = files;
+  async read(input) {
+    const [file] = input.files;
     if (!file) return;
     try {
-      const found = JSON.parse(await file.text());
-      byId("file").value = "";
+      const text = await file.text();
+      input.value = ""; // so that the same file can be opened again
+      const found = JSON.parse(text);
       if (found?.kind !== "answers") await this.load(found);
       else if (!this.answers?.merge(found)) throw new Error("These answers are of another worklist. Open that first.");
       else this.store();
