@@ -220,8 +220,9 @@ def _measured_px(file: Path, interface: Interface, claims: Claims) -> int:
     half_px = (_FARTHEST_PX if said_px is None else said_px) + 4 * stride
     side = interface.window_px
     shape = (side, side) if side else strip_shape(stride, half_px)
-    # The pixels of a cell that are seen farthest lie at its ends, or beside them.
-    phases = {*range(0, stride, max(1, stride // 4)), max(0, stride - 2), stride - 1}
+    # What is said is tried at some pixels of a cell; what is measured must hold for all.
+    step = max(1, stride // (4 if said_px is not None else 64))
+    phases = {*range(0, stride, step), max(0, stride - 2), stride - 1}
     log.info("%s: how far it sees is measured", file)
     with torch.inference_mode():
         seen_px = reach_px(network.probabilities, shape, sorted(phases))
