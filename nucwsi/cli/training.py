@@ -21,6 +21,9 @@ from nucwsi.config import EvaluateSettings, ImportSettings, TrainSettings
 #: modules the help need not load.
 LAYOUTS = ("conic", "consep", "lizard", "manifest", "monusac", "monuseg", "pannuke")
 
+#: `steps.data.REVIEW`.
+REVIEW = "review"
+
 
 #: Option of commands that take it as no setting.
 device_option = click.option(
@@ -40,7 +43,11 @@ def data() -> None:
 @click.argument("source", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="folder to write")
 @click.option(
-    "--from", "layout", type=click.Choice(LAYOUTS), required=True, help="layout of SOURCE"
+    "--from",
+    "layout",
+    type=click.Choice((*LAYOUTS, REVIEW)),
+    required=True,
+    help="layout of SOURCE; review: results for which --answers are given",
 )
 @click.option(
     "--mpp", type=float, help="µm per pixel of all images, instead of the published value"
@@ -52,6 +59,19 @@ def data() -> None:
     metavar="NAME=SPLIT",
     help="assign a part of the publication, such as fold1, to train, val or test",
 )
+@click.option(
+    "--answers",
+    type=FILE,
+    multiple=True,
+    help="a pathologist's answers, with --from review; may be given several times",
+)
+@click.option(
+    "--slide",
+    "slides",
+    type=FILE,
+    multiple=True,
+    help="a slide that is not where its results say, with --from review",
+)
 @options(ImportSettings)
 def import_data(
     source: Path,
@@ -59,6 +79,8 @@ def import_data(
     layout: str,
     mpp: float | None,
     parts: tuple[str, ...],
+    answers: tuple[Path, ...],
+    slides: tuple[Path, ...],
     **values: Any,
 ) -> None:
     """Convert the published data set in the folder SOURCE.
@@ -69,7 +91,16 @@ def import_data(
     chosen = dict(part.partition("=")[::2] for part in parts)
     from nucwsi.steps.data import import_data as step
 
-    step(layout, source, output, settings, mpp=mpp, parts=chosen)
+    step(
+        layout,
+        source,
+        output,
+        settings,
+        mpp=mpp,
+        parts=chosen,
+        answers=answers,
+        slides=slides,
+    )
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from nucwsi.slide.mpp import PLAUSIBLE_UM
 
 log = logging.getLogger(__name__)
 
+#: Layout of a pathologist's answers, which are of results and no published data set.
+REVIEW = "review"
+
 
 def import_data(
     layout: str,
@@ -30,15 +34,17 @@ def import_data(
     *,
     mpp: float | None = None,
     parts: dict[str, str] | None = None,
+    answers: Sequence[Path] = (),
+    slides: Sequence[Path] = (),
 ) -> None:
     """Bring a published data set into the documented form, whole or not at all.
 
     Parameters
     ----------
     layout : str
-        One of `nucwsi.io.datasets.READERS`.
+        One of `nucwsi.io.datasets.READERS`, or ``review``.
     source : pathlib.Path
-        Folder of the data set, as published.
+        Folder of the data set, as published; for ``review``, folder of results.
     output : pathlib.Path
         Folder to make, in the form of docs/data.md.
     settings : ImportSettings
@@ -47,6 +53,8 @@ def import_data(
         µm per pixel of all images; default: as published.
     parts : dict, optional
         Part of the publication, such as a fold -> split; default: as published.
+    answers, slides : sequence of pathlib.Path
+        For ``review``: files of answers, and slides that are not where the results say.
 
     Raises
     ------
@@ -60,11 +68,21 @@ def import_data(
     low, high = PLAUSIBLE_UM
     if mpp is not None and not low <= mpp <= high:
         raise ConfigError(f"`mpp` is {mpp:g} µm; expected {low} to {high}, for example 0.25 at 40x")
-    check_outputs([output], [], within=[source], folder=True)
+    if bool(answers) != (layout == REVIEW):
+        lacking = "needs --answers" if layout == REVIEW else "has no answers"
+        raise ConfigError(f"`--from {layout}` {lacking}; name a pathologist's answers for results")
+    check_outputs([output], [*answers, *slides], within=[source], folder=True)
     if is_taken(output):
         raise StoreError(f"{output}: exists already; remove it or choose another folder")
     # The name of its own folder may say which part of a data set the source is.
-    listing = READERS[layout](source.absolute())
+    if layout == REVIEW:
+        from nucwsi.steps.review_data import review_listing
+
+        if mpp is not None:
+            raise ConfigError("`mpp` is that of the slides; leave it out")
+        listing = review_listing(source, answers, slides)
+    else:
+        listing = READERS[layout](source.absolute())
     for names in listing.labels.values():
         kinds(list(names.values()))
     entries = _with_splits(_checked(listing.entries, source), settings, parts or {})

@@ -22,8 +22,11 @@ _HOTTEST = 5.0
 #: Least probability that an error costs; a class that was not seen has none at all.
 _LEAST = 1e-3
 
+#: A feature that spreads by less than this share of its size tells nothing.
+_LEAST_SPREAD = 1e-5
+
 #: Digits of what is kept: more would differ between machines.
-_DIGITS = 6
+_DIGITS = 7
 
 
 @dataclass(frozen=True)
@@ -216,21 +219,28 @@ def _linear(labelled: Labelled, strength: float, n_classes: int) -> Linear:
 
     mean = labelled.values.mean(axis=0)
     spread = labelled.values.std(axis=0)
-    scale = np.where(spread > 1e-9 * np.maximum(1, np.abs(mean)), spread, 1.0)
+    scale = np.where(spread > _LEAST_SPREAD * np.maximum(1, np.abs(mean)), spread, np.inf)
     weights = np.zeros((n_classes, labelled.values.shape[1]))
     bias = np.full(n_classes, -np.inf)
     seen = np.unique(labelled.code)
     if len(seen) == 1:
         bias[seen] = 0.0
         return Linear(mean, scale, weights, bias)
-    model = LogisticRegression(C=strength, max_iter=2000, tol=1e-6)
+    model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-6)
     share = labelled.weight * len(labelled.code) / labelled.weight.sum()
     model.fit(standardised(labelled.values, mean, scale), labelled.code, sample_weight=share)
     # Of two classes, the library keeps the weights of the second against the first.
     both = len(seen) == 2
     weights[seen] = np.concatenate([-model.coef_, model.coef_]) / 2 if both else model.coef_
     bias[seen] = np.append(-model.intercept_, model.intercept_) / 2 if both else model.intercept_
-    return Linear(*(np.round(values, _DIGITS) for values in (mean, scale, weights, bias)))
+    # What tells nothing was 0 throughout.
+    scale[np.isinf(scale)] = 1.0
+    return Linear(*map(_rounded, (mean, scale, weights, bias)))
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    digits = [float(f"{value:.{_DIGITS}g}") for value in values.ravel().tolist()]
+    return np.reshape(digits, values.shape)
 
 
 def _temperature(logits: NDArray[np.float64], labelled: Labelled) -> float:
@@ -244,4 +254,4 @@ def _temperature(logits: NDArray[np.float64], labelled: Labelled) -> float:
 
     limit = float(np.log(_HOTTEST))
     found = minimize_scalar(surprise, bounds=(-limit, limit), method="bounded")
-    return round(float(np.exp(found.x)), _DIGITS)
+    return float(f"{np.exp(found.x):.{_DIGITS}g}")

@@ -3,13 +3,15 @@
 import pytest
 from commands import run
 
-from nucwsi.cli.training import LAYOUTS
+from nucwsi.cli.training import LAYOUTS, REVIEW
 from nucwsi.config import TrainSettings
 from nucwsi.io.datasets import READERS
+from nucwsi.steps import data
 
 
 def test_every_layout_has_a_reader():
     assert tuple(READERS) == LAYOUTS
+    assert REVIEW == data.REVIEW
 
 
 def test_parts_of_a_publication_are_assigned_to_splits(monkeypatch):
@@ -17,7 +19,7 @@ def test_parts_of_a_publication_are_assigned_to_splits(monkeypatch):
 
     seen = []
     monkeypatch.setattr(
-        module, "import_data", lambda *args, mpp, parts: seen.append((args[0], mpp, parts))
+        module, "import_data", lambda *args, mpp, parts, **_: seen.append((args[0], mpp, parts))
     )
     words = ("--part", "fold1=train", "--part", "fold2=test", "--mpp", "0.25")
     result = run("data", "import", "folder", "-o", "out", "--from", "pannuke", *words)

@@ -6,7 +6,6 @@ classifier fitted to them and writes it with what cross-validation says of it.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +22,10 @@ from nucwsi.features import network
 from nucwsi.io.classifier import card_path, write_classifier
 from nucwsi.io.nuclei.features import read_features
 from nucwsi.io.outputs import check_outputs
-from nucwsi.io.stores.publish import file_checksum
 from nucwsi.review.answers import class_key
 from nucwsi.steps.features import measuring, read_nuclei
 from nucwsi.steps.teach.labels import SlideLabels, class_counts, read_labels
+from nucwsi.steps.teach.slides import slide_of
 from nucwsi.teaching.card import NONE_OF_THEM, card, summary
 from nucwsi.teaching.classifier import Classifier
 from nucwsi.teaching.figures import confusions, doubts, measured, network_answers
@@ -82,7 +81,11 @@ def teach(
         listed = ", ".join(map(str, sources))
         raise ConfigError(f"{listed}: names no {lacking}; name folders of results, and answers")
     check_outputs([output, card_path(output)], [*answers, *slides])
-    labels = read_labels(results, answers)
+    labels = [one for one in read_labels(results, answers) if one.classes]
+    if n_none := sum(len(one.none) for one in labels):
+        log.info("%d answers say that it is no nucleus; not taught", n_none)
+    if not labels:
+        raise AnswerError(f"{', '.join(map(str, answers))}: name no class of a nucleus")
     classes, not_claimed = _claimed(labels, settings)
     names = _feature_names(labels, settings)
     found = _gathered(labels, names, slides)
@@ -197,7 +200,7 @@ def _features(
     if beside.exists():
         described = list(read_features(beside, names, table.digest))
         return np.concatenate([some.values for some in described])[wanted]
-    slide = _slide_of(one, slides)
+    slide = slide_of(one, slides)
     if slide is None:
         raise ConfigError(
             f"{beside}: does not exist, and the slide of {one.facts.slide} is not where it was;"
@@ -206,19 +209,6 @@ def _features(
     with measuring(slide, table) as measure:
         values = np.concatenate([some.values for some in measure(wanted)])
     return values[:, [table.names.index(name) for name in names]]
-
-
-def _slide_of(one: SlideLabels, slides: Sequence[Path]) -> Path | None:
-    """Return the file of a slide: one that was named, or where its results say that it is."""
-    for path in slides:
-        if path.is_file() and file_checksum(path) == one.facts.slide_checksum:
-            return path
-    try:
-        noted = json.loads(one.nuclei.with_name("provenance.json").read_text("utf-8"))
-        path = Path(noted["slide"]["path"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    return path if path.is_file() else None
 
 
 def _classifier(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +17,8 @@ from nucwsi.io.review.answers import read_answers, read_worklist
 from nucwsi.io.review.results import NUCLEI, result_folders
 from nucwsi.io.review.worklist import is_unanswered, read_draws
 from nucwsi.review.answers import NOT_A_NUCLEUS, Answer, class_key
-from nucwsi.review.draw import Draw
+from nucwsi.review.draw import Draw, frame_name
 from nucwsi.review.matching import matched_nuclei
-
-log = logging.getLogger(__name__)
 
 #: Ids that an error names before it counts the rest.
 _NAMED = 3
@@ -49,6 +46,13 @@ class SlideLabels:
         Row of the table -> class as it was answered.
     chance : dict of int to float
         Row -> probability with which it was drawn, for those that were drawn.
+    none : set of int
+        Rows that were said to be no nucleus.
+    frames : dict of (float, float, float, float) to str
+        Box of each frame that was looked through -> its name; xmin, ymin, xmax, ymax in level-0
+        pixels from the corner of the file.
+    marks : list of (float, float, float)
+        x and y of each mark that is no nucleus of the table, in the same pixels, and its area.
     """
 
     nuclei: Path
@@ -57,6 +61,9 @@ class SlideLabels:
     predicted: NDArray[np.object_]
     classes: dict[int, str] = field(default_factory=dict)
     chance: dict[int, float] = field(default_factory=dict)
+    none: set[int] = field(default_factory=set)
+    frames: dict[tuple[float, float, float, float], str] = field(default_factory=dict)
+    marks: list[tuple[float, float, float]] = field(default_factory=list)
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -86,8 +93,7 @@ def read_labels(results: Sequence[Path], answers: Sequence[Path]) -> list[SlideL
     -------
     list of SlideLabels
         Of the slides that have answers. A class that two people spell differently has one name:
-        the network's if that is what it means, else the commonest spelling. Answers that a nucleus
-        is none are left out.
+        the network's if that is what it means, else the commonest spelling.
 
     Raises
     ------
@@ -114,10 +120,10 @@ def read_labels(results: Sequence[Path], answers: Sequence[Path]) -> list[SlideL
         _take(path, slides, draws)
     found = [one for one in slides.values() if one.classes]
     _spell(found)
-    dropped = sum(_without_none(one) for one in found)
-    if dropped:
-        log.info("%d answers say that it is no nucleus; not taught", dropped)
-    return [one for one in found if one.classes]
+    for one in found:
+        one.none = {row for row, name in one.classes.items() if name == NOT_A_NUCLEUS}
+        one.classes = {row: n for row, n in one.classes.items() if row not in one.none}
+    return found
 
 
 def _slide(folder: Path) -> SlideLabels:
@@ -152,13 +158,14 @@ def _take(path: Path, slides: Mapping[str, SlideLabels], draws: dict[str, Draw])
         if isinstance(at, _Place):
             n_used += 1
             _note(path, slides[at.slide], at, one.label)
+        elif isinstance(at, _Frame):
+            slides[at.slide].frames[at.box] = at.name
+    _mark(slides, [one for one, at in zip(given, found.at, strict=True) if at is None])
     if not n_used:
         raise AnswerError(
             f"{path}: none of its {len(given)} objects with a class is a nucleus of"
             f" {', '.join(slides)}; name the results that they are for"
         )
-    if skipped := sum(at is None for at in found.at):
-        log.info("%s: %d marks are no nucleus of the results; not taught", path.name, skipped)
     _refuse_export(path, slides, given, found.at)
 
 
@@ -177,8 +184,19 @@ class _Place:
     chance: float | None
 
 
-#: What stands in a worklist beside nuclei.
+@dataclass(frozen=True)
+class _Frame:
+    """A frame of a draw."""
+
+    slide: str
+    name: str
+    box: tuple[float, float, float, float]
+
+
+#: What stands in a worklist and is no answer.
 _FURNITURE = "furniture"
+
+_What = _Place | _Frame | str | None
 
 
 class _Found:
@@ -191,17 +209,19 @@ class _Found:
         draws: Mapping[str, Draw],
     ) -> None:
         rows = {name: {i: r for r, i in enumerate(o.ids.tolist())} for name, o in slides.items()}
-        drawn: dict[str, _Place | str] = {}
+        drawn: dict[str, _What] = {}
         chance: dict[tuple[str, int], float] = {}
         for draw in (draw for draw in draws.values() if draw.slide in slides):
-            drawn |= dict.fromkeys([*draw.frame_ids, *draw.legend_ids], _FURNITURE)
+            drawn |= dict.fromkeys(draw.legend_ids, _FURNITURE)
+            for ident, at in draw.frame_ids.items():
+                drawn[ident] = _Frame(draw.slide, frame_name(at), draw.frames[at].box)
             for ident, at in draw.nucleus_ids.items():
                 one = draw.nuclei[at]
                 if one.id in rows[draw.slide]:
                     row = rows[draw.slide][one.id]
                     drawn[ident] = _Place(draw.slide, row, one.probability)
                     chance[draw.slide, row] = one.probability
-        self.at: list[_Place | str | None] = [drawn.get(a.object_id.lower()) for a in answers]
+        self.at: list[_What] = [drawn.get(a.object_id.lower()) for a in answers]
         own = any(isinstance(at, _Place) for at in self.at)
         waiting = [k for k, at in enumerate(self.at) if at is None]
         if own:
@@ -223,7 +243,7 @@ class _Found:
                 self.at[k] = _Place(name, row, chance.get((name, row)))
 
 
-def _is_foreign(answer: Answer, at: _Place | str | None) -> bool:
+def _is_foreign(answer: Answer, at: _What) -> bool:
     """Whether an answer of no known nucleus says that it is one; others are marks of the user."""
     if at is not None or answer.kind == "added":
         return False
@@ -241,11 +261,21 @@ def _note(path: Path, slide: SlideLabels, at: _Place, label: str) -> None:
         slide.chance[at.row] = at.chance
 
 
+def _mark(slides: Mapping[str, SlideLabels], answers: Sequence[Answer]) -> None:
+    """Note the marks of a file at their slide, or at all where they do not say it."""
+    for answer in answers:
+        for name, slide in slides.items():
+            if answer.place is not None and answer.slide in {"", name}:
+                top, left = slide.facts.frame.origin_px
+                x, y = answer.place
+                slide.marks.append((x + left, y + top, answer.area_px))
+
+
 def _refuse_export(
     path: Path,
     slides: Mapping[str, SlideLabels],
     given: Sequence[Answer],
-    places: Sequence[_Place | str | None],
+    places: Sequence[_What],
 ) -> None:
     """Refuse the detections of a whole slide, whose classes are the network's."""
     for name, one in slides.items():
@@ -272,14 +302,6 @@ def _spell(slides: Sequence[SlideLabels]) -> None:
     names |= {class_key(name): name for name in (*networks, NOT_A_NUCLEUS)}
     for one in slides:
         one.classes = {row: names[class_key(label)] for row, label in one.classes.items()}
-
-
-def _without_none(slide: SlideLabels) -> int:
-    """Take out the answers that a nucleus is none; return their number."""
-    kept = {row: name for row, name in slide.classes.items() if name != NOT_A_NUCLEUS}
-    dropped = len(slide.classes) - len(kept)
-    slide.classes = kept
-    return dropped
 
 
 def class_counts(slides: Sequence[SlideLabels]) -> Iterator[tuple[str, int]]:

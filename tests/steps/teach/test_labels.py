@@ -81,6 +81,7 @@ def test_what_is_no_nucleus_or_is_ignored_is_not_taught(results, ids, tmp_path):
     labels = ["a", "Not a nucleus", "Ignore*", ""]
     (found,) = read_labels([results], [csv(tmp_path / "a.csv", ids[:4], labels)])
     assert found.classes == {0: "a"}
+    assert found.none == {1}
 
 
 @pytest.fixture
