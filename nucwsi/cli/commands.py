@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from nucwsi import __version__
-from nucwsi.cli import check_slides, pipeline, review, teach, tools, training
+from nucwsi.cli import check_slides, foreign, pipeline, review, teach, tools, training
 from nucwsi.cli.options import Commands
 from nucwsi.cli.process import prepare
 from nucwsi.cli.run import run
@@ -25,6 +25,7 @@ for _command in (
     pipeline.predict,
     pipeline.segment,
     pipeline.stitch,
+    foreign.import_,
     teach.features,
     teach.classify,
     pipeline.compose,

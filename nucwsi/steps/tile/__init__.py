@@ -21,7 +21,7 @@ from nucwsi.io.regions.geojson import write_tissue
 from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
 from nucwsi.io.stores.tiles_writer import TilesWriter
-from nucwsi.models.card import read_cards
+from nucwsi.models.card import canvas_card, largest_halo_px, read_cards
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.progress import progress
 from nucwsi.slide.tissue import grown
@@ -125,7 +125,8 @@ def tile(
         slide,
         settings,
         name=name,
-        cards=cards,
+        mpp=canvas_card(cards).mpp,
+        halo_px=largest_halo_px(cards),
         slide_mpp=slide_mpp,
         scene=scene,
         regions=regions,

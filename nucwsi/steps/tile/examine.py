@@ -21,7 +21,6 @@ from nucwsi.grid import CELL_PX, Frame, Window
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, claim_doubts, level0_claim
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.stores.publish import file_checksum
-from nucwsi.models.card import Card, canvas_card, largest_halo_px
 from nucwsi.slide.holes import holes_in_tissue
 from nucwsi.slide.oddities import oddities
 from nucwsi.slide.tissue import find_tissue, looks_fluorescent, looks_miscoloured
@@ -179,7 +178,8 @@ def examined(
     settings: TileSettings,
     *,
     name: str,
-    cards: tuple[Card, ...],
+    mpp: float,
+    halo_px: int,
     slide_mpp: float | None = None,
     scene: str | None = None,
     regions: Sequence[Path] = (),
@@ -195,8 +195,10 @@ def examined(
         How tissue is found.
     name : str
         The slide's name in all results.
-    cards : tuple of Card
-        The ensemble: the canvas has its mpp, and the tiles serve its largest halo.
+    mpp : float
+        µm per pixel of the canvas: that of an ensemble.
+    halo_px : int
+        Canvas pixels that the ensemble sees beyond a core.
     slide_mpp : float, optional
         The user's value for level 0, in µm per pixel.
     scene : str, optional
@@ -216,7 +218,6 @@ def examined(
     SlideError
         If the slide cannot be read or must not be analysed.
     """
-    mpp = canvas_card(cards).mpp
     with open_slide(slide, scene) as opened:
         claim = level0_claim(opened, override=slide_mpp, trust_power=settings.objective_power)
         if claim.rows > 2 * mpp:
@@ -236,7 +237,7 @@ def examined(
             warnings=(*claim_doubts(opened, claim), *odd),
             frame=source.frame,
             core_px=settings.core_px,
-            halo_px=largest_halo_px(cards),
+            halo_px=halo_px,
             tissue_px=CELL_PX,
             tile=settings.model_dump(),
             only_within="" if tissue.only is None else shapely.to_wkb(tissue.only, hex=True),

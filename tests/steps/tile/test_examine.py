@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 from slides_made import picture, write_aperio
-from stores import write_member
 
 from nucwsi.config import TileSettings
 from nucwsi.errors import SlideError
 from nucwsi.grid import CELL_PX, Frame
-from nucwsi.models.card import read_cards
 from nucwsi.steps.tile.examine import examined, refuse_unreadable
 
 #: 100 x 70 canvas pixels of 0.5 µm: the last cells reach beyond the canvas on both axes.
@@ -24,8 +22,7 @@ def test_as_much_as_the_limit_may_be_unreadable():
 
 def test_a_slide_is_seen_whole_and_closed_again(tmp_path):
     slide = write_aperio(tmp_path / "a.svs", picture())
-    cards = read_cards((str(write_member(tmp_path / "m.safetensors", halo_px=48)),))
-    with examined(slide, TileSettings(), name="a", cards=cards) as found:
+    with examined(slide, TileSettings(), name="a", mpp=0.5, halo_px=48) as found:
         assert (found.facts.slide, found.facts.vendor, found.facts.halo_px) == ("a", "aperio", 48)
         assert found.facts.frame.shape == (550, 650)
         area_mm2 = found.tissue.found.sum() * (CELL_PX * 0.5) ** 2 / 1e6

@@ -1,0 +1,94 @@
+"""Nuclei of other programs, whatever the form of their file."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from nucwsi.errors import DataError, pass_on_lack_of_memory
+from nucwsi.io.foreign.json_forms import read_json
+from nucwsi.io.foreign.label_image import is_label_image, read_label_image
+from nucwsi.io.foreign.outlines import ForeignNuclei
+from nucwsi.io.regions.features import class_of, json_of
+
+#: Columns of a GeoParquet in which programs write the class, the first that there is.
+_CLASS_COLUMNS = ("class", "classification", "cell_type", "type")
+
+
+def read_foreign(path: Path, names: dict[str, str]) -> ForeignNuclei:
+    """Read nuclei that another program has found.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        GeoJSON (also packed, ``.gz``), JSON of HoVer-Net or CellViT, a label image (see
+        `read_label_image`), or GeoParquet.
+    names : dict of str to str
+        Number of a class -> its name, for files that number their classes.
+
+    Returns
+    -------
+    ForeignNuclei
+        At least one nucleus.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged, of no such form, or holds no nucleus.
+    """
+    if is_label_image(path):
+        nuclei = read_label_image(path)
+    elif path.suffix.lower() in {".parquet", ".geoparquet"}:
+        nuclei = _geoparquet(path)
+    else:
+        nuclei = read_json(path, _content(path), names)
+    if not len(nuclei.polygons):
+        raise DataError(f"{path}: holds no nucleus")
+    return nuclei
+
+
+def _content(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+    except FileNotFoundError:
+        raise DataError(f"{path}: does not exist") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({error}); export it again") from None
+
+
+def _geoparquet(path: Path) -> ForeignNuclei:
+    try:
+        frame = geopandas.read_parquet(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: does not exist") from None
+    except (OSError, ValueError, TypeError, LookupError, pa.ArrowException) as error:
+        pass_on_lack_of_memory(error)
+        raise DataError(f"{path}: is no GeoParquet ({error}); expected outlines") from None
+    shapes = frame.geometry.to_numpy()
+    kinds = set(shapely.get_type_id(shapes).tolist()) - {3, 6}
+    if kinds:
+        raise DataError(f"{path}: holds other shapes than polygons; expected outlines of nuclei")
+    parts, whose = shapely.get_parts(shapes, return_index=True)
+    order = np.lexsort([-shapely.area(parts), whose])
+    polygons = np.full(len(shapes), shapely.Polygon(), object)
+    first = order[np.unique(whose[order], return_index=True)[1]]
+    polygons[whose[first]] = shapely.polygons(shapely.get_exterior_ring(parts[first]))
+    column = next((name for name in _CLASS_COLUMNS if name in frame), None)
+    names = [""] * len(frame) if column is None else [_class(v, path) for v in frame[column]]
+    return ForeignNuclei("GeoParquet", polygons, names, np.ones(len(frame)), "file")
+
+
+def _class(value: object, path: Path) -> str:
+    """Return the class of a cell; QGIS and pandas write QuPath's as JSON."""
+    if not isinstance(value, str | dict) or value == "":
+        return ""
+    if isinstance(value, str) and value.startswith("{"):
+        value = json_of(value.encode(), path)
+    return class_of({"classification": value})[0]

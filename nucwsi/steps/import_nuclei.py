@@ -1,0 +1,182 @@
+"""The verb ``import``: nuclei that another program has found, as if they had been found here."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+from nucwsi.config import SegmentSettings, StitchSettings, TileSettings
+from nucwsi.errors import DataError
+from nucwsi.facts import Member
+from nucwsi.grid import Frame
+from nucwsi.io.foreign.outlines import ForeignNuclei
+from nucwsi.io.foreign.read import read_foreign
+from nucwsi.io.nuclei.parquet import AT_ONCE, write_nuclei
+from nucwsi.io.outputs import check_outputs
+from nucwsi.io.regions.geojson import write_tissue
+from nucwsi.io.stores.publish import file_checksum, workspace
+from nucwsi.nuclei.constants import PostProcessing
+from nucwsi.nuclei.imported import imported_table
+from nucwsi.nuclei.validity import Geometries, repaired
+from nucwsi.steps.stitch import stitch
+from nucwsi.steps.tile.area import area_um2
+from nucwsi.steps.tile.examine import examined
+
+log = logging.getLogger(__name__)
+
+#: Resolution of the canvas by whose pixels nuclei are numbered, in µm per pixel.
+_CANVAS_MPP = 0.5
+
+#: The class of nuclei that the file gives none.
+UNCLASSIFIED = "without class"
+
+#: µm per pixel at an objective power of 1, as most scanners have it.
+_POWER_UM = 10.0
+
+#: By how much the proportions of a label image may differ from those of the slide.
+_STRETCH = 0.01
+
+
+def import_nuclei(
+    nuclei: Path,
+    output: Path,
+    *,
+    slide: Path,
+    tissue_output: Path,
+    seams: Path,
+    name: str,
+    settings: TileSettings,
+    slide_mpp: float | None = None,
+    scene: str | None = None,
+    nuclei_mpp: float | None = None,
+    class_names: dict[str, str] | None = None,
+    threads: int = 1,
+) -> None:
+    """Make a table of the nuclei that another program has found in a slide.
+
+    Parameters
+    ----------
+    nuclei : pathlib.Path
+        The program's file; see `read_foreign`.
+    output : pathlib.Path
+        ``nuclei.parquet``.
+    slide : pathlib.Path
+        The slide, of which the tissue, the mpp and the bounds are needed.
+    tissue_output : pathlib.Path
+        ``tissue.geojson``.
+    seams : pathlib.Path
+        ``seams.json``: whether nuclei are missing or doubled along lines of every 512 pixels. The
+        seams of the other program may lie elsewhere.
+    name : str
+        The slide's name in all results.
+    settings : TileSettings
+        How tissue is found.
+    slide_mpp : float, optional
+        The user's value for level 0, in µm per pixel.
+    scene : str, optional
+        Which of several scenes of the slide: its number, from 1, or its name.
+    nuclei_mpp : float, optional
+        µm per pixel of the coordinates in `nuclei`. Default: what the file says, or level 0.
+    class_names : dict of str to str, optional
+        Number of a class -> its name, for files that number their classes.
+    threads : int
+        Pieces of the overview that are read at once.
+
+    Raises
+    ------
+    DataError
+        If `nuclei` cannot be read, or most of its nuclei lie off the slide.
+    SlideError
+        If the slide cannot be read or is no brightfield slide.
+    StoreError
+        If an output cannot be written.
+    """
+    check_outputs([output, tissue_output, seams], [nuclei, slide])
+    found = read_foreign(nuclei, class_names or {})
+    looking = examined(
+        slide,
+        settings,
+        name=name,
+        mpp=_CANVAS_MPP,
+        halo_px=0,
+        slide_mpp=slide_mpp,
+        scene=scene,
+        threads=threads,
+    )
+    with looking as seen:
+        frame, outlines = seen.facts.frame, seen.tissue.outlines(seen.facts.frame)
+        polygons = _on_slide(nuclei, found, frame, nuclei_mpp)
+        kept, left_out = _sound(nuclei, polygons, frame)
+        classes = tuple(sorted({name or UNCLASSIFIED for name in found.names}))
+        code = np.array([classes.index(name or UNCLASSIFIED) for name in found.names])[kept]
+        warnings = (
+            f"the nuclei were found by another program ({found.form}: {nuclei.name}); nucwsi does"
+            " not know how its result depends on tiles, nor how far its classes can be trusted",
+            *left_out,
+        )
+        facts = seen.facts.with_(
+            kind="part",
+            exact=False,
+            members=(Member(name=f"imported: {nuclei.name}", checksum=file_checksum(nuclei)),),
+            classes=classes,
+            warnings=seen.facts.warnings + warnings,
+            tissue_um2=area_um2(outlines, frame),
+            # Every table names the constants that its nuclei were cut with; these cut nothing.
+            post_processing=PostProcessing(0.5, 0.08, 0.0, dict.fromkeys(classes, 0.0)),
+            segment={**SegmentSettings().model_dump(), "np_level": 1},
+            n_dropped=dict.fromkeys(classes, 0),
+        )
+        for line in warnings:
+            log.warning("%s: %s", slide, line)
+        certainty = found.certainty[kept]
+        table = imported_table(polygons[kept], code, len(classes), certainty, frame)
+        decisive = {"nuclei": file_checksum(nuclei), **facts.to_json()}
+        with workspace(output.with_name(f"{output.name}.import"), decisive) as place:
+            part = place.folder / "part.parquet"
+            write_nuclei(part, [table], facts, row_group=AT_ONCE)
+            stitch([part], output, seams, StitchSettings())
+        write_tissue(tissue_output, outlines, facts)
+    log.info("%d nuclei of %d classes from %s", len(table), len(classes), found.form)
+
+
+def _on_slide(
+    path: Path, found: ForeignNuclei, frame: Frame, nuclei_mpp: float | None
+) -> Geometries:
+    """Return the outlines in level-0 pixels of the slide."""
+    um = np.array(frame.level0_mpp[::-1])
+    scale = np.ones(2)
+    if nuclei_mpp is not None:
+        scale = nuclei_mpp / um
+    elif found.size_px is not None:
+        scale = np.divide(frame.level0_shape, found.size_px)[::-1]
+        if abs(scale[0] / scale[1] - 1) > _STRETCH:
+            height, width = found.size_px
+            raise DataError(
+                f"{path}: has {height} x {width} px, but the slide {frame.level0_shape[0]} x"
+                f" {frame.level0_shape[1]}; expected the same proportions, or --nuclei-mpp"
+            )
+    elif found.mag is not None:
+        scale = _POWER_UM / found.mag / um
+    shift = np.array(frame.origin_px[::-1]) if found.origin == "bounds" else np.zeros(2)
+    moved = shapely.transform(found.polygons, lambda xy: np.round(xy * scale + shift, 2))
+    return repaired(moved)
+
+
+def _sound(path: Path, polygons: Geometries, frame: Frame) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return which outlines are nuclei of the slide, and say what was left out."""
+    height, width = frame.level0_shape
+    has_area = shapely.area(polygons) > 0
+    centre = shapely.get_coordinates(shapely.centroid(polygons[has_area]))
+    on_slide = has_area.copy()
+    on_slide[has_area] = ((centre >= 0) & (centre < (width, height))).all(axis=1)
+    n_flat, n_off = int((~has_area).sum()), int((has_area & ~on_slide).sum())
+    if 2 * on_slide.sum() <= len(polygons):
+        raise DataError(
+            f"{path}: {n_off} of {len(polygons)} nuclei lie off the slide of {height} x {width} px,"
+            f" and {n_flat} have no area; check the slide, and --nuclei-mpp"
+        )
+    said = ((n_flat, "have no area"), (n_off, "lie off the slide"))
+    return on_slide, tuple(f"{n} imported nuclei {why} and are left out" for n, why in said if n)

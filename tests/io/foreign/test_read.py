@@ -1,0 +1,63 @@
+"""Files of other programs are known by their form."""
+
+import gzip
+import json
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+from foreign_made import hovernet, qupath_detections, squares
+
+from nucwsi.errors import DataError
+from nucwsi.io.foreign.read import read_foreign
+
+NUCLEI = [shapely.box(9 * n, 9, 9 * n + 5, 15) for n in range(4)]
+
+
+def test_each_form_is_told_by_its_content(tmp_path):
+    qupath_detections(tmp_path / "a.geojson", NUCLEI, list("abcd"))
+    packed = gzip.compress((tmp_path / "a.geojson").read_bytes())
+    (tmp_path / "b.geojson.gz").write_bytes(packed)
+    hovernet(tmp_path / "c.json", NUCLEI, [1, 1, 2, 2])
+    np.save(tmp_path / "d.npy", squares(4))
+    frame = geopandas.GeoDataFrame({"class": list("abcd")}, geometry=NUCLEI)
+    frame.to_parquet(tmp_path / "e.parquet")
+    files = ("a.geojson", "b.geojson.gz", "c.json", "d.npy", "e.parquet")
+    found = {name: read_foreign(tmp_path / name, {}) for name in files}
+    assert [nuclei.form for nuclei in found.values()] == [
+        *("GeoJSON", "GeoJSON", "JSON of HoVer-Net", "label image", "GeoParquet")
+    ]
+    assert all(len(nuclei.polygons) == 4 for nuclei in found.values())
+    assert found["e.parquet"].names == found["a.geojson"].names == list("abcd")
+
+
+def test_classes_of_geoparquet_as_qgis_writes_those_of_qupath(tmp_path):
+    label = json.dumps({"name": "Immune cells", "color": [1, 2, 3]})
+    parts = shapely.MultiPolygon([shapely.box(0, 0, 1, 1), shapely.box(5, 5, 9, 9)])
+    frame = geopandas.GeoDataFrame(
+        {"classification": [label, None]}, geometry=[parts, NUCLEI[1]], crs=None
+    )
+    frame.to_parquet(tmp_path / "a.parquet")
+    found = read_foreign(tmp_path / "a.parquet", {})
+    assert found.names == ["Immune cells", ""]
+    assert found.polygons[0].bounds == (5, 5, 9, 9)
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    for name in ("none.geojson", "none.parquet", "none.npy"):
+        with pytest.raises(DataError, match=f"{name}: does not exist"):
+            read_foreign(tmp_path / name, {})
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"a\.parquet: is no GeoParquet"):
+        read_foreign(tmp_path / "a.parquet", {})
+    (tmp_path / "a.gz").write_bytes(b"\x1f\x8b9")
+    with pytest.raises(DataError, match=r"a\.gz: cannot be read"):
+        read_foreign(tmp_path / "a.gz", {})
+    np.save(tmp_path / "a.npy", np.zeros((5, 5), int))
+    with pytest.raises(DataError, match=r"a\.npy: holds no nucleus"):
+        read_foreign(tmp_path / "a.npy", {})
+    points = geopandas.GeoDataFrame(geometry=[shapely.Point(1, 1)])
+    points.to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(DataError, match="other shapes than polygons"):
+        read_foreign(tmp_path / "p.parquet", {})
