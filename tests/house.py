@@ -17,6 +17,7 @@ _HELP = {
     "foreign.py",
     "check_slides.py",
     "commands.py",
+    "foreign.py",
     "pipeline.py",
     "review.py",
     "run.py",

@@ -13,5 +13,5 @@ def test_names_of_numbered_classes():
 
 @pytest.mark.parametrize("text", ["tumour", "1=", "=a", "x=a", "1=a,2"])
 def test_what_is_no_number_and_name_is_refused(text):
-    with pytest.raises(ConfigError, match="--classes: '.*', expected a number and a name"):
+    with pytest.raises(ConfigError, match=r"--classes: '.*', expected a number and a name"):
         _numbered(text)
