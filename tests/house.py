@@ -14,7 +14,6 @@ MAX_LINES = 400
 
 #: Modules whose docstrings are the help of the command line.
 _HELP = {
-    "foreign.py",
     "check_slides.py",
     "commands.py",
     "foreign.py",
