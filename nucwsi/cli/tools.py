@@ -29,7 +29,7 @@ def view(results: Path, port: int, browser: bool, token: bool | None) -> None:
     They are served to this computer only. With a token, open the address yourself. Answers to a
     worklist are kept in the folder, but not where others could write them without a token.
     """
-    from nucwsi.steps.view import is_shared_computer
+    from nucwsi.runtime.computer import is_shared_computer
     from nucwsi.steps.view import view as step
 
     shared = is_shared_computer()

@@ -6,8 +6,6 @@ import functools
 import hmac
 import json
 import logging
-import os
-import pwd
 import re
 import secrets
 import sys
@@ -26,12 +24,6 @@ log = logging.getLogger(__name__)
 
 #: The loopback address: other computers cannot reach it, but every user of this one can.
 _HERE = "127.0.0.1"
-
-#: User numbers of people; others are those of services.
-_PEOPLE = range(1000, 65534)
-
-#: Variables of a session on a computer that is hardly one's own.
-_REMOTE = ("SSH_CONNECTION", "SLURM_JOB_ID")
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -198,37 +190,6 @@ class _Server(ThreadingHTTPServer):
 def _same(given: str, secret: str) -> bool:
     """Compare in a time that does not tell how much of the secret was guessed."""
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
-
-
-def is_shared_computer() -> bool:
-    """Tell whether other people may use this computer, who could reach the server.
-
-    Returns
-    -------
-    bool
-        True if another person has an account or a process here, or this is a session by SSH or of
-        SLURM. Accounts of a directory service are not always listed, but their processes are.
-    """
-    if any(name in os.environ for name in _REMOTE):
-        return True
-    able = (
-        entry.pw_uid
-        for entry in pwd.getpwall()
-        if not entry.pw_shell.endswith(("/nologin", "/false", "/sync"))
-    )
-    others = {*able, *_process_owners()} - {os.getuid()}
-    return any(user in _PEOPLE for user in others)
-
-
-def _process_owners() -> set[int]:
-    """Return the users that have a process; none where the system has no /proc."""
-    owners: set[int] = set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            owners.add(entry.stat().st_uid)
-        except OSError:
-            continue  # it has just ended
-    return owners
 
 
 def _first_page(results: Path) -> str:

@@ -159,7 +159,7 @@ def test_blind_shows_no_predicted_class_anywhere(browser, small_slide, tmp_path)
 
 
 def test_a_worklist_of_other_nuclei_or_another_file_is_refused_in_one_line(browser, made, tmp_path):
-    results, worklist = made
+    worklist = made[1]
     start(browser, address_of(made))
     forget(browser)
     browser.get("about:blank")

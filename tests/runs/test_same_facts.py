@@ -1,4 +1,4 @@
-"""Report, viewer, CSV and what QuPath opens say the same of a slide, also where parts are ignored."""
+"""Report, viewer, CSV and QuPath say the same of a slide, also where parts are ignored."""
 
 import json
 import re

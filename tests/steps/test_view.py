@@ -3,10 +3,8 @@
 import http.client
 import json
 import os
-import pwd
 import socket
 from contextlib import closing
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,8 +14,9 @@ from shown import chromium, served
 
 from nucwsi.errors import ConfigError
 from nucwsi.io.review.worklist import write_draw
+from nucwsi.runtime import computer
 from nucwsi.steps import view as module
-from nucwsi.steps.view import is_shared_computer, view
+from nucwsi.steps.view import view
 
 
 @pytest.fixture
@@ -223,34 +222,6 @@ def test_a_browser_shows_the_viewer_behind_a_token(assessment_file):
         assert "token" not in page.current_url
 
 
-def test_a_computer_is_shared_where_others_have_accounts_or_processes(monkeypatch):
-    me = os.getuid()
-    for name in module._REMOTE:
-        monkeypatch.delenv(name, raising=False)
-
-    def users(*entries):
-        found = [SimpleNamespace(pw_uid=uid, pw_shell=shell) for uid, shell in entries]
-        monkeypatch.setattr(pwd, "getpwall", lambda: found)
-
-    monkeypatch.setattr(module, "_process_owners", set)
-    users((0, "/bin/bash"), (2, "/bin/sync"), (me, "/bin/bash"), (65534, "/usr/sbin/nologin"))
-    assert not is_shared_computer()
-    users((me, "/bin/bash"), (1000 + (me == 1000), "/usr/sbin/nologin"))
-    assert not is_shared_computer()
-    users((me, "/bin/bash"), (1000 + (me == 1000), "/bin/zsh"))
-    assert is_shared_computer()
-    users((me, "/bin/bash"))
-    monkeypatch.setattr(module, "_process_owners", lambda: {0, me, 4711})
-    assert is_shared_computer()
-    monkeypatch.setattr(module, "_process_owners", set)
-    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 5 192.0.2.2 22")
-    assert is_shared_computer()
-
-
-def test_processes_have_owners():
-    assert os.getuid() in module._process_owners()
-
-
 @pytest.mark.parametrize(
     ("option", "shared", "asked"),
     [
@@ -264,7 +235,7 @@ def test_the_command_asks_for_a_token_on_a_shared_computer(
     results, monkeypatch, option, shared, asked
 ):
     opened = []
-    monkeypatch.setattr(module, "is_shared_computer", lambda: shared)
+    monkeypatch.setattr(computer, "is_shared_computer", lambda: shared)
     monkeypatch.setattr("click.launch", opened.append)
 
     def interrupted(self):
@@ -382,7 +353,7 @@ def test_without_a_token_nobody_writes_where_others_could(results):
 )
 def test_the_command_lets_write_with_a_token_or_alone(results, monkeypatch, option, shared, writes):
     asked = []
-    monkeypatch.setattr(module, "is_shared_computer", lambda: shared)
+    monkeypatch.setattr(computer, "is_shared_computer", lambda: shared)
     monkeypatch.setattr(module, "view", lambda *_, **how: asked.append(how["writable"]))
     assert run("view", results, option, "--no-browser").exit_code == 0
     assert asked == [writes]

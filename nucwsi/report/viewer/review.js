@@ -25,7 +25,7 @@ function readWorklist(document) {
   if (draw.results !== facts.results) {
     throw new Error("This worklist was drawn from other results of the slide. Run nucwsi review again.");
   }
-  const classes = document.nucwsi.classes.map(({ name, color }) => ({ name, colour: color }));
+  const classes = document.nucwsi.classes.map(({ name, color }) => ({ name, colour: color.map(Number) }));
   const canvas = (ring) => ring.flatMap(([x, y]) => [x / facts.scale[0], y / facts.scale[1]]);
   const items = [], frames = [];
   for (const { id, geometry, properties } of document.features) {
@@ -138,6 +138,10 @@ class Review {
     byId("said").textContent = text;
   }
 
+  get isAsking() {
+    return this.isOpen && Boolean(this.worklist?.items.length);
+  }
+
   get item() {
     return this.worklist.items[this.at];
   }
@@ -164,7 +168,7 @@ class Review {
     const [x, y] = [middle(outline, 0), middle(outline, 1)];
     if (!isNucleus) {
       const side = Math.max(...[0, 1].map((odd) => 2 * Math.max(...outline.filter((_, k) => k % 2 === odd).map((v) => Math.abs(v - [x, y][odd])))));
-      showPlace(x, y, 1.5 * side * facts.mpp * Math.max(1, window.innerWidth / window.innerHeight));
+      showPlace(x, y, 1.65 * side * facts.mpp * Math.max(1, window.innerWidth / window.innerHeight));
     } else if (pixelsPerCanvasPixel() * VIEW_UM / facts.mpp < window.innerWidth / 2) {
       showPlace(x, y, VIEW_UM);
     } else {
@@ -175,7 +179,7 @@ class Review {
   }
 
   show() {
-    if (!this.isOpen || !this.worklist?.items.length) return;
+    if (!this.isAsking) return;
     const { item, worklist: { items, classes, blind } } = this;
     const isFrame = !item.isNucleus, frame = isFrame && this.frameOf(item);
     document.body.classList.toggle("asking", !isFrame);
@@ -248,7 +252,7 @@ class Review {
 
   // Marks a missed nucleus, or takes away the mark that is clicked; x and y in canvas pixels.
   click(x, y) {
-    if (!this.worklist || this.item.isNucleus) return;
+    if (this.item.isNucleus) return;
     const { item, worklist: { classes } } = this, { missed, done } = this.frameOf(item);
     const [sx, sy] = facts.scale, reach = 9 / pixelsPerCanvasPixel();
     const kept = missed.filter((mark) => Math.hypot(mark.x / sx - x, mark.y / sy - y) > reach);
@@ -268,7 +272,7 @@ class Review {
   key(event) {
     if (!this.isOpen || event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
     const isEscape = event.key === "Escape";
-    const act = isEscape ? () => this.close() : this.worklist && this.actionOf(event);
+    const act = isEscape ? () => this.close() : this.isAsking && this.actionOf(event);
     if (!act) return;
     event.preventDefault();
     event.stopImmediatePropagation();

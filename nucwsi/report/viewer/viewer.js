@@ -114,7 +114,7 @@ function clicked(event) {
   if (!event.quick || !showsOutlines()) return;
   const image = viewer.world.getItemAt(0);
   const { x, y } = image.viewerElementToImageCoordinates(event.position);
-  if (review.isOpen) review.click(x, y);
+  if (review.isAsking) review.click(x, y);
   else select(x, y, 4 / pixelsPerCanvasPixel());
 }
 
@@ -163,7 +163,7 @@ function updateScale() {
 }
 
 function writeAddress() {
-  if (review.isOpen) return;
+  if (review.isAsking) return;
   const image = viewer.world.getItemAt(0);
   const { x, y } = image.viewportToImageCoordinates(viewer.viewport.getCenter());
   const um = viewer.viewport.getBounds().width * facts.width * facts.mpp;

@@ -1,7 +1,6 @@
 """Answers that a page sends: kept if they are answers, refused if they are anything else."""
 
 import json
-import os
 
 import pytest
 from draws_made import made
@@ -103,7 +102,8 @@ def test_no_link_leads_elsewhere(root, tmp_path, linked):
 
 
 def test_a_record_of_another_draw_is_none(root):
-    os.rename(root / "s" / "review" / NAME, root / "s" / "review" / "0000000000000000.json")
+    kept = root / "s" / "review" / NAME
+    kept.rename(kept.with_name("0000000000000000.json"))
     assert answers_place(root, root / "s/review/answers/0000000000000000.json") is None
 
 
