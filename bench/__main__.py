@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 from types import ModuleType
 
-from bench import ablation, accuracy, bfloat16, growth, million, review, slide
+from bench import ablation, accuracy, bfloat16, growth, intervals, million, review, slide, teach
 from bench.measure import SkipError
 from bench.report import publish
 
@@ -19,7 +19,9 @@ SECTIONS: dict[str, ModuleType] = {
     "million": million,
     "growth": growth,
     "accuracy": accuracy,
+    "intervals": intervals,
     "review": review,
+    "teach": teach,
     "ablation": ablation,
 }
 

@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 from bench.measure import ROOT, Cost
 
-PAGES = [ROOT / "docs" / name for name in ("performance.md", "accuracy.md", "review.md")]
+PAGES = [
+    ROOT / "docs" / name
+    for name in ("performance.md", "accuracy.md", "review.md", "counting.md", "teach.md")
+]
 
 
 class Finding(NamedTuple):

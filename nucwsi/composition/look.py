@@ -90,6 +90,6 @@ def warning_of(look: Look, found: NDArray[np.float64]) -> str | None:
         return None
     return (
         f"out of domain: its nuclei lie {distance:.1f} times as far from those that the networks"
-        f" have learnt from as 99 % of these do, above all in {look.domain.farthest(found)};"
+        f" have learnt from as 95 % of these do, above all in {look.domain.farthest(found)};"
         " intervals are widened as much, and classes should be looked at"
     )

@@ -131,7 +131,7 @@ class Domain:
 
     @classmethod
     def of(
-        cls, found: NDArray[np.float64], weights: NDArray[np.float64], share: float = 0.99
+        cls, found: NDArray[np.float64], weights: NDArray[np.float64], share: float = 0.95
     ) -> Self:
         """Describe a domain by the images that lie in it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,6 +26,13 @@ from nucwsi.training.sampling import by_turns
 from nucwsi.training.trust import LOOKED_AT, Seen, measure_trust, see
 
 log = logging.getLogger(__name__)
+
+
+def _told(about: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the coverage of intervals that format 1 states, for they are no more."""
+    validation = about.get("validation", {})
+    kept = {name: value for name, value in validation.items() if not name.startswith("coverage ")}
+    return {**about, "validation": kept} if validation else about
 
 
 def calibrate(
@@ -103,7 +111,7 @@ def calibrate(
         "count_error": {},
         "miscount": trust.miscount,
         "domain": trust.domain,
-        "about": {**description["about"], "counts": trust.about},
+        "about": _told(description["about"]) | {"counts": trust.about},
     }
     with published(output) as aside:
         save_description(card.path, aside, description)

@@ -19,6 +19,8 @@ class ImageCounts(NamedTuple):
 
     Attributes
     ----------
+    place : (N,) ndarray of int
+        Place of each image among those that were given.
     source : (N,) ndarray of str
         Data set of each image.
     truth : (N, C) ndarray of int64
@@ -29,6 +31,7 @@ class ImageCounts(NamedTuple):
         Counts and intervals from the nuclei found, for N groups and C classes.
     """
 
+    place: NDArray[np.intp]
     source: NDArray[np.str_]
     truth: NDArray[np.int64]
     known: NDArray[np.bool_]
@@ -49,15 +52,24 @@ class ImageCounts(NamedTuple):
         """
         return metrics.interval_coverage(self.truth, *self.estimate.interval(error), self.known)
 
-    def error(self) -> CountError:
+    def error(self, without: str = "") -> CountError:
         """Return the errors of the counts beyond chance, as `miscounts.fit_miscounts`.
+
+        Parameters
+        ----------
+        without : str
+            Source whose images are left out; empty: none.
 
         Returns
         -------
         CountError
             Of C classes.
         """
-        return fit_miscounts(self._known())
+        estimate = self.estimate
+        known = KnownCounts(
+            self.truth, self.known, estimate.expected, estimate.variance, self.source
+        )
+        return fit_miscounts(known.without(without))
 
     def left_out(
         self, stretch: NDArray[np.float64] | float = 1.0
@@ -76,8 +88,7 @@ class ImageCounts(NamedTuple):
         """
         low, high = np.zeros_like(self.truth), np.zeros_like(self.truth)
         for name in np.unique(self.source):
-            own, others = self.source == name, fit_miscounts(self._known().without(name))
-            ends = self.estimate.interval(others, stretch)
+            own, ends = self.source == name, self.estimate.interval(self.error(name), stretch)
             low[own], high[own] = (end[own] for end in ends)
         return low, high
 
@@ -99,12 +110,6 @@ class ImageCounts(NamedTuple):
         undefined = np.full(self.truth.shape[1], np.nan)
         total = np.where(defined, shares, 0).sum(axis=0)
         return np.divide(total, defined.sum(axis=0), out=undefined, where=defined.any(axis=0))
-
-    def _known(self) -> KnownCounts:
-        estimate = self.estimate
-        return KnownCounts(
-            self.truth, self.known, estimate.expected, estimate.variance, self.source
-        )
 
 
 def telling(samples: list[Sample]) -> list[bool]:
@@ -164,4 +169,4 @@ def count_images(samples: list[Sample], nuclei: list[ImageNuclei], n_classes: in
     group = np.repeat(np.arange(len(counted)), n_nuclei)
     members = np.stack([group, np.arange(len(share))])
     estimate = estimate_counts(members, share, np.concatenate(contrasts), len(counted))
-    return ImageCounts(source[used], truth[used], known[used], estimate)
+    return ImageCounts(used, source[used], truth[used], known[used], estimate)

@@ -56,7 +56,7 @@ def drawn():
 
 def test_a_share_of_a_domain_lies_within_its_limit(drawn):
     domain = Domain.of(drawn, np.ones(2000))
-    assert (domain.distance(drawn) <= 1).mean() == pytest.approx(0.99, abs=0.001)
+    assert (domain.distance(drawn) <= 1).mean() == pytest.approx(0.95, abs=0.001)
     middle = domain.distance(drawn.mean(axis=0, keepdims=True))
     assert middle[0] < 0.01
     assert domain.distance(drawn[:1] + 100)[0] > 5
@@ -67,7 +67,7 @@ def test_weights_decide_what_a_domain_is(drawn):
     far = drawn + 1000
     weights = np.repeat([1.0, 1e-9], 2000)
     domain = Domain.of(np.concatenate([drawn, far]), weights)
-    assert (domain.distance(drawn) <= 1).mean() > 0.98
+    assert (domain.distance(drawn) <= 1).mean() > 0.94
     assert (domain.distance(far) > 1).all()
 
 

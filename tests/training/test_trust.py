@@ -73,7 +73,7 @@ def test_counts_are_fitted_and_sources_that_were_left_out_are_told(seen):
     assert set(trust.miscount.confusion) == set(CLASSES)
     assert all(0.5 <= share <= 1 for share in trust.about["coverage"]["a"].values())
     looks = np.array([look_of(one, 0.5) for one in seen])
-    assert (trust.domain.distance(looks) <= 1).mean() >= 0.95
+    assert (trust.domain.distance(looks) <= 1).mean() >= 0.9
 
 
 def test_few_images_and_unlabelled_ones_tell_nothing(seen):

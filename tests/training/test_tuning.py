@@ -1,8 +1,7 @@
 """The constants of post-processing that validation images choose."""
 
-from dataclasses import replace
-
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
