@@ -260,4 +260,5 @@ def _write(path: Path, results: SlideResults, draw: Draw) -> None:
     if viewer.exists():
         with published(viewer) as aside:
             aside.write_text(script("nucwsi.offer", worklist), "utf-8")
+        log.info("%s: begins the review", viewer.with_name("index.html"))
     log.info("%s: draw %s of %s", path, draw.key, draw.slide)
