@@ -1,7 +1,7 @@
 """A taught classifier: plain numbers, which need no library to be applied and no trust to be read.
 
 It is a multinomial logistic regression. Gradient boosting was tried on the images of docs/teach.md:
-never better by more than 0.003 on the image of the labels, and worse on images of other patients.
+it was no better on the image of the answers, and worse on images of other patients.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import geopandas
 import numpy as np
@@ -13,6 +14,7 @@ from shown import phantom_nuclei, write_results
 from nucwsi.config import TeachSettings
 from nucwsi.errors import AnswerError, ConfigError
 from nucwsi.io.classifier import read_classifier
+from nucwsi.io.nuclei.parquet import read_facts, write_nuclei
 from nucwsi.steps.features import features
 from nucwsi.steps.teach import teach
 
@@ -171,3 +173,31 @@ def test_the_command_line_says_what_came_out(results, nuclei, tmp_path):
     assert "Tells Small one, giant apart." in said.output
     missing = run("teach", results, tmp_path / "none.csv", "-o", tmp_path / "d")
     assert missing.exit_code != 0
+
+
+def test_what_means_none_of_the_classes_is_for_classes_that_are_added(results, tmp_path):
+    (tmp_path / "a.csv").write_text("id,class\n")
+    with pytest.raises(ConfigError, match="`rest` needs `extend`"):
+        teach([results, tmp_path / "a.csv"], tmp_path / "c", TeachSettings(rest=("x",)))
+
+
+def test_nuclei_that_others_found_without_classes_are_taught_some(small_slide, tmp_path):
+    found = phantom_nuclei()
+    certain = replace(
+        found,
+        class_code=np.zeros(len(found), np.uint8),
+        class_probabilities=np.ones((len(found), 1), np.float32),
+        contrasts=np.empty((len(found), 0), np.float32),
+    )
+    folder = write_results(small_slide, tmp_path / "small", phantom_nuclei(keep=3))
+    facts = read_facts(folder / "nuclei.parquet")
+    constants = replace(facts.constants, min_area_um2={"without class": 0.0})
+    facts = facts.with_(classes=("without class",), post_processing=constants, n_dropped={})
+    write_nuclei(folder / "nuclei.parquet", [certain], facts, 1000)
+    frame = geopandas.read_parquet(folder / "nuclei.parquet")
+    some = frame.sample(90, random_state=8)
+    answers = answered(tmp_path / "a.csv", some, by_size(some))
+    teach([folder, answers], tmp_path / "c", TeachSettings(), slides=[small_slide])
+    model, _ = read_classifier(tmp_path / "c")
+    assert model.figures.accuracy > 0.8
+    assert not any(name.startswith("network_") for name in model.features)

@@ -80,6 +80,8 @@ def teach(
         lacking = "results (a folder)" if not results else "answers (a file)"
         listed = ", ".join(map(str, sources))
         raise ConfigError(f"{listed}: names no {lacking}; name folders of results, and answers")
+    if settings.rest and not settings.extend:
+        raise ConfigError("`rest` needs `extend`: without it, every class of the answers is taught")
     check_outputs([output, card_path(output)], [*answers, *slides])
     labels = [one for one in read_labels(results, answers) if one.classes]
     if n_none := sum(len(one.none) for one in labels):
@@ -159,7 +161,9 @@ def _feature_names(labels: Sequence[SlideLabels], settings: TeachSettings) -> tu
             " --no-network and without --extend, or from results of one network"
         )
     everything = read_nuclei(labels[0].nuclei).names
-    hidden = set() if settings.network else set(network.names(labels[0].facts.network_classes))
+    classes = labels[0].facts.network_classes
+    # A single class, as nuclei of other programs may have, tells nothing.
+    hidden = set(network.names(classes)) if len(classes) == 1 or not settings.network else set()
     return tuple(name for name in everything if name not in hidden)
 
 
