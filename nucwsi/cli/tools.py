@@ -58,7 +58,16 @@ def view(results: Path, port: int, browser: bool, token: bool | None) -> None:
     show_default=True,
     help="nuclei per area, as a factor of common tissue",
 )
-def phantom(output: Path, height: int, width: int, mpp: float, seed: int, density: float) -> None:
+@click.option(
+    "--scene",
+    type=click.Choice(("tissue", "seams")),
+    default="tissue",
+    show_default=True,
+    help="tissue with a corner of hard cases, or what breaks tiled segmentation all over",
+)
+def phantom(
+    output: Path, height: int, width: int, mpp: float, seed: int, density: float, scene: str
+) -> None:
     """Paint a slide of known nuclei.
 
     OUTPUT is a .tiff; a .truth.geojson beside it holds the true outlines.
@@ -67,7 +76,7 @@ def phantom(output: Path, height: int, width: int, mpp: float, seed: int, densit
     from nucwsi.phantom import Phantom
 
     try:
-        painted = Phantom((height, width), mpp, seed, density)
+        painted = Phantom((height, width), mpp, seed, density, scene=scene)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     truth = write_phantom(output, painted)

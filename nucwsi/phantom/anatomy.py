@@ -14,9 +14,11 @@ from nucwsi.phantom.textures import Coordinates, interpolate, texture
 #: Width of the features of a texture in texels, and how many texels it takes to rise and fall once.
 _SIGMA, _WAVE = 4.0, 16.0
 
-#: Centre and radii of each piece of tissue as shares of height and width; the edge of the slide
-#: cuts two of the three.
-_PIECES = (
+#: Centre and radii of each piece of tissue as shares of height and width.
+Pieces = tuple[tuple[tuple[float, float], tuple[float, float]], ...]
+
+#: The edge of the slide cuts two of the three.
+_PIECES: Pieces = (
     ((0.50, 0.40), (0.46, 0.37)),
     ((0.66, 0.96), (0.30, 0.17)),
     ((0.00, 0.90), (0.22, 0.13)),
@@ -55,6 +57,24 @@ class Anatomy:
             self._noise[index], np.asarray(rows) * scale, np.asarray(columns) * scale
         )
 
+    def _pieces(self, pieces: Pieces, rows: Coordinates, columns: Coordinates) -> Any:
+        """Return about how far inside rough-edged ellipses points lie, in µm."""
+        height, width = self.shape
+        side_um = min(self.shape) * self.mpp
+        depth = np.max(
+            [
+                1 - np.hypot((rows / height - row) / tall, (columns / width - column) / wide)
+                for (row, column), (tall, wide) in pieces
+            ],
+            axis=0,
+        )
+        rough = min(1.0, side_um / 600)
+        return depth * 0.4 * side_um + rough * (
+            30 * self._wave(0, 350, rows, columns)
+            + 9 * self._wave(1, 80, rows, columns)
+            + 3 * self._wave(2, 20, rows, columns)
+        )
+
     def tissue(self, rows: Coordinates, columns: Coordinates) -> Any:
         """Return about how far inside the tissue points lie, in µm; negative on glass.
 
@@ -68,21 +88,7 @@ class Anatomy:
         (H, W) ndarray of float
             µm.
         """
-        height, width = self.shape
-        side_um = min(self.shape) * self.mpp
-        depth = np.max(
-            [
-                1 - np.hypot((rows / height - row) / tall, (columns / width - column) / wide)
-                for (row, column), (tall, wide) in _PIECES
-            ],
-            axis=0,
-        )
-        rough = min(1.0, side_um / 600)
-        inside = depth * 0.4 * side_um + rough * (
-            30 * self._wave(0, 350, rows, columns)
-            + 9 * self._wave(1, 80, rows, columns)
-            + 3 * self._wave(2, 20, rows, columns)
-        )
+        inside = self._pieces(_PIECES, rows, columns)
         lumen = 14 * (1.75 - self._wave(3, 130, rows, columns))
         row, column, radius = self.sheet
         solid = (radius - np.hypot(rows - row, columns - column)) * self.mpp

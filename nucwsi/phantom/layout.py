@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,9 @@ class Layout:
     density : float
         1 for nuclei as dense as in common tissue.
     """
+
+    #: Share of the corners that hold a giant, beside every seventh.
+    giants: ClassVar[float] = 0.1
 
     def __init__(self, anatomy: Anatomy, block_px: float, density: float) -> None:
         self.anatomy = anatomy
@@ -152,7 +156,7 @@ class Layout:
         top, left, side = row * self.block_px, column * self.block_px, self.block_px
         groups = []
         if row and column:
-            if (row + 2 * column) % 7 == 4 or rng.random() < 0.1:
+            if (row + 2 * column) % 7 == 4 or rng.random() < self.giants:
                 groups.append(_Group(3 + rng.random(), [self._giant((top, left), rng)]))
             else:
                 nucleus = self._draw("corner", self._class_at(top, left, rng), (top, left), rng)

@@ -12,9 +12,9 @@ from scipy.spatial import cKDTree
 
 from nucwsi.grid import Window
 
-#: Corners of an outline, and the angle at which each stands in the nucleus' own ellipse.
+#: Corners of an outline, and the angle at which each stands in the ellipse of its own.
 _CORNERS = 48
-_TURN = np.arange(_CORNERS) * (2 * np.pi / _CORNERS)
+TURN = np.arange(_CORNERS) * (2 * np.pi / _CORNERS)
 
 #: Class -> semi-axes (shortest and longest of each, µm), exponent of the superellipse, roughness.
 _SHAPES: dict[str, tuple[tuple[float, float], tuple[float, float], float, float]] = {
@@ -28,19 +28,11 @@ _SHAPES: dict[str, tuple[tuple[float, float], tuple[float, float], float, float]
 CLASSES = tuple(_SHAPES)
 
 
-@dataclass(frozen=True, eq=False)
-class Nucleus:
-    """One nucleus: an ellipse with dents.
+class Outline:
+    """A closed line around a centre: an ellipse with dents.
 
     Attributes
     ----------
-    id : int
-        Unique on the slide.
-    kind : str
-        Why it is there: ``interior``, ``seam``, ``corner``, ``giant``, ``chain``, ``sheet`` or
-        ``edge``.
-    class_name : str
-        One of `CLASSES`.
     centre : (float, float)
         Row and column in level-0 pixels.
     axes : (float, float)
@@ -51,9 +43,6 @@ class Nucleus:
         Radius of the outline at 48 equal turns, as a share of the ellipse's; at most 1.
     """
 
-    id: int
-    kind: str
-    class_name: str
     centre: tuple[float, float]
     axes: tuple[float, float]
     angle: float
@@ -62,13 +51,13 @@ class Nucleus:
     @cached_property
     def outline(self) -> NDArray[np.float64]:
         """(48, 2) ndarray: rows and columns in level-0 pixels; may reach beyond the slide."""
-        u = self.radii * np.cos(_TURN) * self.axes[0]
-        v = self.radii * np.sin(_TURN) * self.axes[1]
+        u = self.radii * np.cos(TURN) * self.axes[0]
+        v = self.radii * np.sin(TURN) * self.axes[1]
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         return np.stack([u * sin + v * cos, u * cos - v * sin], axis=1) + self.centre
 
     def box(self, margin_px: float = 0.0, scale: float = 1.0) -> Window:
-        """Return the smallest window of whole pixels around the nucleus and a margin.
+        """Return the smallest window of whole pixels around the outline and a margin.
 
         Parameters
         ----------
@@ -89,7 +78,7 @@ class Nucleus:
     @cached_property
     def _edges(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Normals (48,) of the edges in the ellipse's coordinates, and their length per pixel."""
-        x, y = self.radii * np.cos(_TURN), self.radii * np.sin(_TURN)
+        x, y = self.radii * np.cos(TURN), self.radii * np.sin(TURN)
         dx, dy = np.roll(x, -1) - x, np.roll(y, -1) - y
         area = x * dy - y * dx
         normal_u, normal_v = dy / area, -dx / area
@@ -138,6 +127,32 @@ class Nucleus:
         radius = np.full(count, long if count == 1 else 1.05 * short)
         row = self.centre[0] + place * math.sin(self.angle)
         return np.stack([row, self.centre[1] + place * math.cos(self.angle), radius], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Nucleus(Outline):
+    """One nucleus.
+
+    Attributes
+    ----------
+    id : int
+        Unique on the slide.
+    kind : str
+        Why it is there: ``interior``, ``seam``, ``corner``, ``giant``, ``chain``, ``sheet`` or
+        ``edge``.
+    class_name : str
+        One of `CLASSES`.
+    centre, axes, angle, radii
+        As of `Outline`.
+    """
+
+    id: int
+    kind: str
+    class_name: str
+    centre: tuple[float, float]
+    axes: tuple[float, float]
+    angle: float
+    radii: NDArray[np.float64]
 
 
 def clashes(discs: NDArray[np.float64], others: NDArray[np.float64], gap_px: float) -> bool:
@@ -196,12 +211,10 @@ def draw_radii(class_name: str, rng: np.random.Generator) -> NDArray[np.float64]
         As `Nucleus.radii`: 0.45 to 1.
     """
     *_, exponent, rough = _SHAPES[class_name]
-    radii = (np.abs(np.cos(_TURN)) ** exponent + np.abs(np.sin(_TURN)) ** exponent) ** (
-        -1 / exponent
-    )
+    radii = (np.abs(np.cos(TURN)) ** exponent + np.abs(np.sin(TURN)) ** exponent) ** (-1 / exponent)
     waves = np.arange(2, 6)
     swing = rng.normal(0, rough, waves.size) / (waves - 1)
-    radii *= 1 + (swing * np.cos(np.outer(_TURN, waves) + rng.uniform(0, 6.3, waves.size))).sum(1)
+    radii *= 1 + (swing * np.cos(np.outer(TURN, waves) + rng.uniform(0, 6.3, waves.size))).sum(1)
     return np.clip(radii / radii.max(), 0.45, 1)
 
 
@@ -239,6 +252,6 @@ def _cut(
 ) -> NDArray[np.float64]:
     """Cut a round outline along the line half way to its neighbour, where the two then touch."""
     apart = math.hypot(*offset)
-    facing = np.cos(_TURN - math.atan2(*offset))
+    facing = np.cos(TURN - math.atan2(*offset))
     limit = np.where(facing > 1e-6, apart / 2 / radius_px / np.maximum(facing, 1e-6), np.inf)
     return np.minimum(radii, limit)

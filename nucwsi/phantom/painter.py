@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from nucwsi.grid import Window
 from nucwsi.phantom.anatomy import Anatomy
 from nucwsi.phantom.nucleus import Nucleus
-from nucwsi.phantom.textures import look_up, spread, texture
+from nucwsi.phantom.textures import TEXEL_UM, look_up, spread, texture
 
 #: Optical density of red, green and blue per unit of stain (Ruifrok and Johnston, Analytical and
 #: Quantitative Cytology and Histology 23, 2001), the haematoxylin a little bluer, as scanners
@@ -31,20 +32,18 @@ _TRANSMITTED = np.rint(
     _GLASS[:, None] * np.exp(-np.linspace(0, _DENSEST, _FINE, endpoint=False))
 ).astype(np.uint8)
 
-#: Resolution of the textures in µm per texel.
-_TEXEL_UM = 0.25
-
 #: Width of the features of each texture, along its rows and columns, in texels.
 _TEXTURES = {
     "grain": (1.4, 1.4),
     "fibre": (1.6, 22.0),
     "bundle": (6.0, 60.0),
     "chromatin": (1.8, 1.8),
+    "patch": (7.0, 7.0),
 }
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """How a class of nuclei is stained, in units of haematoxylin.
 
     Attributes
@@ -67,10 +66,10 @@ class _Look:
 
 
 _LOOKS = {
-    "epithelial": _Look(0.58, 0.45, 0.26, 1.3, 0.18),
-    "inflammatory": _Look(1.25, 0.10, 0.20, 0.0, 0.15),
-    "spindle": _Look(0.90, 0.15, 0.22, 0.2, 0.18),
-    "other": _Look(1.10, 0.10, 0.32, 0.5, 0.30),
+    "epithelial": Look(0.58, 0.45, 0.26, 1.3, 0.18),
+    "inflammatory": Look(1.25, 0.10, 0.20, 0.0, 0.15),
+    "spindle": Look(0.90, 0.15, 0.22, 0.2, 0.18),
+    "other": Look(1.10, 0.10, 0.32, 0.5, 0.30),
 }
 
 
@@ -85,6 +84,9 @@ class Painter:
     """
 
     anatomy: Anatomy
+
+    #: How each class is stained.
+    looks: ClassVar[dict[str, Look]] = _LOOKS
 
     @property
     def blur_px(self) -> float:
@@ -132,16 +134,16 @@ class Painter:
     def _background(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return haematoxylin and eosin (height, width) of cytoplasm, fibres and glass."""
         anatomy, step = self.anatomy, 8
-        tissue = _rise(spread(anatomy.tissue, window, 4) / 2.5)
-        nest = _rise(spread(anatomy.epithelium, window, step) * 2.5 + 0.5)
+        tissue = rise(spread(anatomy.tissue, window, 4) / 2.5)
+        nest = rise(spread(anatomy.epithelium, window, step) * 2.5 + 0.5)
         cloud = spread(anatomy.cloud, window, step)
-        across = spread(anatomy.across, window, step) / _TEXEL_UM
-        along = spread(anatomy.along, window, step) / _TEXEL_UM
+        across = spread(anatomy.across, window, step) / TEXEL_UM
+        along = spread(anatomy.along, window, step) / TEXEL_UM
         fibre = look_up(self._textures["fibre"], across, along)
         bundle = look_up(self._textures["bundle"], across / 2, along / 2)
         rows, columns = self._texels(window)
         grain = look_up(self._textures["grain"], rows, columns)
-        stroma = (0.40 + 0.08 * fibre + 0.07 * cloud) * (0.3 + 0.7 * _rise(0.8 + 0.5 * bundle))
+        stroma = (0.40 + 0.08 * fibre + 0.07 * cloud) * (0.3 + 0.7 * rise(0.8 + 0.5 * bundle))
         eosin = tissue * (nest * (0.34 + 0.05 * grain + 0.05 * cloud) + (1 - nest) * stroma)
         stain = nest * (0.17 + 0.03 * grain + 0.05 * cloud) + (1 - nest) * (0.07 + 0.02 * fibre)
         stain *= tissue
@@ -149,7 +151,7 @@ class Painter:
 
     def _texels(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the rows (height, 1) and columns (1, width) of a window's pixels, in texels."""
-        scale = self.anatomy.mpp / _TEXEL_UM
+        scale = self.anatomy.mpp / TEXEL_UM
         rows = np.arange(window.row, window.row_stop, dtype=np.float32) * np.float32(scale)
         columns = np.arange(window.column, window.column_stop, dtype=np.float32) * np.float32(scale)
         return rows[:, None], columns[None, :]
@@ -169,12 +171,12 @@ class Painter:
         part = whole.intersection(window)
         if part is None:
             return
-        look = _LOOKS[nucleus.class_name]
+        look = self.looks[nucleus.class_name]
         rng = np.random.default_rng((self.anatomy.seed, 7, nucleus.id))
         rows = np.arange(whole.row, whole.row_stop)[:, None] + 0.5
         columns = np.arange(whole.column, whole.column_stop)[None, :] + 0.5
         _, distance = nucleus.reach(rows, columns)
-        cover = _rise(0.5 - distance / (2 * blur))
+        cover = rise(0.5 - distance / (2 * blur))
         shift = rng.uniform(0, 512, 2)
         texel_rows, texel_columns = self._texels(whole)
         grain = look_up(
@@ -192,7 +194,18 @@ class Painter:
         eosin[at] += cover[cut] * (0.22 - eosin[at])
 
 
-def _rise(value: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Rise smoothly from 0 at 0 to 1 at 1."""
+def rise(value: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Rise smoothly from 0 at 0 to 1 at 1.
+
+    Parameters
+    ----------
+    value : ndarray of float
+        Of any shape and unit.
+
+    Returns
+    -------
+    ndarray of float
+        Of the same shape; 0 below 0, 1 above 1.
+    """
     share = np.clip(value, 0, 1)
     return share * share * (3 - 2 * share)

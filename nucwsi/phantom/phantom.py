@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,12 @@ from nucwsi.phantom.anatomy import Anatomy
 from nucwsi.phantom.layout import SEAM_PX, Layout
 from nucwsi.phantom.nucleus import CLASSES, Nucleus
 from nucwsi.phantom.painter import Painter
+from nucwsi.phantom.tissue import Tissue
+from nucwsi.phantom.tissue_layout import TissueLayout
+from nucwsi.phantom.tissue_painter import TissuePainter
+
+#: What a phantom can show.
+SCENES = ("seams", "tissue")
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,14 @@ class Phantom:
         1 for nuclei as dense as in common tissue; at most 3.
     working_mpp : float
         µm per pixel of the canvas on whose seams and corners nuclei are placed.
+    scene : str
+        One of `SCENES`. ``seams`` holds what breaks tiled segmentation all over; ``tissue`` looks
+        like tissue, and holds that in its lower right corner.
 
     Raises
     ------
     ValueError
-        If a side, a resolution, the seed or the density is out of range.
+        If a side, a resolution, the seed or the density is out of range, or the scene is unknown.
     """
 
     shape: tuple[int, int] = (3000, 4000)
@@ -47,8 +56,12 @@ class Phantom:
     seed: int = 1
     density: float = 1.0
     working_mpp: float = 0.5
+    # The name of a nucleus in a truth holds the representation, and those of `seams` stay.
+    scene: str = field(default="seams", repr=False)
 
     def __post_init__(self) -> None:
+        if self.scene not in SCENES:
+            raise ValueError(f"scene {self.scene!r} is unknown; expected {' or '.join(SCENES)}")
         if min(self.shape) < 64:
             raise ValueError(f"a phantom needs at least 64 x 64 px, got {self.shape}")
         if not 0.05 <= self.mpp <= 5 or not 0.05 <= self.working_mpp <= 5:
@@ -71,18 +84,25 @@ class Phantom:
 
     @cached_property
     def _anatomy(self) -> Anatomy:
+        seams = self.scene == "seams"
         # The sheet lies on a corner of 512 px cores where there is one.
         step = 2 * self._block_px if min(self.shape) > 5 * self._block_px else 1.0
-        row, column = (max(1, round(0.5 * side / step)) * step for side in self.shape)
-        radius = min(110 / self.mpp, 0.15 * min(self.shape))
-        return Anatomy(self.shape, self.mpp, self.seed, (row, column, radius))
+        places = zip((0.5, 0.5) if seams else (0.70, 0.78), self.shape, strict=True)
+        row, column = (max(1, round(place * side / step)) * step for place, side in places)
+        radius = min((110 if seams else 42) / self.mpp, 0.15 * min(self.shape))
+        kind = Anatomy if seams else Tissue
+        return kind(self.shape, self.mpp, self.seed, (row, column, radius))
 
     @cached_property
     def _layout(self) -> Layout:
+        if isinstance(self._anatomy, Tissue):
+            return TissueLayout(self._anatomy, self._block_px, self.density)
         return Layout(self._anatomy, self._block_px, self.density)
 
     @cached_property
     def _painter(self) -> Painter:
+        if isinstance(self._anatomy, Tissue):
+            return TissuePainter(self._anatomy)
         return Painter(self._anatomy)
 
     @property

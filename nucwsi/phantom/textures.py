@@ -19,6 +19,9 @@ from nucwsi.grid import Window
 #: A float, or an array of rows or of columns; rows and columns broadcast against each other.
 Coordinates = Any
 
+#: Resolution of the textures that a picture is painted with, in µm per texel.
+TEXEL_UM = 0.25
+
 #: Side of a texture in texels.
 _TEXELS = 512
 

@@ -11,7 +11,7 @@ from nucwsi.phantom import Phantom
 
 @pytest.fixture(scope="module")
 def truth():
-    phantom = Phantom()
+    phantom = Phantom(scene="tissue")
     nuclei = list(phantom.nuclei())
     return nuclei, np.array([phantom.polygon(nucleus) for nucleus in nuclei])
 
@@ -28,9 +28,10 @@ def test_the_shipped_network_finds_the_painted_nuclei(snakemake, truth):
     hit[here] = True
     kinds = np.array([nucleus.kind for nucleus in nuclei])
     assert len(pairs) > 0.95 * len(found)
-    for kind in ("seam", "corner", "chain", "edge", "interior"):
+    assert hit.mean() > 0.95
+    for kind in ("seam", "chain", "edge", "interior"):
         assert hit[kinds == kind].mean() > 0.97, kind
-    # The dense sheet tests the seams and is packed like no tissue: half of its nuclei are found.
+    # The dense sheet tests the seams and is packed like no tissue.
     assert hit[kinds == "sheet"].mean() > 0.5
 
     mine, theirs = outlines[here], found.geometry.to_numpy()[there]

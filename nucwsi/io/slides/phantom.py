@@ -143,10 +143,11 @@ def _feature(
     phantom: Phantom, nucleus: Nucleus, colour: dict[str, tuple[int, int, int]]
 ) -> dict[str, Any]:
     polygon = phantom.polygon(nucleus)
+    scene = "phantom" if phantom.scene == "seams" else phantom.scene
     ring = np.round(np.asarray(polygon.exterior.coords), 2).tolist()
     return {
         "type": "Feature",
-        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"nucwsi/phantom/{phantom}/{nucleus.id}")),
+        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"nucwsi/{scene}/{phantom}/{nucleus.id}")),
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "properties": {
             "objectType": "detection",
