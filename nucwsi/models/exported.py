@@ -217,7 +217,18 @@ class ExportedNetwork:
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
-        """Refuse weights: they are part of the program."""
+        """Refuse weights: they are part of the program.
+
+        Parameters
+        ----------
+        state_dict : dict
+            As for `network.Network`.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
         raise TypeError(f"{self._path}: takes no weights, got {len(state_dict)}")
 
 

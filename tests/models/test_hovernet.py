@@ -181,3 +181,50 @@ def test_a_network_without_types_has_one_class_of_which_it_is_sure():
 def test_an_impossible_network_is_refused(form, classes, message):
     with pytest.raises(CheckpointError, match=message):
         HoVerNet(FORMS[form], classes)
+
+
+@pytest.mark.usefixtures("few_channels")
+@pytest.mark.parametrize("wrap", [lambda w: w, lambda w: {"desc": w}])
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_files_of_the_authors_and_of_tiatoolbox_are_members(tmp_path, wrap, prefix, legacy):
+    weights = published_weights(HoVerNet(FORMS["hovernet_fast"], 4)).state_dict()
+    path = tmp_path / "hovernet.tar"
+    content = wrap({prefix + name: value for name, value in weights.items()})
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    card = read_card(str(path))
+    assert card.classes == ("epithelial", "lymphocyte", "macrophage", "neutrophil")
+    assert (card.local, card.halo_px, card.mpp) == (True, 112, 0.25)
+    assert load_network(card).receptive_radius_px == 109
+
+
+@pytest.mark.usefixtures("few_channels")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.pop("conv0./.weight"), r"it lacks `conv0\./\.weight` \(1 differences"),
+        (lambda w: w.update(more=torch.ones(1)), "it has an unknown `more`"),
+        (
+            lambda w: w.update({"conv_bot.weight": torch.ones(128, 256, 3, 3)}),
+            r"has `conv_bot\.weight` of \(128, 256, 3, 3\), expected \(128, 256, 1, 1\)",
+        ),
+        (
+            lambda w: w.update(
+                {
+                    "decoder.tp.u0.conv.weight": torch.ones(8, 64, 1, 1),
+                    "decoder.tp.u0.conv.bias": torch.ones(8),
+                }
+            ),
+            r"distinguishes 7 classes, expected one of 5 \(pannuke\), 4 \(monusac\); name yours"
+            " with `nucwsi adopt --classes`",
+        ),
+        (lambda w: w.update({"conv0.bn.weight": torch.full((64,), torch.nan)}), "not finite"),
+    ],
+)
+def test_weights_that_are_not_the_published_ones_are_refused_by_name(tmp_path, change, message):
+    weights = published_weights(HoVerNet(FORMS["hovernet_fast"], 4)).state_dict()
+    change(weights)
+    torch.save({"desc": weights}, tmp_path / "hovernet.tar")
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_network(read_card(str(tmp_path / "hovernet.tar")))
+    assert "\n" not in str(caught.value)
