@@ -19,6 +19,7 @@ from nucwsi.io.stores.reader import CoreReader, opened
 from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.runtime.allocator import keep_freed_memory
+from nucwsi.slide.windows import WindowPlan
 from nucwsi.steps import predict as step
 
 MEMBERS = ("default",)
@@ -41,12 +42,16 @@ class Clock:
 
 
 def windows(tiles: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    """Yield the RGB (1, 3, H, W) that ``predict`` gives the network on a CPU, and its halo."""
+    """Yield the RGB (1, 3, H, W) of each tile's tissue with its halo, and the width of the halo.
+
+    That is what a plain loop asks for; ``predict`` asks for several tiles at once.
+    """
     halo_px = read_cards(MEMBERS)[0].halo_px
     with opened(tiles, "tiles") as store:
-        cores, rows = CoreReader(store.grid, store.chunk), range(store.grid.n_rows)
-        for job in step.tissue_jobs(store, rows, store.facts.tissue_px):
-            yield step.read_window(cores, job.window.grown(halo_px))[None], halo_px
+        cores, cell_px = CoreReader(store.grid, store.chunk), store.facts.tissue_px
+        plan = WindowPlan(store.grid, store.tissue(), cell_px, cell_px, halo_px)
+        for asked in plan.windows(store.grid.positions(), 1):
+            yield step.read_window(cores, asked.window.grown(halo_px))[None], halo_px
 
 
 def ensemble(precision: torch.dtype | None = None) -> Ensemble:

@@ -220,7 +220,8 @@ class Ensemble:
         tensor = torch.from_numpy(rgb)
         if self.device.type == "cuda":
             tensor = tensor.pin_memory().to(self.device, non_blocking=True)
-        image = tensor.to(self.device).to(torch.float32).div_(255)
+        image = tensor.to(self.device)
+        image = image.to(torch.float32, memory_format=torch.channels_last).div_(255)
         weights = contrast_weights(self.views, len(self.members))[:, :, :, None, None, None]
         if not contrasts:
             weights = weights[:0]

@@ -224,20 +224,22 @@ class UNet(nn.Module):
         width = image.shape[-1] // self.stride - 2 * margins[-1]
         features = inner(features, (features.shape[-1] - width) // 2)
         for narrow, block in zip(self.narrow, self.decoder, strict=True):
-            features = functional.interpolate(narrow(features), scale_factor=2.0, mode="nearest")
-            skip = skips.pop()
-            skip = inner(skip, (skip.shape[-1] - features.shape[-1]) // 2)
-            features = torch.cat([features, skip], dim=1)
-            # The largest tensors of all: what is no longer needed must not wait for the block.
-            del skip
             spoilt, margin = 2 * margins.pop(), margins[-1]
             # What is cut off the level needs no zeros around it.
             clean = margin - spoilt >= 2
-            features = block(features, not clean)
+            # Called by its name, because a module would hold the largest tensor of all to the end.
+            features = block.forward(_joined(narrow(features), skips.pop()), not clean)
             features = inner(features, margin - spoilt - 2 * clean)
         # As planes: on channels that lie side by side `activate` takes three times as long.
         out = self.heads(features).contiguous()
         return NetworkMaps(out[:, :1], out[:, 1:3], out[:, 3:])
+
+
+def _joined(below: Tensor, skip: Tensor) -> Tensor:
+    """Put the features of the coarser level, doubled, before those of the way down."""
+    doubled = functional.interpolate(below, scale_factor=2.0, mode="nearest")
+    skip = inner(skip, (skip.shape[-1] - doubled.shape[-1]) // 2)
+    return torch.cat([doubled, skip], dim=1)
 
 
 def build(_architecture: str, widths: tuple[int, ...], n_classes: int) -> UNet:

@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +29,17 @@ from nucwsi.models.card import (
     canvas_card,
     largest_halo_px,
     mean_count_error,
+    mean_miscount,
     read_cards,
 )
 from nucwsi.models.ensemble import Ensemble, QuantisedMaps, largest_batch
+from nucwsi.nuclei.domain import colour_sums
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.allocator import keep_freed_memory, return_freed_memory
 from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.lease import leased
 from nucwsi.runtime.progress import progress
+from nucwsi.slide.windows import Asked, WindowPlan
 
 log = logging.getLogger(__name__)
 
@@ -49,67 +51,12 @@ OVERLAP_PX = 64
 #: any nucleus.
 SMALLEST_CORE_PX = 512
 
-#: Tiles after which freed memory is returned to the system. On a CPU windows have many sizes, so
-#: the memory that they free is too fragmented to be used again.
-_TILES_PER_RETURN = 8
+#: Largest side of a window of several cores, in canvas pixels: on a CPU it takes 0.7 GB.
+_WINDOW_PX = 1024
 
-
-@dataclass(frozen=True)
-class Job:
-    """One core, and the window of it that the ensemble is asked for.
-
-    Attributes
-    ----------
-    position : (int, int)
-        Row and column of the core in the grid.
-    window : Window
-        Box around the tissue of the core, in canvas pixels; may reach beyond the canvas.
-    """
-
-    position: tuple[int, int]
-    window: Window
-
-    @property
-    def key(self) -> str:
-        """Name of the job in the list of what is done."""
-        return "{},{}".format(*self.position)
-
-
-def tissue_jobs(store: Store, rows: range, step_px: int) -> Iterator[Job]:
-    """Box the tissue of each core that holds some.
-
-    Parameters
-    ----------
-    store : Store
-        Tiles.
-    rows : range
-        Rows of cores to visit.
-    step_px : int
-        The sides of a box lie at multiples of this from the origin of its core, in canvas pixels.
-        A multiple of the cells of the tissue mask that divides a core.
-
-    Yields
-    ------
-    Job
-        In the order of `TileGrid.strips`.
-    """
-    cell, tissue = store.facts.tissue_px, store.tissue()
-    step = step_px // cell
-    for row, column in store.grid.strips(rows):
-        core = store.grid.core(row, column)
-        inside = tissue[core.cells(cell).slices]
-        if not inside.any():
-            continue
-        rows_used, columns_used = (np.flatnonzero(inside.any(axis)) // step for axis in (1, 0))
-        top, low = int(rows_used[0]), int(rows_used[-1])
-        left, right = int(columns_used[0]), int(columns_used[-1])
-        window = Window(
-            core.row + top * step_px,
-            core.column + left * step_px,
-            (low + 1 - top) * step_px,
-            (right + 1 - left) * step_px,
-        )
-        yield Job((row, column), window)
+#: Resident memory, in MB, above which freed memory is returned to the system. On a CPU windows have
+#: many sizes, so the memory that they free is too fragmented to be used again.
+_KEPT_MB = 800
 
 
 def read_window(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
@@ -134,7 +81,7 @@ def read_window(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
     return rgb
 
 
-def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
+def _batches(jobs: Iterable[Asked], size: int) -> Iterator[list[Asked]]:
     iterator = iter(jobs)
     while batch := list(itertools.islice(iterator, size)):
         yield batch
@@ -229,6 +176,8 @@ def predict(
             parts=parts,
             post_processing=canvas_card(cards).post_processing,
             count_error=mean_count_error(cards),
+            miscount=mean_miscount(cards),
+            domain=canvas_card(cards).domain,
         )
         if not exact:
             log.warning(
@@ -246,24 +195,43 @@ def predict(
         # A run that goes on where numbers are rounded otherwise would mix two kinds of maps.
         with workspace(output, {**decisive, "precision": facts.precision}) as place:
             writer = MapsWriter(place.folder / "maps", facts, store.tissue())
-            jobs = _open_jobs(store, ensemble, facts, place)
+            jobs = _open_jobs(store, ensemble, facts, place, halo_px)
             _run(store, jobs, ensemble, writer, place, halo_px, settings.batch_size)
+            writer.conclude(facts.with_(colour=_colour(place)))
             pack(place.folder / "maps", output)
 
 
-def _open_jobs(store: Store, ensemble: Ensemble, facts: SlideFacts, place: Workspace) -> list[Job]:
-    """List the cores that are still to be done."""
+def _colour(place: Workspace) -> tuple[int, int, int, int]:
+    """Add up the colours of the nuclei of all tiles, as `domain.colour_sums`."""
+    sums = np.zeros(4, np.int64)
+    for note in place.done.values():
+        sums += np.array(note.split(), np.int64)
+    n_pixels, red, green, blue = sums.tolist()
+    return n_pixels, red, green, blue
+
+
+def _key(position: tuple[int, int]) -> str:
+    """Name a core in the list of what is done."""
+    return "{},{}".format(*position)
+
+
+def _open_jobs(
+    store: Store, ensemble: Ensemble, facts: SlideFacts, place: Workspace, halo_px: int
+) -> list[Asked]:
+    """Plan the windows of the cores that are still to be done."""
     # Equal windows can be batched, which pays on a GPU only. What lies beyond the tissue counts too
     # for networks that are not local, so their windows are equal on every device.
     whole = _batched(ensemble) or facts.overlap_px > 0
-    step_px = store.grid.core_px if whole else math.lcm(facts.tissue_px, ensemble.stride)
-    jobs = list(tissue_jobs(store, store.grid.band(facts.part, facts.parts), step_px))
+    core_px, cell_px = store.grid.core_px, facts.tissue_px
+    step_px = core_px if whole else math.lcm(cell_px, ensemble.stride)
+    plan = WindowPlan(store.grid, store.tissue(), cell_px, step_px, halo_px)
+    cores = store.grid.strips(store.grid.band(facts.part, facts.parts))
+    still_open = [position for position in cores if _key(position) not in place.done]
+    if place.done:
+        log.info("resuming: %d tiles are done", len(place.done))
+    jobs = list(plan.windows(still_open, 1 if whole else max(1, _WINDOW_PX // core_px)))
     # The largest windows first: later ones fit into the memory that these free.
-    jobs.sort(key=lambda job: -job.window.height * job.window.width)
-    still_open = [job for job in jobs if job.key not in place.done]
-    if len(still_open) < len(jobs):
-        log.info("resuming: %d of %d tiles are done", len(jobs) - len(still_open), len(jobs))
-    return still_open
+    return sorted(jobs, key=lambda job: -job.window.height * job.window.width)
 
 
 def _batched(ensemble: Ensemble) -> bool:
@@ -272,7 +240,7 @@ def _batched(ensemble: Ensemble) -> bool:
 
 def _run(
     store: Store,
-    jobs: list[Job],
+    jobs: list[Asked],
     ensemble: Ensemble,
     writer: MapsWriter,
     place: Workspace,
@@ -287,31 +255,33 @@ def _run(
             ensemble, store.grid.core_px + 2 * halo_px, limit=min(64, max(1, len(jobs)))
         )
 
-    def load(batch: list[Job]) -> NDArray[np.uint8]:
+    def load(batch: list[Asked]) -> NDArray[np.uint8]:
         return np.stack([read_window(cores, job.window.grown(halo_px)) for job in batch])
 
-    def save(job: Job, maps: QuantisedMaps) -> None:
-        writer.write(job.position, job.window, maps)
-        place.mark(job.key)
+    def save(job: Asked, pixels: NDArray[np.uint8], maps: QuantisedMaps) -> None:
+        for position in job.positions:
+            stored, core = writer.write(position, job.window, maps), store.grid.core(*position)
+            shown = core.intersection(job.window) or core
+            rgb = pixels[(slice(None), *shown.within(job.window.grown(halo_px)).slices)]
+            sums = colour_sums(rgb, stored[shown.within(core).slices])
+            place.mark(_key(position), " ".join(map(str, sums.tolist())))
 
     with (
         ThreadPoolExecutor(1) as reading,
         ThreadPoolExecutor(1) as writing,
-        progress("predict", len(jobs), "tiles") as advance,
+        progress("predict", sum(len(job.positions) for job in jobs), "tiles") as advance,
     ):
         saving: list[Future[None]] = []
         batches = ahead(load, _batches(jobs, size), reading, 1)
-        for n_batches, (batch, rgb) in enumerate(batches, start=1):
+        for batch, rgb in batches:
             asked = (job.window.grown(overlap_px) for job in batch)
             origins = [(window.row, window.column) for window in asked]
             answers = ensemble.quantised(rgb, halo_px - overlap_px, origins)
             for earlier in saving:
                 earlier.result()
-            saving = [
-                writing.submit(save, job, maps) for job, maps in zip(batch, answers, strict=True)
-            ]
-            advance(len(batch))
-            if not batched and n_batches % _TILES_PER_RETURN == 0:
-                return_freed_memory()
+            saving = [writing.submit(save, *each) for each in zip(batch, rgb, answers, strict=True)]
+            advance(sum(len(job.positions) for job in batch))
+            if not batched:
+                return_freed_memory(_KEPT_MB)
         for last in saving:
             last.result()

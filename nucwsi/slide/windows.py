@@ -1,0 +1,130 @@
+"""Which windows a network is asked for: boxes around the tissue of one core or several.
+
+Around every window lies a halo, which is computed for nothing. Cores that are asked together share
+it; how many, only memory limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nucwsi.grid import TileGrid, Window
+
+Position = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A window, and the cores whose maps come from it.
+
+    Attributes
+    ----------
+    positions : tuple of (int, int)
+        Row and column of each core in the grid, in raster order.
+    window : Window
+        Box around the tissue of these cores, in canvas pixels; may reach beyond the canvas.
+    """
+
+    positions: tuple[Position, ...]
+    window: Window
+
+
+class WindowPlan:
+    """Plans windows around the tissue of a canvas.
+
+    Parameters
+    ----------
+    grid : TileGrid
+        The canvas cut into cores.
+    tissue : (H, W) ndarray of bool
+        Where the network is to be asked, in cells of `cell_px` canvas pixels.
+    cell_px : int
+        Side of a cell; divides a core.
+    step_px : int
+        The sides of all windows lie at multiples of this, in canvas pixels. A multiple of `cell_px`
+        that divides a core.
+    halo_px : int
+        What is computed around a window, on all sides together, in canvas pixels: so much the
+        network's work exceeds that of the window alone.
+    """
+
+    def __init__(
+        self, grid: TileGrid, tissue: NDArray[np.bool_], cell_px: int, step_px: int, halo_px: int
+    ) -> None:
+        self._grid, self._tissue = grid, tissue
+        self._cell_px, self._step_px, self._halo_px = cell_px, step_px, halo_px
+
+    def windows(self, positions: Iterable[Position], side: int) -> Iterator[Asked]:
+        """Cover the tissue of some cores with windows.
+
+        Parameters
+        ----------
+        positions : iterable of (int, int)
+            Row and column of the cores in the grid; those without tissue are left out.
+        side : int
+            Rows and columns of cores that a window holds at most.
+
+        Yields
+        ------
+        Asked
+            Each core with tissue lies in exactly one. Cores far apart within their squares are not
+            asked together where that would be more work.
+        """
+        squares: dict[Position, dict[Position, Window]] = {}
+        for row, column in positions:
+            box = self._box(row, column)
+            if box is not None:
+                squares.setdefault((row // side, column // side), {})[row, column] = box
+        for boxes in squares.values():
+            yield from self._split(boxes)
+
+    def _box(self, row: int, column: int) -> Window | None:
+        """Box the tissue of a core."""
+        core = self._grid.core(row, column)
+        inside = self._tissue[core.cells(self._cell_px).slices]
+        if not inside.any():
+            return None
+        cells = self._step_px // self._cell_px
+        rows, columns = (np.flatnonzero(inside.any(axis)) // cells for axis in (1, 0))
+        top, low, left, right = (int(at) for at in (rows[0], rows[-1], columns[0], columns[-1]))
+        return Window(
+            core.row + top * self._step_px,
+            core.column + left * self._step_px,
+            (low + 1 - top) * self._step_px,
+            (right + 1 - left) * self._step_px,
+        )
+
+    def _split(self, boxes: dict[Position, Window]) -> Iterator[Asked]:
+        """Ask for all cores at once, unless it is less work to ask for them in two parts."""
+        cuts = [
+            [
+                {at: box for at, box in boxes.items() if (at[axis] < first) == before}
+                for before in (True, False)
+            ]
+            for axis in (0, 1)
+            for first in sorted({at[axis] for at in boxes})[1:]
+        ]
+        best = min(cuts, key=self._work, default=None)
+        if best is None or self._work(best) >= self._work([boxes]):
+            yield Asked(tuple(sorted(boxes)), _around(boxes.values()))
+            return
+        for part in best:
+            yield from self._split(part)
+
+    def _work(self, parts: list[dict[Position, Window]]) -> int:
+        """Estimate the network's work for one window a part, in pixels."""
+        windows = [_around(boxes.values()) for boxes in parts]
+        return sum((at.height + self._halo_px) * (at.width + self._halo_px) for at in windows)
+
+
+def _around(boxes: Iterable[Window]) -> Window:
+    """Return the box around several boxes."""
+    tops, lefts, lows, rights = zip(
+        *((box.row, box.column, box.row_stop, box.column_stop) for box in boxes), strict=True
+    )
+    top, left = min(tops), min(lefts)
+    return Window(top, left, max(lows) - top, max(rights) - left)
