@@ -50,7 +50,7 @@ def check(
     threads: int,
     **values: Any,
 ) -> None:
-    """Say what SLIDES are, whether each can be analysed, and what it will cost.
+    """Say whether SLIDES can be analysed, and at what cost.
 
     SLIDES are slides, folders of slides or slide sheets. The exit code is 1 if one of them cannot
     be analysed, or if the results would not fit on the disk of --results.

@@ -328,11 +328,14 @@ def report(
 @click.option(
     "--benchmarks", type=FILE, help="folder of Snakemake's benchmark files, which hold run times"
 )
-def provenance(nuclei: Path, output: Path, slide: Path | None, benchmarks: Path | None) -> None:
+@click.option("--origin", help="where SLIDE was fetched from, if it is a copy")
+def provenance(
+    nuclei: Path, output: Path, slide: Path | None, benchmarks: Path | None, origin: str | None
+) -> None:
     """Record how NUCLEI and the files beside it were made.
 
     NUCLEI is nuclei.parquet in the folder of a slide's results.
     """
     from nucwsi.steps.provenance import provenance as step
 
-    step(nuclei, output, slide=slide, benchmarks=benchmarks)
+    step(nuclei, output, slide=slide, benchmarks=benchmarks, origin=origin)

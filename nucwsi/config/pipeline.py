@@ -239,6 +239,12 @@ class Config(Section):
     classifier: Annotated[str, TEXT] = setting(
         "", "classifier of `nucwsi teach` that gives the nuclei their classes; empty: the network's"
     )
+    stage: bool = setting(
+        False,
+        "copy each slide to a local disk for the jobs that read it, because its own disk is slow;"
+        " those in s3://, gs:// or https:// always are",
+        speed=True,
+    )
     viewer: bool = setting(True, "make a viewer of each slide, a folder for any web browser")
     tile: TileSettings = subsection(TileSettings, "how a slide becomes a canvas")
     predict: PredictSettings = subsection(PredictSettings, "how the network's maps are made")

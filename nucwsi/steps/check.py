@@ -11,6 +11,7 @@ import numpy as np
 from nucwsi.config import TileSettings
 from nucwsi.errors import NucwsiError
 from nucwsi.grid import CELL_PX
+from nucwsi.io.slides.remote import address
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.models.card import canvas_card, largest_halo_px, read_cards
 from nucwsi.runtime.forecast import Extent
@@ -80,6 +81,11 @@ def check(
     """
     cards = read_cards(members)
     for entry in slides:
+        where = address(entry.path)
+        if where is not None:
+            told = f"{where}, which its jobs will fetch; it was not looked at"
+            yield Verdict(entry.name, entry.path, told, (), "")
+            continue
         own = {"tissue": entry.tissue} if entry.tissue else {}
         looking = examined(
             entry.path,

@@ -114,7 +114,7 @@ def _region_counts(path: Path) -> dict[str, int]:
     return {source: sources.count(source) for source in dict.fromkeys(sources)}
 
 
-def _slide_record(facts: SlideFacts, path: Path | None) -> dict[str, Any]:
+def _slide_record(facts: SlideFacts, path: Path | str | None) -> dict[str, Any]:
     frame = facts.frame
     return {
         "name": facts.slide,
@@ -140,7 +140,12 @@ def _file_record(path: Path, folder: Path) -> dict[str, Any]:
 
 
 def provenance(
-    nuclei: Path, output: Path, *, slide: Path | None = None, benchmarks: Path | None = None
+    nuclei: Path,
+    output: Path,
+    *,
+    slide: Path | None = None,
+    benchmarks: Path | None = None,
+    origin: str | None = None,
 ) -> None:
     """Record the inputs, models, settings, versions and times of a slide's results.
 
@@ -155,6 +160,8 @@ def provenance(
         The slide's file.
     benchmarks : pathlib.Path, optional
         Folder of Snakemake's benchmark files of this slide.
+    origin : str, optional
+        Where the slide was fetched from, if its file is a copy that will be removed.
 
     Raises
     ------
@@ -173,7 +180,7 @@ def provenance(
     exported = _exported(folder / f"{name}.nuclei.qupath.zip")
     per_class = _class_counts(nuclei, facts.classes)
     document = {
-        "slide": _slide_record(facts, slide),
+        "slide": _slide_record(facts, origin or slide),
         "regions": composed.get("region_files", []),
         "region_warnings": composed.get("region_warnings", []),
         "domain_warning": composed.get("domain_warning"),

@@ -36,6 +36,7 @@ from nucwsi.workflow.plan import (
 from nucwsi.workflow.rest import report_the_rest
 from nucwsi.workflow.retries import is_hopeless
 from nucwsi.workflow.slurm import answering_command
+from nucwsi.workflow.staging import staged_slides
 
 __all__ = [
     "ASSESSMENT_FORMAT",
@@ -65,6 +66,7 @@ __all__ = [
     "schema",
     "slide_fingerprints",
     "speed_flags",
+    "staged_slides",
     "success_message",
     "table_names",
 ]

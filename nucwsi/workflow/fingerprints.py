@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from nucwsi.io.slides.remote import address
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.io.stores.publish import file_checksum, published
 
@@ -14,12 +15,13 @@ _SPAN = 1 << 18
 
 
 def slide_fingerprints(
-    slides: Mapping[str, SlideEntry], output: Path, made: frozenset[Path]
+    slides: Mapping[str, SlideEntry], output: Path, made: frozenset[Path], stage: bool = False
 ) -> dict[str, str]:
     """Return a fingerprint of each slide's file; as a parameter of `tile` it makes jobs rerun.
 
     A file is read again only if its size, its time or its place on the disk has changed. A slide
-    that is only touched keeps its fingerprint, and so does one that has been archived.
+    that is only touched keeps its fingerprint, and so does one that has been archived. That of a
+    remote slide is its address: whether what is there has changed, Snakemake asks the storage.
 
     Parameters
     ----------
@@ -29,11 +31,15 @@ def slide_fingerprints(
         Folder of all results, where the fingerprints are kept.
     made : frozenset of pathlib.Path
         Slides that the workflow itself makes; their fingerprint is empty.
+    stage : bool
+        Whether slides lie on a slow disk and are not to be read: the fingerprint of one that was
+        never read is its size and time.
 
     Returns
     -------
     dict
-        Name of each slide -> 32 hexadecimal digits; empty for a file that was never seen.
+        Name of each slide -> 32 hexadecimal digits, or as above; empty for a file that was never
+        seen.
     """
     kept_in = output / ".fingerprints.json"
     try:
@@ -48,11 +54,19 @@ def slide_fingerprints(
         if entry.path in made:
             fingerprints[name] = ""
             continue
+        where = address(entry.path)
+        if where is not None:
+            fingerprints[name] = where
+            continue
         if entry.path.is_file():
             status = entry.path.stat()
             state = [status.st_size, status.st_mtime_ns, status.st_ino]
             if seen.get(key, [])[:3] != state:
-                seen[key] = [*state, file_checksum(entry.path, span=_SPAN)]
+                unread = f"{state[0]}-{state[1]}"
+                seen[key] = [
+                    *state,
+                    unread if stage else file_checksum(entry.path, span=_SPAN),
+                ]
         fingerprints[name] = str(seen.get(key, [""])[-1])
     if seen != known:
         with published(kept_in) as aside:

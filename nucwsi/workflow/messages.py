@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nucwsi.config import Config
+from nucwsi.io.slides.remote import shown
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.workflow.retries import error_in
 
@@ -66,7 +67,7 @@ def success_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
         return ""
     if len(slides) == 1:
         name, entry = next(iter(slides.items()))
-        count, opened = "1 slide", str(entry.path)
+        count, opened = "1 slide", shown(entry.path)
     else:
         name, count, opened = "<slide>", f"{len(slides)} slides", "the slide"
     hints = {

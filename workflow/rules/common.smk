@@ -23,8 +23,9 @@ try:
     MEMBERS_KEY = nuc.members_key(CONFIG)
     TABLES = nuc.table_names(CONFIG)
     FINGERPRINTS = nuc.slide_fingerprints(
-        SLIDES, Path(CONFIG.output), frozenset({nuc.DEMO_SLIDE})
+        SLIDES, Path(CONFIG.output), frozenset({nuc.DEMO_SLIDE}), CONFIG.stage
     )
+    STAGED = nuc.staged_slides(CONFIG, SLIDES)
 except NucwsiError as error:
     raise WorkflowError(str(error)) from None
 
@@ -45,8 +46,25 @@ wildcard_constraints:
     table="|".join(nuc.COHORT_TABLES),
 
 
-def slide_path(wildcards):
-    return str(SLIDES[wildcards.slide].path)
+def slide_file(wildcards):
+    """The slide as an input: from a storage it is fetched for each job, and removed after it."""
+    if wildcards.slide not in STAGED:
+        return ancient(str(SLIDES[wildcards.slide].path))
+    plugin, query = STAGED[wildcards.slide]
+    fetched = getattr(storage, plugin)(query)
+    # A slide that is put into a bucket anew is analysed anew; its fingerprint is not known here.
+    return ancient(fetched) if plugin == "fs" else fetched
+
+
+def slide_flag(wildcards):
+    """What the nuclei are compared with; a slide that is fetched is not fetched for that."""
+    fetched = wildcards.slide in STAGED
+    return nuc.flags("--slide", [] if fetched else [SLIDES[wildcards.slide].path])
+
+
+def slide_origin(wildcards):
+    staged = STAGED.get(wildcards.slide)
+    return nuc.flags("--origin", staged[1:] if staged else [])
 
 
 def slide_mpp(wildcards):

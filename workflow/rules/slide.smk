@@ -5,7 +5,7 @@
 
 rule tile:
     input:
-        slide=lambda wildcards: ancient(slide_path(wildcards)),
+        slide=slide_file,
         mask=slide_mask,
         regions=lambda wildcards: (
             slide_regions(wildcards) if CONFIG.tile.only_regions else []
@@ -117,7 +117,7 @@ rule stitch:
 
 rule features:
     input:
-        slide=lambda wildcards: ancient(slide_path(wildcards)),
+        slide=slide_file,
         nuclei=rules.stitch.output.nuclei,
     output:
         OUTPUT / "{slide}" / "features.parquet",
@@ -140,7 +140,7 @@ if CONFIG.classifier:
 
     rule classify:
         input:
-            slide=lambda wildcards: ancient(slide_path(wildcards)),
+            slide=slide_file,
             nuclei=rules.stitch.output.nuclei,
             features=rules.features.output if CONFIG.features else [],
             classifier=lambda wildcards: CONFIG.classifier,
@@ -199,10 +199,10 @@ rule compose:
             "--further", SLIDES[wildcards.slide].further
         ),
         # No input: an archived slide stops nothing.
-        slide=slide_path,
+        slide=slide_flag,
     shell:
         "nucwsi compose {input.nuclei:q} --tissue {input.tissue:q} {params.regions}"
-        " {params.beside} --slide {params.slide:q}"
+        " {params.beside} {params.slide}"
         " -o {output.table:q} --geojson {output.geojson:q} --morphometry {output.morphometry:q}"
         " {params.neighbours} {params.further} {params.settings} 2> {log:q}"
 
@@ -275,16 +275,16 @@ rule export:
     params:
         settings=nuc.result_flags(CONFIG.export),
         features=lambda wildcards, input: nuc.flags("--features", input.features),
-        slide=slide_path,
+        slide=slide_flag,
     shell:
-        "nucwsi export {input.nuclei:q} -o {output.qupath:q} --slide {params.slide:q}"
+        "nucwsi export {input.nuclei:q} -o {output.qupath:q} {params.slide}"
         " {params.features} {params.settings}"
         " 2> {log:q}"
 
 
 rule assess:
     input:
-        slide=lambda wildcards: ancient(slide_path(wildcards)),
+        slide=slide_file,
         nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
         tissue=OUTPUT / "{slide}" / "tissue.geojson",
         composition=OUTPUT / "{slide}" / "composition.csv",
@@ -314,7 +314,7 @@ rule assess:
 
 rule render:
     input:
-        slide=lambda wildcards: ancient(slide_path(wildcards)),
+        slide=slide_file,
         nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
         tissue=OUTPUT / "{slide}" / "tissue.geojson",
         regions=OUTPUT / "{slide}" / "{slide}.regions.geojson",
@@ -342,7 +342,7 @@ rule render:
 
 rule provenance:
     input:
-        slide=lambda wildcards: ancient(slide_path(wildcards)),
+        slide=slide_file,
         nuclei=OUTPUT / "{slide}" / "nuclei.parquet",
         results=[
             OUTPUT / "{slide}" / "seams.json",
@@ -360,6 +360,7 @@ rule provenance:
         "../../envs/nucwsi-cpu.yaml"
     params:
         benchmarks=lambda wildcards: OUTPUT / "benchmarks" / wildcards.slide,
+        origin=slide_origin,
     shell:
-        "nucwsi provenance {input.nuclei:q} -o {output:q} --slide {input.slide:q}"
+        "nucwsi provenance {input.nuclei:q} -o {output:q} --slide {input.slide:q} {params.origin}"
         " --benchmarks {params.benchmarks:q} 2> {log:q}"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from nucwsi.config import TISSUE_WORDS
 from nucwsi.errors import ConfigError
 from nucwsi.io.slides.folder import name_below
+from nucwsi.io.slides.remote import address
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.io.stores.publish import published
 
@@ -165,6 +166,8 @@ def _cells(entry: SlideEntry) -> dict[str, str]:
 def _cell(value: Any) -> str:
     if isinstance(value, tuple):
         return ";".join(map(_cell, value))
+    if isinstance(value, Path) and (where := address(value)):
+        return where
     if isinstance(value, Path):
         above = value.parent.resolve() if ".." in value.parts else value.parent.absolute()
         return str(above / value.name)

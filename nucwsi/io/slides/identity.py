@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from nucwsi.errors import SlideError, StoreError
+from nucwsi.io.slides.remote import address
 from nucwsi.io.stores.publish import file_checksum
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,12 @@ def refuse_what_is_no_slide(path: Path) -> None:
     SlideError
         If there is no such file, it cannot be read, or it is something else.
     """
+    where = address(path)
+    if where is not None:
+        raise SlideError(
+            f"{where}: is not on this machine; the workflow fetches the slides of its sheet"
+            " (nucwsi run), other commands need a copy"
+        )
     if path.is_dir():
         raise SlideError(f"{path}: is a folder; name one slide in it")
     try:

@@ -16,6 +16,7 @@ from nucwsi.config import TISSUE_WORDS
 from nucwsi.errors import ConfigError
 from nucwsi.io.slides.folder import slides_in, told_apart
 from nucwsi.io.slides.names import file_stem, name_fault, slide_name
+from nucwsi.io.slides.remote import address, shown, staging_fault
 from nucwsi.io.slides.sheet_table import read_rows, stripped
 from nucwsi.slide.mpp import PLAUSIBLE_UM
 
@@ -54,7 +55,7 @@ class SlideEntry:
     name : str
         Unique in the sheet, whatever the case; names the folder of results.
     path : pathlib.Path
-        The slide.
+        The slide; or an address, which `remote.address` recognises.
     mpp : float or None
         The user's value for the size of a level-0 pixel, in µm; None if the file is to be believed.
     scene : str
@@ -84,6 +85,8 @@ class SlideEntry:
 
 
 def _with_regions_beside(entry: SlideEntry) -> SlideEntry:
+    if address(entry.path) is not None:
+        return entry
     named = (entry.path.with_name(file_stem(entry.path) + suffix) for suffix in REGION_SUFFIXES)
     regions = tuple(path for path in named if path.is_file() and _may_hold_regions(path))
     return replace(entry, regions=regions, beside=bool(regions))
@@ -318,6 +321,11 @@ def _refuse_unusable_files(
                 f"{sheet}: {_shown(used)} is not UTF-8, or has characters that cannot be shown;"
                 " rename it"
             )
+        if used is entry.path and address(used) is not None:
+            fault = staging_fault(used)
+            if fault:
+                raise ConfigError(f"{sheet}: slide {entry.name!r}: {shown(used)} {fault}")
+            continue
         if used.is_file() or (used is entry.path and may_be_absent(entry)):
             continue
         raise ConfigError(f"{sheet}: slide {entry.name!r}: {_shown(used)} is not a file")
