@@ -165,13 +165,19 @@ class TissuePainter(Painter):
         pink = pink * (1 - 0.6 * np.exp(-np.square((depth - 0.2) / 0.7)))
         return blue, pink
 
-    def _vessel(self, _: Organ, depth: Layer, grain: Layer, patch: Layer) -> tuple[Layer, Layer]:
+    def _vessel(
+        self, organ: Organ, depth: Layer, grain: Layer, patch: Layer
+    ) -> tuple[Layer, Layer]:
         """Paint a muscular wall around red cells."""
+        mpp, rng = self.anatomy.mpp, self.anatomy.organs.random(3, organ.key)
         ring = np.sin(depth * 2.6 + 2 * patch)
         blue, pink = 0.10 + 0.02 * grain, 0.52 + 0.07 * ring + 0.04 * grain
         inside = rise((depth - 8.6) / 0.8)
-        red = rise(1.2 * patch + 0.7) * rise((depth - 10.5) / 1.5)
-        return blue + inside * (0.02 + 0.05 * red - blue), pink + inside * (0.85 * red - pink)
+        side = organ.axes[0] / np.sqrt(2)
+        places = organ.centre + rng.uniform(-side, side, (40, 2))
+        discs = [_Space((r, c), (3.1 / mpp, 2.8 / mpp), 0.0) for r, c in places.tolist()]
+        red = self._spaces(discs, organ.frame) * rise((depth - 9.5) / 0.8) * (0.8 + 0.1 * patch)
+        return blue + inside * (0.02 + 0.05 * red - blue), pink + inside * (0.9 * red - pink)
 
     def _fat(self, _: Organ, depth: Layer, grain: Layer, patch: Layer) -> tuple[Layer, Layer]:
         """Paint a fat cell, which is dissolved but for its membrane."""

@@ -16,6 +16,18 @@ def test_a_phantom_from_the_command_line(tmp_path):
     assert "at least 64" in refused.output
 
 
+def test_the_scene_of_a_phantom_is_chosen(tmp_path):
+    truths = []
+    for name, scene in (("a", ()), ("b", ("--scene", "tissue")), ("c", ("--scene", "seams"))):
+        result = run("phantom", tmp_path / f"{name}.tiff", "--height", 300, "--width", 400, *scene)
+        assert result.exit_code == 0, result.output
+        truths.append((tmp_path / f"{name}.truth.geojson").read_bytes())
+    assert truths[0] == truths[1] != truths[2]
+    refused = run("phantom", tmp_path / "d.tiff", "--scene", "bone")
+    assert refused.exit_code == 2
+    assert "'bone' is not one of 'tissue', 'seams'" in refused.output
+
+
 def test_check_geojson_fails_on_a_fault(tmp_path):
     path = tmp_path / "bad.geojson"
     path.write_text('{"type": "FeatureCollection", "features": [{"type": "Feature"}]}')
@@ -38,7 +50,7 @@ def test_view_opens_a_browser_unless_told_otherwise(tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr(click, "launch", opened.append)
 
-    def view(results, *, port, token, ready):
+    def view(results, *, port, token, writable, ready):
         ready(f"http://x:{port}" + "/?token=t" * token)
 
     monkeypatch.setattr(module, "view", view)

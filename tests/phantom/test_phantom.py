@@ -65,6 +65,7 @@ def test_maps_say_where_and_what() -> None:
         ({"mpp": 0}, "mpp and working_mpp must be 0.05 to 5 µm, got 0, 0.5"),
         ({"density": 4}, "density 0 to 3, got 1 and 4"),
         ({"seed": -1}, "seed >= 0"),
+        ({"scene": "bone"}, "scene 'bone' is unknown; expected seams or tissue"),
     ],
 )
 def test_numbers_out_of_range_are_refused(arguments: dict[str, object], message: str) -> None:
