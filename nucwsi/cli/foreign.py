@@ -60,7 +60,7 @@ def import_(
     threads: int,
     **values: Any,
 ) -> None:
-    """Make a table of NUCLEI that another program has found in a slide.
+    """Take in NUCLEI that another program has found.
 
     NUCLEI are GeoJSON of QuPath (StarDist, InstanSeg, Cellpose), JSON of HoVer-Net or CellViT, a
     label image (TIFF, OME-Zarr, npy) or GeoParquet. All verbs that follow `stitch` work with them.

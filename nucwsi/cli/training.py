@@ -135,7 +135,7 @@ def train(
 @device_option
 @threads_option
 def calibrate(member: str, data: tuple[Path, ...], output: Path, device: str, threads: int) -> None:
-    """Measure a member's errors of counts, and its domain, on labelled images.
+    """Measure how far the counts of a member can be trusted.
 
     MEMBER is the name or the file of a checkpoint, which OUTPUT may replace. DATA are folders in
     the form of docs/data.md, or their manifest.csv.

@@ -269,3 +269,24 @@ def _flattened(parent: NDArray[np.int64]) -> NDArray[np.int64]:
         if np.array_equal(further, parent):
             return parent
         parent = further
+
+
+def touches_end(pixels: Pixels, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pixels have a 4-neighbour where the network was not run.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        P pixels of a window.
+    tissue : (H + 2, W + 2) ndarray of bool
+        True where the network was run: the window and one pixel around it.
+
+    Returns
+    -------
+    (P,) ndarray of bool
+        In the order of `pixels`.
+    """
+    if tissue.all():
+        return np.zeros(len(pixels.place), bool)
+    around = tissue[:-2, 1:-1] & tissue[2:, 1:-1] & tissue[1:-1, :-2] & tissue[1:-1, 2:]
+    return ~around.ravel()[pixels.place]

@@ -12,7 +12,7 @@ from nucwsi.grid import Window
 from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.instances import Instances, edge_strength, split_components
 from nucwsi.nuclei.morphometry import pixel_sums
-from nucwsi.nuclei.pixels import Pixels, begins_in
+from nucwsi.nuclei.pixels import Pixels, begins_in, touches_end
 from nucwsi.nuclei.polygons import simplified
 from nucwsi.nuclei.tracing import Outlines, trace, trace_smooth
 
@@ -81,27 +81,6 @@ class Nuclei(NamedTuple):
     at_edge: NDArray[np.bool_]
     outlines: Outlines
     dropped: NDArray[np.int64]
-
-
-def touches_end(pixels: Pixels, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which pixels have a 4-neighbour where the network was not run.
-
-    Parameters
-    ----------
-    pixels : Pixels
-        P pixels of a window.
-    tissue : (H + 2, W + 2) ndarray of bool
-        See `WindowMaps`.
-
-    Returns
-    -------
-    (P,) ndarray of bool
-        In the order of `pixels`.
-    """
-    if tissue.all():
-        return np.zeros(len(pixels.place), bool)
-    around = tissue[:-2, 1:-1] & tissue[2:, 1:-1] & tissue[1:-1, :-2] & tissue[1:-1, 2:]
-    return ~around.ravel()[pixels.place]
 
 
 def _at_edge(pixels: Pixels, count: int, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -13,8 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nucwsi.grid import Frame, Window
-from nucwsi.nuclei.pixels import Pixels
-from nucwsi.nuclei.window import touches_end
+from nucwsi.nuclei.pixels import Pixels, touches_end
 
 #: Distance by which the network looks beyond the drawn regions, in µm.
 REGION_MARGIN_UM = 64.0
