@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Mapping
 
 from nucwsi.config import Config
@@ -32,7 +33,8 @@ def staged_slides(config: Config, slides: Mapping[str, SlideEntry]) -> dict[str,
     Raises
     ------
     ConfigError
-        If a plug-in is not installed, or a slide is more than one file.
+        If a plug-in, or the program that it calls, is not installed, or a slide is more than one
+        file.
     """
     staged = {}
     for name, entry in slides.items():
@@ -52,4 +54,9 @@ def staged_slides(config: Config, slides: Mapping[str, SlideEntry]) -> dict[str,
                 f" snakemake-storage-plugin-{plugin}, which is not installed: pip install"
                 f" snakemake-storage-plugin-{plugin}"
             )
+    if any(plugin == "fs" for plugin, _ in staged.values()) and shutil.which("rsync") is None:
+        raise ConfigError(
+            "`stage`: slides are copied with rsync, which is not installed; install it with the"
+            " system's packages, or leave `stage` out"
+        )
     return staged

@@ -1,6 +1,7 @@
 """A slide in a bucket is fetched for each job, analysed as if it lay here, and removed."""
 
 import importlib.util
+import shutil
 import socket
 import subprocess
 import sys
@@ -93,6 +94,7 @@ def test_a_slide_in_a_bucket_has_the_results_of_its_copy_here(
     assert local.exists()
 
 
+@pytest.mark.skipif(not shutil.which("rsync"), reason="no rsync: apt-get install rsync")
 def test_a_slide_of_a_slow_disk_is_copied_and_the_copy_removed(tmp_path, snakemake, tiny_member):
     slow = tmp_path / "slow disk"
     slow.mkdir()

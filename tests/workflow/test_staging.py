@@ -1,6 +1,7 @@
 """Which slides are fetched, by which plug-in, and what is said where it is missing."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def installed(monkeypatch):
     def pretend(*plugins):
         found = {f"snakemake_storage_plugin_{name}" for name in plugins}
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: (name in found) or None)
+        monkeypatch.setattr(shutil, "which", lambda name: name if name in plugins else None)
 
     return pretend
 
@@ -49,7 +51,7 @@ def test_each_address_has_its_plugin_and_local_files_are_read_where_they_lie(sli
 
 
 def test_slides_of_a_slow_disk_are_copied_on_request_if_they_are_there(slides, installed):
-    installed("s3", "gcs", "http", "fs")
+    installed("s3", "gcs", "http", "fs", "rsync")
     staged = staged_slides(Config(stage=True), slides)
     assert staged["disk"] == ("fs", str(slides["disk"].path))
     assert not {"gone", "demo"} & set(staged)
@@ -59,6 +61,12 @@ def test_a_plugin_that_is_missing_is_named(slides, installed):
     installed("gcs", "http")
     with pytest.raises(ConfigError, match=r"slide 's3': s3://b/k\.svs needs snakemake-storage-"):
         staged_slides(Config(), slides)
+
+
+def test_the_program_that_copies_is_named_where_it_is_missing(slides, installed):
+    installed("fs")
+    with pytest.raises(ConfigError, match="`stage`: slides are copied with rsync"):
+        staged_slides(Config(stage=True), {"disk": slides["disk"]})
 
 
 def test_without_storage_no_plugin_is_needed(slides, installed):
