@@ -81,7 +81,7 @@ def check(
     finally:
         logger.setLevel(level)
     if extents:
-        for line in forecast_lines(extents, machine, viewer, results):
+        for line in forecast_lines(extents, machine, viewer, results, views * len(members)):
             click.echo(line)
     n_sound = len(entries) - n_faulty
     click.echo(f"{n_sound} of {len(entries)} slides can be analysed")
@@ -89,7 +89,7 @@ def check(
 
 
 def forecast_lines(
-    extents: Mapping[str, Extent], machine: Machine, viewer: bool, results: Path | None
+    extents: Mapping[str, Extent], machine: Machine, viewer: bool, results: Path | None, passes: int
 ) -> Iterator[str]:
     """Say what slides will cost; keep it in the folder of the results.
 
@@ -103,6 +103,8 @@ def forecast_lines(
         Whether viewers are made.
     results : pathlib.Path or None
         Folder of the results, from whose benchmarks is learnt; None if it is not known.
+    passes : int
+        Networks times views.
 
     Yields
     ------
@@ -119,7 +121,7 @@ def forecast_lines(
 
     costs = costs_of(viewer, machine)
     if results is not None:
-        machine = learnt(machine, costs, extents, results)
+        machine = learnt(machine, costs, extents, results, passes)
     forecasts = {name: forecast(extent, costs, machine) for name, extent in extents.items()}
     if results is not None:
         keep_forecasts(results, forecasts)

@@ -104,7 +104,11 @@ def _numbers(values: Any) -> dict[str, int]:
 
 
 def learnt(
-    machine: Machine, costs: list[Cost], extents: Mapping[str, Extent], results: Path
+    machine: Machine,
+    costs: list[Cost],
+    extents: Mapping[str, Extent],
+    results: Path,
+    passes: int = 1,
 ) -> Machine:
     """Correct the shipped figures by what jobs of these results have cost.
 
@@ -119,6 +123,8 @@ def learnt(
     results : pathlib.Path
         Folder of results, whose ``benchmarks`` say what the jobs of slides have cost; it may be
         missing.
+    passes : int
+        Networks times views of the forecasts: `predict` of slides that had others teaches nothing.
 
     Returns
     -------
@@ -129,7 +135,8 @@ def learnt(
     peaks: dict[str, list[tuple[float, float]]] = {one.verb: [] for one in costs}
     for name, extent in extents.items():
         said = forecast(extent, costs, machine)
-        for verb in times:
+        others = {"predict"} if _passes(results / name) not in (None, passes) else set()
+        for verb in times.keys() - others:
             seen = _measured(results / "benchmarks" / name, verb)
             times[verb] += [(wall, said.seconds[verb]) for wall in seen[:1]]
             peaks[verb] += [(peak, said.memory_mb[verb]) for peak in seen[1:]]
@@ -138,6 +145,15 @@ def learnt(
         # Memory is sampled, and more is seen of long jobs: it never makes a forecast smaller.
         memory={verb: max(1.0, refined(peaks[verb])) for verb in peaks},
     )
+
+
+def _passes(folder: Path) -> int | None:
+    """Return how often networks have seen each window of a slide; None if nothing tells."""
+    try:
+        record = json.loads((folder / "provenance.json").read_text("utf-8"))
+        return len(record["models"]) * int(record["parameters"]["predict"]["views"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _measured(folder: Path, verb: str) -> list[float]:

@@ -40,6 +40,17 @@ def test_what_jobs_took_corrects_the_next_forecast(tmp_path):
     assert after.seconds["tile"] == before.seconds["tile"]
 
 
+def test_predict_with_other_networks_or_views_teaches_nothing(tmp_path):
+    costs = costs_of(viewer=True, machine=HERE)
+    write_benchmark(tmp_path / "benchmarks" / "a", "predict.1-of-1.tsv", 1e4, 100)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "provenance.json").write_text(
+        '{"models": [{}, {}], "parameters": {"predict": {"views": 4}}}'
+    )
+    speeds = [learnt(HERE, costs, {"a": EXTENT}, tmp_path, n).speed["predict"] for n in (1, 8)]
+    assert speeds[0] == 1 < speeds[1]
+
+
 def test_what_cannot_be_read_teaches_nothing(tmp_path):
     costs = costs_of(viewer=True, machine=HERE)
     (tmp_path / "benchmarks" / "a").mkdir(parents=True)
