@@ -1,7 +1,8 @@
 """What the Snakefile asks of the package: the plan of a run, options for its rules, final messages.
 
 Every job parses the workflow anew, so nothing here loads torch, zarr or a data frame library. Rules
-call the command line and never a step; nothing here computes a result.
+call the command line and never a step; nothing here computes a result. `run` starts Snakemake for
+`nucwsi run`.
 """
 
 from nucwsi.config import TISSUE_WORDS
