@@ -14,7 +14,7 @@ __version__ = "0.2.0"
 
 #: Rises with every change by which the same input and settings give another result; the workflow
 #: then makes its results anew.
-RESULT_VERSION = 5
+RESULT_VERSION = 6
 
 __all__ = [
     "RESULT_VERSION",
