@@ -24,6 +24,9 @@ _LYMPHOID = (2.3, 2.75), (2.2, 2.5)
 _CENTRE = (3.5, 4.3), (3.0, 3.6)
 _FLAT = (4.6, 6.5), (1.1, 1.5)
 
+#: How far around a follicle its lymphocytes lie, in µm.
+_SPILL_UM = 9.0
+
 _Axes = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -56,10 +59,10 @@ class TissueLayout(Layout):
     def _fix(self, row: int, column: int) -> list[Nucleus]:
         """Return a block's hard cases, its sheet, and the nuclei of its organs."""
         top, left = (math.floor(place * self.block_px) for place in (row, column))
-        side = math.ceil(self.block_px)
+        side, spill = math.ceil(self.block_px), math.ceil(_SPILL_UM / self.anatomy.mpp)
         members = [
             nucleus
-            for organ in self.anatomy.organs.near(Window(top, left, side, side).grown(40))
+            for organ in self.anatomy.organs.near(Window(top, left, side, side).grown(spill))
             for nucleus in self._members(organ)
             if (nucleus.centre[0] // self.block_px, nucleus.centre[1] // self.block_px)
             == (row, column)
@@ -136,7 +139,9 @@ class TissueLayout(Layout):
         mpp = self.anatomy.mpp
         centre = organ.inner(36 / mpp)
         yield from self._filled(centre, rng, 8.3, "inflammatory", _CENTRE)
-        for nucleus in self._filled(organ.inner(-9 / mpp), rng, 6.2, "inflammatory", _LYMPHOID):
+        for nucleus in self._filled(
+            organ.inner(-_SPILL_UM / mpp), rng, 6.2, "inflammatory", _LYMPHOID
+        ):
             at = np.array(nucleus.centre)
             beyond = float(organ.reach(*at)[1]) * mpp
             if centre.reach(*at)[1] > 0 and rng.random() > (beyond + 6) / 14:
