@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 #: How many answers of a class the network's own p (1 - p) is worth as an estimate of the variance.
 #: Where answers hold no case of a rare class, their own variance is almost 0, and that is not so.
@@ -149,6 +148,9 @@ class Totals(NamedTuple):
         spread = (variance**2 / np.maximum(self.freedom, 1)[:, None]).sum(axis=0)
         # Satterthwaite, Biometrics Bulletin 2 (1946).
         freedom = np.divide(whole**2, spread, out=np.ones_like(whole), where=spread > 0)
+        # The workflow parses types that stand beside this in every job; scipy.stats is slow to load.
+        from scipy.stats import t as student
+
         return np.asarray(student.ppf(0.975, np.maximum(freedom, 1)) * np.sqrt(whole), np.float64)
 
 
