@@ -148,7 +148,7 @@ class Totals(NamedTuple):
         spread = (variance**2 / np.maximum(self.freedom, 1)[:, None]).sum(axis=0)
         # Satterthwaite, Biometrics Bulletin 2 (1946).
         freedom = np.divide(whole**2, spread, out=np.ones_like(whole), where=spread > 0)
-        # The workflow parses types that stand beside this in every job; scipy.stats is slow to load.
+        # Every job of a workflow loads this module, and scipy.stats takes long.
         from scipy.stats import t as student
 
         return np.asarray(student.ppf(0.975, np.maximum(freedom, 1)) * np.sqrt(whole), np.float64)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 class Taps(NamedTuple):
@@ -117,6 +119,9 @@ def area_average(pixels: NDArray[np.uint8], rows: Taps, columns: Taps) -> NDArra
 
 def _matrix(taps: Taps, size: int) -> sparse.csr_array:
     """Return the taps as a matrix (N, size), whose products always add up in the same order."""
+    # Every job of a workflow loads this module for the scales of members, and few resample.
+    from scipy import sparse
+
     count, targets = taps.source.shape
     starts = np.arange(targets + 1) * count
     # A tap of weight 0 may point one pixel beyond the source.
