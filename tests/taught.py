@@ -54,4 +54,4 @@ def answers(n=120, n_classes=3, n_features=6, spread=1.0, seed=0, shares=None):
     code[:n_classes] = np.arange(n_classes)
     values = rng.normal(0, spread, (n, n_features))
     values[np.arange(n), code] += 2
-    return Labelled(values, code, np.ones(n))
+    return Labelled(values, code, np.ones(n), np.zeros(n_features, bool))

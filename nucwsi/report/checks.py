@@ -170,7 +170,8 @@ def _taught(taught: Taught | None) -> Iterator[Check]:
         return
     text = (
         f"Classes by {taught.name}, which was taught"
-        f" {', '.join(f'{name} ({n})' for name, n in taught.labels.items())}."
+        f" {', '.join(f'{name} ({n} answers)' for name, n in taught.labels.items())}"
+        f"{' beside the classes of the network' if taught.extends else ''}."
         f" In cross-validation it was right for {100 * taught.accuracy:.0f} % of the answers, the"
         f" network for {100 * taught.network_accuracy:.0f} %, the commonest class for"
         f" {100 * taught.commonest_accuracy:.0f} %."

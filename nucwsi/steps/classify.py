@@ -115,7 +115,7 @@ def _facts(facts: SlideFacts, model: Classifier, checksum: str, path: Path) -> S
             checksum=checksum,
             network_classes=network,
             extends=model.extends,
-            labels={name: one.labels for name, one in figures.classes.items()},
+            labels={name: figures.classes[name].labels for name in model.classes},
             accuracy=figures.accuracy,
             network_accuracy=figures.network,
             commonest_accuracy=figures.commonest,

@@ -30,7 +30,10 @@ from nucwsi.report.run import FailedSlide, Run, StepTime
 from nucwsi.report.slide_row import Files, SlideRow, slide_row
 
 #: Steps in the order of the pipeline; others come last.
-_STEPS = ("tile", "predict", "segment", "stitch", "compose", "export", "assess", "render")
+_STEPS = (
+    *("tile", "predict", "segment", "stitch", "features", "classify", "compose", "export"),
+    *("assess", "render"),
+)
 
 _PACKAGES = ("numpy", "scipy", "shapely", "torch", "zarr", "openslide-python", "tifffile")
 

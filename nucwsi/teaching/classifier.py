@@ -157,6 +157,9 @@ class Classifier(_Record):
             raise ValueError(f"`weights`, `mean` and `scale` have not {columns} columns each")
         check_names(self.final_classes(self.network_classes), ())
         check_known("confusion", self.confusion, self.classes)
+        lacking = [name for name in self.classes if name not in self.figures.classes]
+        if lacking:
+            raise ValueError(f"`figures.classes` lacks {lacking[0]!r}")
         return self
 
     def final_classes(self, network: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import pytest
 from shown import an_assessment
 
+from nucwsi.nuclei.taught import Taught
 from nucwsi.report.assessment import Mark
 from nucwsi.report.checks import checks
 
@@ -89,3 +90,30 @@ def test_pixels_that_are_not_square_show_both_sides():
     wide = sound.facts.with_(frame=type(frame)(frame.shape, 0.5, (0.25, 0.26), (0.0, 0.0), (9, 9)))
     assert checks(sound)[0].value == "0.25 µm"
     assert checks(sound.model_copy(update={"facts": wide}))[0].value == "0.26 × 0.25 µm"
+
+
+def test_a_classifier_says_what_it_is_worth_and_its_doubts_ask_for_review():
+    def judged(**changed):
+        taught = Taught(
+            **{
+                "name": "mine",
+                "checksum": "0" * 32,
+                "network_classes": ("epithelial",),
+                "extends": True,
+                "labels": {"mitosis": 24},
+                "accuracy": 0.71,
+                "network_accuracy": 0.8,
+                "commonest_accuracy": 0.6,
+                **changed,
+            }
+        )
+        sound = an_assessment()
+        known = sound.model_copy(update={"facts": sound.facts.with_(taught=taught)})
+        return next(check for check in checks(known) if check.name == "Classifier")
+
+    assert judged().verdict == "fine"
+    assert "mitosis (24 answers) beside the classes of the network" in judged().text
+    assert "71 % of the answers, the network for 80 %" in judged().text
+    doubted = judged(warnings=("worse than the network",))
+    assert doubted.verdict == "review"
+    assert doubted.text.endswith("Worse than the network.")

@@ -16,7 +16,9 @@ from nucwsi.teaching.figures import (
 from nucwsi.teaching.fit import Labelled, fit
 from nucwsi.teaching.folds import Folds
 
-FOUR = Labelled(np.zeros((4, 1)), np.array([0, 0, 0, 1]), np.array([1.0, 1, 2, 4]))
+FOUR = Labelled(
+    np.zeros((4, 1)), np.array([0, 0, 0, 1]), np.array([1.0, 1, 2, 4]), np.zeros(1, bool)
+)
 FOLDS = Folds(np.array([0, 1, 2, 2]), "slides")
 
 

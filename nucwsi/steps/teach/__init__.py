@@ -236,10 +236,12 @@ def _classifier(
     )
     kept = code >= 0
     found, code = found.take(kept), code[kept]
-    labelled = Labelled(found.values, code, found.weight / found.weight.mean())
+    network_classes = labels[0].facts.network_classes
+    said_of_classes = network.names(network_classes)[: len(network_classes)]
+    trusted = np.array([name in said_of_classes for name in names])
+    labelled = Labelled(found.values, code, found.weight / found.weight.mean(), trusted)
     folds = make_folds(found.slide, found.points_um)
     fitted = fit(labelled, folds)
-    network_classes = labels[0].facts.network_classes
     said = found.network.argmax(axis=1)
     n_slides = len(np.unique(found.slide))
     called = _called(fitted.unseen, np.exp(found.network), last if settings.extend else None)
