@@ -169,9 +169,7 @@ def an_assessment(classes=("epithelial",), **changed):
             ClassShapes(name=name, n=500, features={}, areas=(0,) * 50) for name in classes
         ),
         crops=(),
-        quality=Quality(
-            diameter_um=6.0, certainty=0.8, blur=(0.2,) * 9, at_edge=0
-        ),
+        quality=Quality(diameter_um=6.0, certainty=0.8, blur=(0.2,) * 9, at_edge=0),
     )
 
 

@@ -46,6 +46,11 @@ class Convolution(nn.Conv2d):
     changes: all formats can express the limits of the activations, so it does not matter whether a
     number is rounded before or after it is limited.
 
+    Parameters
+    ----------
+    *args, **kwargs
+        As for `torch.nn.Conv2d`.
+
     Attributes
     ----------
     activation : torch.nn.Module or None

@@ -46,7 +46,7 @@ def second_moment_axes(
     cross = x0 * y1 - x1 * y0
 
     def _total(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(whose, values, count)
+        return np.bincount(whose, values, count).astype(np.float64)
 
     area = _total(cross) / 2
     xx = _total(cross * (x0 * x0 + x0 * x1 + x1 * x1)) / (12 * area)
