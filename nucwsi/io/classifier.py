@@ -80,7 +80,8 @@ def read_classifier(path: Path) -> tuple[Classifier, str]:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"has {path.stat().st_size:,} bytes, expected {_MOST_BYTES:,} at most")
         data = path.read_bytes()
-        return Classifier.from_json(json.loads(data)), hashlib.sha256(data).hexdigest()[:32]
+        document = json.loads(data.decode("utf-8"))
+        return Classifier.from_json(document), hashlib.sha256(data).hexdigest()[:32]
     except FileNotFoundError:
         raise CheckpointError(f"{path}: does not exist; make it with `nucwsi teach`") from None
     except (OSError, ValueError, RecursionError) as error:

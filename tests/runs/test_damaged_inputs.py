@@ -9,6 +9,7 @@ import signal
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import pytest
 from commands import run, succeeded
 from shown import phantom_nuclei, write_results
@@ -39,6 +40,11 @@ def made(small_slide, tiny_member, tmp_path_factory):
     (results / "benchmarks" / "small" / "tile.tsv").write_text(benchmark)
     table = results / "nuclei.parquet"
     succeeded("export", table, "-o", results / "small.nuclei.qupath.zip")
+    succeeded("features", small_slide, table, "-o", results / "features.parquet")
+    known = pd.read_parquet(results / "features.parquet")[["id", "area_um2"]].head(60)
+    known["class"] = np.where(known["area_um2"] > known["area_um2"].median(), "large", "small")
+    known[["id", "class"]].to_csv(results / "answers.csv", index=False)
+    succeeded("teach", results, results / "answers.csv", "-o", results / "sizes.classifier")
     succeeded("assess", small_slide, table, "-o", results / "assessment.json")
     return folder
 
@@ -51,6 +57,19 @@ VERBS = {
     ),
     "segment": ("segment maps.zarr.zip -o {out}/p.parquet", ["maps.zarr.zip"]),
     "stitch": ("stitch part.parquet -o {out}/n.parquet --seams {out}/s.json", ["part.parquet"]),
+    "features": (
+        "features slide.tiff results/nuclei.parquet -o {out}/f.parquet",
+        ["results/nuclei.parquet"],
+    ),
+    "classify": (
+        "classify slide.tiff results/nuclei.parquet -o {out}/n.parquet"
+        " --classifier results/sizes.classifier --features results/features.parquet",
+        ["results/nuclei.parquet", "results/sizes.classifier", "results/features.parquet"],
+    ),
+    "teach": (
+        "teach results/nuclei.parquet results/answers.csv -o {out}/c",
+        ["results/nuclei.parquet", "results/features.parquet"],
+    ),
     "compose": (
         "compose results/nuclei.parquet --regions results/drawn.geojson -o {out}/c.csv"
         " --geojson {out}/r.geojson --morphometry {out}/m.csv --neighbours {out}/n.csv",

@@ -22,6 +22,7 @@ from nucwsi.features import network
 from nucwsi.io.classifier import card_path, write_classifier
 from nucwsi.io.nuclei.features import read_features
 from nucwsi.io.outputs import check_outputs
+from nucwsi.io.review.results import NUCLEI, result_folders
 from nucwsi.review.answers import class_key
 from nucwsi.steps.features import measuring, read_nuclei
 from nucwsi.steps.teach.labels import SlideLabels, class_counts, read_labels
@@ -33,6 +34,9 @@ from nucwsi.teaching.fit import Labelled, fit
 from nucwsi.teaching.folds import make_folds
 
 log = logging.getLogger(__name__)
+
+#: Table of features beside that of nuclei.
+FEATURES = "features.parquet"
 
 #: A class of fewer answers is not claimed.
 LEAST_LABELS = 10
@@ -82,7 +86,9 @@ def teach(
         raise ConfigError(f"{listed}: names no {lacking}; name folders of results, and answers")
     if settings.rest and not settings.extend:
         raise ConfigError("`rest` needs `extend`: without it, every class of the answers is taught")
-    check_outputs([output, card_path(output)], [*answers, *slides])
+    folders = [folder for path in results for folder in result_folders(path)]
+    read = [folder / name for folder in folders for name in (NUCLEI, FEATURES)]
+    check_outputs([output, card_path(output)], [*answers, *slides, *read])
     labels = [one for one in read_labels(results, answers) if one.classes]
     if n_none := sum(len(one.none) for one in labels):
         log.info("%d answers say that it is no nucleus; not taught", n_none)
@@ -200,7 +206,7 @@ def _features(
     one: SlideLabels, wanted: NDArray[np.bool_], names: tuple[str, ...], slides: Sequence[Path]
 ) -> NDArray[np.float32]:
     """Read features from the table beside the nuclei, or measure them on the slide."""
-    beside, table = one.nuclei.with_name("features.parquet"), read_nuclei(one.nuclei)
+    beside, table = one.nuclei.with_name(FEATURES), read_nuclei(one.nuclei)
     if beside.exists():
         described = list(read_features(beside, names, table.digest))
         return np.concatenate([some.values for some in described])[wanted]
