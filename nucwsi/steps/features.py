@@ -64,11 +64,23 @@ class SlideNuclei(NamedTuple):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all features."""
-        return (
-            *nucleus.NAMES,
-            *surroundings.NAMES,
-            *network.names(self.facts.network_classes),
-        )
+        return names_of(self.facts.network_classes)
+
+
+def names_of(network_classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of all features, in the order in which they are measured.
+
+    Parameters
+    ----------
+    network_classes : tuple of str
+        Classes of the networks.
+
+    Returns
+    -------
+    tuple of str
+        Those of pixels and outlines, of surroundings, and of what the networks said.
+    """
+    return (*nucleus.NAMES, *surroundings.NAMES, *network.names(network_classes))
 
 
 def read_nuclei(path: Path) -> SlideNuclei:

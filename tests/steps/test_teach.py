@@ -201,3 +201,31 @@ def test_nuclei_that_others_found_without_classes_are_taught_some(small_slide, t
     model, _ = read_classifier(tmp_path / "c")
     assert model.figures.accuracy > 0.8
     assert not any(name.startswith("network_") for name in model.features)
+
+
+def test_results_of_different_networks_are_taught_together_without_their_answers(
+    results, small_slide, tmp_path
+):
+    table = phantom_nuclei()
+    other = write_results(small_slide, tmp_path / "other", phantom_nuclei(keep=3))
+    facts = read_facts(other / "nuclei.parquet")
+    classes = (*facts.classes[:-1], "plasma")
+    areas = dict.fromkeys(classes, 1.0)
+    facts = facts.with_(
+        slide="other",
+        classes=classes,
+        post_processing=replace(facts.constants, min_area_um2=areas),
+        n_dropped={},
+    )
+    write_nuclei(other / "nuclei.parquet", [table], facts, 1000)
+    features(small_slide, other / "nuclei.parquet", other / "features.parquet")
+    frame = geopandas.read_parquet(results / "nuclei.parquet")
+    some = frame.sample(80, random_state=9)
+    slide = np.where(np.arange(80) % 2, "small", "other")
+    answers = answered(tmp_path / "a.csv", some, by_size(some), slide=slide)
+    with pytest.raises(ConfigError, match="networks with different classes"):
+        teach([results, other, answers], tmp_path / "c", TeachSettings())
+    teach([results, other, answers], tmp_path / "c", TeachSettings(network=False))
+    model, _ = read_classifier(tmp_path / "c")
+    assert model.figures.n_slides == 2
+    assert "plasma" in model.network_classes

@@ -24,7 +24,7 @@ from nucwsi.io.nuclei.features import read_features
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.review.results import NUCLEI, result_folders
 from nucwsi.review.answers import class_key
-from nucwsi.steps.features import measuring, read_nuclei
+from nucwsi.steps.features import SlideNuclei, measuring, names_of, read_nuclei
 from nucwsi.steps.teach.labels import SlideLabels, class_counts, read_labels
 from nucwsi.steps.teach.slides import slide_of
 from nucwsi.teaching.card import NONE_OF_THEM, card, summary
@@ -107,7 +107,8 @@ def teach(
 class _Gathered(NamedTuple):
     """N answers: features (N, F), class, weight, slide number, place (N, 2) in µm, network (N, D).
 
-    Places begin at the corner of the slide.
+    Places begin at the corner of the slide. The network's answers are logarithms of probabilities,
+    minus infinity for a class that another network has.
     """
 
     values: NDArray[np.float64]
@@ -166,28 +167,34 @@ def _feature_names(labels: Sequence[SlideLabels], settings: TeachSettings) -> tu
             f"the results are of networks with different classes ({sorted(networks)}); teach with"
             " --no-network and without --extend, or from results of one network"
         )
-    everything = read_nuclei(labels[0].nuclei).names
     classes = labels[0].facts.network_classes
     # A single class, as nuclei of other programs may have, tells nothing.
     hidden = set(network.names(classes)) if len(classes) == 1 or not settings.network else set()
-    return tuple(name for name in everything if name not in hidden)
+    return tuple(name for name in names_of(classes) if name not in hidden)
+
+
+def _network_classes(labels: Sequence[SlideLabels]) -> tuple[str, ...]:
+    """Return the classes of all networks, each once."""
+    return tuple(dict.fromkeys(name for one in labels for name in one.facts.network_classes))
 
 
 def _gathered(
     labels: Sequence[SlideLabels], names: tuple[str, ...], slides: Sequence[Path]
 ) -> _Gathered:
     """Gather the features of all nuclei with an answer."""
-    parts = []
+    parts, every = [], _network_classes(labels)
     for number, one in enumerate(labels):
         wanted = np.zeros(len(one.ids), bool)
         wanted[one.rows] = True
         table = read_nuclei(one.nuclei)
-        kept = [*names, *network.names(one.facts.network_classes)]
-        values = _features(one, wanted, tuple(dict.fromkeys(kept)), slides)
+        asked = [f"network_{name}" for name in one.facts.network_classes]
+        kept = [*names, *(name for name in asked if name not in names)]
+        values = _features(one, table, wanted, tuple(kept), slides)
         points = table.surroundings.points_um[wanted]
         label = np.array([one.classes[row] for row in one.rows.tolist()], object)
-        n_network = len(one.facts.network_classes)
-        said = values[:, [kept.index(name) for name in kept[len(names) :]]][:, :n_network]
+        said = np.full((len(label), len(every)), -np.inf)
+        for class_name, column in zip(one.facts.network_classes, asked, strict=True):
+            said[:, every.index(class_name)] = values[:, kept.index(column)]
         parts.append(
             _Gathered(
                 values[:, : len(names)].astype(np.float64),
@@ -195,7 +202,7 @@ def _gathered(
                 one.weight,
                 np.full(len(label), number),
                 points - table.surroundings.points_um.min(axis=0),
-                said.astype(np.float64),
+                said,
             )
         )
     columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
@@ -203,13 +210,18 @@ def _gathered(
 
 
 def _features(
-    one: SlideLabels, wanted: NDArray[np.bool_], names: tuple[str, ...], slides: Sequence[Path]
+    one: SlideLabels,
+    table: SlideNuclei,
+    wanted: NDArray[np.bool_],
+    names: tuple[str, ...],
+    slides: Sequence[Path],
 ) -> NDArray[np.float32]:
     """Read features from the table beside the nuclei, or measure them on the slide."""
-    beside, table = one.nuclei.with_name(FEATURES), read_nuclei(one.nuclei)
+    beside = one.nuclei.with_name(FEATURES)
     if beside.exists():
-        described = list(read_features(beside, names, table.digest))
-        return np.concatenate([some.values for some in described])[wanted]
+        ids = one.ids[wanted]
+        described = read_features(beside, names, table.digest)
+        return np.concatenate([some.values[np.isin(some.id, ids)] for some in described])
     slide = slide_of(one, slides)
     if slide is None:
         raise ConfigError(
@@ -242,9 +254,9 @@ def _classifier(
     )
     kept = code >= 0
     found, code = found.take(kept), code[kept]
-    network_classes = labels[0].facts.network_classes
-    said_of_classes = network.names(network_classes)[: len(network_classes)]
-    trusted = np.array([name in said_of_classes for name in names])
+    network_classes = _network_classes(labels)
+    said_of_classes = {f"network_{class_name}" for class_name in network_classes}
+    trusted = np.array([feature in said_of_classes for feature in names])
     labelled = Labelled(found.values, code, found.weight / found.weight.mean(), trusted)
     folds = make_folds(found.slide, found.points_um)
     fitted = fit(labelled, folds)
