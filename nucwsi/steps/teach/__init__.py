@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +17,18 @@ from nucwsi import __version__
 from nucwsi.classes import check_names
 from nucwsi.config import TeachSettings
 from nucwsi.errors import AnswerError, ConfigError
-from nucwsi.features import network
 from nucwsi.io.classifier import card_path, write_classifier
-from nucwsi.io.nuclei.features import read_features
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.review.results import NUCLEI, result_folders
 from nucwsi.review.answers import class_key
-from nucwsi.steps.features import SlideNuclei, measuring, names_of, read_nuclei
+from nucwsi.steps.teach.gather import (
+    FEATURES,
+    Gathered,
+    feature_names,
+    gathered,
+    network_classes_of,
+)
 from nucwsi.steps.teach.labels import SlideLabels, class_counts, read_labels
-from nucwsi.steps.teach.slides import slide_of
 from nucwsi.teaching.card import NONE_OF_THEM, card, summary
 from nucwsi.teaching.classifier import Classifier
 from nucwsi.teaching.figures import confusions, doubts, measured, network_answers
@@ -34,9 +36,6 @@ from nucwsi.teaching.fit import Labelled, fit
 from nucwsi.teaching.folds import make_folds
 
 log = logging.getLogger(__name__)
-
-#: Table of features beside that of nuclei.
-FEATURES = "features.parquet"
 
 #: A class of fewer answers is not claimed.
 LEAST_LABELS = 10
@@ -95,33 +94,13 @@ def teach(
     if not labels:
         raise AnswerError(f"{', '.join(map(str, answers))}: name no class of a nucleus")
     classes, not_claimed = _claimed(labels, settings)
-    names = _feature_names(labels, settings)
-    found = _gathered(labels, names, slides)
+    names = feature_names(labels, settings)
+    found = gathered(labels, names, slides)
     classifier = _classifier(output.stem, found, classes, not_claimed, names, settings, labels)
     write_classifier(output, classifier, card(classifier))
     for line in classifier.warnings:
         log.warning("%s", line)
     return [*summary(classifier), f"{output} and its card {card_path(output)}"]
-
-
-class _Gathered(NamedTuple):
-    """N answers: features (N, F), class, weight, slide number, place (N, 2) in µm, network (N, D).
-
-    Places begin at the corner of the slide. The network's answers are logarithms of probabilities,
-    minus infinity for a class that another network has.
-    """
-
-    values: NDArray[np.float64]
-    label: NDArray[np.object_]
-    weight: NDArray[np.float64]
-    slide: NDArray[np.int64]
-    points_um: NDArray[np.float64]
-    network: NDArray[np.float64]
-
-    def take(self, mask: NDArray[np.bool_]) -> _Gathered:
-        """Return some of the answers."""
-        columns: list[Any] = [column[mask] for column in self]
-        return _Gathered(*columns)
 
 
 def _claimed(
@@ -159,83 +138,9 @@ def _rest(labels: Sequence[SlideLabels], settings: TeachSettings) -> set[str]:
     return {class_key(name) for name in (*networks, *settings.rest)}
 
 
-def _feature_names(labels: Sequence[SlideLabels], settings: TeachSettings) -> tuple[str, ...]:
-    """Return the features that the classifier sees."""
-    networks = {one.facts.network_classes for one in labels}
-    if len(networks) > 1 and (settings.network or settings.extend):
-        raise ConfigError(
-            f"the results are of networks with different classes ({sorted(networks)}); teach with"
-            " --no-network and without --extend, or from results of one network"
-        )
-    classes = labels[0].facts.network_classes
-    # A single class, as nuclei of other programs may have, tells nothing.
-    hidden = set(network.names(classes)) if len(classes) == 1 or not settings.network else set()
-    return tuple(name for name in names_of(classes) if name not in hidden)
-
-
-def _network_classes(labels: Sequence[SlideLabels]) -> tuple[str, ...]:
-    """Return the classes of all networks, each once."""
-    return tuple(dict.fromkeys(name for one in labels for name in one.facts.network_classes))
-
-
-def _gathered(
-    labels: Sequence[SlideLabels], names: tuple[str, ...], slides: Sequence[Path]
-) -> _Gathered:
-    """Gather the features of all nuclei with an answer."""
-    parts, every = [], _network_classes(labels)
-    for number, one in enumerate(labels):
-        wanted = np.zeros(len(one.ids), bool)
-        wanted[one.rows] = True
-        table = read_nuclei(one.nuclei)
-        asked = [f"network_{name}" for name in one.facts.network_classes]
-        kept = [*names, *(name for name in asked if name not in names)]
-        values = _features(one, table, wanted, tuple(kept), slides)
-        points = table.surroundings.points_um[wanted]
-        label = np.array([one.classes[row] for row in one.rows.tolist()], object)
-        said = np.full((len(label), len(every)), -np.inf)
-        for class_name, column in zip(one.facts.network_classes, asked, strict=True):
-            said[:, every.index(class_name)] = values[:, kept.index(column)]
-        parts.append(
-            _Gathered(
-                values[:, : len(names)].astype(np.float64),
-                label,
-                one.weight,
-                np.full(len(label), number),
-                points - table.surroundings.points_um.min(axis=0),
-                said,
-            )
-        )
-    columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return _Gathered(*columns)
-
-
-def _features(
-    one: SlideLabels,
-    table: SlideNuclei,
-    wanted: NDArray[np.bool_],
-    names: tuple[str, ...],
-    slides: Sequence[Path],
-) -> NDArray[np.float32]:
-    """Read features from the table beside the nuclei, or measure them on the slide."""
-    beside = one.nuclei.with_name(FEATURES)
-    if beside.exists():
-        ids = one.ids[wanted]
-        described = read_features(beside, names, table.digest)
-        return np.concatenate([some.values[np.isin(some.id, ids)] for some in described])
-    slide = slide_of(one, slides)
-    if slide is None:
-        raise ConfigError(
-            f"{beside}: does not exist, and the slide of {one.facts.slide} is not where it was;"
-            " name it with --slide"
-        )
-    with measuring(slide, table) as measure:
-        values = np.concatenate([some.values for some in measure(wanted)])
-    return values[:, [table.names.index(name) for name in names]]
-
-
 def _classifier(
     name: str,
-    found: _Gathered,
+    found: Gathered,
     classes: tuple[str, ...],
     not_claimed: dict[str, int],
     names: tuple[str, ...],
@@ -254,7 +159,7 @@ def _classifier(
     )
     kept = code >= 0
     found, code = found.take(kept), code[kept]
-    network_classes = _network_classes(labels)
+    network_classes = network_classes_of(labels)
     said_of_classes = {f"network_{class_name}" for class_name in network_classes}
     trusted = np.array([feature in said_of_classes for feature in names])
     labelled = Labelled(found.values, code, found.weight / found.weight.mean(), trusted)
