@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from samples_made import TINY, write_labelled
+from samples_made import TINY, sample, write_labelled
 from stores import write_member
 
 from bench import __main__ as program
-from bench import ablation, accuracy, measure, network, report
+from bench import ablation, accuracy, intervals, left_out, measure, network, report
 from bench import trained as trained_program
 from nucwsi.io.regions.check import check_geojson
 from nucwsi.models.card import read_cards
@@ -207,3 +207,22 @@ def test_help_says_what_each_section_answers(monkeypatch, capsys):
         answer = " ".join(module.__doc__.split())
         assert answer.endswith("?")
         assert f"{name} {answer}" in shown
+
+
+def test_intervals_are_compared_on_images_of_any_source(tmp_path):
+    member = write_member(tmp_path / "m.safetensors")
+    found = left_out.measure([write_labelled(tmp_path / "data")], str(member), 1)
+    assert len({row["rule"] for row in found["intervals"]}) == 3
+    # The member says of no source that it has learnt from it, so it has no domain.
+    assert (found["domains"], found["altered"]) == ([], {})
+    shown = intervals._coverage(found)
+    assert shown.count("| phantom | 3 not learnt from |") == 3
+    assert all(f"width, {name}" in shown for name in found["classes"])
+
+
+def test_an_altered_image_is_what_its_name_says():
+    one = sample()
+    swapped = left_out._altered(one, left_out.ALTERED["red and blue exchanged"])
+    np.testing.assert_array_equal(swapped.image[..., 0], one.image[..., 2])
+    coarse = left_out._altered(one, left_out.ALTERED["mpp stated twice as large"])
+    assert coarse.scale == one.scale / 2
