@@ -138,7 +138,8 @@ def _domain(assessment: Assessment) -> Check:
         return Check("Domain", "–", "note", text)
     value = f"{float(distance):.2f} of the limit"
     if assessment.domain_warning:
-        return Check("Domain", f"out of domain, {value}", "review", assessment.domain_warning)
+        warning = assessment.domain_warning
+        return Check("Domain", value, "review", f"{warning[:1].upper()}{warning[1:]}.")
     text = "How far stain, size and certainty of the nuclei are from those of the training images."
     return Check("Domain", value, "fine", text)
 

@@ -49,7 +49,8 @@ def test_every_fault_is_something_to_look_at():
         update={"composition": rows, "domain_warning": "out of domain: far"}
     )
     [domain] = [check for check in checks(odd) if check.verdict == "review"]
-    assert domain[:2] == ("Domain", "out of domain, 1.70 of the limit")
+    assert domain[:2] == ("Domain", "1.70 of the limit")
+    assert domain.text == "Out of domain: far."
     inside = odd.model_copy(update={"domain_warning": ""})
     assert [check.verdict for check in checks(inside) if check.name == "Domain"] == ["fine"]
 
