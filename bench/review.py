@@ -1,6 +1,4 @@
-"""Do a hundred answers correct the counts? A simulated pathologist answers from the truth of
-labelled images that the default network has not learnt from.
-"""
+"""Do a hundred answers, given from the truth of images not learnt from, correct the counts?"""
 
 from __future__ import annotations
 

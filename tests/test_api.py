@@ -213,7 +213,9 @@ def test_the_package_offers_what_the_documentation_uses():
         for page in pages
         for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     ]
-    used = {name for block in blocks for name in re.findall(r"\bnucwsi\.([a-z]\w*)", block)}
+    used = {
+        name for block in blocks for name in re.findall(r"(?<!from )\bnucwsi\.([a-z]\w*)", block)
+    }
     assert used == set(nucwsi.__all__) - {"RESULT_VERSION", "__version__"}
     assert all(callable(getattr(nucwsi, name)) for name in used)
 

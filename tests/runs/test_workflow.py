@@ -190,7 +190,8 @@ def test_a_run_from_slide_to_results(finished):
     assert finished(segment="{np_threshold: 0.6}") == later, "the maps are kept"
     assert finished(compose="{grid_um: 100}") == shown | {"summary": 3}
     assert finished(compose="{neighbours_um: 0}") == shown | {"summary": 2}
-    assert finished(export="{csv: true}") == {"export": 1, "provenance": 1, "all": 1}
+    again = {"export": 1, "provenance": 1, "report": 1, "all": 1}
+    assert finished(export="{csv: true}") == again, "the report links to what is exported"
     record = json.loads((results / "provenance.json").read_text())
     assert record["counts"]["nuclei"] == record["counts"]["qupath_objects"] == len(table)
     assert {"tile", "predict.1-of-1", "stitch", "compose", "export"} <= set(record["timings"])

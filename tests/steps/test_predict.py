@@ -309,5 +309,5 @@ def test_tiles_are_not_maps(tmp_path, canvas, members):
 def test_an_absent_device_is_refused(tmp_path, canvas, members):
     settings = PredictSettings(device=f"cuda:{torch.cuda.device_count()}")
     tiles = write_tiles(tmp_path / "t.zarr.zip", *canvas, 256)
-    with pytest.raises(ConfigError, match="CUDA devices"):
+    with pytest.raises(ConfigError, match="devices of CUDA"):
         predict(tiles, tmp_path / "m.zarr.zip", settings, members=members)
