@@ -50,7 +50,7 @@ def windows(tiles: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
     with opened(tiles, "tiles") as store:
         cores, cell_px = CoreReader(store.grid, store.chunk), store.facts.tissue_px
         plan = WindowPlan(store.grid, store.tissue(), cell_px, cell_px, halo_px)
-        for asked in plan.windows(store.grid.positions(), 1):
+        for asked in plan.windows(store.grid.positions(), (1, 1)):
             yield step.read_window(cores, asked.window.grown(halo_px))[None], halo_px
 
 

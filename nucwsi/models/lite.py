@@ -149,9 +149,8 @@ class LiteEncoder(nn.Module):
             The i-th is (N, `channels[i]`, H / 2**i, W / 2**i), and may lack as many pixels at each
             border as nobody uses.
         """
-        clean = unused_px[0] > 0
-        levels = [self.fine(inner(image, unused_px[0] - clean), not clean)]
         features, cut_px = image, 0
+        levels: list[Tensor] = []
         for (layer, stride, reach_px), leave_px in zip(
             self._layers(), self._cuts(unused_px), strict=True
         ):
@@ -164,7 +163,9 @@ class LiteEncoder(nn.Module):
             else:
                 features = layer(inner(features, enter_px - cut_px), False)
                 cut_px = leave_px
-        return [*levels, features]
+        # Made last, because it would take much memory to keep it through all the others.
+        clean = unused_px[0] > 0
+        return [self.fine(inner(image, unused_px[0] - clean), not clean), *levels, features]
 
     def _layers(self) -> list[tuple[Row | _Block, int, int]]:
         """Return the stem and all blocks, each with its stride and how far it reaches."""

@@ -13,7 +13,12 @@ def keep_freed_memory() -> None:
     Every layer of a network allocates tens of megabytes anew. By default glibc maps and unmaps each
     block, and the kernel's clearing of fresh pages takes nearly half of the network's time on a
     processor. Does nothing with another C library.
+
+    oneDNN keeps what it prepares for every size of a layer, by default for the last 1,024, amid the
+    blocks of that time; they are of no use where the next window has another size.
     """
+    # Of one network; read by oneDNN when it is first asked.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     mmap_max, trim_threshold = -4, -1
     _set({mmap_max: 0, trim_threshold: 2**31 - 1})
 

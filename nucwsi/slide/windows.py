@@ -58,28 +58,29 @@ class WindowPlan:
         self._grid, self._tissue = grid, tissue
         self._cell_px, self._step_px, self._halo_px = cell_px, step_px, halo_px
 
-    def windows(self, positions: Iterable[Position], side: int) -> Iterator[Asked]:
+    def windows(self, positions: Iterable[Position], together: Position) -> Iterator[Asked]:
         """Cover the tissue of some cores with windows.
 
         Parameters
         ----------
         positions : iterable of (int, int)
             Row and column of the cores in the grid; those without tissue are left out.
-        side : int
+        together : (int, int)
             Rows and columns of cores that a window holds at most.
 
         Yields
         ------
         Asked
-            Each core with tissue lies in exactly one. Cores far apart within their squares are not
-            asked together where that would be more work.
+            Each core with tissue lies in exactly one. Cores whose tissue lies far apart are not
+            asked for together where that would be more work.
         """
-        squares: dict[Position, dict[Position, Window]] = {}
+        blocks: dict[Position, dict[Position, Window]] = {}
         for row, column in positions:
             box = self._box(row, column)
             if box is not None:
-                squares.setdefault((row // side, column // side), {})[row, column] = box
-        for boxes in squares.values():
+                block = row // together[0], column // together[1]
+                blocks.setdefault(block, {})[row, column] = box
+        for boxes in blocks.values():
             yield from self._split(boxes)
 
     def _box(self, row: int, column: int) -> Window | None:

@@ -15,7 +15,7 @@ CELL = 2
 def planned(tissue, core_px, side, halo_px=8, step_px=4):
     grid = TileGrid((tissue.shape[0] * CELL, tissue.shape[1] * CELL), core_px)
     plan = WindowPlan(grid, tissue, CELL, step_px, halo_px)
-    return grid, list(plan.windows(grid.positions(), side))
+    return grid, list(plan.windows(grid.positions(), (side, side)))
 
 
 def work(windows, halo_px=8):

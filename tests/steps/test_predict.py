@@ -75,7 +75,7 @@ def test_maps_do_not_depend_on_the_core(tmp_path, canvas, members, reference, co
 def test_maps_do_not_depend_on_how_many_cores_are_asked_for_at_once(
     tmp_path, canvas, members, reference, monkeypatch, side_px
 ):
-    monkeypatch.setattr(step, "_WINDOW_PX", side_px)
+    monkeypatch.setattr(step, "_WINDOW_PX", (side_px, side_px))
     asked, quantised = [], Ensemble.quantised
 
     def counted(*arguments):
@@ -229,7 +229,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, canvas, members, reference,
     monkeypatch.setattr(Ensemble, "quantised", mortal)
     # What one run asks for core by core, the next may ask for at once.
     with monkeypatch.context() as patch:
-        patch.setattr(step, "_WINDOW_PX", 256)
+        patch.setattr(step, "_WINDOW_PX", (256, 256))
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, canvas, members, 256)
     assert not list(tmp_path.glob("**/1-of-1.zarr.zip")), "nothing half-made is published"
