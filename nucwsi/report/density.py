@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio.features import rasterize
 from scipy import ndimage
 
 from nucwsi.grid import Frame
@@ -63,6 +62,9 @@ def tissue_mask(
     shapes = [piece for piece in scaled if not piece.is_empty]
     if not shapes:
         return np.zeros(shape, bool)
+    # The report draws densities that are counted already, and does without this import.
+    from rasterio.features import rasterize
+
     return rasterize(shapes, out_shape=shape, dtype="uint8") > 0
 
 

@@ -10,7 +10,6 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
-import rasterio.features
 import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -344,6 +343,9 @@ def pieces(mask: NDArray[np.bool_]) -> list[Piece]:
     >>> piece.area_px, piece.outline.bounds
     (3, (0.0, 0.0, 2.0, 2.0))
     """
+    # Only those who outline tissue pay for the import.
+    import rasterio.features
+
     outlined = [
         Piece(round(outline.area), outline)
         for geometry, _ in rasterio.features.shapes(mask.astype(np.uint8), mask=mask)

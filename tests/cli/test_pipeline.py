@@ -30,6 +30,9 @@ def loaded(code, cwd="."):
         ("stitch", set()),
         ("compose", set()),
         ("export", set()),
+        ("assess", {"rasterio", "skimage"}),
+        ("render", set()),
+        ("report", set()),
     ],
 )
 def test_a_verb_imports_what_it_needs(verb, needed):
