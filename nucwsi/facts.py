@@ -6,7 +6,6 @@ known by then, so that a table of nuclei can be understood without the files it 
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from pydantic import (
 
 from nucwsi.classes import check_names, check_unions
 from nucwsi.config import LEAST_NP
+from nucwsi.documents import check_format, first_fault
 from nucwsi.grid import Frame
 from nucwsi.nuclei.constants import PostProcessing, check_classes
 from nucwsi.nuclei.domain import Domain
@@ -37,15 +37,6 @@ Kind = Literal["tiles", "tissue", "maps", "part", "nuclei"]
 
 #: Kinds of artefacts that an ensemble has seen.
 _AFTER_PREDICT = {"maps", "part", "nuclei"}
-
-
-#: What a validator calls a container -> what JSON calls it.
-_CONTAINERS = {
-    "tuple_type": "expected a list",
-    "dict_type": "expected an object",
-    "dataclass_type": "expected an object",
-    "model_type": "expected an object",
-}
 
 
 def _printable(name: str) -> str:
@@ -87,51 +78,6 @@ Colour = tuple[_Count, _Count, _Count, _Count] | tuple[()]
 
 #: Constants as files hold them: within their limits, and no threshold below what maps keep.
 Constants = Annotated[PostProcessing, AfterValidator(_kept_by_maps)]
-
-
-def check_text(document: Any) -> None:
-    r"""Refuse strings that no file can hold.
-
-    JSON may spell half of a pair of surrogates, such as ``"\ud800"``. Python reads it and keeps it,
-    and fails when it is written.
-
-    Parameters
-    ----------
-    document : object
-        Plain JSON types of an untrusted file.
-
-    Raises
-    ------
-    ValueError
-        If a string in it is not Unicode.
-    """
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        broken = ascii(error.object[error.start : error.end])
-        raise ValueError(f"holds {broken}, which is half of a character") from None
-
-
-def first_fault(error: ValidationError) -> str:
-    """Say in one line which value of a document is wrong.
-
-    Parameters
-    ----------
-    error : ValidationError
-        Of the document, which holds plain JSON types.
-
-    Returns
-    -------
-    str
-        The first wrong field, what was expected of it, and what came instead.
-    """
-    first = error.errors(include_url=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    said = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
-    said = _CONTAINERS.get(first["type"], said)
-    # Where a field is missing, what came is all that is there.
-    got = "" if first["type"] == "missing" else f", got {first['input']!r:.80}"
-    return f"`{where}`: {said}{got}" if where else said
 
 
 class Member(BaseModel):
@@ -382,13 +328,7 @@ class SlideFacts(BaseModel):
         """
         if not isinstance(document, dict):
             raise ValueError(f"facts are a {type(document).__name__}, expected an object")
-        version = document.get("version", FORMAT_VERSION)
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise ValueError(
-                f"format {version} is newer than the {FORMAT_VERSION} that this version of nucwsi"
-                " reads; update nucwsi"
-            )
-        check_text(document)
+        check_format(document, FORMAT_VERSION)
         try:
             facts = cls.model_validate(document)
         except ValidationError as error:

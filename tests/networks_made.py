@@ -50,11 +50,11 @@ def published_value(name, number, shape):
     return wave * np.sqrt(2 / (size / shape[0]))
 
 
-def published_weights(network):
-    """Give a network the weights of the reference outputs."""
+def published_weights(network, kept=("num_batches_tracked", "unpool_mat")):
+    """Give a network the weights of the reference outputs; names that end as in `kept` stay."""
     filled = {
         name: value
-        if name.endswith(("num_batches_tracked", "unpool_mat"))
+        if name.endswith(kept)
         else torch.from_numpy(published_value(name, number, value.shape)).float()
         for number, (name, value) in enumerate(network.state_dict().items())
     }

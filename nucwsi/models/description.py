@@ -9,6 +9,7 @@ from pydantic import model_validator as whole
 
 from nucwsi.classes import check_known, check_unions
 from nucwsi.config import LARGEST_WIDTH, MAX_LEVELS
+from nucwsi.documents import check_text, first_fault
 from nucwsi.errors import CheckpointError
 from nucwsi.facts import (
     Classes,
@@ -16,8 +17,6 @@ from nucwsi.facts import (
     CountError,
     Name,
     NamedUnions,
-    check_text,
-    first_fault,
 )
 from nucwsi.models.architectures import ARCHITECTURES, GROUP
 from nucwsi.models.interface import EXPORTED, Interface

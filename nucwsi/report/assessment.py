@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
+from nucwsi.documents import check_format
 from nucwsi.facts import SlideFacts
 from nucwsi.report.packed_density import PackedDensity
 from nucwsi.report.review_notes import CorrectedRegion, ReviewNotes, corrected_regions
@@ -386,9 +387,4 @@ def _check_kind(document: Any) -> None:
     kind = document.get("kind") if isinstance(document, dict) else type(document).__name__
     if kind != "assessment":
         raise ValueError(f"holds {kind!r}, expected 'assessment'")
-    version = document.get("version", FORMAT_VERSION)
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise ValueError(
-            f"format {version} is newer than the {FORMAT_VERSION} that this version of nucwsi"
-            " reads; update nucwsi"
-        )
+    check_format(document, FORMAT_VERSION)

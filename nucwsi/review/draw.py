@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from nucwsi.documents import check_format
 from nucwsi.review.answers import NOT_A_NUCLEUS, class_key
 from nucwsi.review.matching import worklist_uuid
 
@@ -143,12 +144,7 @@ class Draw(_Record):
         """
         if not isinstance(document, dict) or document.get("kind") != "draw":
             raise ValueError("holds no draw")
-        version = document.get("version", FORMAT_VERSION)
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise ValueError(
-                f"format {version} is newer than the {FORMAT_VERSION} that this version of nucwsi"
-                " reads; update nucwsi"
-            )
+        check_format(document, FORMAT_VERSION)
         try:
             return cls.model_validate(document)
         except ValidationError as error:

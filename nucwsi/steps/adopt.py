@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from nucwsi.documents import first_fault
 from nucwsi.errors import CheckpointError, ConfigError
-from nucwsi.facts import first_fault
 from nucwsi.io.stores.publish import published
 from nucwsi.models.card import Card, make_card, read_card
 from nucwsi.models.card_file import card_path, card_text, is_exported

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nucwsi.classes import check_known, check_names
-from nucwsi.facts import Classes, Name, first_fault
+from nucwsi.documents import check_format, first_fault
+from nucwsi.facts import Classes, Name
 
 #: Rises whenever a key is added, removed or changes its meaning. Readers refuse a newer one.
 FORMAT_VERSION = 1
@@ -244,12 +245,7 @@ class Classifier(_Record):
         """
         if not isinstance(document, dict) or document.get("kind") != "nucwsi classifier":
             raise ValueError("holds no classifier")
-        version = document.get("version", FORMAT_VERSION)
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise ValueError(
-                f"format {version} is newer than the {FORMAT_VERSION} that this version of nucwsi"
-                " reads; update nucwsi"
-            )
+        check_format(document, FORMAT_VERSION)
         try:
             return cls.model_validate(document)
         except ValidationError as error:

@@ -14,8 +14,9 @@ from nucwsi.composition.counts import Population
 from nucwsi.composition.disagreement import contrast_names
 from nucwsi.composition.intervals import CountError
 from nucwsi.composition.look import Look
+from nucwsi.documents import first_fault
 from nucwsi.errors import ConfigError
-from nucwsi.facts import Colour, NamedUnions, first_fault
+from nucwsi.facts import Colour, NamedUnions
 from nucwsi.facts import CountError as Shares
 from nucwsi.io.nuclei.columns import FEATURES
 from nucwsi.nuclei.domain import Domain

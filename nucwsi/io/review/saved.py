@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nucwsi.documents import first_fault
 from nucwsi.errors import AnswerError
-from nucwsi.facts import first_fault
 from nucwsi.io.review.worklist import FOLDER
 from nucwsi.io.stores.publish import published
 from nucwsi.review.answers import class_named
