@@ -10,7 +10,7 @@ import shapely
 
 from nucwsi.config import SegmentSettings, StitchSettings, TileSettings
 from nucwsi.errors import DataError
-from nucwsi.facts import Member
+from nucwsi.facts import Member, SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.foreign.outlines import ForeignNuclei
 from nucwsi.io.foreign.read import read_foreign
@@ -33,8 +33,8 @@ _CANVAS_MPP = 0.5
 #: The class of nuclei that the file gives none.
 UNCLASSIFIED = "without class"
 
-#: µm per pixel at an objective power of 1, as most scanners have it.
-_POWER_UM = 10.0
+#: µm per pixel at an objective power of 1, as most scanners have it, and the usual powers.
+_POWER_UM, _POWERS = 10.0, (5.0, 10.0, 20.0, 40.0, 80.0)
 
 #: By how much the proportions of a label image may differ from those of the slide.
 _STRETCH = 0.01
@@ -107,45 +107,56 @@ def import_nuclei(
         threads=threads,
     )
     with looking as seen:
-        frame, outlines = seen.facts.frame, seen.tissue.outlines(seen.facts.frame)
-        polygons = _on_slide(nuclei, found, frame, nuclei_mpp)
-        kept, left_out = _sound(nuclei, polygons, frame)
-        classes = tuple(sorted({name or UNCLASSIFIED for name in found.names}))
-        code = np.array([classes.index(name or UNCLASSIFIED) for name in found.names])[kept]
-        warnings = (
-            f"the nuclei were found by another program ({found.form}: {nuclei.name}); nucwsi does"
-            " not know how its result depends on tiles, nor how far its classes can be trusted",
-            *left_out,
-        )
-        facts = seen.facts.with_(
-            kind="part",
-            exact=False,
-            members=(Member(name=f"imported: {nuclei.name}", checksum=file_checksum(nuclei)),),
-            classes=classes,
-            warnings=seen.facts.warnings + warnings,
-            tissue_um2=area_um2(outlines, frame),
-            # Every table names the constants that its nuclei were cut with; these cut nothing.
-            post_processing=PostProcessing(0.5, 0.08, 0.0, dict.fromkeys(classes, 0.0)),
-            segment={**SegmentSettings().model_dump(), "np_level": 1},
-            n_dropped=dict.fromkeys(classes, 0),
-        )
-        for line in warnings:
-            log.warning("%s: %s", slide, line)
-        certainty = found.certainty[kept]
-        table = imported_table(polygons[kept], code, len(classes), certainty, frame)
-        decisive = {"nuclei": file_checksum(nuclei), **facts.to_json()}
-        with workspace(output.with_name(f"{output.name}.import"), decisive) as place:
-            part = place.folder / "part.parquet"
-            write_nuclei(part, [table], facts, row_group=AT_ONCE)
-            stitch([part], output, seams, StitchSettings())
-        write_tissue(tissue_output, outlines, facts)
+        facts, outlines = seen.facts, seen.tissue.outlines(seen.facts.frame)
+        power = seen.source.slide.objective_power
+    polygons = _on_slide(nuclei, found, facts.frame, nuclei_mpp, power)
+    kept, left_out = _sound(nuclei, polygons, facts.frame)
+    classes = tuple(sorted({name or UNCLASSIFIED for name in found.names}))
+    code = np.array([classes.index(name or UNCLASSIFIED) for name in found.names])[kept]
+    facts = _imported(facts, nuclei, found.form, classes, left_out)
+    facts = facts.with_(tissue_um2=area_um2(outlines, facts.frame))
+    certainty = found.certainty[kept]
+    table = imported_table(polygons[kept], code, len(classes), certainty, facts.frame)
+    with workspace(output.with_name(f"{output.name}.import"), facts.to_json()) as place:
+        part = place.folder / "part.parquet"
+        write_nuclei(part, [table], facts, row_group=AT_ONCE)
+        stitch([part], output, seams, StitchSettings())
+    write_tissue(tissue_output, outlines, facts)
     log.info("%d nuclei of %d classes from %s", len(table), len(classes), found.form)
 
 
+def _imported(
+    facts: SlideFacts, nuclei: Path, form: str, classes: tuple[str, ...], left_out: tuple[str, ...]
+) -> SlideFacts:
+    """Say in the facts of the slide where its nuclei come from, and log what makes them less."""
+    warnings = (
+        f"the nuclei were found by another program ({form}: {nuclei.name}); nucwsi does not know"
+        " how its result depends on tiles, nor how far its classes can be trusted",
+        *left_out,
+    )
+    for line in warnings:
+        log.warning("%s: %s", facts.slide, line)
+    return facts.with_(
+        kind="part",
+        exact=False,
+        members=(Member(name=f"imported: {nuclei.name}", checksum=file_checksum(nuclei)),),
+        classes=classes,
+        warnings=facts.warnings + warnings,
+        # Every table names the constants that its nuclei were cut with; these cut nothing.
+        post_processing=PostProcessing(0.5, 0.08, 0.0, dict.fromkeys(classes, 0.0)),
+        segment={**SegmentSettings().model_dump(), "np_level": 1},
+        n_dropped=dict.fromkeys(classes, 0),
+    )
+
+
 def _on_slide(
-    path: Path, found: ForeignNuclei, frame: Frame, nuclei_mpp: float | None
+    path: Path,
+    found: ForeignNuclei,
+    frame: Frame,
+    nuclei_mpp: float | None,
+    power: float | None,
 ) -> Geometries:
-    """Return the outlines in level-0 pixels of the slide."""
+    """Return the outlines in level-0 pixels of the slide, whose objective power may be known."""
     um = np.array(frame.level0_mpp[::-1])
     scale = np.ones(2)
     if nuclei_mpp is not None:
@@ -159,7 +170,10 @@ def _on_slide(
                 f" {frame.level0_shape[1]}; expected the same proportions, or --nuclei-mpp"
             )
     elif found.mag is not None:
-        scale = _POWER_UM / found.mag / um
+        # The pixels of a power are those of level 0 divided by a whole number, whatever their mpp:
+        # taken as 0.25 µm at 40, those of a slide of 0.2527 µm would drift by 1 %.
+        own = power or min(_POWERS, key=lambda usual: abs(np.log(usual * um[0] / _POWER_UM)))
+        scale = np.full(2, own / found.mag)
     shift = np.array(frame.origin_px[::-1]) if found.origin == "bounds" else np.zeros(2)
     moved = shapely.transform(found.polygons, lambda xy: np.round(xy * scale + shift, 2))
     return repaired(moved)

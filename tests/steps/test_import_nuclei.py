@@ -119,6 +119,18 @@ def test_coordinates_of_a_coarser_copy_are_brought_to_level_0(truth, tmp_path):
     assert "300 x 200 px, but the slide 600 x 800; expected the same proportions" in line
 
 
+def test_magnified_coordinates_do_not_drift_where_the_mpp_is_not_round(tmp_path):
+    """HoVer-Net's pixels at 40 are those of level 0, though 0.2527 µm is not 10 / 40."""
+    slide = tmp_path / "a.tiff"
+    write_phantom(slide, Phantom((600, 4000), mpp=0.2527, seed=3))
+    far = shapely.Point(3800, 300).buffer(20)
+    hovernet(tmp_path / "a.json", [far], [1], mag=40)
+    out = tmp_path / "nuclei.parquet"
+    succeeded("import", tmp_path / "a.json", "--slide", slide, "-o", out)
+    centre = geopandas.read_parquet(out).geometry.centroid.iloc[0]
+    assert (centre.x, centre.y) == pytest.approx((3800, 300), abs=1.5)
+
+
 def test_nuclei_of_another_slide_are_refused_and_leave_nothing(small_slide, tmp_path):
     far = [shapely.Point(9000 + 30 * n, 9000).buffer(8) for n in range(5)]
     cellvit(tmp_path / "a.json", far, [1] * 5)
