@@ -11,6 +11,9 @@ from nucwsi.config.section import INTEGER, LIST, Section, setting
 #: Most channels of a level of a U-Net, and most levels: beyond them a network is a mistake.
 LARGEST_WIDTH, MAX_LEVELS = 4096, 10
 
+#: A data set, an equals sign and a number that is not negative.
+SOURCE_WEIGHT = r"^[^=]*[^=\s][^=]*=\s*\d+(\.\d+)?\s*$"
+
 
 class ImportSettings(Section):
     """How labelled images are split where their publication does not say."""
@@ -83,6 +86,13 @@ class TrainSettings(Section):
     )
     mosaic: bool = setting(True, "fill a crop with four images where the images are small")
     oversampling: bool = setting(True, "draw images with many or rare nuclei more often")
+    source_weights: Annotated[tuple[Annotated[str, Field(pattern=SOURCE_WEIGHT)], ...], LIST] = (
+        setting(
+            (),
+            "how often crops of a data set are drawn, as a multiple of the usual share, such as"
+            " 'monusac = 0.5'; 0: never",
+        )
+    )
     label_sets: bool = setting(True, "learn from labels that allow several classes")
     point_cover: bool = setting(
         True, "learn np from point labels too: nucleus near the points, background far from them"

@@ -24,7 +24,12 @@ from nucwsi.training.augment import draw_batch
 from nucwsi.training.batches import Batch
 from nucwsi.training.losses import teacher_loss, total_loss
 from nucwsi.training.sample import Sample
-from nucwsi.training.sampling import class_weights, sample_weights, select_supervision
+from nucwsi.training.sampling import (
+    class_weights,
+    read_source_weights,
+    sample_weights,
+    select_supervision,
+)
 from nucwsi.training.teachers import Teach
 from nucwsi.training.trainee import Trainee
 
@@ -89,7 +94,8 @@ def train(
     rarity = class_weights(samples, len(how.classes))
     weights = torch.from_numpy(rarity if how.class_weights else np.ones_like(rarity))
     weights = weights.float().to(device)
-    chances = sample_weights(samples, rarity if how.oversampling else None)
+    worth = read_source_weights(how.source_weights, samples)
+    chances = sample_weights(samples, rarity if how.oversampling else None, worth)
     trainee = Trainee(how, device, start)
     state_file = folder / "state.pt"
     if state_file.exists():

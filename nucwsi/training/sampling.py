@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.config import TrainSettings
+from nucwsi.errors import ConfigError
 from nucwsi.labels.targets import published_hv_targets
 from nucwsi.training.sample import CLASS_OF_SET, Sample
 
@@ -90,8 +92,47 @@ def class_weights(samples: list[Sample], n_classes: int) -> NDArray[np.float64]:
     return weights.clip(0.5, 2)
 
 
+def read_source_weights(lines: Sequence[str], samples: list[Sample]) -> dict[str, float]:
+    """Read how much more or less often than usual crops of each data set are drawn.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        ``data set = multiple``, as `TrainSettings.source_weights` holds them.
+    samples : list of Sample
+        To learn from.
+
+    Returns
+    -------
+    dict of str to float
+        Data set -> multiple of its share, for those that are named.
+
+    Raises
+    ------
+    ConfigError
+        If a data set has no image, is named twice, or none is left to learn from.
+    """
+    present = {sample.dataset for sample in samples}
+    weights: dict[str, float] = {}
+    for line in lines:
+        name, _, multiple = (part.strip() for part in line.partition("="))
+        if name not in present:
+            raise ConfigError(
+                f"`source_weights` names {name!r}; expected data sets that have images to learn"
+                f" from: {', '.join(sorted(present))}"
+            )
+        if name in weights:
+            raise ConfigError(f"`source_weights` names {name!r} twice; expected each data set once")
+        weights[name] = float(multiple)
+    if not any(weights.get(name, 1.0) for name in present):
+        raise ConfigError("`source_weights` is 0 for every data set; expected one to learn from")
+    return weights
+
+
 def sample_weights(
-    samples: list[Sample], rarity: NDArray[np.float64] | None
+    samples: list[Sample],
+    rarity: NDArray[np.float64] | None,
+    source_weights: Mapping[str, float] = MappingProxyType({}),
 ) -> NDArray[np.float64]:
     """Give every data set a share by the root of its nuclei, divided among its images.
 
@@ -103,6 +144,8 @@ def sample_weights(
         To learn from.
     rarity : (C,) ndarray of float64, or None
         Weight of a nucleus of each class; None: the whole share is divided by area.
+    source_weights : mapping of str to float
+        Data set -> what its share is multiplied by; 1 where it is not named.
 
     Returns
     -------
@@ -121,5 +164,6 @@ def sample_weights(
         share = areas[chosen] / areas[chosen].sum()
         if rare[chosen].any():
             share = (share + rare[chosen] / rare[chosen].sum()) / 2
-        weights[chosen] = share * math.sqrt(max(1, n_nuclei[chosen].sum()))
+        worth = source_weights.get(str(dataset), 1.0)
+        weights[chosen] = worth * share * math.sqrt(max(1, n_nuclei[chosen].sum()))
     return weights / weights.sum()

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from samples_made import TINY, sample
 
+from nucwsi.errors import ConfigError
 from nucwsi.labels.targets import published_hv_targets
 from nucwsi.training.sampling import (
     by_turns,
     class_weights,
+    read_source_weights,
     sample_weights,
     select_supervision,
 )
@@ -59,6 +61,31 @@ def test_a_data_set_has_a_share_by_the_root_of_its_nuclei():
     others = [replace(one, name=f"large/{k}", allowed=np.full(50, 3, np.uint8)) for k in (0, 1)]
     chances = sample_weights([one, *others], np.ones(4))
     assert chances.tolist() == pytest.approx([2 / 12, 5 / 12, 5 / 12])
+
+
+def test_a_data_set_is_drawn_as_often_as_its_weight_says():
+    one = replace(sample(), name="small/0", allowed=np.full(4, 3, np.uint8))
+    others = [replace(one, name=f"large/{k}", allowed=np.full(50, 3, np.uint8)) for k in (0, 1)]
+    samples = [one, *others]
+    weights = read_source_weights(["small = 2.5", "large=0.5"], samples)
+    assert weights == {"small": 2.5, "large": 0.5}
+    chances = sample_weights(samples, None, weights)
+    assert chances.tolist() == pytest.approx([0.5, 0.25, 0.25])
+    assert sample_weights(samples, None, {"large": 0.0}).tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["mall = 2"], "'mall'; expected data sets that have images to learn from: large, small"),
+        (["small = 2", "small = 3"], "'small' twice"),
+        (["small = 0", "large = 0.0"], "0 for every data set"),
+    ],
+)
+def test_weights_of_data_sets_that_say_nothing_are_refused(lines, message):
+    samples = [replace(sample(), name=name) for name in ("small/0", "large/0")]
+    with pytest.raises(ConfigError, match=message):
+        read_source_weights(lines, samples)
 
 
 def test_the_first_images_by_turns_stand_for_all_sources_and_all_of_each():
