@@ -20,12 +20,12 @@ from nucwsi.errors import ConfigError
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import file_checksum, published, workspace
 from nucwsi.models.architectures import build_trainable, check_trainable
-from nucwsi.models.card import read_card, read_cards
+from nucwsi.models.card import Card, read_card, read_cards
 from nucwsi.models.checkpoint import save_checkpoint
 from nucwsi.models.description import described
 from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.models.loading import load_trainable
-from nucwsi.models.network import own_halo_px
+from nucwsi.models.network import Network, own_halo_px
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei.constants import PostProcessing, in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory
@@ -37,6 +37,7 @@ from nucwsi.training.load_samples import load_samples
 from nucwsi.training.loop import learning_seconds
 from nucwsi.training.loop import train as learn
 from nucwsi.training.member_card import card_text, reliability_table, validation_scores
+from nucwsi.training.other_classes import meant, with_classes
 from nucwsi.training.sample import Sample
 from nucwsi.training.sampling import by_turns
 from nucwsi.training.teachers import load_teachers
@@ -151,7 +152,7 @@ def train(
                 where,
                 lambda trained: _scores(trained, held_back, settings, where),
                 teach,
-                load_trainable(start) if start else None,
+                _begun_with(start, settings.classes) if start else None,
                 advance,
             )
         curves = (folder / "curves.csv").read_bytes()
@@ -160,6 +161,10 @@ def train(
         _publish(network, images, output, settings, name, where, inputs, seconds)
         with published(output.with_suffix(".curves.csv")) as aside:
             aside.write_bytes(curves)
+
+
+def _begun_with(start: Card, classes: tuple[str, ...]) -> Network:
+    return with_classes(load_trainable(start), meant(start.classes, classes, "start"))
 
 
 def _description(

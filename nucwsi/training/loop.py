@@ -134,7 +134,7 @@ def _loss(trainee: Trainee, crops: Batch, class_weights: Tensor, teach: Teach | 
     if teach is None:
         return loss
     shown = crops.image if how.teacher_colour else crops.plain
-    return (loss + teacher_loss(raw, teach(shown, trainee.step), how)) / 2
+    return (loss + teacher_loss(raw, *teach(shown, trainee.step), how)) / 2
 
 
 def _validate(trainee: Trainee, validate: Validate, losses: list[float], seconds: float) -> None:

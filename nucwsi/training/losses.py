@@ -167,7 +167,9 @@ def total_loss(raw: NetworkMaps, batch: Batch, class_weights: Tensor, how: Train
     )
 
 
-def teacher_loss(raw: NetworkMaps, teacher: NetworkMaps, how: TrainSettings) -> Tensor:
+def teacher_loss(
+    raw: NetworkMaps, teacher: NetworkMaps, meant: Tensor, how: TrainSettings
+) -> Tensor:
     """Measure the distance from an ensemble's answer, everywhere, with labels or without.
 
     Parameters
@@ -175,7 +177,9 @@ def teacher_loss(raw: NetworkMaps, teacher: NetworkMaps, how: TrainSettings) -> 
     raw : NetworkMaps
         The network's raw output for N crops of H by W pixels, before `activate`.
     teacher : NetworkMaps
-        Mean answer of the ensemble to the same crops, after `activate`.
+        Mean answer of the ensemble to the same crops, after `activate`; of K classes.
+    meant : (K, C) Tensor of bool
+        Which of the network's classes each class of the teacher may mean: it teaches their sum.
     how : TrainSettings
         Weights of the losses.
 
@@ -193,7 +197,11 @@ def teacher_loss(raw: NetworkMaps, teacher: NetworkMaps, how: TrainSettings) -> 
     hv_map = activate(raw).hv_map
     log_p = functional.log_softmax(raw.tp_map, dim=1)
     # Classes are asked for on nuclei only.
-    cross = -(teacher.tp_map * log_p).sum(1)
+    cross = -sum(
+        teacher.tp_map[:, k] * torch.logsumexp(log_p[:, allowed], 1)
+        for k, allowed in enumerate(meant)
+        if allowed.any()
+    )
     return (
         np_loss(raw.np_map, truth, everywhere)
         + hv_loss(hv_map, teacher.hv_map, truth, 1 - truth, how)

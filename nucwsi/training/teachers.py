@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nucwsi.config import TrainSettings
-from nucwsi.errors import ConfigError
 from nucwsi.models.card import Card
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.network import NetworkMaps
+from nucwsi.training.other_classes import meant
 
-#: Takes crops (N, 3, H, W), RGB in [0, 1], and the number of the step; answers as `ask`.
-Teach: TypeAlias = Callable[[Tensor, int], NetworkMaps]
+
+class Answer(NamedTuple):
+    """What a teacher of K classes says of crops, to a network of C classes.
+
+    Attributes
+    ----------
+    maps : NetworkMaps
+        As `ask` returns them.
+    meant : (K, C) Tensor of bool
+        Which classes of the network each class of the teacher may mean.
+    """
+
+    maps: NetworkMaps
+    meant: Tensor
+
+
+#: Takes crops (N, 3, H, W), RGB in [0, 1], and the number of the step.
+Teach: TypeAlias = Callable[[Tensor, int], Answer]
 
 
 def load_teachers(
@@ -30,7 +46,8 @@ def load_teachers(
     Parameters
     ----------
     cards : tuple of Card
-        Members of the ensemble, of the same classes; each is asked at its own mpp.
+        Members of the ensemble; each is asked at its own mpp. Their classes are those to be learnt,
+        or such as may mean them: `epithelial` teaches that a nucleus is neoplastic or healthy.
     how : TrainSettings
         Settings of the network that learns, with `teacher_views`.
     device : torch.device
@@ -44,21 +61,17 @@ def load_teachers(
     Raises
     ------
     ConfigError
-        If the teachers know other classes than are to be learnt.
+        If the classes of a teacher say nothing of those to be learnt.
     """
     if not cards:
         return None
-    if cards[0].classes != how.classes:
-        raise ConfigError(
-            f"`teachers` know the classes {', '.join(cards[0].classes)}; expected those of"
-            f" `classes`: {', '.join(how.classes)}"
-        )
+    told = [meant(card.classes, how.classes, "teachers") for card in cards]
     teachers = [Ensemble.load((card,), device, how.teacher_views) for card in cards]
     scales = [how.mpp / card.mpp for card in cards]
 
-    def _teach(image: Tensor, step: int) -> NetworkMaps:
+    def _teach(image: Tensor, step: int) -> Answer:
         which = step % len(teachers)
-        return ask(teachers[which], image, scales[which])
+        return Answer(ask(teachers[which], image, scales[which]), told[which].to(device))
 
     return _teach
 

@@ -106,6 +106,18 @@ def test_a_killed_run_goes_on_only_if_nothing_has_changed(labelled, tmp_path, mo
     assert not resumes()
 
 
+def test_a_start_of_coarser_classes_is_split(labelled, tmp_path):
+    tiny = ["--widths", "4,6", "--steps", 1, "--crop-px", 64, "--batch-size", 2]
+    start, member = tmp_path / "start.safetensors", tmp_path / "member.safetensors"
+    assert invoke("train", labelled, "-o", start, *tiny).exit_code == 0
+    finer = ["--classes", "neoplastic, healthy epithelial, inflammatory, spindle, other"]
+    words = ["train", labelled, "-o", member, *tiny, *finer, "--teachers", start]
+    assert invoke(*words, "--start", start).exit_code == 0
+    assert read_card(str(member)).classes[1] == "healthy epithelial"
+    refused = invoke(*words, "--start", start, "--source-weights", "elsewhere = 2")
+    assert "`source_weights` names 'elsewhere'" in refused.output
+
+
 def test_the_workflow_trains_every_member(labelled, snakemake):
     sheet = snakemake.folder / "config" / "ensemble.yaml"
     tiny = "crop_px: 64, batch_size: 2, steps: 2"

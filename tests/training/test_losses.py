@@ -14,6 +14,9 @@ from nucwsi.training.losses import (
     tp_loss,
 )
 
+#: Teacher and student know the same four classes.
+ALIKE = torch.eye(4, dtype=torch.bool)
+
 
 def test_losses_are_least_at_the_truth_and_blind_where_nothing_is_known():
     batch = whole_image(sample())
@@ -44,7 +47,24 @@ def test_a_student_that_answers_as_its_teacher_has_the_least_loss():
     other = NetworkMaps(
         same.np_map + 1, -same.hv_map, same.tp_map + torch.arange(4.0).view(1, 4, 1, 1)
     )
-    assert teacher_loss(same, teacher, TINY) < teacher_loss(other, teacher, TINY) - 1
+    assert teacher_loss(same, teacher, ALIKE, TINY) < teacher_loss(other, teacher, ALIKE, TINY) - 1
+
+
+def test_a_teacher_of_fewer_classes_teaches_their_sum():
+    """However a student divides what the teacher does not tell apart, its loss is the same."""
+    everywhere = torch.ones(1, 1, 8, 8)
+    taught = torch.tensor([0.75, 0.25]).view(1, 2, 1, 1).expand(1, 2, 8, 8)
+    teacher = NetworkMaps(everywhere, torch.zeros(1, 2, 8, 8), taught)
+    told = torch.tensor([[True, True, False], [False, False, True]])
+
+    def loss(*answer):
+        tp_map = torch.tensor(answer).log().view(1, 3, 1, 1).expand(1, 3, 8, 8)
+        return teacher_loss(
+            NetworkMaps(9 * everywhere, teacher.hv_map, tp_map), teacher, told, TINY
+        )
+
+    torch.testing.assert_close(loss(0.5, 0.25, 0.25), loss(0.05, 0.7, 0.25))
+    assert loss(0.5, 0.25, 0.25) < loss(0.4, 0.2, 0.4)
 
 
 def test_the_class_loss_weighs_what_the_settings_say():
@@ -58,7 +78,7 @@ def test_the_class_loss_weighs_what_the_settings_say():
 
     def losses(tp_weight):
         how = TINY.model_copy(update={"tp_weight": tp_weight})
-        return total_loss(raw, batch, torch.ones(4), how), teacher_loss(raw, teacher, how)
+        return total_loss(raw, batch, torch.ones(4), how), teacher_loss(raw, teacher, ALIKE, how)
 
     (never, untaught), (labels, taught_too) = losses(0.0), losses(0.25)
     torch.testing.assert_close(labels - never, alone / 4)

@@ -37,8 +37,8 @@ def test_teachers_are_asked_by_turns():
     image = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(1))
     alone = [ask(Ensemble.load((card,), cpu, 1), image, 1.25) for card in cards]
     for step in (3, 0, 2):
-        assert torch.equal(teach(image, step).np_map, alone[step % 2].np_map)
+        assert torch.equal(teach(image, step).maps.np_map, alone[step % 2].np_map)
     assert not torch.equal(alone[0].np_map, alone[1].np_map)
     assert load_teachers((), TrainSettings(), cpu) is None
-    with pytest.raises(ConfigError, match="expected those of `classes`: nucleus"):
+    with pytest.raises(ConfigError, match="expected those of `classes`, nucleus"):
         load_teachers(cards, TrainSettings(classes=("nucleus",)), cpu)
