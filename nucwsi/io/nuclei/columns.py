@@ -10,6 +10,7 @@ from nucwsi.classes import most_probable
 from nucwsi.composition.disagreement import contrast_names, disagreement
 from nucwsi.io.nuclei.arrow import from_bytes, from_numpy, to_bytes, to_numpy
 from nucwsi.nuclei.table import NucleusTable
+from nucwsi.review.matching import nucleus_uuid
 
 _MEASURES = (
     "area_um2",
@@ -30,12 +31,19 @@ _SINGLE = ("id", "row", "column", *_MEASURES, *_FLAGS)
 #: Column of the class that the networks gave a nucleus, where a classifier was taught others.
 NETWORK_CLASS = "network_class"
 
+#: Column of the id that each nucleus has in the zip for QuPath.
+QUPATH_ID = "qupath_id"
+
 #: Members of a bounding box.
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def schema_of(
-    classes: tuple[str, ...], n_contrasts: int, network: tuple[str, ...] = ()
+    classes: tuple[str, ...],
+    n_contrasts: int,
+    network: tuple[str, ...] = (),
+    *,
+    keyed: bool = False,
 ) -> pa.Schema:
     """Return the columns of a table and their types.
 
@@ -47,6 +55,8 @@ def schema_of(
         Number of contrasts between answers that are kept.
     network : tuple of str
         Classes of the networks, where a classifier was taught others.
+    keyed : bool
+        Whether the table has the ids of QuPath.
 
     Returns
     -------
@@ -58,6 +68,7 @@ def schema_of(
     name_type = pa.dictionary(pa.int8(), pa.string())
     columns: list[tuple[str, pa.DataType]] = [
         ("id", pa.int64()),
+        *([(QUPATH_ID, pa.string())] if keyed else []),
         ("row", pa.float64()),
         ("column", pa.float64()),
         ("class", name_type),
@@ -90,7 +101,10 @@ def network_columns(network: tuple[str, ...]) -> list[str]:
 
 
 def to_arrow(
-    table: NucleusTable, classes: tuple[str, ...], network: tuple[str, ...] = ()
+    table: NucleusTable,
+    classes: tuple[str, ...],
+    network: tuple[str, ...] = (),
+    slide: str | None = None,
 ) -> pa.RecordBatch:
     """Turn nuclei into the columns of the file.
 
@@ -102,6 +116,8 @@ def to_arrow(
         Class names, in the order of the probabilities.
     network : tuple of str
         Classes of the networks, where the table has their probabilities apart.
+    slide : str, optional
+        Name of the slide, from which the ids of QuPath follow; without it there are none.
 
     Returns
     -------
@@ -116,6 +132,7 @@ def to_arrow(
     sides = [from_numpy(side) for side in table.bounds.T]
     columns = [
         from_numpy(table.id),
+        *([] if slide is None else [_qupath_ids(table, slide)]),
         from_numpy(table.row),
         from_numpy(table.column),
         _named(table.class_code, classes),
@@ -127,7 +144,12 @@ def to_arrow(
         from_bytes(table.geometry.tolist(), pa.binary()),
         pa.StructArray.from_arrays(sides, list(SIDES)),
     ]
-    return pa.record_batch(columns, schema=schema_of(classes, n_contrasts, network))
+    schema = schema_of(classes, n_contrasts, network, keyed=slide is not None)
+    return pa.record_batch(columns, schema=schema)
+
+
+def _qupath_ids(table: NucleusTable, slide: str) -> pa.Array:
+    return from_bytes([nucleus_uuid(slide, i).encode() for i in table.id.tolist()], pa.string())
 
 
 def _named(code: NDArray[np.integer], classes: tuple[str, ...]) -> pa.Array:

@@ -15,7 +15,7 @@ from nucwsi.classes import colours
 from nucwsi.errors import ConfigError
 from nucwsi.facts import SlideFacts
 from nucwsi.io.nuclei.arrow import to_numpy
-from nucwsi.io.nuclei.columns import NETWORK_CLASS
+from nucwsi.io.nuclei.columns import NETWORK_CLASS, QUPATH_ID
 from nucwsi.io.nuclei.features import feature_names, places_digest, read_features
 from nucwsi.io.nuclei.parquet import iter_batches, open_table
 from nucwsi.io.stores.publish import published
@@ -29,7 +29,10 @@ _MEASURES = (
 _UNITS = (("_um2", "µm²"), ("_um", "µm"))
 
 #: Columns that have a place of their own, or none.
-_ELSEWHERE = frozenset({"row", "column", "geometry", "bbox", *_MEASURES})
+_ELSEWHERE = frozenset({"row", "column", *_MEASURES})
+
+#: Columns that are not read: what is no number, and follows from slide and id.
+_LEFT_OUT = frozenset({"geometry", "bbox", QUPATH_ID})
 
 #: What SpatialData needs to know of a table: the name of its shapes, and columns that link both.
 _SHAPES, _REGION, _INSTANCE = "nuclei", "region", "id"
@@ -64,7 +67,7 @@ def write_h5ad(path: Path, nuclei: Path, features: Path | None = None) -> None:
         ) from None
     file, facts = open_table(nuclei)
     with file:
-        names = [name for name in file.schema_arrow.names if name not in {"geometry", "bbox"}]
+        names = [name for name in file.schema_arrow.names if name not in _LEFT_OUT]
     table = _columns(nuclei, names)
     x, variables = _variables(table, features)
     xy = np.column_stack([table["column"], table["row"]])

@@ -122,6 +122,8 @@ def _features(
                 "objectType": "detection",
                 "classification": classification[code],
                 "measurements": measured,
+                # QuPath ignores it; who reads the file need not look it up.
+                "nucleus_id": ident,
             },
         }
 

@@ -157,14 +157,16 @@ def _of_geojson(document: Any, path: Path) -> Iterator[Answer]:
         kind = kind_of(feature, properties)
         if kind in {"root", "tmacore"}:
             continue
-        noted = _noted(properties)
+        noted, named = _noted(properties), f"{where}: `nucleus_id`"
+        # The id of a nucleus of our zip tells the slide, too; its number does not.
+        exported = kind in _FOUND and "nucleus_id" in properties
         geometry = member_of(feature, "geometry", dict, where)
         for place, area in _places(geometry, where):
             yield Answer(
                 object_id=_text(feature.get("id")),
                 label=class_of(properties)[0],
                 kind="detection" if kind in _FOUND else "annotation",
-                nucleus_id=_number(noted.get("nucleus_id"), f"{where}: `nucleus_id`"),
+                nucleus_id=None if exported else _number(noted.get("nucleus_id"), named),
                 draw=_text(noted.get("nucwsi_draw")),
                 slide=_text(noted.get("nucwsi_slide")),
                 place=place,

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import zipfile
 from dataclasses import replace
 
 import geopandas
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from stores import frame_of, nucleus_facts
-from tables_made import nuclei_at
+from tables_made import assert_same_nuclei, nuclei_at
 
 from nucwsi.errors import StoreError
 from nucwsi.facts import FORMAT_VERSION
@@ -26,6 +27,7 @@ from nucwsi.io.nuclei.parquet import (
     read_facts,
     write_nuclei,
 )
+from nucwsi.io.nuclei.qupath import write_nuclei_zip
 from nucwsi.nuclei.domain import Domain
 from nucwsi.nuclei.miscount import Miscount
 from nucwsi.nuclei.table import NucleusTable
@@ -300,3 +302,29 @@ def test_an_outline_that_is_none_is_refused_where_nothing_else_vouches_for_it(tm
     pq.write_table(spoilt.replace_schema_metadata({b"nucwsi": noted[b"nucwsi"]}), path)
     with pytest.raises(StoreError, match=r"n\.parquet: is not a nucwsi table of nuclei, or is dam"):
         list(iter_tables(path))
+
+
+def test_each_nucleus_has_its_id_of_qupath_and_parts_have_none(tmp_path):
+    path, part = tmp_path / "n.parquet", tmp_path / "p.parquet"
+    write_nuclei(path, [some(60)], FACTS, 25)
+    write_nuclei(part, [some(60)], FACTS.with_(kind="part"), 25)
+    frame = geopandas.read_parquet(path)
+    classes = FACTS.classes
+    how = {"slide": FACTS.slide, "classes": classes, "origin": (0.0, 0.0), "nuclei_per_file": 99}
+    write_nuclei_zip(tmp_path / "a.zip", iter_tables(path), **how)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        shown = json.loads(archive.read(archive.namelist()[0]))["features"]
+    in_qupath = {one["id"]: one["properties"]["nucleus_id"] for one in shown}
+    assert dict(zip(frame["qupath_id"], frame["id"], strict=True)) == in_qupath
+    assert "qupath_id" not in geopandas.read_parquet(part)
+
+
+def test_a_table_without_ids_of_qupath_is_read_as_before(tmp_path):
+    path, old = tmp_path / "n.parquet", tmp_path / "old.parquet"
+    write_nuclei(path, [some(60)], FACTS, 25)
+    table = pq.read_table(path).drop_columns(["qupath_id"])
+    with pq.ParquetWriter(old, table.schema, write_page_checksum=True) as writer:
+        writer.write_table(table, row_group_size=25)
+        about = pq.ParquetFile(path).metadata.metadata
+        writer.add_key_value_metadata({k: v for k, v in about.items() if k != b"ARROW:schema"})
+    assert_same_nuclei(*(NucleusTable.concatenated(list(iter_tables(p))) for p in (old, path)))

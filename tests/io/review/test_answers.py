@@ -83,6 +83,11 @@ def test_the_number_of_a_nucleus_is_found_wherever_it_stands(tmp_path):
         assert one.nucleus_id == 17
 
 
+def test_a_nucleus_of_the_exported_zip_is_found_by_its_id_which_names_the_slide(tmp_path):
+    [one] = read(tmp_path, [feature(objectType="detection", nucleus_id=17)])
+    assert (one.object_id, one.nucleus_id) == (UUID, None)
+
+
 def test_each_of_several_points_is_a_nucleus_of_its_own(tmp_path):
     points = {"type": "MultiPoint", "coordinates": [[1, 2], [3, 4]]}
     found = read(tmp_path, [feature(geometry=points)])
