@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 
+#: Bytes of the source that are averaged at once; it changes no result.
+_STRIP_BYTES = 1 << 19
+
+
 class Taps(NamedTuple):
     """The source pixels that make each target pixel along one axis, and their weights.
 
@@ -110,11 +114,26 @@ def area_average(pixels: NDArray[np.uint8], rows: Taps, columns: Taps) -> NDArra
     (h, w, C) ndarray of uint8
         Rounded to whole numbers from 0 to 255.
     """
-    height, width, channels = pixels.shape
-    lines = _matrix(rows, height) @ pixels.reshape(height, -1).astype(np.float32)
-    turned = lines.reshape(-1, width, channels).swapaxes(0, 1).reshape(width, -1)
-    answer = _matrix(columns, width) @ turned
-    return np.rint(answer).astype(np.uint8).reshape(len(answer), -1, channels).swapaxes(0, 1)
+    (_, width, channels), targets = pixels.shape, rows.source.shape[1]
+    across = _matrix(columns, width)
+    answer = np.empty((targets, across.shape[0], channels), np.uint8)
+    # In strips: blocks that fit into a processor's cache are used again and again, larger ones come
+    # from the kernel anew each time, and clearing them takes longer than the products.
+    source_rows = max(1, (rows.stop - rows.first) // max(1, targets))
+    step = max(1, _STRIP_BYTES // (4 * channels * max(1, width) * source_rows))
+    for top in range(0, targets, step):
+        source, weight = rows.source[:, top : top + step], rows.weight[:, top : top + step]
+        first, stop = int(source.min()), int(source.max()) + 1
+        below = pixels[first:stop]
+        down = _matrix(Taps(first, stop, source - first, weight), len(below))
+        lines = down @ below.reshape(len(below), -1).astype(np.float32)
+        # All colours of a pixel move as one.
+        whole = lines.view(np.dtype((np.void, 4 * channels)))
+        turned = np.ascontiguousarray(whole.T).view(np.float32).reshape(width, -1)
+        values = across @ turned
+        np.rint(values, out=values)
+        answer[top : top + step] = values.reshape(len(values), -1, channels).swapaxes(0, 1)
+    return answer
 
 
 def _matrix(taps: Taps, size: int) -> sparse.csr_array:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nucwsi.slide import resample
 from nucwsi.slide.resample import area_average, edge_taps, reduced, scale_taps
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -44,6 +45,15 @@ def test_a_pixel_does_not_depend_on_its_window(start, size, scale):
         IMAGE, (start, start + size), (start, start + size), (scale, scale), (0.3, 1.7)
     )
     np.testing.assert_array_equal(part, whole[start : start + size, start : start + size])
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.3, 2.5])
+def test_strips_of_any_size_give_the_same_pixels(monkeypatch, scale):
+    whole = resampled(IMAGE, (3, 30), (2, 40), (scale, scale), (0.3, 1.7))
+    for size in (1, 2_000, 20_000):
+        monkeypatch.setattr(resample, "_STRIP_BYTES", size)
+        again = resampled(IMAGE, (3, 30), (2, 40), (scale, scale), (0.3, 1.7))
+        np.testing.assert_array_equal(again, whole)
 
 
 def test_twice_as_large_pixels_are_the_mean_of_four():

@@ -1,4 +1,4 @@
-"""The tiles of a slide while they are being made: an OME-Zarr pyramid, one chunk for each core.
+"""The tiles of a slide while they are being made: an OME-Zarr image, one chunk for each core.
 
 `io.stores.reader` reads what is written here.
 """
@@ -6,22 +6,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.facts import SlideFacts
-from nucwsi.grid import TileGrid
 from nucwsi.io.stores.arrays import create_array, create_group, pack, write_chunk
 from nucwsi.io.stores.ome import multiscales, rgb_display
-from nucwsi.slide.resample import reduced
-
-if TYPE_CHECKING:
-    import zarr
-
-#: Reduction of the pyramid's levels; each core owns whole chunks of all of them.
-LEVELS = (1, 4, 16)
 
 
 class TilesWriter:
@@ -37,19 +28,15 @@ class TilesWriter:
 
     def __init__(self, folder: Path, facts: SlideFacts) -> None:
         self._folder = folder
-        self._grid = TileGrid(facts.frame.shape, facts.core_px)
-        described = multiscales(facts.slide, "cyx", [factor * facts.frame.mpp for factor in LEVELS])
+        # Full resolution alone: nobody reads a coarser one.
+        described = multiscales(facts.slide, "cyx", [facts.frame.mpp])
         attributes = {**described, **rgb_display(), "nucwsi": facts.to_json()}
         self._group = create_group(folder, attributes)
-        self._levels = [self._array(str(n), factor) for n, factor in enumerate(LEVELS)]
-
-    def _array(self, name: str, factor: int) -> zarr.Array[Any]:
-        height, width = (-(-side // factor) for side in self._grid.shape)
-        chunk = self._grid.core_px // factor
-        return create_array(self._group, name, (3, height, width), (3, chunk, chunk), "u1", 255)
+        chunk = (3, facts.core_px, facts.core_px)
+        self._array = create_array(self._group, "0", (3, *facts.frame.shape), chunk, "u1", 255)
 
     def write(self, position: tuple[int, int], rgb: NDArray[np.uint8]) -> None:
-        """Write a core into every level of the pyramid.
+        """Write a core.
 
         Parameters
         ----------
@@ -63,8 +50,7 @@ class TilesWriter:
         StoreError
             If the disk is full or the folder cannot be written.
         """
-        for array, factor in zip(self._levels, LEVELS, strict=True):
-            write_chunk(array, *position, reduced(rgb, factor) if factor > 1 else rgb)
+        write_chunk(self._array, *position, rgb)
 
     def publish(self, output: Path, facts: SlideFacts, tissue: NDArray[np.bool_]) -> None:
         """Complete the store and publish it as one zip.

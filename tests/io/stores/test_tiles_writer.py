@@ -1,4 +1,4 @@
-"""The tiles' pyramid: every level is the average of the canvas, blank cores take no room."""
+"""The stored tiles: the canvas at full resolution and no more, blank cores take no room."""
 
 import zipfile
 
@@ -10,7 +10,7 @@ from zarr import open_group
 
 from nucwsi.grid import TileGrid
 from nucwsi.io.stores.reader import opened
-from nucwsi.io.stores.tiles_writer import LEVELS, TilesWriter
+from nucwsi.io.stores.tiles_writer import TilesWriter
 
 SHAPE, CORE_PX = (100, 150), 64
 RGB = np.random.default_rng(3).integers(0, 250, (3, *SHAPE), np.uint8)
@@ -31,24 +31,14 @@ def written(tmp_path):
     return tmp_path
 
 
-def test_the_finest_level_is_the_canvas_and_the_blank_core_white(written):
-    level = open_group(written / "unpacked", mode="r")["0"][:]
+def test_the_only_level_is_the_canvas_and_the_blank_core_white(written):
+    group = open_group(written / "unpacked", mode="r")
+    assert sorted(group.array_keys()) == ["0", "tissue"]
+    level = group["0"][:]
     np.testing.assert_array_equal(level[:, :64], RGB[:, :64])
     np.testing.assert_array_equal(level[:, 64:, :128], RGB[:, 64:, :128])
     assert (level[:, 64:, 128:] == 255).all()
     assert not (written / "unpacked/0/0/1/2").exists()
-
-
-@pytest.mark.parametrize("number", [1, 2])
-def test_a_coarser_level_is_the_average_of_its_pixels(written, number):
-    factor = LEVELS[number]
-    level = open_group(written / "unpacked", mode="r")[str(number)][:]
-    assert level.shape == (3, -(-SHAPE[0] // factor), -(-SHAPE[1] // factor))
-    for row, column in ((0, 0), (1, 2)):
-        rows = slice(row * factor, (row + 1) * factor)
-        columns = slice(column * factor, (column + 1) * factor)
-        mean = RGB[:, rows, columns].mean((1, 2))
-        np.testing.assert_allclose(level[:, row, column], mean, atol=0.51)
 
 
 def test_the_facts_are_the_last_ones_and_the_tissue_is_read_back(written):
