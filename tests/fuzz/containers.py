@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 from fuzz.mutators import BYTES, SENSELESS, Mutant, Mutator, changed
 from nucwsi.io.stores.arrays import contents_digest
 
+#: Where tables carry facts: of nuclei, of features, and of a GeoParquet of others.
+_FACTS = (b"nucwsi", b"nucwsi_features", b"geo")
+
 
 def zip_member(data: bytes, rng: Random) -> Mutant:
     """Drop, rename, empty or damage one member, and write the zip anew with right checksums."""
@@ -65,10 +68,11 @@ def zip_json(suffix: str, essential: Callable[[tuple[Any, ...]], bool]) -> Mutat
 
 
 def parquet_facts(data: bytes, rng: Random) -> Mutant:
-    """Change one value of the facts that a table of nuclei carries."""
+    """Change one value of the facts that a table carries."""
     table, metadata = _read_parquet(data)
-    text, path, new = changed(json.loads(metadata[b"nucwsi"]), rng)
-    metadata[b"nucwsi"] = text.encode("utf-8", "surrogatepass")
+    key = next(key for key in _FACTS if key in metadata)
+    text, path, new = changed(json.loads(metadata[key]), rng)
+    metadata[key] = text.encode("utf-8", "surrogatepass")
     what = f"facts: {'/'.join(map(str, path))} is {new:.20}"
     telling = path[:1] == ("frame",) and new in SENSELESS
     return Mutant(_parquet(table, metadata), what, telling)
@@ -117,7 +121,7 @@ def _read_parquet(data: bytes) -> tuple[Any, dict[bytes, bytes]]:
 def _parquet(table: Any, metadata: dict[bytes, bytes]) -> bytes:
     sink = io.BytesIO()
     # Without the checksum of the facts, as older versions wrote them.
-    kept = {key: metadata[key] for key in (b"geo", b"nucwsi")}
+    kept = {key: metadata[key] for key in (b"geo", *_FACTS) if key in metadata}
     table = table.replace_schema_metadata(kept)
     pq.write_table(table, sink, row_group_size=50, write_page_checksum=True)
     return sink.getvalue()

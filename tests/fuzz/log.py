@@ -59,7 +59,7 @@ class Log:
         place = self._folder / f"{self._seed}-{case.number}-{outcome}"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        (place / case.subject.file).write_bytes(case.mutant.data)
+        (place / Path(case.subject.file).name).write_bytes(case.mutant.data)
         commands = "\n".join(f"nucwsi {words}" for words in case.subject.commands)
         again = f"make fuzz SEED={self._seed} CASE={case.number}"
         text = f"{described(case, verdict)}\n{commands}\n{again}\n\n{ran.told}"

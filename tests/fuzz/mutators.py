@@ -200,6 +200,11 @@ def _written(new: str) -> str:
     return {"@deep@": _DEEP, "@gone@": "", "@twice@": "[]"}.get(new, new)
 
 
+def nowhere(_path: tuple[Any, ...]) -> bool:
+    """Say of a value of JSON that any number may be meant."""
+    return False
+
+
 def json_value(essential: Callable[[tuple[Any, ...]], bool]) -> Mutator:
     """Change one value of a JSON file; it tells where `essential` numbers make no sense."""
 

@@ -26,15 +26,16 @@ from typing import Any, NamedTuple
 
 import nucwsi
 from fuzz.mutators import Mutant
-from fuzz.subjects import SUBJECTS, Kit, Subject
+from fuzz.subject import Kit, Subject
+from fuzz.subjects import SUBJECTS
 from nucwsi.cli.commands import main
 
 # What a command loads while it runs is loaded before it is forked.
 for _module in pkgutil.walk_packages(nucwsi.__path__, "nucwsi."):
     import_module(_module.name)
 
-#: How a line of the log begins; any other line on stderr is an error or noise.
-_LOGGED = re.compile(r"\d\d:\d\d:\d\d ")
+#: How a line of the log begins, or what `run` tells; other lines on stderr are errors or noise.
+_LOGGED = re.compile(r"\d\d:\d\d:\d\d |in/results: ")
 
 #: Longest line of an error that a person still reads.
 _LONGEST_LINE = 1000
@@ -79,7 +80,7 @@ class Ran(NamedTuple):
     step : int
         Place of the command that came last.
     warned : bool
-        Whether nucwsi has logged a warning.
+        Whether nucwsi has logged a warning that the sound file does not come with.
     told : str
         The error output.
     result : Any
@@ -132,22 +133,33 @@ class Case:
 
 
 class _Warnings(logging.Handler):
-    """Notes whether the package has warned."""
+    """Notes what the package warns of.
 
-    seen = False
+    Parameters
+    ----------
+    known : frozenset of str
+        Warnings that do not count.
+    """
+
+    def __init__(self, known: frozenset[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._known = known
+        self.seen: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.seen = True
+        if (said := record.getMessage()) not in self._known:
+            self.seen.append(said)
 
 
-def _answer(subject: Subject, folder: Path) -> int:
+def _answer(subject: Subject, folder: Path, known: frozenset[str]) -> int:
     """Run the commands of a subject in this process, and note what came of them."""
     os.chdir(folder)
     with Path("stderr").open("wb") as err, Path("stdout").open("wb") as out:
         os.dup2(err.fileno(), 2)
         os.dup2(out.fileno(), 1)
-    warnings = _Warnings(logging.WARNING)
+    warnings = _Warnings(known)
     logging.getLogger("nucwsi").addHandler(warnings)
+    subject.before()
     code = 0
     for words in subject.commands:
         try:
@@ -159,7 +171,9 @@ def _answer(subject: Subject, folder: Path) -> int:
     step = subject.commands.index(words)
     sys.stdout.flush()
     result = subject.result(Path("out")) if code == 0 else None
-    noted = {"code": code, "step": step, "warned": warnings.seen, "result": result}
+    warned = bool(warnings.seen)
+    noted = {"code": code, "step": step, "warned": warned, "result": result}
+    Path("warnings").write_text(json.dumps(warnings.seen))
     Path("noted").write_text(json.dumps(noted))
     return 0
 
@@ -241,6 +255,7 @@ class Bench:
     ) -> None:
         self.folder, self.limits, self.subjects = folder, limits, subjects
         self._sound: dict[str, Any] = {}
+        self._warnings: dict[str, frozenset[str]] = {}
 
     def _kit(self, kit: Kit) -> Path:
         """Return the folder of a kit; make it if it is not there yet."""
@@ -270,11 +285,14 @@ class Bench:
         shutil.rmtree(place, ignore_errors=True)
         (place / "in").mkdir(parents=True)
         (place / "out").mkdir()
-        for path in kit.iterdir():
-            if path.name != subject.file:
-                (place / "in" / path.name).symlink_to(path)
+        for path in (path for path in kit.rglob("*") if path.is_file()):
+            here = place / "in" / path.relative_to(kit)
+            here.parent.mkdir(parents=True, exist_ok=True)
+            if path != kit / subject.file:
+                here.symlink_to(path)
         (place / "in" / subject.file).write_bytes(data)
-        end, code = forked(lambda: _answer(subject, place), self.limits)
+        known = self._warnings.get(subject.name, frozenset())
+        end, code = forked(lambda: _answer(subject, place, known), self.limits)
         told = (place / "stderr").read_text("utf-8", "replace")
         noted = place / "noted"
         if end != "exit" or not noted.exists():
@@ -285,8 +303,10 @@ class Bench:
         """Return the result of the sound file."""
         if subject.name not in self._sound:
             ran = self.run(subject, self.file(subject).read_bytes())
-            if ran.end != "exit" or ran.code or ran.warned:
+            if ran.end != "exit" or ran.code:
                 raise RuntimeError(f"the sound {subject.name} is not accepted: {ran}")
+            said = json.loads((self.folder / "case" / "warnings").read_text())
+            self._warnings[subject.name] = frozenset(said)
             self._sound[subject.name] = ran.result
         return self._sound[subject.name]
 

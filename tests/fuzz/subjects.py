@@ -1,11 +1,7 @@
-"""What is damaged: small sound files, the commands that read them, and what is compared."""
+"""What is damaged: small sound files, and the commands that read them."""
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,91 +14,16 @@ from stores import cells_of, write_maps, write_member, write_tiles
 from tables_made import write_result
 
 from fuzz import containers
-from fuzz.mutators import BYTES, CHECKED, FREE, TABLE, Mutator, attribute, json_value, numbered
+from fuzz.doors import DOORS
+from fuzz.mutators import BYTES, CHECKED, FREE, TABLE, attribute, json_value, nowhere, numbered
+from fuzz.subject import Subject, answer, canvas, maps, viewed
 from fuzz.tiff import TIFF
 from nucwsi.config import ComposeSettings, ExportSettings, SegmentSettings
 from nucwsi.io.slides.phantom import write_phantom
-from nucwsi.io.stores.reader import opened
 from nucwsi.phantom import Phantom
 from nucwsi.steps.compose import compose
 from nucwsi.steps.export import export
 from nucwsi.steps.segment import segment
-
-Kit = Callable[[Path], None]
-
-#: From this mean colour on, 0 to 255, a field of the slides is glass.
-_GLASS = 240.0
-
-
-def contents(out: Path) -> Any:
-    """Condense all results, byte by byte."""
-    files = sorted(path for path in out.rglob("*") if path.is_file())
-    return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-def answer(out: Path) -> Any:
-    """Return what a command has printed."""
-    return (out.parent / "stdout").read_text("utf-8")
-
-
-def canvas(out: Path) -> Any:
-    """Tell what `tile` made of a slide: its size, its tissue, and the mean colours of 16 fields."""
-    with opened(out / "tiles.zarr.zip", "tiles") as store:
-        facts = store.facts
-        height, width = (min(side, 512) for side in facts.frame.shape)
-        rgb = store.chunk("0", 0, 0)[:, :height, :width]
-    blocks = [block for rows in np.array_split(rgb, 4, 1) for block in np.array_split(rows, 4, 2)]
-    return {
-        "sides": [float(side) for side in facts.frame.level0_shape],
-        "mpp": list(facts.frame.level0_mpp),
-        "tissue": facts.tissue_um2,
-        # Glass may as well be white: a tile of it may be missing.
-        "colours": [min(float(block.mean()), _GLASS) for block in blocks if block.size],
-    }
-
-
-def maps(out: Path) -> Any:
-    """Tell what `predict` made: its arrays, and their facts but for the checkpoint's checksum."""
-    with opened(out / "maps.zarr.zip", "maps") as store:
-        facts = store.facts.with_(members=()).to_json()
-    with zipfile.ZipFile(out / "maps.zarr.zip") as archive:
-        arrays = {item.filename: item.CRC for item in archive.infolist()}
-    return {**facts, **{name: crc for name, crc in arrays.items() if name != ".zattrs"}}
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A file that is damaged, and what reads it.
-
-    Attributes
-    ----------
-    name : str
-        In the log.
-    kit : callable
-        Writes the sound file, and what its command needs besides, into a folder.
-    file : str
-        Name of the file that is damaged.
-    mutators : tuple of callable
-        Each as likely as the others; one that is listed twice, twice as likely.
-    commands : tuple of str
-        Run one after the other in a folder with the kit in ``in/`` and results in ``out/``. Once
-        the first one has accepted the file, none of the others may refuse it.
-    tolerance : float
-        By which share numbers of a result may differ and still be the same.
-    result : callable
-        Reads from the folder of results what is compared.
-    judges : bool
-        Whether the command answers with its exit code what it thinks of the file.
-    """
-
-    name: str
-    kit: Kit
-    file: str
-    mutators: tuple[Mutator, ...]
-    commands: tuple[str, ...]
-    tolerance: float = 0.0
-    result: Callable[[Path], Any] = contents
-    judges: bool = False
 
 
 def slides(folder: Path) -> None:
@@ -163,10 +84,6 @@ def _in_coordinates(path: tuple[Any, ...]) -> bool:
     return "coordinates" in path
 
 
-def _nowhere(_path: tuple[Any, ...]) -> bool:
-    return False
-
-
 _TILE = "tile in/{file} -o out/tiles.zarr.zip --tissue-output out/t.geojson --member {member}"
 _SEGMENT = "segment {maps} -o out/part.parquet"
 _COMPOSE = (
@@ -219,7 +136,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "tiles.zarr.zip",
         stores,
         "tiles.zarr.zip",
-        (*_STORE, containers.zip_json(".zarray", _nowhere)),
+        (*_STORE, containers.zip_json(".zarray", nowhere)),
         (
             "predict in/tiles.zarr.zip -o out/maps.zarr.zip --device cpu"
             " --member in/member.safetensors",
@@ -229,7 +146,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "maps.zarr.zip",
         stores,
         "maps.zarr.zip",
-        (*_STORE, containers.zip_json(".zarray", _nowhere)),
+        (*_STORE, containers.zip_json(".zarray", nowhere)),
         (_SEGMENT.format(maps="in/maps.zarr.zip"),),
     ),
     Subject(
@@ -266,6 +183,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "nuclei.parquet",
         _PARQUET,
         ("render in/small.tiff in/nuclei.parquet -o out/v/index.html",),
+        result=viewed,
     ),
     Subject(
         "tissue.geojson",
@@ -302,7 +220,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "seams.json",
         results,
         "seams.json",
-        (*BYTES, *2 * (json_value(_nowhere),)),
+        (*BYTES, *2 * (json_value(nowhere),)),
         ("assess in/small.tiff in/nuclei.parquet -o out/a.json",),
     ),
     Subject(
@@ -327,4 +245,5 @@ SUBJECTS: tuple[Subject, ...] = (
         ("check-geojson in/nuclei.qupath.zip",),
         judges=True,
     ),
+    *DOORS,
 )

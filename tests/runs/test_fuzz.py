@@ -18,7 +18,8 @@ import tifffile
 from conftest import ROOT
 from fuzz.mutators import Mutant
 from fuzz.runner import Bench, Case, Limits, Ran, alike, forked, verdict
-from fuzz.subjects import SUBJECTS, Subject
+from fuzz.subject import Subject
+from fuzz.subjects import SUBJECTS
 from slides_made import picture, write_aperio, write_slide
 
 from nucwsi.errors import SlideError
