@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nucwsi.errors import CheckpointError, pass_on_lack_of_memory
 from nucwsi.models.onnx_file import OnnxProgram
-from nucwsi.models.pt2 import load_program
+from nucwsi.models.pt2 import load_program, quiet
 
 
 class Program(Protocol):
@@ -55,7 +55,7 @@ class _Pt2Program:
     def __call__(self, image: Tensor) -> Sequence[Tensor]:
         try:
             # The program says its precisions itself.
-            with torch.autocast(image.device.type, enabled=False):
+            with quiet(), torch.autocast(image.device.type, enabled=False):
                 answer = self._module(image)
         except Exception as error:  # noqa: BLE001
             pass_on_lack_of_memory(error)

@@ -14,8 +14,11 @@ import ast
 import io
 import json
 import keyword
+import logging
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,24 @@ _SIZE_NAMES = re.compile(
 )
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep from users what torch logs and prints of a program; an error of ours says it.
+
+    Yields
+    ------
+    None
+        While nothing reaches stderr.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
 def load_program(path: Path) -> torch.nn.Module:
     """Load a program as a module.
 
@@ -79,7 +100,8 @@ def load_program(path: Path) -> torch.nn.Module:
     """
     cleaned = _cleaned(path)
     try:
-        return torch.export.load(cleaned).module(check_guards=False)
+        with quiet():
+            return torch.export.load(cleaned).module(check_guards=False)
     # What cannot be loaded fails in as many ways as there are operators.
     except Exception as error:  # noqa: BLE001
         pass_on_lack_of_memory(error)

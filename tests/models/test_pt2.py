@@ -7,6 +7,7 @@ import torch
 from exports_made import Tiny, changed_program, write_pt2
 
 from nucwsi.errors import CheckpointError
+from nucwsi.models.program import open_program
 from nucwsi.models.pt2 import load_program
 
 #: Python that would leave a file behind.
@@ -154,3 +155,21 @@ def test_a_graph_that_torch_cannot_load_is_told_without_its_advice(program):
     with pytest.raises(CheckpointError, match="cannot load this program") as caught:
         load_program(program)
     assert "weights_only" not in str(caught.value)
+
+
+def test_what_torch_says_of_a_program_stays_out_of_the_terminal(program, capfd):
+    """Damage at random (seed 3, case 8): 77 lines of torch stood above the one of ours."""
+
+    def change(of):
+        of["graph_module"]["graph"]["tensor_values"]["sigmoid"]["device"]["type"] = float("inf")
+
+    changed_program(program, change)
+    with pytest.raises(CheckpointError, match="cannot load this program"):
+        load_program(program)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_torch_says_of_a_window_stays_out_of_the_terminal(program, capfd):
+    with pytest.raises(CheckpointError, match="cannot be shown a window"):
+        open_program(program, torch.device("cpu"))(torch.rand(1, 5, 17, 30))
+    assert capfd.readouterr().err == ""
