@@ -43,8 +43,10 @@ def slide_fingerprints(
     """
     kept_in = output / ".fingerprints.json"
     try:
-        known: dict[str, list[int | str]] = json.loads(kept_in.read_text("utf-8"))
-    except (OSError, ValueError):
+        known: dict[str, list[int | str]] = {
+            str(key): list(row) for key, row in json.loads(kept_in.read_text("utf-8")).items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         # Nothing is lost: the files are read again.
         known = {}
     seen = dict(known)
@@ -96,5 +98,5 @@ def has_moved(output: Path, old: Path, new: Path) -> bool:
     try:
         known = json.loads((output / ".fingerprints.json").read_text("utf-8"))
         return bool(known[str(old)][-1] == file_checksum(new, span=_SPAN))
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from nucwsi.config import Config
 from nucwsi.errors import StoreError
 from nucwsi.io.benchmarks import JobCost, read_benchmark, read_costs
@@ -33,6 +35,9 @@ _NETWORK_MP, _CANVAS_MP = 60.0, 50.0
 
 #: Seconds between two jobs of a slide on SLURM: nine jobs took 65 s more than they computed.
 _SLURM_START_S = 7.2
+
+#: What a folder of results keeps: name of each slide -> what it will cost.
+_FORECASTS = TypeAdapter(dict[str, Forecast])
 
 
 def costs_of(viewer: bool, machine: Machine) -> list[Cost]:
@@ -152,7 +157,7 @@ def _passes(folder: Path) -> int | None:
     try:
         record = json.loads((folder / "provenance.json").read_text("utf-8"))
         return len(record["models"]) * int(record["parameters"]["predict"]["views"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
 
 
@@ -204,9 +209,8 @@ def kept_forecasts(results: Path) -> dict[str, Forecast]:
         Name of each slide -> what it will cost; empty if no slide was looked at.
     """
     try:
-        rows = json.loads((results / ".forecasts.json").read_text("utf-8"))
-        return {name: Forecast(**row) for name, row in rows.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return _FORECASTS.validate_json((results / ".forecasts.json").read_bytes())
+    except (OSError, ValueError):
         return {}
 
 

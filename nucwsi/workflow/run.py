@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nucwsi.errors import ConfigError, NucwsiError, StoreError
+from nucwsi.errors import CheckpointError, ConfigError, NucwsiError, StoreError
 from nucwsi.io.slides.cohort import Cohort, joined, write_sheet
 from nucwsi.io.slides.sheet import is_sheet, read_sheet
 from nucwsi.io.stores.publish import explained
@@ -105,8 +105,12 @@ def run(request: Request, *, note: Callable[[str], object], say: Callable[[str],
             _write(place, cohort, {**values, **OWN, "slides": str(place / "slides.tsv")})
             try:
                 _check(request.results, values, place / "slides.tsv")
-            except ConfigError as error:
-                raise ConfigError(str(error).replace(str(place), str(kept))) from None
+            except NucwsiError as error:
+                told = str(error).replace(str(place), str(kept))
+                files = ", ".join(request.configuration) or str(kept / "config.yaml")
+                if told.startswith("configuration: ") or isinstance(error, CheckpointError):
+                    told = f"{files}: {told.removeprefix('configuration: ')}"
+                raise type(error)(told) from None
             for line in (*_news(request.results, cohort), *changed):
                 note(line)
             if not request.dry:

@@ -67,8 +67,9 @@ def test_a_file_is_read_once_as_long_as_it_does_not_change(of, monkeypatch):
 def test_damaged_notes_cost_a_reading_and_no_more(of, tmp_path):
     of.path.write_bytes(b"slide")
     before = of()
-    (tmp_path / "results/.fingerprints.json").write_text("{")
-    assert of() == before
+    for torn in ("{", "[1]", f'{{"{of.path}": 3}}', "[" * 100_000):
+        (tmp_path / "results/.fingerprints.json").write_text(torn)
+        assert of() == before
 
 
 def test_what_the_workflow_makes_itself_is_snakemakes_business(of, tmp_path):

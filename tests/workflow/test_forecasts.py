@@ -91,7 +91,8 @@ def test_forecasts_are_kept_beside_those_of_other_slides(tmp_path):
     keep_forecasts(tmp_path, {"a": said})
     keep_forecasts(tmp_path, {"b": said})
     assert kept_forecasts(tmp_path) == {"a": said, "b": said}
-    for torn in ("[]", "{", '{"a": {"x": 1}}', '{"a": 1}'):
+    text = (tmp_path / ".forecasts.json").read_text("utf-8").replace("tissue_mm2", "mm2")
+    for torn in ("[]", "{", '{"a": {"x": 1}}', '{"a": 1}', text, "[" * 100_000):
         (tmp_path / ".forecasts.json").write_text(torn)
         assert kept_forecasts(tmp_path) == {}
 

@@ -85,6 +85,15 @@ def test_settings_are_kept_until_others_are_given(start, folder, tiny_member):
     assert start(configuration=("fast",))[1:] == ["Done"]
 
 
+def test_kept_settings_that_are_damaged_are_named(start):
+    """Damage at random (seed 3, case 254): it said "configuration", and not which."""
+    start("x/a.svs")
+    with Path("res/config/config.yaml").open("a") as stream:
+        stream.write("predict:\n  colour: red\n")
+    with pytest.raises(ConfigError, match=r"^res/config/config\.yaml: unknown setting `predict.co"):
+        start("y/a.svs")
+
+
 def test_the_slides_of_a_configuration_are_used_where_none_are_named(start):
     Path("my.yaml").write_text("slides: x\n")
     start(configuration=("my.yaml",))
@@ -156,8 +165,8 @@ def test_a_dry_run_keeps_nothing(start, folder, monkeypatch):
         (ConfigError, {"profile": "pbs"}, "pbs: there is no such profile"),
         (ConfigError, {"words": ("--directory", "/x")}, "--directory is set by `nucwsi run` its"),
         (ConfigError, {"words": ("-s=x",)}, "-s=x is set by `nucwsi run` itself; use -o RESULTS"),
-        (ConfigError, {"configuration": ("bad.yaml",)}, "unknown setting `colour`"),
-        (CheckpointError, {"configuration": ("net.yaml",)}, "'none': no such file"),
+        (ConfigError, {"configuration": ("bad.yaml",)}, r"^bad\.yaml: unknown setting `colour`"),
+        (CheckpointError, {"configuration": ("net.yaml",)}, r"^net\.yaml: .*'none': no such file"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_kept(start, error, settings, message):

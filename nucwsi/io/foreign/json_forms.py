@@ -11,13 +11,23 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import DataError, RegionError
 from nucwsi.io.foreign.outlines import ForeignNuclei, exteriors
-from nucwsi.io.regions.features import class_of, features, json_of, kind_of
+from nucwsi.io.regions.features import (
+    class_of,
+    features,
+    json_of,
+    kind_of,
+    member_of,
+    one_line,
+)
 
 #: QuPath's kinds of objects that are nuclei; others, such as annotations, are areas.
 _NUCLEI = frozenset({"detection", "cell", "tile", "none"})
 
 #: The measurement in which StarDist says how sure it is.
 _CERTAINTY = "Detection probability"
+
+#: No objective magnifies more.
+_LARGEST_POWER = 1000
 
 #: HoVer-Net's number of what is no class.
 _BACKGROUND = "0"
@@ -72,18 +82,26 @@ def _geojson(path: Path, document: Any) -> ForeignNuclei:
     rings, names, certainty, others = [], [], [], 0
     for number, feature in enumerate(features(document, path), start=1):
         where = f"{path}: object {number}"
-        properties = feature.get("properties") or {}
+        properties = member_of(feature, "properties", dict, where)
         if kind_of(feature, properties) not in _NUCLEI:
             others += 1
             continue
         # The nucleus of a cell stands beside the cell.
-        geometry = feature.get("nucleusGeometry") or properties.get("nucleusGeometry")
-        geometry = geometry or feature.get("geometry") or {}
+        held = (
+            (feature, "nucleusGeometry"),
+            (properties, "nucleusGeometry"),
+            (feature, "geometry"),
+        )
+        shapes = (member_of(holder, name, dict, where) for holder, name in held)
+        geometry = next(filter(None, shapes), {})
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
-        if kind not in {"Polygon", "MultiPolygon"} or not isinstance(coordinates, list):
+        if kind not in ("Polygon", "MultiPolygon") or not isinstance(coordinates, list):
+            kind = reprlib.repr(kind).strip("'")
             raise DataError(f"{where} is a {kind}, expected the outline of a nucleus (a Polygon)")
-        parts = coordinates if kind == "MultiPolygon" else [coordinates]
-        outer = [_ring(part[0] if part else [], where) for part in parts]
+        parts = coordinates or [[]] if kind == "MultiPolygon" else [coordinates]
+        outer = [
+            _ring(part[0] if isinstance(part, list) and part else part, where) for part in parts
+        ]
         rings.append(max(outer, key=lambda ring: float(np.ptp(ring, axis=0).prod())))
         names.append(class_of(properties)[0])
         certainty.append(_certainty(properties.get("measurements")))
@@ -115,20 +133,32 @@ def _hovernet(
             )
         rings.append(_ring(nucleus["contour"], f"{path}: nucleus {key}"))
         kinds.append(_name(nucleus.get("type"), names))
-    mag = document.get("mag")
     return ForeignNuclei(
         "JSON of HoVer-Net",
         exteriors(rings),
         kinds,
         np.ones(len(rings)),
         "file",
-        mag=float(mag) if isinstance(mag, int | float) and mag > 0 else None,
+        mag=_power(document.get("mag"), path),
+    )
+
+
+def _power(mag: Any, path: Path) -> float | None:
+    """Return the objective power that a file states, if any."""
+    if mag is None:
+        return None
+    if type(mag) in (int, float) and 0 < mag <= _LARGEST_POWER:
+        return float(mag)
+    raise DataError(
+        f"{path}: `mag` is {reprlib.repr(mag)}, expected the objective power that it counts pixels"
+        " of, such as 40"
     )
 
 
 def _cellvit(path: Path, document: dict[str, Any], names: dict[str, str]) -> ForeignNuclei:
     own = document.get("type_map")
-    known = {**({str(k): str(v) for k, v in own.items()} if isinstance(own, dict) else {}), **names}
+    own = own if isinstance(own, dict) else {}
+    known = {**{str(number): one_line(name) for number, name in own.items()}, **names}
     cells = document["cells"]
     if not isinstance(cells, list):
         raise DataError(f"{path}: `cells` is {reprlib.repr(cells)}, expected a list")
@@ -149,4 +179,4 @@ def _name(kind: Any, names: dict[str, str]) -> str:
     number = str(int(kind)) if isinstance(kind, float) and kind.is_integer() else str(kind)
     if kind is None or number == _BACKGROUND:
         return ""
-    return names.get(number, f"type {number}")
+    return names.get(number, one_line(f"type {number}"))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
-import pyarrow as pa
 import shapely
 
 from nucwsi.errors import DataError, pass_on_lack_of_memory
@@ -66,12 +65,12 @@ def _content(path: Path) -> bytes:
 def _geoparquet(path: Path) -> ForeignNuclei:
     try:
         frame = geopandas.read_parquet(path)
+        shapes = frame.geometry.to_numpy()
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist") from None
-    except (OSError, ValueError, TypeError, LookupError, pa.ArrowException) as error:
+    except Exception as error:  # noqa: BLE001 (geopandas and pyproj raise whatever they like)
         pass_on_lack_of_memory(error)
         raise DataError(f"{path}: is no GeoParquet ({error}); expected outlines") from None
-    shapes = frame.geometry.to_numpy()
     kinds = set(shapely.get_type_id(shapes).tolist()) - {3, 6}
     if kinds:
         raise DataError(f"{path}: holds other shapes than polygons; expected outlines of nuclei")

@@ -149,9 +149,18 @@ def read_features(path: Path, names: tuple[str, ...], digest: str) -> Iterator[D
         try:
             for batch in file.iter_batches(columns=["id", *names]):
                 values = np.column_stack([to_numpy(batch.column(name)) for name in names])
+                _check_finite(path, names, values)
                 yield Described(to_numpy(batch.column("id")), values)
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"{path}: is damaged ({error}); run `nucwsi features`") from None
+
+
+def _check_finite(path: Path, names: tuple[str, ...], values: NDArray[np.float32]) -> None:
+    odd = np.flatnonzero(~np.isfinite(values).all(axis=0))
+    if len(odd):
+        raise StoreError(
+            f"{path}: holds what is no finite number as {names[odd[0]]!r}; run `nucwsi features`"
+        )
 
 
 def _opened(path: Path, digest: str) -> pq.ParquetFile:
@@ -164,7 +173,9 @@ def _opened(path: Path, digest: str) -> pq.ParquetFile:
         of = about["nuclei"]
     except FileNotFoundError:
         raise StoreError(f"{path}: does not exist; run `nucwsi features`") from None
-    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError) as error:
+    except (
+        *(OSError, pa.ArrowException, LookupError, TypeError, ValueError, RecursionError),
+    ) as error:
         raise StoreError(
             f"{path}: is no table of features, or is damaged ({error}); run `nucwsi features`"
         ) from None

@@ -32,6 +32,6 @@ def slide_of(one: SlideLabels, slides: Sequence[Path]) -> Path | None:
     try:
         noted = json.loads(one.nuclei.with_name("provenance.json").read_text("utf-8"))
         path = Path(noted["slide"]["path"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return path if path.is_file() else None

@@ -60,6 +60,21 @@ def test_cellvit_names_its_classes(tmp_path):
             '[{"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}}]',
             "is a Point",
         ),
+        # Damage at random (seed 3, case 176), and more of its kind.
+        ('[{"type": "Feature", "nucleusGeometry": -1}]', "holds -1 as `nucleusGeometry`"),
+        ('[{"type": "Feature", "geometry": 3}]', "holds 3 as `geometry`"),
+        ('[{"type": "Feature", "geometry": {"type": [1]}}]', r"is a \[1\], expected the outline"),
+        (
+            '[{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [5]}}]',
+            "has the outline 5",
+        ),
+        (
+            '[{"type": "Feature", "geometry": {"type": "MultiPolygon", "coordinates": []}}]',
+            r"has the outline \[\]",
+        ),
+        (f'{{"mag": {"9" * 400}, "nuc": {{}}}}', "`mag` is 9.*, expected the objective power"),
+        ('{"mag": Infinity, "nuc": {}}', "`mag` is inf, expected the objective power"),
+        ('{"mag": "40", "nuc": {}}', "`mag` is '40', expected the objective power"),
         (
             '[{"type": "Feature", "properties": {"objectType": "annotation"}, "geometry": {}}]',
             "holds 1 annotations but no detections",

@@ -5,6 +5,8 @@ import json
 
 import geopandas
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 from foreign_made import hovernet, qupath_detections, squares
@@ -57,6 +59,16 @@ def test_what_cannot_be_read_is_named(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((5, 5), int))
     with pytest.raises(DataError, match=r"a\.npy: holds no nucleus"):
         read_foreign(tmp_path / "a.npy", {})
+    # Damage at random (seed 3, case 287): pyproj has errors of its own.
+    table = pa.table({"geometry": [shapely.box(0, 0, 1, 1).wkb]})
+    for crs in ([[1]], "nowhere", 7):
+        about = {"primary_column": "geometry", "version": "1.0.0"}
+        column = {"encoding": "WKB", "geometry_types": [], "crs": crs}
+        about["columns"] = {"geometry": column}
+        geo = {b"geo": json.dumps(about).encode()}
+        pq.write_table(table.replace_schema_metadata(geo), tmp_path / "a.parquet")
+        with pytest.raises(DataError, match=r"a\.parquet: is no GeoParquet"):
+            read_foreign(tmp_path / "a.parquet", {})
     points = geopandas.GeoDataFrame(geometry=[shapely.Point(1, 1)])
     points.to_parquet(tmp_path / "p.parquet")
     with pytest.raises(DataError, match="other shapes than polygons"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from nucwsi.errors import StoreError
@@ -54,6 +55,26 @@ def test_features_of_other_nuclei_are_refused(table):
 def test_a_feature_that_is_missing_is_named(table):
     with pytest.raises(StoreError, match=r"features\.parquet: has no feature 'network_x'"):
         list(read_features(table, ("entropy", "network_x"), DIGEST))
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_a_feature_that_is_no_finite_number_is_named(tmp_path, odd):
+    """Damage at random (seed 3, case 179): nuclei got other classes, and nothing was said."""
+    values = VALUES.copy()
+    values[7, 2] = odd
+    write_features(tmp_path / "f.parquet", NAMES, [Described(IDS, values)], DIGEST)
+    with pytest.raises(StoreError, match=r"f\.parquet: .* no finite number as 'entropy'; run"):
+        list(read_features(tmp_path / "f.parquet", NAMES, DIGEST))
+    assert len(list(read_features(tmp_path / "f.parquet", NAMES[:2], DIGEST))) == 1
+
+
+def test_facts_of_a_hundred_thousand_levels_are_damage(table):
+    """Damage at random (seed 3, case 143)."""
+    features = pq.read_table(table)
+    about = {b"nucwsi_features": b'{"version": 1, "nuclei": ' + b"[" * 100_000}
+    pq.write_table(features.replace_schema_metadata(about), table)
+    with pytest.raises(StoreError, match="is no table of features, or is damaged"):
+        feature_names(table, DIGEST)
 
 
 @pytest.mark.parametrize("damage", ["missing", "folder", "text", "foreign", "cut", "page"])
