@@ -31,8 +31,8 @@ from nucwsi.report.slide_row import Files, SlideRow, slide_row
 
 #: Steps in the order of the pipeline; others come last.
 _STEPS = (
-    *("tile", "predict", "segment", "stitch", "features", "classify", "compose", "export"),
-    *("assess", "render"),
+    *("import", "tile", "predict", "segment", "stitch", "features", "classify", "compose"),
+    *("export", "assess", "render"),
 )
 
 _PACKAGES = ("numpy", "scipy", "shapely", "torch", "zarr", "openslide-python", "tifffile")
@@ -146,7 +146,7 @@ def _read_failed(path: Path, output: Path) -> tuple[FailedSlide, ...]:
             FailedSlide(row["slide"], row["reason"], row["log"], _address(Path(row["log"]), output))
             for row in rows
         )
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise StoreError(f"{path}: is no list of failed slides ({error})") from None
 
 
