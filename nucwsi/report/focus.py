@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -90,7 +90,12 @@ def _field_sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
     return steps[:-1, :-1] + steps[1:, :-1] + steps[:-1, 1:] + steps[1:, 1:]
 
 
-def measure_focus(slide: Slide, frame: Frame, pieces: NDArray[np.object_]) -> Focus:
+def measure_focus(
+    slide: Slide,
+    frame: Frame,
+    pieces: NDArray[np.object_],
+    see: Callable[[Window, NDArray[np.uint8]], None] | None = None,
+) -> Focus:
     """Measure the blur of the fields of a slide that are tissue.
 
     Parameters
@@ -101,6 +106,9 @@ def measure_focus(slide: Slide, frame: Frame, pieces: NDArray[np.object_]) -> Fo
         Frame of the canvas.
     pieces : (P,) ndarray of shapely.Polygon
         Outlines of the tissue; x and y in canvas pixels.
+    see : callable, optional
+        Takes each window that is read, in pixels of `BLUR_MPP`, and its RGB (H, W, 3), so that
+        others need not read it again.
 
     Returns
     -------
@@ -120,6 +128,8 @@ def measure_focus(slide: Slide, frame: Frame, pieces: NDArray[np.object_]) -> Fo
             rows.start * STEP_PX, columns.start * STEP_PX, height * STEP_PX, width * STEP_PX
         )
         image, _ = canvas.read(window)
+        if see is not None:
+            see(window, image)
         found = field_blurs(image.astype(np.float32).mean(axis=2))
         blur[block] = np.where(wanted[block], found, np.nan)
     return Focus(blur, STEP_PX * BLUR_MPP)

@@ -1,4 +1,4 @@
-"""What the overview of a slide marks: blur, folds and pen, each with its area."""
+"""What the overview of a slide marks, each with its area; here also which parts are folds."""
 
 from __future__ import annotations
 

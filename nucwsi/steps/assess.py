@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nucwsi.composition.look import Look
 from nucwsi.config import AssessSettings
 from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.csv_table import TEXTS, read_csv, sheet_columns
 from nucwsi.io.inputs import check_file
-from nucwsi.io.nuclei.parquet import iter_tables, read_facts
+from nucwsi.io.nuclei.columns import network_columns
+from nucwsi.io.nuclei.parquet import iter_tables, read_columns, read_facts
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.files import read_written_regions
 from nucwsi.io.regions.geojson import read_tissue, written_facts
@@ -32,6 +34,7 @@ from nucwsi.report.fields import chosen_fields, field_sums, n_fields, tissue_sha
 from nucwsi.report.focus import Focus, blurred_patches, measure_focus
 from nucwsi.report.imagery import jpeg_uri, read_thumbnail, shrunk
 from nucwsi.report.marks import fold_mask, large_parts, mark_of
+from nucwsi.report.outlying import NucleusColours, outlying_fields
 from nucwsi.report.overview import thumbnail
 from nucwsi.report.packed_density import pack_density
 from nucwsi.report.quality import BLUR_MPP, typical_diameter
@@ -70,11 +73,13 @@ def _read_seams(path: Path) -> SeamAudit:
         raise StoreError(f"{path}: cannot be read ({error}); run `nucwsi stitch`") from None
 
 
-def _measure_focus(slide: Slide, frame: Frame, pieces: NDArray[np.object_]) -> Focus | None:
-    """Measure the blur of fields; None if the slide is too coarse."""
+def _measure_focus(
+    slide: Slide, frame: Frame, pieces: NDArray[np.object_], colours: NucleusColours
+) -> Focus | None:
+    """Measure the blur of fields and see the colours of nuclei; None if the slide is too coarse."""
     if max(frame.level0_mpp) > _BLUR_SLACK * BLUR_MPP:
         return None
-    return measure_focus(slide, frame, pieces)
+    return measure_focus(slide, frame, pieces, colours.see)
 
 
 def _measure_quality(nuclei: SlideNuclei, focus: Focus | None) -> Quality:
@@ -89,19 +94,50 @@ def _measure_quality(nuclei: SlideNuclei, focus: Focus | None) -> Quality:
     )
 
 
+def _outlying(
+    facts: SlideFacts, nuclei: Path, table: SlideNuclei, colours: NucleusColours
+) -> NDArray[np.bool_]:
+    """Find the fields (R, C) that lie beyond the domain of the members; none if none is known."""
+    side_px = round(FIELD_UM / facts.frame.mpp)
+    rows, columns = (-(-side // side_px) for side in facts.frame.shape)
+    if facts.domain is None or not facts.colour:
+        return np.zeros((rows, columns), bool)
+    certainty = table.probability
+    if facts.taught is not None:  # The domain is that of the networks' own answers.
+        answers = read_columns(nuclei, network_columns(facts.network_classes))
+        certainty = np.column_stack(list(answers.values())).max(axis=1)
+    at_row, at_column = (
+        np.clip(at // side_px, 0, end - 1).astype(np.int64)
+        for at, end in ((table.row, rows), (table.column, columns))
+    )
+    look = Look(facts.domain, facts.colour, certainty)
+    field = at_row * columns + at_column
+    beyond = outlying_fields(look, field, table.area_um2, colours.density, rows * columns)
+    return large_parts(beyond.reshape(rows, columns), FIELD_UM)
+
+
 def _marks(
     overview: NDArray[np.uint8],
     pieces: NDArray[np.object_],
     focus: Focus | None,
+    outlying: NDArray[np.bool_],
     facts: SlideFacts,
     thumbnail_mpp: float,
 ) -> tuple[Mark, ...]:
     """Find what should be looked at; the overview has one pixel for each cell of the tissue."""
     cell_um = facts.tissue_px * facts.frame.mpp
     tissue = tissue_mask(pieces, overview.shape[:2], facts.tissue_px)
+    side_px = round(FIELD_UM / facts.frame.mpp)
+    # The field in which the middle of each cell lies.
+    row, column = (
+        np.minimum((np.arange(cells) + 0.5) * facts.tissue_px // side_px, fields - 1).astype(int)
+        for cells, fields in zip(tissue.shape, outlying.shape, strict=True)
+    )
+    unknown = outlying[np.ix_(row, column)] & tissue
     found = [
         mark_of("fold", large_parts(fold_mask(overview, tissue), cell_um), cell_um, thumbnail_mpp),
         mark_of("pen", large_parts(find_ink(overview), cell_um), cell_um, thumbnail_mpp),
+        mark_of("outlying", unknown, cell_um, thumbnail_mpp),
     ]
     if focus:
         found.insert(0, mark_of("blurred", blurred_patches(focus), focus.step_um, thumbnail_mpp))
@@ -155,7 +191,7 @@ def assess(
     seams = _read_seams(nuclei.with_name("seams.json"))
     regions = read_written_regions(regions_file, frame.origin_px)
 
-    side_px = round(FIELD_UM / frame.mpp)
+    side_px, finer = round(FIELD_UM / frame.mpp), frame.mpp / BLUR_MPP
     fields = n_fields(frame.shape, side_px)
     sums = field_sums(table.row, table.column, table.probability, fields, side_px)
     tissue = tissue_shares(pieces, fields, side_px)
@@ -166,10 +202,12 @@ def assess(
         crops = read_crops(
             opened, iter_tables(nuclei), frame, choices, sums, FIELD_UM, _JPEG_QUALITY
         )
-        focus = _measure_focus(opened, frame, pieces)
+        colours = NucleusColours(table.row * finer, table.column * finer)
+        focus = _measure_focus(opened, frame, pieces, colours)
     density = slide_density(
         table.row, table.column, table.class_code, len(classes), pieces, frame, _DENSITY_CELLS
     )
+    outlying = _outlying(facts, nuclei, table, colours)
     composed = written_facts(regions_file)
     assessment = Assessment(
         facts=facts,
@@ -185,7 +223,7 @@ def assess(
         region_warnings=tuple(composed.get("region_warnings", ())),
         domain_warning=composed.get("domain_warning", ""),
         review=_review_notes(nuclei.with_name(RECORD), rows),
-        marks=_marks(overview, pieces, focus, facts, mpp),
+        marks=_marks(overview, pieces, focus, outlying, facts, mpp),
         further={name: rows[0][name] for name in sheet_columns(list(rows[0]))},
     )
     with published(output) as aside:
