@@ -20,7 +20,8 @@ from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.runtime.allocator import keep_freed_memory
 from nucwsi.slide.windows import WindowPlan
-from nucwsi.steps import predict as step
+from nucwsi.steps.predict import predict
+from nucwsi.steps.predict.ask import read_window
 
 MEMBERS = ("default",)
 
@@ -51,7 +52,10 @@ def windows(tiles: Path) -> Iterator[tuple[NDArray[np.uint8], int]]:
         cores, cell_px = CoreReader(store.grid, store.chunk), store.facts.tissue_px
         plan = WindowPlan(store.grid, store.tissue(), cell_px, cell_px, halo_px)
         for asked in plan.windows(store.grid.positions(), (1, 1)):
-            yield step.read_window(cores, asked.window.grown(halo_px))[None], halo_px
+            window = asked.window.grown(halo_px)
+            rgb = np.empty((1, 3, *window.shape), np.uint8)
+            read_window(cores, window, rgb[0])
+            yield rgb, halo_px
 
 
 def ensemble(precision: torch.dtype | None = None) -> Ensemble:
@@ -79,7 +83,7 @@ def within(tiles: Path, maps: Path) -> dict[str, Any]:
     """Run ``predict``, and time how long it spends in the network."""
     clock = Clock()
     settings = PredictSettings(device="cpu")
-    step.predict(tiles, maps, settings, members=MEMBERS, threads=THREADS)
+    predict(tiles, maps, settings, members=MEMBERS, threads=THREADS)
     return {"network_s": clock.seconds}
 
 

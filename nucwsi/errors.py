@@ -9,6 +9,8 @@ _NO_MEMORY = (
     *("out of memory", "not enough memory", "insufficient memory", "cannot allocate memory"),
     *("unable to allocate", "failed to allocate", "bad_alloc", "can't start new thread"),
     *("failed to map segment", "allocation failed", "failed to launch worker thread"),
+    # Libraries of CUDA.
+    *("status_alloc_failed", "allocation_failed"),
     # oneDNN, which does not say more.
     "could not create a primitive",
 )

@@ -7,7 +7,7 @@ from PIL import Image
 from nucwsi.config import TrainSettings
 from nucwsi.grid import Window
 from nucwsi.labels.targets import hv_targets
-from nucwsi.models.ensemble import QuantisedMaps
+from nucwsi.models.quantised import QuantisedMaps
 from nucwsi.models.views import VIEWS
 from nucwsi.nuclei.constants import PostProcessing, in_pixels
 from nucwsi.phantom import CLASSES, Phantom

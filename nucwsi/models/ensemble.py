@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from nucwsi.models.layers import inner
 from nucwsi.models.loading import load_network
 from nucwsi.models.network import Network, NetworkMaps, activate, own_halo_px
 from nucwsi.models.precision import choose_precision
+from nucwsi.models.quantised import QuantisedMaps, pack_maps, unpack_maps
 from nucwsi.models.resolution import (
     LARGEST_STRIDE_PX,
     OwnPixels,
@@ -25,28 +26,7 @@ from nucwsi.models.resolution import (
     shown_in_margin,
 )
 from nucwsi.models.views import apply_view, choose_views, undo_maps
-
-
-class QuantisedMaps(NamedTuple):
-    """Maps of one window as they are stored; `segment` sees no other, so windows cannot differ.
-
-    Attributes
-    ----------
-    np_map : (H, W) ndarray of uint8
-        Probability times 255.
-    hv_map : (2, H, W) ndarray of int8
-        Position times 127.
-    tp_map : (C, H, W) ndarray of uint8
-        Probability times 255.
-    contrast_map : (Q · C, H, W) ndarray of int8
-        Contrasts between members and views of `np` times `tp`, by contrast, then class; times 127.
-        Q is 0 for one member in one view; see `disagreement.contrast_weights`.
-    """
-
-    np_map: NDArray[np.uint8]
-    hv_map: NDArray[np.int8]
-    tp_map: NDArray[np.uint8]
-    contrast_map: NDArray[np.int8]
+from nucwsi.runtime.device import placed
 
 
 @dataclass(frozen=True)
@@ -149,6 +129,11 @@ class Ensemble:
         """
         return self._stride_of(self._by_scale().get(1.0, []))
 
+    @cached_property
+    def _contrast_weights(self) -> torch.Tensor:
+        """Weights of the contrasts on the device: (Q, views, members)."""
+        return placed(contrast_weights(self.views, len(self.members)), self.device)
+
     def margin_px(self, own_px: int) -> int:
         """Return the margin in which every member sees at least so many of its own pixels.
 
@@ -195,7 +180,7 @@ class Ensemble:
     @torch.inference_mode()
     def mean_and_contrasts(
         self,
-        rgb: NDArray[np.uint8],
+        rgb: NDArray[np.uint8] | torch.Tensor,
         margin_px: int = 0,
         origins: Sequence[tuple[int, int]] | None = None,
         contrasts: bool = True,
@@ -205,7 +190,7 @@ class Ensemble:
         Parameters
         ----------
         rgb, margin_px, origins
-            As for `mean_maps`.
+            As for `mean_maps`; a Tensor of uint8 may be on the device already.
         contrasts : bool
             Whether to compute the contrasts; without, Q is 0.
 
@@ -217,14 +202,9 @@ class Ensemble:
             Weighted sums of the members' and views' `np` times `tp`, in the frame of `mean`; see
             `disagreement.contrast_weights`.
         """
-        tensor = torch.from_numpy(rgb)
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory().to(self.device, non_blocking=True)
-        image = tensor.to(self.device)
+        image = torch.as_tensor(rgb, device=self.device)
         image = image.to(torch.float32, memory_format=torch.channels_last).div_(255)
-        weights = contrast_weights(self.views, len(self.members))[:, :, :, None, None, None]
-        if not contrasts:
-            weights = weights[:0]
+        weights = self._contrast_weights if contrasts else self._contrast_weights[:0]
         totals: list[torch.Tensor] = []
         for scale, places in self._by_scale().items():
             if scale == 1:
@@ -243,7 +223,7 @@ class Ensemble:
         image: torch.Tensor,
         places: list[int],
         margin_px: int,
-        weights: NDArray[np.float32],
+        weights: torch.Tensor,
     ) -> list[torch.Tensor]:
         """Add up, over all views, the three maps of members at one mpp and, if any, contrasts."""
         totals: list[torch.Tensor] = []
@@ -253,7 +233,7 @@ class Ensemble:
                 maps = undo_maps(self._activated(self.members[place], seen, margin_px), view)
                 answers = list(maps)
                 if len(weights):
-                    weight = torch.from_numpy(weights[:, number, place]).to(self.device)
+                    weight = weights[:, number, place, None, None, None]
                     answers.append(weight * (maps.np_map * maps.tp_map)[:, None])
                 totals = list(map(torch.add, totals, answers)) if totals else answers
         return totals
@@ -265,7 +245,7 @@ class Ensemble:
         pixels: OwnPixels,
         margin_px: int,
         origins: Sequence[tuple[int, int]],
-        weights: NDArray[np.float32],
+        weights: torch.Tensor,
     ) -> list[torch.Tensor]:
         """Add up the maps of members at another mpp as `_sums`, and bring them to the canvas.
 
@@ -319,20 +299,58 @@ class Ensemble:
         CheckpointError
             If an answer is not a number, which rounding would turn into one.
         """
-        maps, contrasts = self.mean_and_contrasts(rgb, margin_px, origins)
-        if not all(bool(values.sum().isfinite()) for values in maps):
+        shape = rgb.shape[-2] - 2 * margin_px, rgb.shape[-1] - 2 * margin_px
+        packed = self.packed(rgb, margin_px, origins).cpu().numpy()
+        return [self.unpacked(window, shape) for window in packed]
+
+    @torch.inference_mode()
+    def packed(
+        self,
+        rgb: NDArray[np.uint8] | torch.Tensor,
+        margin_px: int,
+        origins: Sequence[tuple[int, int]] | None = None,
+    ) -> torch.Tensor:
+        """Compute the maps of a batch of windows on the device, to be copied from it at once.
+
+        Parameters
+        ----------
+        rgb, margin_px, origins
+            As for `quantised`; a Tensor of uint8 may be on the device already.
+
+        Returns
+        -------
+        (N, L) Tensor of uint8
+            On the device; `unpacked` reads a row of it. A GPU need not have computed it yet.
+        """
+        return pack_maps(*self.mean_and_contrasts(rgb, margin_px, origins))
+
+    def unpacked(self, packed: NDArray[np.uint8], shape: tuple[int, int]) -> QuantisedMaps:
+        """Read the maps of one window.
+
+        Parameters
+        ----------
+        packed : (L,) ndarray of uint8
+            A row of what `packed` returns.
+        shape : (int, int)
+            Height and width of the window without its margin, in pixels.
+
+        Returns
+        -------
+        QuantisedMaps
+            Views of `packed`.
+
+        Raises
+        ------
+        CheckpointError
+            If an answer is not a number, which rounding would turn into one.
+        """
+        maps = unpack_maps(packed, shape, len(self._contrast_weights))
+        if maps is None:
             raise CheckpointError(
                 f"a member's answer is not a number: its weights are too large for {self.precision}"
                 " or damaged; get it anew, or leave it out"
             )
-        np_map = _stored(maps.np_map, 255, torch.uint8)
-        hv_map = _stored(maps.hv_map, 127, torch.int8)
-        tp_map = _stored(maps.tp_map, 255, torch.uint8)
-        contrast_map = _stored(contrasts.flatten(1, 2).clamp(-1, 1), 127, torch.int8)
-        return [
-            QuantisedMaps(np_map[i, 0], hv_map[i], tp_map[i], contrast_map[i])
-            for i in range(rgb.shape[0])
-        ]
+        return maps
 
 
 def _unseen_px(member: Network, margin_px: int) -> int:
@@ -345,40 +363,3 @@ def _unseen_px(member: Network, margin_px: int) -> int:
     if member.local:
         shown_px = min(shown_px, own_halo_px(member))
     return margin_px - shown_px
-
-
-def _stored(values: torch.Tensor, scale: int, dtype: torch.dtype) -> NDArray[Any]:
-    """Round the multiples of 1 / `scale` to integers, on the processor."""
-    rounded: NDArray[Any] = (values * scale).round_().to(dtype).cpu().numpy()
-    return rounded
-
-
-def largest_batch(ensemble: Ensemble, side_px: int, limit: int) -> int:
-    """Find how many windows fit on the device at once, by trying.
-
-    Parameters
-    ----------
-    ensemble : Ensemble
-        On the device whose memory counts.
-    side_px : int
-        Side of the square windows in pixels, with halo.
-    limit : int
-        Windows that there are; no larger batch is tried.
-
-    Returns
-    -------
-    int
-        On CUDA the largest power of two that fits; else 1: on a CPU a batch is not faster.
-    """
-    if ensemble.device.type != "cuda":
-        return 1
-    side_px = -(-side_px // ensemble.stride) * ensemble.stride
-    batch = 1
-    while batch < limit:
-        try:
-            ensemble.mean_maps(np.zeros((2 * batch, 3, side_px, side_px), np.uint8))
-        except torch.cuda.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            break
-        batch *= 2
-    return batch

@@ -204,11 +204,13 @@ def resampled(values: Tensor, rows: Taps, columns: Taps, origin: tuple[int, int]
     """
     import torch
 
+    from nucwsi.runtime.device import placed
+
     for axis, taps, begin in ((-2, rows, origin[0]), (-1, columns, origin[1])):
         index = (taps.first + taps.source - begin).clip(0, values.shape[axis] - 1)
         shape = (len(index), -1, 1) if axis == -2 else (len(index), -1)
-        places = torch.from_numpy(index).to(values.device)
-        weights = torch.from_numpy(taps.weight).reshape(shape).to(values.device)
+        places = placed(index, values.device)
+        weights = placed(taps.weight, values.device).reshape(shape)
         each = zip(places, weights, strict=True)
         # Products and sums apart: a fused operation might round otherwise at the end of a line.
         values = reduce(torch.add, (values.index_select(axis, at) * share for at, share in each))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 
 from nucwsi.errors import ConfigError
 
@@ -47,6 +50,27 @@ def choose_device(name: str) -> torch.device:
             f" `device: cpu` or install a build of torch for {backend}"
         )
     return device
+
+
+def placed(values: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """Bring an array to a device, without waiting for what a GPU still computes.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any shape.
+    device : torch.device
+        Where it is to be.
+
+    Returns
+    -------
+    torch.Tensor
+        Of the same shape and type; on a processor the same memory.
+    """
+    tensor = torch.from_numpy(values)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _count(backend: str) -> int:

@@ -6,6 +6,7 @@ it; how many, only memory limits.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from nucwsi.grid import TileGrid, Window
 
 Position = tuple[int, int]
+
+#: A window has at most so many sizes along an axis for every core, where equal ones are wanted.
+_SIZES = 4
 
 
 @dataclass(frozen=True)
@@ -129,3 +133,48 @@ def _around(boxes: Iterable[Window]) -> Window:
     )
     top, left = min(tops), min(lefts)
     return Window(top, left, max(lows) - top, max(rights) - left)
+
+
+def size_step_px(core_px: int, unit_px: int) -> int:
+    """Return the step between the sides of windows that are to have few sizes.
+
+    Parameters
+    ----------
+    core_px : int
+        Side of a core, in canvas pixels.
+    unit_px : int
+        Divides a core, and the step, in canvas pixels.
+
+    Returns
+    -------
+    int
+        A quarter of a core; where that cannot be, the next larger share of it.
+    """
+    shares = (core_px // count for count in range(_SIZES, 0, -1) if core_px % count == 0)
+    return next(step for step in shares if step % unit_px == 0)
+
+
+def batches(windows: Iterable[Asked], halo_px: int, most_px: int) -> Iterator[list[Asked]]:
+    """Put windows of equal size together, the largest first.
+
+    Later ones then fit into the memory that the first free.
+
+    Parameters
+    ----------
+    windows : iterable of Asked
+        Their order is kept among those of equal size.
+    halo_px : int
+        Width of what is computed around each, in canvas pixels.
+    most_px : int
+        Pixels of all windows of a batch with their halos; a larger window is a batch by itself.
+
+    Yields
+    ------
+    list of Asked
+        At least one.
+    """
+    ordered = sorted(windows, key=lambda at: (-at.window.height * at.window.width, at.window.shape))
+    for (height, width), equal in itertools.groupby(ordered, lambda at: at.window.shape):
+        count = max(1, most_px // ((height + 2 * halo_px) * (width + 2 * halo_px)))
+        while batch := list(itertools.islice(equal, count)):
+            yield batch

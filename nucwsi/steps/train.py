@@ -23,9 +23,9 @@ from nucwsi.models.architectures import build_trainable, check_trainable
 from nucwsi.models.card import Card, read_card, read_cards
 from nucwsi.models.checkpoint import save_checkpoint
 from nucwsi.models.description import described
-from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.models.loading import load_trainable
 from nucwsi.models.network import Network, own_halo_px
+from nucwsi.models.quantised import QuantisedMaps
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei.constants import PostProcessing, in_pixels
 from nucwsi.runtime.allocator import keep_freed_memory

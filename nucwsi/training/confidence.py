@@ -15,7 +15,7 @@ from nucwsi.composition.calibration import (
     reliability,
     temperature_scaled,
 )
-from nucwsi.models.ensemble import QuantisedMaps
+from nucwsi.models.quantised import QuantisedMaps
 from nucwsi.training.sample import CLASS_OF_SET, Sample
 
 #: `class_accuracy` leaves out classes with fewer validation nuclei, whose shares are too uncertain.

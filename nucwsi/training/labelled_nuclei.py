@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from nucwsi.models.ensemble import Ensemble, QuantisedMaps
+from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.precision import choose_precision
+from nucwsi.models.quantised import QuantisedMaps
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.pixels import connected

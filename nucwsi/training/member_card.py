@@ -8,8 +8,8 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from nucwsi.config import TrainSettings
-from nucwsi.models.ensemble import QuantisedMaps
 from nucwsi.models.network import Network
+from nucwsi.models.quantised import QuantisedMaps
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.training.confidence import class_accuracy, class_reliability
 from nucwsi.training.sample import Sample

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.metrics import interval_coverage
-from nucwsi.models.ensemble import QuantisedMaps
+from nucwsi.models.quantised import QuantisedMaps
 from nucwsi.nuclei.constants import PixelConstants
 from nucwsi.nuclei.domain import DESCRIPTORS, Domain, colour_sums, descriptors
 from nucwsi.nuclei.miscount import Miscount

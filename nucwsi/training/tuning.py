@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from nucwsi.models.ensemble import QuantisedMaps
+from nucwsi.models.quantised import QuantisedMaps
 from nucwsi.nuclei.constants import PostProcessing
 from nucwsi.training.sample import Sample
 from nucwsi.training.sampling import by_turns

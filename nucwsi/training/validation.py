@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nucwsi import metrics
-from nucwsi.models.ensemble import QuantisedMaps
+from nucwsi.models.quantised import QuantisedMaps
 from nucwsi.nuclei.constants import PostProcessing, in_pixels
 from nucwsi.training.labelled_nuclei import ImageNuclei, find_nuclei
 from nucwsi.training.sample import Sample

@@ -10,7 +10,7 @@ from stores import CLASSES, write_member
 
 from nucwsi.errors import CheckpointError, ConfigError
 from nucwsi.models.card import read_cards
-from nucwsi.models.ensemble import Ensemble, largest_batch
+from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.network import own_halo_px
 from nucwsi.models.resolution import margin_on_canvas
 from nucwsi.models.views import VIEWS, apply_view, undo_maps
@@ -60,10 +60,6 @@ def test_bfloat16_stays_near_float32(network):
     rough = Ensemble((network,), torch.device("cpu"), torch.bfloat16, 1).mean_maps(picture)
     for one, other in zip(exact, rough, strict=True):
         assert (one - other).abs().max() < 0.05
-
-
-def test_a_processor_takes_one_window_at_a_time(network):
-    assert largest_batch(ensemble_of(network), 64, limit=8) == 1
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

@@ -24,7 +24,7 @@ from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.unet import UNet
 from nucwsi.nuclei.domain import colour_sums
 from nucwsi.steps import predict as step
-from nucwsi.steps.predict import predict
+from nucwsi.steps.predict import ask, predict
 from nucwsi.steps.tile import tile
 
 SETTINGS = PredictSettings(device="cpu")
@@ -75,14 +75,14 @@ def test_maps_do_not_depend_on_the_core(tmp_path, canvas, members, reference, co
 def test_maps_do_not_depend_on_how_many_cores_are_asked_for_at_once(
     tmp_path, canvas, members, reference, monkeypatch, side_px
 ):
-    monkeypatch.setattr(step, "_WINDOW_PX", (side_px, side_px))
-    asked, quantised = [], Ensemble.quantised
+    monkeypatch.setattr(ask, "_WINDOW_PX", (side_px, side_px))
+    asked, packed = [], Ensemble.packed
 
     def counted(*arguments):
         asked.append(arguments[1].shape)
-        return quantised(*arguments)
+        return packed(*arguments)
 
-    monkeypatch.setattr(Ensemble, "quantised", counted)
+    monkeypatch.setattr(Ensemble, "packed", counted)
     for one, other in zip(whole([run(tmp_path, canvas, members, 256)]), reference, strict=True):
         np.testing.assert_array_equal(one, other)
     # Seven cores of 256 px hold tissue.
@@ -218,7 +218,7 @@ def test_maps_are_kept_near_nuclei(tmp_path, canvas, monkeypatch):
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path, canvas, members, reference, monkeypatch):
     asked = []
-    honest = Ensemble.quantised
+    honest = Ensemble.packed
 
     def mortal(self, rgb, *how):
         asked.append(rgb.shape)
@@ -226,10 +226,10 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, canvas, members, reference,
             raise KeyboardInterrupt
         return honest(self, rgb, *how)
 
-    monkeypatch.setattr(Ensemble, "quantised", mortal)
+    monkeypatch.setattr(Ensemble, "packed", mortal)
     # What one run asks for core by core, the next may ask for at once.
     with monkeypatch.context() as patch:
-        patch.setattr(step, "_WINDOW_PX", (256, 256))
+        patch.setattr(ask, "_WINDOW_PX", (256, 256))
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, canvas, members, 256)
     assert not list(tmp_path.glob("**/1-of-1.zarr.zip")), "nothing half-made is published"

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,7 +188,8 @@ class CoreReader:
     """Reads windows of a canvas whose chunks are its cores, and keeps the last cores in memory.
 
     It keeps as many cores as neighbouring windows share when they come in the order of
-    `TileGrid.strips`. Several threads may read at once.
+    `TileGrid.strips`. Several threads may read at once: each core is loaded by the first that asks
+    for it, while the others read other cores or wait for this one.
 
     Parameters
     ----------
@@ -207,7 +209,7 @@ class CoreReader:
         self._load = load
         # Three rows of a strip, and the columns beside it.
         self._n_kept = 3 * (grid.strip_columns + 2)
-        self._kept: dict[str, OrderedDict[tuple[int, int], NDArray[Any]]] = {}
+        self._kept: dict[str, OrderedDict[tuple[int, int], Future[NDArray[Any]]]] = {}
         self._lock = Lock()
 
     def core(self, name: str, row: int, column: int) -> NDArray[Any]:
@@ -228,17 +230,27 @@ class CoreReader:
         position = (row, column)
         with self._lock:
             kept = self._kept.setdefault(name, OrderedDict())
-            if position in kept:
-                kept.move_to_end(position)
-                return kept[position]
-            height, width = self.grid.core(row, column).shape
-            block = self._load(name, row, column)[..., :height, :width]
-            kept[position] = block
+            core = kept.pop(position, None)
+            is_first = core is None
+            core = kept[position] = core or Future()
             if len(kept) > self._n_kept:
                 kept.popitem(last=False)
-        return block
+        if is_first:
+            self._fill(core, name, position)
+        return core.result()
 
-    def read(self, name: str, window: Window) -> NDArray[Any]:
+    def _fill(self, core: Future[NDArray[Any]], name: str, position: tuple[int, int]) -> None:
+        """Load a core for all threads that ask for it; those that ask after an error try again."""
+        try:
+            height, width = self.grid.core(*position).shape
+            core.set_result(self._load(name, *position)[..., :height, :width])
+        # Whatever it is, nobody may wait for this core any longer.
+        except BaseException as error:  # noqa: BLE001
+            with self._lock:
+                self._kept[name].pop(position, None)
+            core.set_exception(error)
+
+    def read(self, name: str, window: Window, into: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read an array in a window.
 
         Parameters
@@ -247,16 +259,18 @@ class CoreReader:
             Of the array.
         window : Window
             Within the canvas.
+        into : (..., H, W) ndarray, optional
+            What is read is written there.
 
         Returns
         -------
-        ndarray
-            (..., H, W).
+        (..., H, W) ndarray
+            A new one, or `into`.
         """
         if window.intersection(self.grid.canvas) != window:
             raise IndexError(f"{window} reaches beyond the canvas of {self.grid.shape} px")
         core_px = self.grid.core_px
-        values: NDArray[Any] | None = None
+        values = into
         for row in range(window.row // core_px, -(-window.row_stop // core_px)):
             rows, from_rows = _shared(window.row, window.height, row * core_px, core_px)
             for column in range(window.column // core_px, -(-window.column_stop // core_px)):

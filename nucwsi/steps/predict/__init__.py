@@ -1,29 +1,27 @@
-"""`predict`: the ensemble's mean maps of one part of a canvas."""
+"""`predict`: the ensemble's mean maps of one part of a canvas.
+
+The verb itself is here; `ask` plans the windows, and brings them through the networks and back.
+Networks, and the order of the work on a device, are not made here.
+"""
 
 from __future__ import annotations
 
-import itertools
 import logging
-import math
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
 from nucwsi.composition.disagreement import contrast_weights
 from nucwsi.config import PredictSettings
 from nucwsi.errors import CheckpointError, StoreError
-from nucwsi.facts import Member, SlideFacts
-from nucwsi.grid import Window
+from nucwsi.facts import Member
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.arrays import pack
 from nucwsi.io.stores.maps_writer import MapsWriter
 from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
-from nucwsi.io.stores.reader import CoreReader, Store, opened
+from nucwsi.io.stores.reader import Store, opened
 from nucwsi.models.card import (
     Card,
     canvas_card,
@@ -32,14 +30,11 @@ from nucwsi.models.card import (
     mean_miscount,
     read_cards,
 )
-from nucwsi.models.ensemble import Ensemble, QuantisedMaps, largest_batch
-from nucwsi.nuclei.domain import colour_sums
-from nucwsi.runtime.ahead import ahead
-from nucwsi.runtime.allocator import keep_freed_memory, return_freed_memory
+from nucwsi.models.ensemble import Ensemble
+from nucwsi.runtime.allocator import keep_freed_memory
 from nucwsi.runtime.device import choose_device
 from nucwsi.runtime.lease import leased
-from nucwsi.runtime.progress import progress
-from nucwsi.slide.windows import Asked, WindowPlan
+from nucwsi.steps.predict.ask import Part
 
 log = logging.getLogger(__name__)
 
@@ -50,42 +45,6 @@ OVERLAP_PX = 64
 #: Smallest core of such tiles, in canvas pixels: the space between two overlaps must be larger than
 #: any nucleus.
 SMALLEST_CORE_PX = 512
-
-#: Largest height and width of a window of several cores on a CPU, in canvas pixels. Twice as high,
-#: the network would need a seventh less time, but the process more than 1 GB of memory.
-_WINDOW_PX = 512, 1024
-
-#: Resident memory, in MB, above which freed memory is returned to the system. On a CPU windows have
-#: many sizes, so the memory that they free is too fragmented to be used again.
-_KEPT_MB = 900
-
-
-def read_window(cores: CoreReader, window: Window) -> NDArray[np.uint8]:
-    """Read the pixels of a window; those beyond the canvas are white.
-
-    Parameters
-    ----------
-    cores : CoreReader
-        Of tiles.
-    window : Window
-        In canvas pixels.
-
-    Returns
-    -------
-    (3, H, W) ndarray of uint8
-        Red, green and blue.
-    """
-    rgb = np.full((3, *window.shape), 255, np.uint8)
-    inside = window.intersection(cores.grid.canvas)
-    if inside is not None:
-        rgb[(slice(None), *inside.within(window).slices)] = cores.read("0", inside)
-    return rgb
-
-
-def _batches(jobs: Iterable[Asked], size: int) -> Iterator[list[Asked]]:
-    iterator = iter(jobs)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
 
 
 def _checked(store: Store, cards: tuple[Card, ...]) -> int:
@@ -196,8 +155,8 @@ def predict(
         # A run that goes on where numbers are rounded otherwise would mix two kinds of maps.
         with workspace(output, {**decisive, "precision": facts.precision}) as place:
             writer = MapsWriter(place.folder / "maps", facts, store.tissue())
-            jobs = _open_jobs(store, ensemble, facts, place, halo_px)
-            _run(store, jobs, ensemble, writer, place, halo_px, settings.batch_size)
+            part_of = Part(store, ensemble, writer, place, facts, halo_px)
+            part_of.predict(settings.batch_size, threads)
             writer.conclude(facts.with_(colour=_colour(place)))
             pack(place.folder / "maps", output)
 
@@ -209,82 +168,3 @@ def _colour(place: Workspace) -> tuple[int, int, int, int]:
         sums += np.array(note.split(), np.int64)
     n_pixels, red, green, blue = sums.tolist()
     return n_pixels, red, green, blue
-
-
-def _key(position: tuple[int, int]) -> str:
-    """Name a core in the list of what is done."""
-    return "{},{}".format(*position)
-
-
-def _open_jobs(
-    store: Store, ensemble: Ensemble, facts: SlideFacts, place: Workspace, halo_px: int
-) -> list[Asked]:
-    """Plan the windows of the cores that are still to be done."""
-    # Equal windows can be batched, which pays on a GPU only. What lies beyond the tissue counts too
-    # for networks that are not local, so their windows are equal on every device.
-    whole = _batched(ensemble) or facts.overlap_px > 0
-    core_px, cell_px = store.grid.core_px, facts.tissue_px
-    step_px = core_px if whole else math.lcm(cell_px, ensemble.stride)
-    plan = WindowPlan(store.grid, store.tissue(), cell_px, step_px, halo_px)
-    cores = store.grid.strips(store.grid.band(facts.part, facts.parts))
-    still_open = [position for position in cores if _key(position) not in place.done]
-    if place.done:
-        log.info("resuming: %d tiles are done", len(place.done))
-    rows, columns = (1 if whole else max(1, side // core_px) for side in _WINDOW_PX)
-    jobs = list(plan.windows(still_open, (rows, columns)))
-    # The largest windows first: later ones fit into the memory that these free.
-    return sorted(jobs, key=lambda job: -job.window.height * job.window.width)
-
-
-def _batched(ensemble: Ensemble) -> bool:
-    return ensemble.device.type == "cuda"
-
-
-def _run(
-    store: Store,
-    jobs: list[Asked],
-    ensemble: Ensemble,
-    writer: MapsWriter,
-    place: Workspace,
-    halo_px: int,
-    batch_size: int,
-) -> None:
-    """Read one batch ahead, ask the ensemble, and write one batch behind."""
-    cores, overlap_px = CoreReader(store.grid, store.chunk), writer.overlap_px
-    size, batched = 1, _batched(ensemble)
-    if batched:
-        size = batch_size or largest_batch(
-            ensemble, store.grid.core_px + 2 * halo_px, limit=min(64, max(1, len(jobs)))
-        )
-
-    def load(batch: list[Asked]) -> NDArray[np.uint8]:
-        windows = [read_window(cores, job.window.grown(halo_px)) for job in batch]
-        return np.stack(windows) if len(windows) > 1 else windows[0][None]
-
-    def save(job: Asked, pixels: NDArray[np.uint8], maps: QuantisedMaps) -> None:
-        for position in job.positions:
-            stored, core = writer.write(position, job.window, maps), store.grid.core(*position)
-            shown = core.intersection(job.window) or core
-            rgb = pixels[(slice(None), *shown.within(job.window.grown(halo_px)).slices)]
-            sums = colour_sums(rgb, stored[shown.within(core).slices])
-            place.mark(_key(position), " ".join(map(str, sums.tolist())))
-
-    with (
-        ThreadPoolExecutor(1) as reading,
-        ThreadPoolExecutor(1) as writing,
-        progress("predict", sum(len(job.positions) for job in jobs), "tiles") as advance,
-    ):
-        saving: list[Future[None]] = []
-        batches = ahead(load, _batches(jobs, size), reading, 1)
-        for batch, rgb in batches:
-            asked = (job.window.grown(overlap_px) for job in batch)
-            origins = [(window.row, window.column) for window in asked]
-            answers = ensemble.quantised(rgb, halo_px - overlap_px, origins)
-            for earlier in saving:
-                earlier.result()
-            saving = [writing.submit(save, *each) for each in zip(batch, rgb, answers, strict=True)]
-            advance(sum(len(job.positions) for job in batch))
-            if not batched:
-                return_freed_memory(_KEPT_MB)
-        for last in saving:
-            last.result()
