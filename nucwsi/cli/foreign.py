@@ -66,6 +66,7 @@ def import_(
     label image (TIFF, OME-Zarr, npy) or GeoParquet. All verbs that follow `stitch` work with them.
     """
     settings = settings_of(TileSettings, values)
+    from nucwsi.io.foreign.numbered import numbered_names
     from nucwsi.io.slides.names import name_fault, slide_name
     from nucwsi.steps.import_nuclei import import_nuclei as step
 
@@ -83,17 +84,6 @@ def import_(
         slide_mpp=slide_mpp,
         scene=scene,
         nuclei_mpp=nuclei_mpp,
-        class_names=_numbered(classes or ""),
+        class_names=numbered_names(classes or "", "--classes"),
         threads=threads,
     )
-
-
-def _numbered(text: str) -> dict[str, str]:
-    """Read names of numbered classes, such as ``1=neoplastic,2=inflammatory``."""
-    names = {}
-    for part in filter(None, text.split(",")):
-        number, equals, name = (word.strip() for word in part.partition("="))
-        if not equals or not number.isdecimal() or not name:
-            raise ConfigError(f"--classes: {part!r}, expected a number and a name such as 1=tumour")
-        names[number] = name
-    return names

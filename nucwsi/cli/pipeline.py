@@ -235,7 +235,14 @@ def export(
 @click.option(
     "--corrected", is_flag=True, help="TABLES are corrected.json: add up the corrected numbers"
 )
-def summary(tables: tuple[Path, ...], output: Path, conic: bool, corrected: bool) -> None:
+@click.option(
+    "--any-classes",
+    is_flag=True,
+    help="cells of classes that a slide does not have stay empty; without it they are an error",
+)
+def summary(
+    tables: tuple[Path, ...], output: Path, conic: bool, corrected: bool, any_classes: bool
+) -> None:
     """Join TABLES of several slides, such as composition.csv."""
     if corrected:
         from nucwsi.steps.correct.cohort import corrected_cohort
@@ -244,7 +251,7 @@ def summary(tables: tuple[Path, ...], output: Path, conic: bool, corrected: bool
         return
     from nucwsi.steps.summary import summary as step
 
-    step(list(tables), output, conic=conic)
+    step(list(tables), output, conic=conic, any_classes=any_classes)
 
 
 @click.command()

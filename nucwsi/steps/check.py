@@ -111,7 +111,8 @@ def check(
                 missing = f"{len(found.lost)} tiles in tissue have no data"
                 lost = (missing,) if found.lost else ()
                 warnings = (*facts.warnings, *lost, *empty)
-                extent = _extent(found, passes * len(cards))
+                # Nuclei that are imported cost next to nothing.
+                extent = None if entry.nuclei else _extent(found, passes * len(cards))
             yield Verdict(entry.name, entry.path, description, warnings, "", extent)
         except NucwsiError as error:
             yield Verdict(entry.name, entry.path, "", (), str(error))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from pathlib import Path
 
@@ -98,7 +100,8 @@ def import_nuclei(
     found = read_foreign(nuclei, class_names or {})
     looking = examined(
         slide,
-        settings,
+        # Where regions alone are analysed, the nuclei of others are kept wherever they lie.
+        settings.model_copy(update={"only_regions": False}),
         name=name,
         mpp=_CANVAS_MPP,
         halo_px=0,
@@ -139,7 +142,7 @@ def _imported(
     return facts.with_(
         kind="part",
         exact=False,
-        members=(Member(name=f"imported: {nuclei.name}", checksum=file_checksum(nuclei)),),
+        members=(Member(name=f"imported: {nuclei.name}", checksum=_checksum(nuclei)),),
         classes=classes,
         warnings=facts.warnings + warnings,
         # Every table names the constants that its nuclei were cut with; these cut nothing.
@@ -147,6 +150,15 @@ def _imported(
         segment={**SegmentSettings().model_dump(), "np_level": 1},
         n_dropped=dict.fromkeys(classes, 0),
     )
+
+
+def _checksum(path: Path) -> str:
+    """Return the checksum of a file, or of all files in a folder of OME-Zarr."""
+    if not path.is_dir():
+        return file_checksum(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    told = [(file.relative_to(path).as_posix(), file_checksum(file)) for file in files]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
 def _on_slide(

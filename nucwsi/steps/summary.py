@@ -17,7 +17,9 @@ from nucwsi.io.review.corrected import is_corrected
 from nucwsi.io.stores.publish import published
 
 
-def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
+def summary(
+    tables: list[Path], output: Path, *, conic: bool = False, any_classes: bool = False
+) -> None:
     """Join the tables of several slides: compositions, morphometries or neighbours.
 
     Parameters
@@ -29,6 +31,9 @@ def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
     conic : bool
         Make the table of the CoNIC challenge instead: only the counts of its six classes, one row
         for each slide, in the order of `tables`.
+    any_classes : bool
+        Whether the slides may have different classes, as where other programs found the nuclei of
+        some: a slide's cells of classes that it does not have are empty.
 
     Raises
     ------
@@ -44,6 +49,9 @@ def summary(tables: list[Path], output: Path, *, conic: bool = False) -> None:
     # Not every slide has been reviewed, and the classes that were added may differ.
     added = dict.fromkeys(name for header in headers for name in header if is_corrected(name))
     made = [[name for name in header if not is_corrected(name)] for header in headers]
+    if any_classes:
+        joint = list(dict.fromkeys(name for own in made for name in own))
+        made = [joint] * len(made)
     with published(output) as aside, aside.open("w", newline="", encoding="utf-8") as sink:
         csv.writer(sink, lineterminator="\n").writerow([*made[0], *added])
         for path, header, own in zip(tables, headers, made, strict=True):

@@ -5,6 +5,7 @@ call the command line and never a step; nothing here computes a result. `run` st
 `nucwsi run`.
 """
 
+from nucwsi import RESULT_VERSION
 from nucwsi.config import TISSUE_WORDS
 from nucwsi.report.assessment import FORMAT_VERSION as ASSESSMENT_FORMAT
 from nucwsi.workflow.caps import Caps
@@ -20,7 +21,6 @@ from nucwsi.workflow.flags import (
 )
 from nucwsi.workflow.messages import failure_message, success_message
 from nucwsi.workflow.plan import (
-    COHORT_TABLES,
     DEMO_SLIDE,
     MULTIQC_FILES,
     extra_exports,
@@ -32,18 +32,19 @@ from nucwsi.workflow.plan import (
     network_files,
     part_names,
     schema,
-    table_names,
 )
 from nucwsi.workflow.rest import report_the_rest
 from nucwsi.workflow.retries import is_hopeless
 from nucwsi.workflow.slurm import answering_command
 from nucwsi.workflow.staging import staged_slides
+from nucwsi.workflow.tables import COHORT_TABLES, imported_slides, summary_words, table_names
 
 __all__ = [
     "ASSESSMENT_FORMAT",
     "COHORT_TABLES",
     "DEMO_SLIDE",
     "MULTIQC_FILES",
+    "RESULT_VERSION",
     "TISSUE_WORDS",
     "Caps",
     "answering_command",
@@ -52,6 +53,7 @@ __all__ = [
     "failure_message",
     "find_own_commands",
     "flags",
+    "imported_slides",
     "is_hopeless",
     "load_config",
     "load_ensemble",
@@ -69,5 +71,6 @@ __all__ = [
     "speed_flags",
     "staged_slides",
     "success_message",
+    "summary_words",
     "table_names",
 ]

@@ -13,6 +13,7 @@ from nucwsi.workflow.forecasts import by_size, kept_forecasts
 
 #: Verb -> MB and minutes that its first attempt has for a slide that was not looked at.
 _UNKNOWN = {
+    "import": (4000, 60),
     "tile": (2000, 60),
     "predict": (4000, 240),
     "segment": (2000, 120),

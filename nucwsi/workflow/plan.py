@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from nucwsi import RESULT_VERSION
-from nucwsi.classes import CONIC
 from nucwsi.config import (
     EXTRA_EXPORTS,
     TISSUE_WORDS,
@@ -20,7 +19,6 @@ from nucwsi.config import (
     validated,
 )
 from nucwsi.errors import ConfigError
-from nucwsi.io.classifier import read_classifier
 from nucwsi.io.slides.sheet import SlideEntry, read_sheet
 from nucwsi.models.card import read_cards
 from nucwsi.workflow.columns import check_columns
@@ -29,14 +27,6 @@ from nucwsi.workflow.written import check_names
 
 #: The slide of a fresh clone; rule `phantom` paints it.
 DEMO_SLIDE = Path("demo/phantom.tiff")
-
-#: Table of a cohort -> table of a slide that it is made from.
-COHORT_TABLES = {
-    "composition": "composition",
-    "morphometry": "morphometry",
-    "neighbours": "neighbours",
-    "conic_counts": "composition",
-}
 
 
 #: What the report leaves for MultiQC.
@@ -159,38 +149,6 @@ def part_names(config: Config) -> list[str]:
         Values of the wildcard ``part``, from the top of the canvas down.
     """
     return [f"{part}-of-{config.parts}" for part in range(1, config.parts + 1)]
-
-
-def table_names(config: Config) -> list[str]:
-    """Return which tables of the cohort a run makes.
-
-    Parameters
-    ----------
-    config : Config
-        Says whether neighbours are counted; the classes of its members, or of its classifier,
-        decide on the CoNIC table.
-
-    Returns
-    -------
-    list of str
-        Keys of `COHORT_TABLES`.
-
-    Raises
-    ------
-    CheckpointError
-        If a member or the classifier cannot be used.
-    """
-    classes = read_cards(config.members)[0].classes
-    if config.classifier:
-        classifier, _ = read_classifier(Path(config.classifier))
-        classes = classifier.final_classes(classes)
-    wanted = {
-        "composition": True,
-        "morphometry": True,
-        "neighbours": config.compose.neighbours_um > 0,
-        "conic_counts": set(classes) == set(CONIC),
-    }
-    return [name for name, is_wanted in wanted.items() if is_wanted]
 
 
 def extra_exports(config: Config) -> list[str]:

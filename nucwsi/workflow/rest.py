@@ -14,7 +14,7 @@ from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.io.stores.publish import published
 from nucwsi.workflow.flags import result_flags
 from nucwsi.workflow.messages import failures, shown_output
-from nucwsi.workflow.plan import COHORT_TABLES, table_names
+from nucwsi.workflow.tables import COHORT_TABLES, summary_words, table_names
 
 
 def report_the_rest(config: Config, slides: Mapping[str, SlideEntry]) -> str:
@@ -48,10 +48,9 @@ def report_the_rest(config: Config, slides: Mapping[str, SlideEntry]) -> str:
     with published(listed) as aside:
         rows = [{"slide": one.slide, "reason": one.reason, "log": str(one.log)} for one in failed]
         aside.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    for table in table_names(config):
+    for table in table_names(config, slides):
         tables = [output / name / f"{COHORT_TABLES[table]}.csv" for name in worked]
-        conic = ["--conic"] if table == "conic_counts" else []
-        _nucwsi("summary", *tables, "-o", output / f"{table}.csv", *conic)
+        _nucwsi("summary", *tables, "-o", output / f"{table}.csv", *summary_words(table, slides))
     assessments = [output / name / "assessment.json" for name in worked]
     settings = shlex.split(result_flags(config.report))
     more = ["--benchmarks", output / "benchmarks", "--failed", listed, "--multiqc", output]

@@ -34,6 +34,23 @@ def test_summary_joins_each_table(two_slides, tmp_path):
     assert not (tmp_path / "no.csv").exists()
 
 
+def test_slides_with_nuclei_of_others_have_empty_cells_of_classes_that_they_lack(
+    two_slides, tmp_path
+):
+    one = two_slides[0][0]
+    nuclei, _, _ = write_result(tmp_path / "theirs", 10, classes=("epithelial", "tumour"))
+    succeeded("compose", nuclei, "-o", tmp_path / "theirs.csv")
+    both = (one, tmp_path / "theirs.csv")
+    assert "its columns differ" in refused("summary", *both, "-o", tmp_path / "all.csv")
+    succeeded("summary", *both, "--any-classes", "-o", tmp_path / "all.csv")
+    joined = pd.read_csv(tmp_path / "all.csv")
+    ours, theirs = (pd.read_csv(path) for path in both)
+    assert set(joined) == set(ours) | set(theirs)
+    pd.testing.assert_frame_equal(joined[: len(ours)][ours.columns], ours, check_dtype=False)
+    assert joined["n_tumour"].isna().tolist() == [True] * len(ours) + [False] * len(theirs)
+    assert joined["n_tumour"].iloc[-1] == theirs["n_tumour"].iloc[-1]
+
+
 def test_counts_for_the_conic_challenge(two_slides, tmp_path):
     one, other = two_slides[0]
     succeeded("summary", other, one, "--conic", "-o", tmp_path / "counts.csv")

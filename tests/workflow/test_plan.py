@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from nucwsi.classes import CONIC
 from nucwsi.config import Config, EnsembleConfig, TrainSettings
 from nucwsi.errors import CheckpointError, ConfigError
 from nucwsi.workflow import (
@@ -18,7 +17,6 @@ from nucwsi.workflow import (
     network_files,
     part_names,
     plan,
-    table_names,
 )
 
 
@@ -38,18 +36,6 @@ def test_only_the_exports_that_are_asked_for_are_made():
     assert extra_exports(Config()) == []
     asked = Config.model_validate({"export": {"csv": True, "ome_zarr": True}})
     assert extra_exports(asked) == ["labels.ome.zarr.zip", "nuclei.csv"]
-
-
-def test_tables_follow_from_settings_and_classes(monkeypatch):
-    assert table_names(Config()) == ["composition", "morphometry", "neighbours"]
-    none = Config.model_validate({"compose": {"neighbours_um": 0}})
-    assert table_names(none) == ["composition", "morphometry"]
-
-    class Card:
-        classes = CONIC[::-1]
-
-    monkeypatch.setattr(plan, "read_cards", lambda members: [Card])
-    assert table_names(none) == ["composition", "morphometry", "conic_counts"]
 
 
 def test_the_key_changes_with_the_ensemble_and_with_the_code(monkeypatch):

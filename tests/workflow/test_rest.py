@@ -5,6 +5,7 @@ import json
 import pytest
 
 from nucwsi.config import Config
+from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.workflow import rest
 from nucwsi.workflow.rest import report_the_rest
 
@@ -19,7 +20,8 @@ def cohort(tmp_path, monkeypatch):
         (tmp_path / name / "provenance.json").touch()
     commands = []
     monkeypatch.setattr(rest, "_nucwsi", lambda *words: commands.append([str(w) for w in words]))
-    return Config(output=str(tmp_path)), dict.fromkeys(("good", "bad", "fine")), commands
+    slides = {name: SlideEntry(name, tmp_path / name) for name in ("good", "bad", "fine")}
+    return Config(output=str(tmp_path)), slides, commands
 
 
 def fail(folder, slide):

@@ -60,9 +60,9 @@ rule summary:
     conda:
         "../../envs/nucwsi-cpu.yaml"
     params:
-        conic=lambda wildcards: "--conic" if wildcards.table == "conic_counts" else "",
+        how=lambda wildcards: " ".join(nuc.summary_words(wildcards.table, SLIDES)),
     shell:
-        "nucwsi summary {input:q} -o {output:q} {params.conic} 2> {log:q}"
+        "nucwsi summary {input:q} -o {output:q} {params.how} 2> {log:q}"
 
 
 rule corrected:

@@ -21,7 +21,7 @@ try:
     )
     SLIDES = nuc.load_slides(CONFIG)
     MEMBERS_KEY = nuc.members_key(CONFIG)
-    TABLES = nuc.table_names(CONFIG)
+    TABLES = nuc.table_names(CONFIG, SLIDES)
     FINGERPRINTS = nuc.slide_fingerprints(
         SLIDES, Path(CONFIG.output), frozenset({nuc.DEMO_SLIDE}), CONFIG.stage
     )
@@ -34,6 +34,9 @@ PARTS = nuc.part_names(CONFIG)
 CAPS = nuc.Caps(CONFIG, SLIDES)
 # Slides with answers of a pathologist, whose counts are corrected.
 REVIEWED = [name for name, entry in SLIDES.items() if entry.answers]
+# Slides whose nuclei other programs have found, and those whose nuclei are found here.
+IMPORTED = nuc.imported_slides(SLIDES)
+ANALYSED = [name for name in SLIDES if name not in IMPORTED]
 
 
 def any_of(names):
@@ -81,6 +84,20 @@ def slide_tissue(wildcards):
     """The sheet's word on a slide, which the configuration's does not bind."""
     tissue = SLIDES[wildcards.slide].tissue
     return nuc.flags("--tissue", [tissue] if tissue else [])
+
+
+def found_nuclei(wildcards):
+    """The nuclei as they were found; a classifier gives new classes to those that are ours."""
+    ours = CONFIG.classifier and wildcards.slide not in IMPORTED
+    return OUTPUT / wildcards.slide / ("network.parquet" if ours else "nuclei.parquet")
+
+
+def nuclei_flags(wildcards):
+    """What the sheet says of the nuclei of another program."""
+    entry = SLIDES[wildcards.slide]
+    mpp = [] if entry.nuclei_mpp is None else [repr(entry.nuclei_mpp)]
+    classes = [entry.nuclei_classes] if entry.nuclei_classes else []
+    return f"{nuc.flags('--nuclei-mpp', mpp)} {nuc.flags('--classes', classes)}"
 
 
 def slide_mask(wildcards):

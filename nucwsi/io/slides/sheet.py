@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nucwsi.config import TISSUE_WORDS
 from nucwsi.errors import ConfigError
+from nucwsi.io.foreign.numbered import numbered_names
 from nucwsi.io.slides.folder import slides_in, told_apart
 from nucwsi.io.slides.names import file_stem, name_fault, slide_name
 from nucwsi.io.slides.remote import address, shown, staging_fault
@@ -21,7 +22,10 @@ from nucwsi.io.slides.sheet_table import read_rows, stripped
 from nucwsi.slide.mpp import PLAUSIBLE_UM
 
 #: Columns that nucwsi reads; others are the user's.
-_COLUMNS = ("slide", "path", "mpp", "scene", "regions", "tissue", "answers")
+_COLUMNS = (
+    *("slide", "path", "mpp", "scene", "regions", "tissue", "answers"),
+    *("nuclei", "nuclei_mpp", "nuclei_classes"),
+)
 
 #: A further column whose name is this similar to one of these is a slip of the pen: `region`
 #: would be carried along, and the regions would not be counted.
@@ -68,6 +72,12 @@ class SlideEntry:
         Where the tissue is: ``auto``, ``all`` or a mask; empty if the configuration says it.
     answers : tuple of pathlib.Path
         Files of answers to a review of the slide.
+    nuclei : pathlib.Path or None
+        Nuclei that another program has found, which are imported; None where nucwsi finds them.
+    nuclei_mpp : float or None
+        µm per pixel that `nuclei` count in; None if the file is to be believed.
+    nuclei_classes : str
+        Names of the classes that `nuclei` number, such as ``1=tumour,2=immune``; may be empty.
     further : dict of str to str
         Further columns of the sheet, such as ``patient`` and ``group``, in its order -> what they
         say of the slide; may be empty texts.
@@ -81,6 +91,9 @@ class SlideEntry:
     beside: bool = False
     tissue: str = ""
     answers: tuple[Path, ...] = ()
+    nuclei: Path | None = None
+    nuclei_mpp: float | None = None
+    nuclei_classes: str = ""
     further: dict[str, str] = field(default_factory=dict)
 
 
@@ -107,7 +120,11 @@ def _entry(row: dict[str, str], where: str) -> SlideEntry:
     if not path:
         raise ConfigError(f"{where}: slide {name!r} has no path")
     regions, answers = (_files(row.get(column, "")) for column in ("regions", "answers"))
-    mpp = _mpp(row.get("mpp", ""), where)
+    mpp, nuclei_mpp = (_mpp(row, column, where) for column in ("mpp", "nuclei_mpp"))
+    nuclei, numbered = row.get("nuclei", ""), row.get("nuclei_classes", "")
+    if not nuclei and (nuclei_mpp or numbered):
+        raise ConfigError(f"{where}: says what the nuclei are like, but `nuclei` names no file")
+    numbered_names(numbered, f"{where}: nuclei_classes")
     further = {column: cell for column, cell in row.items() if column not in _COLUMNS}
     for column, cell in further.items():
         if _CONTROL.search(cell):
@@ -123,6 +140,9 @@ def _entry(row: dict[str, str], where: str) -> SlideEntry:
         regions,
         tissue=row.get("tissue", ""),
         answers=answers,
+        nuclei=Path(nuclei) if nuclei else None,
+        nuclei_mpp=nuclei_mpp,
+        nuclei_classes=numbered,
         further=further,
     )
 
@@ -149,7 +169,8 @@ def _column_fault(name: str) -> str | None:
     return f"looks like `{similar[0]}`; write it so, or rename the column" if similar else None
 
 
-def _mpp(text: str, where: str) -> float | None:
+def _mpp(row: dict[str, str], column: str, where: str) -> float | None:
+    text = row.get(column, "")
     if not text:
         return None
     low, high = PLAUSIBLE_UM
@@ -157,12 +178,12 @@ def _mpp(text: str, where: str) -> float | None:
         mpp = float(text)
     except ValueError:
         raise ConfigError(
-            f"{where}: mpp {text!r} is not a number; write for example 0.25"
+            f"{where}: {column} {text!r} is not a number; write for example 0.25"
         ) from None
     if not low <= mpp <= high:
         raise ConfigError(
-            f"{where}: mpp {text!r} is not plausible, expected {low:g} to {high:g} µm per pixel;"
-            " write for example 0.25"
+            f"{where}: {column} {text!r} is not plausible, expected {low:g} to {high:g} µm per"
+            " pixel; write for example 0.25"
         )
     return mpp
 
@@ -172,8 +193,8 @@ def _read_table(path: Path) -> list[SlideEntry]:
     if not {"slide", "path"} <= set(columns) or len(set(columns)) < len(columns):
         raise ConfigError(
             f"{path}: has the columns {', '.join(map(_shown, columns)) or '(none)'}; expected slide"
-            " and path, maybe mpp, scene, regions, tissue and answers, and others of your own, each"
-            " once, separated by tabs"
+            f" and path, maybe {', '.join(_COLUMNS[2:])}, and others of your own, each once,"
+            " separated by tabs"
         )
     for name in columns:
         fault = None if name in _COLUMNS else _column_fault(name)
@@ -210,9 +231,10 @@ def read_sheet(
     ----------
     path : pathlib.Path
         A table (``.tsv``, ``.csv`` or ``.txt``) with the columns slide and path and, optionally,
-        mpp, scene, regions, answers (both several files joined by ``;``), tissue and further ones,
-        which are carried along; or one slide; or a folder, in whose sub-folders slides are looked
-        for as well. Relative paths start at the working directory.
+        mpp, scene, regions, answers (both several files joined by ``;``), tissue, nuclei with
+        nuclei_mpp and nuclei_classes, and further ones, which are carried along; or one slide; or a
+        folder, in whose sub-folders slides are looked for as well. Relative paths start at the
+        working directory.
     may_be_absent : callable
         Takes an entry whose slide is not there, and gives whether that is no mistake: because the
         workflow makes the slide, or has its results already.
@@ -248,6 +270,7 @@ def read_sheet(
             path=_argument(entry.path),
             regions=tuple(map(_argument, entry.regions)),
             answers=tuple(map(_argument, entry.answers)),
+            nuclei=entry.nuclei and _argument(entry.nuclei),
         )
         for entry in entries
     ]
@@ -313,7 +336,8 @@ def _refuse_equal_names(sheet: Path, entries: list[SlideEntry]) -> None:
 def _refuse_unusable_files(
     sheet: Path, entry: SlideEntry, may_be_absent: Callable[[SlideEntry], bool]
 ) -> None:
-    for used in (entry.path, *entry.regions, *_mask(entry), *entry.answers):
+    nuclei = () if entry.nuclei is None else (entry.nuclei,)
+    for used in (entry.path, *entry.regions, *_mask(entry), *entry.answers, *nuclei):
         if {"{", "}"} & set(str(used)):
             raise ConfigError(f"{sheet}: {used} has braces, which Snakemake reads; rename it")
         if _CONTROL.search(str(used)):
@@ -327,5 +351,8 @@ def _refuse_unusable_files(
                 raise ConfigError(f"{sheet}: slide {entry.name!r}: {shown(used)} {fault}")
             continue
         if used.is_file() or (used is entry.path and may_be_absent(entry)):
+            continue
+        # OME-Zarr is a folder.
+        if used is entry.nuclei and used.suffix.lower() == ".zarr" and used.is_dir():
             continue
         raise ConfigError(f"{sheet}: slide {entry.name!r}: {_shown(used)} is not a file")

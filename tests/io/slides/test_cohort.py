@@ -79,11 +79,12 @@ def test_a_sheet_is_read_as_it_was_written(files, monkeypatch):
         SlideEntry("a", odd, 0.25, "2", (files / "r 1.geojson",), further={"p q": 'say "x"'}),
         SlideEntry("b", Path("x/b.svs"), None, tissue="r 1.geojson", further={"group": "é"}),
         SlideEntry("c", Path("x/b.svs"), None, tissue="all"),
+        SlideEntry("d", Path("x/b.svs"), nuclei=Path("r 1.geojson"), nuclei_classes="1=a b"),
     ]
     monkeypatch.chdir(files)
     write_sheet(files / "s.tsv", entries)
     monkeypatch.chdir("/")
-    one, two, three = read_sheet(files / "s.tsv", beside=False)
+    one, two, three, four = read_sheet(files / "s.tsv", beside=False)
     assert (one.path, one.mpp, one.scene, one.regions) == (
         odd,
         0.25,
@@ -92,6 +93,8 @@ def test_a_sheet_is_read_as_it_was_written(files, monkeypatch):
     )
     assert one.further == {"p q": 'say "x"', "group": ""}
     assert (two.path, two.mpp, two.further["group"]) == (files / "x/b.svs", None, "é")
+    assert (two.nuclei, two.nuclei_mpp) == (None, None)
+    assert (four.nuclei, four.nuclei_classes) == (files / "r 1.geojson", "1=a b")
     assert (two.tissue, three.tissue) == (f"{files}/r 1.geojson", "all")
 
 

@@ -140,6 +140,10 @@ def test_a_spreadsheet_programs_byte_order_mark_is_no_column(sheet):
         ("slide\tpath\tmpp\nA\ta.svs\t0\n", "mpp '0' is not plausible, expected"),
         ("slide\tpath\tmpp\nA\ta.svs\tnan\n", "mpp 'nan' is not plausible"),
         ("slide\tpath\tmpp\nA\ta.svs\t352.78\n", "expected 0.05 to 5 µm per pixel; write for"),
+        ("slide\tpath\tnuclei\nA\ta.svs\tgone.json\n", "'A': gone.json is not a file"),
+        ("slide\tpath\tnuclei_mpp\nA\ta.svs\t0.5\n", "slide 1: .* but `nuclei` names no file"),
+        ("slide\tpath\tnuclei\tnuclei_mpp\nA\ta.svs\tr.geojson\tx\n", "nuclei_mpp 'x' is not a"),
+        ("slide\tpath\tnuclei\tnuclei_classes\nA\ta.svs\tr.geojson\ta=b\n", "_classes: 'a=b', exp"),
         ("slide\tpath\tmpp\nA\n", "slide 1: slide 'A' has no path"),
         ("slide\tpath\nA\ta.svs\t0.25\n", "slide 1: has more cells than the table has columns"),
     ],
@@ -233,3 +237,14 @@ def test_answers_are_files_that_must_exist(tmp_path, monkeypatch):
     Path("one.geojson").unlink()
     with pytest.raises(ConfigError, match=r"one\.geojson is not a file"):
         read_sheet(sheet)
+
+
+def test_nuclei_of_others_are_a_file_or_a_folder_of_ome_zarr(sheet):
+    Path("labels.zarr").mkdir()
+    one, two, three = sheet(
+        "slide\tpath\tnuclei\tnuclei_mpp\tnuclei_classes\n"
+        "A\ta.svs\tr.geojson\t0.5\t1=tumour,2=immune cell\nB\ta.svs\tlabels.zarr\nC\ta.svs\n"
+    )
+    assert (one.nuclei, one.nuclei_mpp) == (Path("r.geojson"), 0.5)
+    assert one.nuclei_classes == "1=tumour,2=immune cell"
+    assert (two.nuclei, two.nuclei_mpp, three.nuclei) == (Path("labels.zarr"), None, None)
