@@ -353,6 +353,6 @@ def _refuse_unusable_files(
         if used.is_file() or (used is entry.path and may_be_absent(entry)):
             continue
         # OME-Zarr is a folder.
-        if used is entry.nuclei and used.suffix.lower() == ".zarr" and used.is_dir():
+        if used in nuclei and used.suffix.lower() == ".zarr" and used.is_dir():
             continue
         raise ConfigError(f"{sheet}: slide {entry.name!r}: {_shown(used)} is not a file")
