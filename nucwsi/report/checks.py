@@ -115,7 +115,10 @@ def _marks(assessment: Assessment) -> Iterator[Check]:
     """Yield what else is marked on the overview."""
     fold, pen = assessment.marked("fold"), assessment.marked("pen")
     outlying = assessment.marked("outlying")
-    text = "Tissue that lies double: both stains are 1.8 times as dense as usual, or more."
+    text = (
+        "Tissue that lies double: both stains are 1.8 times as dense as usual, or more. Small and"
+        " pale folds are missed."
+    )
     yield Check("Folds", f"{fold:.2f} mm²", "review" if fold else "fine", text)
     text = "Pen or padding, left out of the tissue. Pale marks may be missed."
     yield Check("Pen", f"{pen:.2f} mm²", "note", text)
