@@ -8,7 +8,7 @@ from nucwsi import __version__
 from nucwsi.cli import check_slides, foreign, pipeline, review, teach, tools, training
 from nucwsi.cli.options import Commands
 from nucwsi.cli.process import prepare
-from nucwsi.cli.run import run
+from nucwsi.cli.run import batch, run
 
 
 @click.group(cls=Commands)
@@ -39,6 +39,7 @@ for _command in (
     teach.teach,
     tools.view,
     pipeline.provenance,
+    batch,
     training.data,
     training.train,
     training.calibrate,

@@ -1,4 +1,4 @@
-"""The command that runs the whole workflow."""
+"""The commands that run the workflow: all of it, or the slides of one batch."""
 
 from __future__ import annotations
 
@@ -107,3 +107,21 @@ def run(
     )
 
     sys.exit(start(request, note=partial(click.echo, err=True), say=click.echo))
+
+
+@click.command(hidden=True)
+@click.argument("slides", nargs=-1, required=True)
+@click.option("--configuration", required=True, help="configuration of the run, as JSON")
+@click.option("--threads", type=click.IntRange(1), default=1, help="processor cores to use")
+@click.option("--memory", "memory_mb", type=click.IntRange(1), required=True, help="MB to use")
+@click.option("--gpus", type=click.IntRange(0), default=0, help="GPUs to use")
+@click.option("--snakemake", "words", multiple=True, help="further words for Snakemake")
+def batch(slides: tuple[str, ...], **values: Any) -> None:
+    """Take SLIDES, which the configuration names, through all steps.
+
+    The workflow calls this command if `batch` is more than 1.
+    """
+    from nucwsi.cli.forked import run_call
+    from nucwsi.workflow.batch import Batch, run_batch
+
+    run_batch(Batch(slides=slides, **values), run_call)

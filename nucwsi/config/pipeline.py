@@ -233,6 +233,12 @@ class Config(Section):
     parts: Annotated[int, Field(ge=1, le=256)] = setting(
         1, "number of bands into which a slide is cut for a cluster; results do not depend on it"
     )
+    batch: Annotated[int, Field(ge=1, le=500)] = setting(
+        1,
+        "slides that one job takes through all steps, so that programs start once for them; 1: every"
+        " step of a slide is a job; results do not depend on it",
+        speed=True,
+    )
     features: bool = setting(
         False, "make a table of each nucleus' shape, stains, texture, neighbours: features.parquet"
     )

@@ -8,6 +8,7 @@ call the command line and never a step; nothing here computes a result. `run` st
 from nucwsi import RESULT_VERSION
 from nucwsi.config import TISSUE_WORDS
 from nucwsi.report.assessment import FORMAT_VERSION as ASSESSMENT_FORMAT
+from nucwsi.workflow.batches import Batches, batch_fingerprint, within_batch
 from nucwsi.workflow.caps import Caps
 from nucwsi.workflow.disk import check_disk
 from nucwsi.workflow.fingerprints import slide_fingerprints
@@ -46,8 +47,10 @@ __all__ = [
     "MULTIQC_FILES",
     "RESULT_VERSION",
     "TISSUE_WORDS",
+    "Batches",
     "Caps",
     "answering_command",
+    "batch_fingerprint",
     "check_disk",
     "extra_exports",
     "failure_message",
@@ -73,4 +76,5 @@ __all__ = [
     "success_message",
     "summary_words",
     "table_names",
+    "within_batch",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nucwsi.config import Config
 from nucwsi.io.slides.sheet import SlideEntry
@@ -29,6 +30,12 @@ _UNKNOWN = {
 
 #: Least MB of a job that may be on a GPU, whose driver takes some of them on the host.
 _GPU_MB = 4000
+
+
+class _Slide(NamedTuple):
+    """The wildcards of a job of one slide."""
+
+    slide: str
 
 
 class Caps:
@@ -94,6 +101,75 @@ class Caps:
             return max(time_cap_min(said.seconds[verb]), least) * attempt
 
         return _minutes
+
+    def batch_memory(self, batches: Mapping[str, list[str]]) -> Callable[[Any, int], int]:
+        """Return a function for the resource ``mem_mb`` of the job of a batch.
+
+        Parameters
+        ----------
+        batches : mapping
+            Name of each batch -> names of its slides.
+
+        Returns
+        -------
+        callable
+            Takes the wildcards and the number of the attempt; returns the MB of the largest step
+            of a slide.
+        """
+        of_verb = {verb: self.memory(verb) for verb in _UNKNOWN}
+
+        def _mem_mb(wildcards: Any, attempt: int) -> int:
+            slides = [_Slide(name) for name in batches[wildcards.batch]]
+            return max(of_verb[verb](slide, attempt) for verb in _UNKNOWN for slide in slides)
+
+        return _mem_mb
+
+    def batch_runtime(self, batches: Mapping[str, list[str]]) -> Callable[[Any, int], int]:
+        """Return a function for the resource ``runtime`` of the job of a batch.
+
+        Parameters
+        ----------
+        batches : mapping
+            Name of each batch -> names of its slides.
+
+        Returns
+        -------
+        callable
+            Takes the wildcards and the number of the attempt; returns minutes for all steps of all
+            slides, one after another.
+        """
+        longest = max(minutes for _, minutes in _UNKNOWN.values())
+
+        def _minutes(wildcards: Any, attempt: int) -> int:
+            names = batches[wildcards.batch]
+            said = [one for one in map(self._said, names) if one is not None]
+            minutes = time_cap_min(sum(one.wall_s for one in said))
+            if any(name not in self._known for name in names):
+                minutes = max(minutes, longest)
+            return (minutes + longest * (len(names) - len(said))) * attempt
+
+        return _minutes
+
+    def batch_disk(self, batches: Mapping[str, list[str]]) -> Callable[[Any], int]:
+        """Return a function for the resource ``disk_mb`` of the job of a batch.
+
+        Parameters
+        ----------
+        batches : mapping
+            Name of each batch -> names of its slides.
+
+        Returns
+        -------
+        callable
+            Takes the wildcards; returns the MB of all that its slides have until they are done.
+        """
+
+        def _disk_mb(wildcards: Any) -> int:
+            said = map(self._said, batches[wildcards.batch])
+            sizes = [one.temporary_mb + one.kept_mb for one in said if one is not None]
+            return max(1000, math.ceil(sum(sizes)))
+
+        return _disk_mb
 
     def _said(self, slide: str) -> Forecast | None:
         """Return the forecast of a slide; of one that was not looked at, by its file's size."""

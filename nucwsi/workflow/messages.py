@@ -121,6 +121,9 @@ def failure_message(config: Config, slides: Mapping[str, SlideEntry]) -> str:
         One line per failed job, which ends in the path of its log.
     """
     told = [(one.reason, one.log) for one in failures(config, slides)]
-    of_cohort = sorted((shown_output(config) / "logs").glob("*.log"))
-    told += [(reason, log) for log in of_cohort if (reason := error_in(log))]
+    for log in sorted((shown_output(config) / "logs").glob("*.log")):
+        reason = error_in(log)
+        # The log of a batch repeats what those of its slides say.
+        if reason and not any(one in reason for one, _ in told):
+            told.append((reason, log))
     return "".join(f"{reason}  [{log}]\n" for reason, log in told)

@@ -55,5 +55,21 @@ def is_hopeless(logs: Iterable[str], since: float) -> bool:
     for log in map(Path, logs):
         error = error_in(log)
         if error and log.stat().st_mtime >= since:
-            return not any(words in error for words in _MAY_PASS)
+            return not is_passing(error)
     return False
+
+
+def is_passing(error: str) -> bool:
+    """Return whether an error may be gone at the next attempt.
+
+    Parameters
+    ----------
+    error : str
+        A line as `error_in` returns it.
+
+    Returns
+    -------
+    bool
+        True if it speaks of memory, a lock, or a disk or server that may be back.
+    """
+    return any(words in error for words in _MAY_PASS)

@@ -46,10 +46,7 @@ rule check:
 
 rule summary:
     input:
-        lambda wildcards: collect(
-            OUTPUT / "{slide}" / f"{nuc.COHORT_TABLES[wildcards.table]}.csv",
-            slide=SLIDES,
-        ),
+        lambda wildcards: made(SLIDES, f"{nuc.COHORT_TABLES[wildcards.table]}.csv"),
     output:
         report(OUTPUT / "{table}.csv", caption="../report/table.rst", category="Tables"),
     log:
@@ -60,14 +57,17 @@ rule summary:
     conda:
         "../../envs/nucwsi-cpu.yaml"
     params:
+        tables=lambda wildcards: of_slides(
+            SLIDES, f"{nuc.COHORT_TABLES[wildcards.table]}.csv"
+        ),
         how=lambda wildcards: " ".join(nuc.summary_words(wildcards.table, SLIDES)),
     shell:
-        "nucwsi summary {input:q} -o {output:q} {params.how} 2> {log:q}"
+        "nucwsi summary {params.tables:q} -o {output:q} {params.how} 2> {log:q}"
 
 
 rule corrected:
     input:
-        collect(OUTPUT / "{slide}" / "corrected.json", slide=REVIEWED),
+        made(REVIEWED, *REVIEW_FILES),
     output:
         OUTPUT / "corrected.csv",
     log:
@@ -77,21 +77,20 @@ rule corrected:
     localrule: True
     conda:
         "../../envs/nucwsi-cpu.yaml"
+    params:
+        records=of_slides(REVIEWED, *REVIEW_FILES),
     shell:
-        "nucwsi summary {input:q} -o {output:q} --corrected 2> {log:q}"
+        "nucwsi summary {params.records:q} -o {output:q} --corrected 2> {log:q}"
 
 
 rule report:
     input:
-        slides=collect(OUTPUT / "{slide}" / "assessment.json", slide=SLIDES),
-        # The report links to these.
-        files=collect(
-            OUTPUT / "{slide}" / "{file}", slide=SLIDES, file=["provenance.json"]
-        ),
-        viewers=(
-            collect(OUTPUT / "{slide}" / "viewer" / "index.html", slide=SLIDES)
-            if CONFIG.viewer
-            else []
+        # The report links to the others.
+        made(
+            SLIDES,
+            "assessment.json",
+            "provenance.json",
+            *(["viewer/index.html"] if CONFIG.viewer else []),
         ),
     output:
         page=report(
@@ -125,11 +124,12 @@ rule report:
         "../../envs/nucwsi-cpu.yaml"
     params:
         settings=nuc.result_flags(CONFIG.report),
+        slides=of_slides(SLIDES, "assessment.json"),
         benchmarks=OUTPUT / "benchmarks",
         groups=lambda wildcards, output: nuc.flags("--groups", output.groups),
         patients=lambda wildcards, output: nuc.flags("--patients", output.patients),
         multiqc=OUTPUT,
     shell:
-        "nucwsi report {input.slides:q} -o {output.page:q} --benchmarks {params.benchmarks:q}"
+        "nucwsi report {params.slides:q} -o {output.page:q} --benchmarks {params.benchmarks:q}"
         " {params.groups} {params.patients} --multiqc {params.multiqc:q} {params.settings}"
         " 2> {log:q}"

@@ -1,6 +1,8 @@
 # The configuration, the slides and the members of a run, and what rules look up by wildcard.
 
+import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,6 +24,8 @@ try:
     SLIDES = nuc.load_slides(CONFIG)
     MEMBERS_KEY = nuc.members_key(CONFIG)
     TABLES = nuc.table_names(CONFIG, SLIDES)
+    # Within the job of a batch, the workflow is that of its slides.
+    SLIDES = nuc.within_batch(SLIDES)
     FINGERPRINTS = nuc.slide_fingerprints(
         SLIDES, Path(CONFIG.output), frozenset({nuc.DEMO_SLIDE}), CONFIG.stage
     )
@@ -32,6 +36,8 @@ except NucwsiError as error:
 OUTPUT = Path(CONFIG.output)
 PARTS = nuc.part_names(CONFIG)
 CAPS = nuc.Caps(CONFIG, SLIDES)
+# Empty unless one job takes several slides through all steps.
+BATCHES = nuc.Batches(CONFIG, list(SLIDES))
 # Slides with answers of a pathologist, whose counts are corrected.
 REVIEWED = [name for name, entry in SLIDES.items() if entry.answers]
 # Slides whose nuclei other programs have found, and those whose nuclei are found here.
@@ -47,6 +53,79 @@ wildcard_constraints:
     slide=any_of(SLIDES),
     part=r"\d+-of-\d+",
     table="|".join(nuc.COHORT_TABLES),
+
+
+def of_slides(slides, *files):
+    """The paths of files of slides; their names may hold `{slide}`."""
+    return [
+        str(OUTPUT / slide / file.format(slide=slide))
+        for file in files
+        for slide in slides
+    ]
+
+
+def made(slides, *files):
+    """The same as inputs: where batches make them, the marks that say so."""
+    return list(map(BATCHES.mark, slides)) if BATCHES else of_slides(slides, *files)
+
+
+# What is made of every slide, and of those that were reviewed.
+SLIDE_FILES = [
+    "{slide}.nuclei.qupath.zip",
+    "{slide}.regions.geojson",
+    *(f"{{slide}}.{ending}" for ending in nuc.extra_exports(CONFIG)),
+    *(["features.parquet"] if CONFIG.features else []),
+    *dict.fromkeys(f"{nuc.COHORT_TABLES[table]}.csv" for table in TABLES),
+    "assessment.json",
+    *(["viewer/index.html"] if CONFIG.viewer else []),
+    "provenance.json",
+]
+REVIEW_FILES = ["corrected.json"]
+
+
+def files_of(slide):
+    reviewed = REVIEW_FILES if slide in REVIEWED else []
+    return of_slides([slide], *SLIDE_FILES, *reviewed)
+
+
+def batch_slides(wildcards):
+    """The slides of a batch; those that a storage has are fetched within its job."""
+    entries = [
+        SLIDES[slide] for slide in BATCHES[wildcards.batch] if slide not in STAGED
+    ]
+    there = [one.path for one in entries if one.path.exists()]
+    return [ancient(str(path)) for path in there] + [
+        str(one.path) for one in entries if one.path == nuc.DEMO_SLIDE not in there
+    ]
+
+
+def batch_inputs(wildcards):
+    """Whatever else the results of these slides are made of."""
+    batch = getattr(wildcards, "batch", None)
+    found = []
+    for slide in BATCHES[batch] if batch else [wildcards.slide]:
+        entry = SLIDES[slide]
+        tissue = entry.tissue or CONFIG.tile.tissue
+        mask = "" if tissue in nuc.TISSUE_WORDS else tissue
+        found += [*entry.regions, *entry.answers, entry.nuclei, CONFIG.classifier, mask]
+    return list(dict.fromkeys(str(path) for path in found if path))
+
+
+def made_of(slide):
+    further = (MEMBERS_KEY, FINGERPRINTS[slide], str(nuc.ASSESSMENT_FORMAT))
+    return nuc.batch_fingerprint(CONFIG, SLIDES[slide], *further)
+
+
+def storage_flags(wildcards):
+    """How slides are fetched, for the workflow within the job of a batch."""
+    if not STAGED:
+        return ""
+    words = workflow.spawned_job_args_factory.get_storage_provider_args()
+    prefix = workflow.storage_settings.local_storage_prefix
+    return nuc.flags(
+        "--snakemake",
+        [*words, shlex.join(["--local-storage-prefix", str(prefix)])],
+    )
 
 
 def slide_file(wildcards):

@@ -1,0 +1,66 @@
+"""A command in a process that was forked for it, in the job of a batch."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nucwsi.workflow.calls import Call
+
+#: Option of Linux's `prctl`: a process gets this signal when the one that forked it has ended.
+_PR_SET_PDEATHSIG = 1
+
+
+def run_call(call: Call) -> None:
+    """Run a command of nucwsi in this process, which was forked for it.
+
+    Parameters
+    ----------
+    call : Call
+        Its words, and the files that get its messages and its cost.
+
+    Raises
+    ------
+    SystemExit
+        At its end, with the exit code of the command.
+    """
+    from nucwsi.cli.commands import main
+
+    if sys.platform == "linux":
+        # A batch that is killed leaves no job behind that holds the locks of its outputs.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    with open(call.log, "wb") as log:  # noqa: PTH123 (a file descriptor is wanted)
+        os.dup2(log.fileno(), 2)
+        if call.has_output:
+            os.dup2(log.fileno(), 1)
+    began = time.perf_counter()
+    try:
+        main(call.words, prog_name="nucwsi")
+    except SystemExit as end:
+        if call.benchmark and not end.code:
+            _write_cost(call.benchmark, time.perf_counter() - began)
+        raise
+
+
+def _write_cost(path: str, wall_s: float) -> None:
+    """Write a benchmark file as Snakemake does, with what is known of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = used.ru_utime + used.ru_stime
+    peak_mb = used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    minutes, seconds = divmod(int(wall_s), 60)
+    row = {
+        "s": f"{wall_s:.4f}",
+        "h:m:s": f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}",
+        "max_rss": f"{peak_mb:.2f}",
+        **dict.fromkeys(("max_vms", "max_uss", "max_pss", "io_in", "io_out"), "NA"),
+        "mean_load": f"{100 * cpu_s / max(wall_s, 1e-9):.2f}",
+        "cpu_time": f"{cpu_s:.2f}",
+    }
+    with open(path, "w", encoding="utf-8") as stream:  # noqa: PTH123
+        stream.write("\t".join(row) + "\n" + "\t".join(row.values()) + "\n")

@@ -1,0 +1,129 @@
+"""`nucwsi batch`: the workflow for the slides of one batch, with steps forked from one process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nucwsi.errors import ConfigError, NucwsiError
+from nucwsi.workflow.batches import WITHIN
+from nucwsi.workflow.place import SNAKEFILE
+from nucwsi.workflow.retries import error_in, is_passing
+
+#: So many failures are quoted.
+_QUOTED = 3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the job of a batch does.
+
+    Attributes
+    ----------
+    slides : tuple of str
+        Names of its slides.
+    configuration : str
+        The run's configuration, as JSON.
+    threads : int
+        Processor cores of the job.
+    memory_mb : int
+        Memory of the job in MB: steps of several slides run at once as far as it goes.
+    gpus : int
+        GPUs of the job.
+    words : tuple of str
+        Further options for Snakemake, each with its values: how slides are fetched.
+    """
+
+    slides: tuple[str, ...]
+    configuration: str
+    threads: int
+    memory_mb: int
+    gpus: int
+    words: tuple[str, ...]
+
+
+def run_batch(batch: Batch, target: Callable[[Any], object]) -> None:
+    """Take the slides of a batch through all steps; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    batch : Batch
+        Which slides, and with what.
+    target : callable
+        Runs a `calls.Call` in a process of its own.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is no JSON object.
+    NucwsiError
+        If slides have failed; the message says why.
+    SystemExit
+        If a step broke in another way, so that another attempt may help.
+    """
+    _check(batch.configuration)
+    os.environ[WITHIN] = " ".join(batch.slides)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.json"
+        file.write_text(batch.configuration, "utf-8")
+        code, logs = _snakemake(batch, file, target)
+    reasons = [error_in(log) for log in logs]
+    if code and reasons and all(reasons):
+        count = len({log.parent for log in logs})
+        more = f"; and {len(reasons) - _QUOTED} more" if len(reasons) > _QUOTED else ""
+        told = "; ".join(sorted(reasons, key=is_passing, reverse=True)[:_QUOTED])
+        raise NucwsiError(f"{count} of {len(batch.slides)} slides failed: {told}{more}")
+    if code:
+        sys.exit(code)
+
+
+def _check(configuration: str) -> None:
+    try:
+        values = json.loads(configuration)
+    except ValueError as error:
+        raise ConfigError(f"--configuration: is no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"--configuration: is {values!r}, expected an object of JSON")
+
+
+def _snakemake(
+    batch: Batch, configuration: Path, target: Callable[[Any], object]
+) -> tuple[int, list[Path]]:
+    """Run the workflow in this process; return its exit code, and the logs of what failed."""
+    # Of the extra `workflow`, without which there are no batches.
+    from snakemake.cli import main
+    from snakemake_interface_executor_plugins.registry import (  # type: ignore[import-untyped]
+        ExecutorPluginRegistry,
+    )
+
+    from nucwsi.workflow import warm
+
+    warm.warm_up()
+    warm.Executor.target = staticmethod(target)
+    ExecutorPluginRegistry().register_plugin(warm.NAME, warm)
+    # Snakemake writes its messages itself.
+    logging.getLogger().handlers.clear()
+    words = [
+        *("slides", "--snakefile", str(SNAKEFILE), "--executor", warm.NAME),
+        *("--configfile", str(configuration), "--replace-workflow-config"),
+        *("--profile", "none", "--workflow-profile", "none"),
+        *("--cores", str(batch.threads)),
+        *("--resources", f"mem_mb={batch.memory_mb}", f"gpu={batch.gpus}"),
+        # The outer workflow holds the lock, and has hooks of its own.
+        *("--nolock", "--no-hooks", "--keep-going", "--rerun-incomplete", "--show-failed-logs"),
+        *("--nocolor", "--scheduler", "greedy"),
+        *(word for words in batch.words for word in shlex.split(words)),
+    ]
+    try:
+        main(words)
+    except SystemExit as end:
+        return int(bool(end.code)), warm.Executor.failed
+    return 0, warm.Executor.failed
