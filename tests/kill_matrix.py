@@ -8,6 +8,7 @@ that they also hit what libraries write by themselves.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import signal
@@ -21,8 +22,13 @@ from pathlib import Path
 # The libraries read these when they are loaded; a process with threads must not be forked.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
+import numpy as np
+import pandas as pd
 import torch
 import zarr
+from commands import succeeded
+from foreign_made import qupath_cells
+from reviewed import exported, made_results, worklist
 from samples_made import write_labelled
 from shown import phantom_nuclei, write_results
 from stores import write_member
@@ -43,6 +49,17 @@ VERBS = {
     ),
     "segment": "segment {here}/maps.zarr.zip -o {out}/1-of-1.parquet --threads=2",
     "stitch": "stitch {here}/part.parquet -o {out}/nuclei.parquet --seams {out}/seams.json",
+    "import": (
+        "import {here}/cells.geojson --slide {here}/slide.tiff -o {out}/nuclei.parquet --name small"
+    ),
+    "features": "features {here}/slide.tiff {results}/nuclei.parquet -o {out}/features.parquet",
+    "classify": (
+        "classify {here}/slide.tiff {results}/nuclei.parquet -o {out}/nuclei.parquet"
+        " --classifier {here}/sizes.classifier"
+    ),
+    "teach": "teach {here}/taught {here}/answers.csv -o {out}/sizes.classifier",
+    # Corrected columns are added to the results themselves.
+    "correct": "correct {out} {here}/answers.geojson",
     "compose": (
         "compose {results}/nuclei.parquet --regions {results}/drawn.geojson -o {out}/c.csv"
         " --geojson {out}/r.geojson --morphometry {out}/m.csv --neighbours {out}/n.csv"
@@ -66,6 +83,9 @@ VERBS = {
     ),
     "phantom": "phantom {out}/p.tiff --height=900 --width=1200",
 }
+
+#: Verbs that change what is there: {out} is a copy of the folder of their name, not empty.
+CHANGING = frozenset({"correct"})
 
 #: How often a verb is run twice at the same time, and what the table calls it.
 PAIRS, TOGETHER = 5, "two at once"
@@ -99,6 +119,13 @@ def prepare(here: Path, verbs: list[str]) -> None:
     write_member(member)
     write_labelled(here / "images")
     results = write_results(slide, here / "results", phantom_nuclei(), ["a", "b"])
+    if {"import", "features", "classify", "teach", "correct"} & set(verbs):
+        # In a process of its own: this one must have no threads.
+        making = multiprocessing.get_context("fork").Process(target=prepare_answers, args=(here,))
+        making.start()
+        making.join()
+        if making.exitcode:
+            raise RuntimeError("answers and a classifier could not be made")
     steps = (
         f"tile {slide} -o {here}/tiles.zarr.zip --tissue-output {here}/tissue.geojson"
         f" --core-px=256 --member={member}",
@@ -113,6 +140,26 @@ def prepare(here: Path, verbs: list[str]) -> None:
         code, _, log = finished(words.split(), here / "log")
         if code:
             raise RuntimeError(f"{words}: {log}")
+
+
+def prepare_answers(here: Path) -> None:
+    """Make nuclei of another program, a classifier, and a reviewed slide with its answers."""
+    nuclei = list(Phantom((1600, 2100), seed=5).nuclei())
+    shapes = [Phantom((1600, 2100), seed=5).polygon(nucleus) for nucleus in nuclei]
+    sound = [at for at, shape in enumerate(shapes) if shape.geom_type == "Polygon"]
+    names = [nuclei[at].class_name for at in sound]
+    qupath_cells(here / "cells.geojson", [shapes[at] for at in sound], names)
+    taught = here / "taught"
+    shutil.copytree(here / "results", taught)
+    table = taught / "features.parquet"
+    succeeded("features", here / "slide.tiff", taught / "nuclei.parquet", "-o", table)
+    known = pd.read_parquet(table)[["id", "area_um2"]].head(60)
+    known["class"] = np.where(known["area_um2"] > known["area_um2"].median(), "large", "small")
+    known[["id", "class"]].to_csv(here / "answers.csv", index=False)
+    succeeded("teach", taught, here / "answers.csv", "-o", here / "sizes.classifier")
+    made_results(here / "correct", n=800)
+    drawn = worklist(here / "correct", here / "worklist.geojson", "--labels", 40, "--frames", 5)
+    exported(here / "answers.geojson", drawn)
 
 
 def started(words: list[str], log: Path, hook: Callable[..., None] | None = None) -> int:
@@ -237,7 +284,10 @@ def matrix(verb: str, here: Path, points: int) -> dict[str, Tally]:
 
     def emptied() -> list[str]:
         shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
+        if verb in CHANGING:
+            shutil.copytree(here / verb, out)
+        else:
+            out.mkdir()
         return [
             word.format(here=here, out=out, results=here / "results")
             for word in VERBS[verb].split()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import numpy as np
+import shapely
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nucwsi.documents import check_format
 from nucwsi.review.answers import NOT_A_NUCLEUS, class_key
@@ -94,6 +96,19 @@ class Draw(_Record):
     nuclei: tuple[DrawnNucleus, ...]
     frames: tuple[DrawnFrame, ...] = ()
     version: int = FORMAT_VERSION
+
+    @field_validator("area")
+    @classmethod
+    def _outlined(cls, area: dict[str, Any]) -> dict[str, Any]:
+        try:
+            with np.errstate(invalid="ignore"):
+                outline = shapely.geometry.shape(area)
+        # shapely raises whatever the coordinates lead to.
+        except Exception as error:  # noqa: BLE001
+            raise ValueError(f"is no outline ({error})") from None
+        if not np.isfinite(shapely.get_coordinates(outline)).all():
+            raise ValueError("has coordinates that are not finite")
+        return area
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

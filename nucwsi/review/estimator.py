@@ -136,13 +136,16 @@ class Totals(NamedTuple):
         """Return half the width of the intervals of linear forms (K, C) of the totals.
 
         `classes` is 1 where a form (K) is about a class (C): answers of these inform its variance.
+        NaN where a draw of a single unit tells nothing of the others.
         """
-        of_draw, model = (
-            np.einsum("kc,dce,ke->dk", linear, each, linear)
-            for each in (self.covariance, self.model)
-        )
         seen = self.seen @ classes.T
-        blended = (seen * of_draw + _PRIOR_ANSWERS * model) / (seen + _PRIOR_ANSWERS)
+        # Of a single frame the covariance is infinite, and no width follows.
+        with np.errstate(invalid="ignore"):
+            of_draw, model = (
+                np.einsum("kc,dce,ke->dk", linear, each, linear)
+                for each in (self.covariance, self.model)
+            )
+            blended = (seen * of_draw + _PRIOR_ANSWERS * model) / (seen + _PRIOR_ANSWERS)
         variance = np.maximum(of_draw, blended)
         whole = variance.sum(axis=0)
         spread = (variance**2 / np.maximum(self.freedom, 1)[:, None]).sum(axis=0)

@@ -34,6 +34,7 @@ from fuzz.mutators import (
     listed,
     nowhere,
     numbered,
+    with_,
 )
 from fuzz.pictures import header_value, png_chunk
 from fuzz.subject import Subject, answer, canvas, cards, contents, corrected, maps, nuclei
@@ -177,6 +178,7 @@ def without_snakemake() -> None:
 #: Of files without checksums that people may change.
 _JSON = (*BYTES, *3 * (json_value(nowhere),))
 _TABLE = (*FREE, *TABLE)
+_COLUMN = with_(containers.parquet_column, telling=False)
 _FEATURES = (*CHECKED, containers.parquet_facts, *2 * (containers.parquet_column,))
 
 _TILE = "-o out/tiles.zarr.zip --tissue-output out/t.geojson --member in/member.safetensors"
@@ -241,9 +243,7 @@ DOORS: tuple[Subject, ...] = (
     _foreign("cellvit.json", *_JSON),
     _foreign("labels.npy", *FREE, numbered(r"\((\d+), "), numbered(r"'descr': ('[^']*')")),
     _foreign("labels.tif", *TIFF),
-    _foreign(
-        "nuclei.geoparquet", *FREE, containers.parquet_facts, *2 * (containers.parquet_column,)
-    ),
+    _foreign("nuclei.geoparquet", *FREE, containers.parquet_facts, *2 * (_COLUMN,)),
     _taught("features for classify", "r/features.parquet", _FEATURES, _CLASSIFY, nuclei),
     _taught("nuclei for classify", "r/nuclei.parquet", _FEATURES, _CLASSIFY, nuclei),
     _taught(

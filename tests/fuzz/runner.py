@@ -33,6 +33,9 @@ from nucwsi.cli.commands import main
 # What a command loads while it runs is loaded before it is forked.
 for _module in pkgutil.walk_packages(nucwsi.__path__, "nucwsi."):
     import_module(_module.name)
+# Exported programs load these, in seconds.
+for _name in ("torch._dynamo", "torch._inductor.output_code", "torch.export.pt2_archive._package"):
+    import_module(_name)
 
 #: How a line of the log begins, or what `run` tells; other lines on stderr are errors or noise.
 _LOGGED = re.compile(r"\d\d:\d\d:\d\d |in/results: ")

@@ -29,6 +29,11 @@ def test_every_object_has_an_id_of_its_own():
         ({"classes": ["not a nucleus"]}, "not a nucleus"),
         ({"key": 3}, "key"),
         ({"further": 1}, "further"),
+        # Damage at random (seed 4, case 411).
+        ({"area": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0]], 5.0]}}, "area"),
+        ({"area": {"type": "Polygon", "coordinates": [[[0, 0], ["x", 1], [1, 0]]]}}, "area"),
+        ({"area": {"type": "Star", "coordinates": []}}, "area"),
+        ({"area": {}}, "area"),
     ],
 )
 def test_nonsense_is_refused(change, said):

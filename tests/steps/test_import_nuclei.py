@@ -131,6 +131,20 @@ def test_magnified_coordinates_do_not_drift_where_the_mpp_is_not_round(tmp_path)
     assert (centre.x, centre.y) == pytest.approx((3800, 300), abs=1.5)
 
 
+@pytest.mark.parametrize("odd", [1e300, float("nan"), float("-inf")])
+def test_coordinates_that_cannot_be_on_a_slide_are_named(small_slide, tmp_path, odd):
+    """Damage at random (seed 4, case 150): they ended in warnings of numpy."""
+    shapes = [shapely.Point(900 + 30 * n, 900).buffer(8) for n in range(4)]
+    points = shapely.get_coordinates(shapes[2])
+    points[3, 0] = odd
+    shapes[2] = shapely.set_coordinates(shapes[2], points)
+    geopandas.GeoDataFrame(geometry=shapes).to_parquet(tmp_path / "a.parquet")
+    out = tmp_path / "out.parquet"
+    line = refused("import", tmp_path / "a.parquet", "--slide", small_slide, "-o", out)
+    assert "a.parquet: nucleus 3 has coordinates that cannot be on a slide" in line
+    assert not out.exists()
+
+
 def test_nuclei_of_another_slide_are_refused_and_leave_nothing(small_slide, tmp_path):
     far = [shapely.Point(9000 + 30 * n, 9000).buffer(8) for n in range(5)]
     cellvit(tmp_path / "a.json", far, [1] * 5)

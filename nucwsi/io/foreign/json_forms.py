@@ -93,7 +93,7 @@ def _geojson(path: Path, document: Any) -> ForeignNuclei:
             (feature, "geometry"),
         )
         shapes = (member_of(holder, name, dict, where) for holder, name in held)
-        geometry = next(filter(None, shapes), {})
+        geometry: dict[str, Any] = next(filter(None, shapes), {})
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
         if kind not in ("Polygon", "MultiPolygon") or not isinstance(coordinates, list):
             kind = reprlib.repr(kind).strip("'")

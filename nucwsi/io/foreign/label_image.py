@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label as connected
 
-from nucwsi.errors import DataError, pass_on_lack_of_memory
+from nucwsi.errors import DataError, SlideError, pass_on_lack_of_memory
 from nucwsi.io.foreign.outlines import ForeignNuclei
+from nucwsi.io.slides.tiff_page import refuse_torn_index
 from nucwsi.nuclei.tracing import trace
 
 log = logging.getLogger(__name__)
 
-#: What NumPy, tifffile and zarr raise on a damaged file.
-_DAMAGED = (
-    *(OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError),
-    struct.error,
-)
-
 #: A larger image would not fit into memory; its nuclei are better stored as outlines.
 _LARGEST_PX = 1 << 30
+
+#: A number that so many pieces beside the largest have is that of all nuclei.
+_PIECES_OF_A_MASK = 2
 
 
 def is_label_image(path: Path) -> bool:
@@ -64,7 +61,12 @@ def read_label_image(path: Path) -> ForeignNuclei:
     DataError
         If it cannot be read, is no image of whole numbers, or is too large.
     """
-    labels = _plane(path, _pixels(path))
+    labels = _labels(path)
+    if labels.size and labels.min() < 0:
+        raise DataError(
+            f"{path}: holds {labels.min()}, expected 0 for the background and one number above 0"
+            " for each nucleus"
+        )
     pieces: NDArray[np.int32] = connected(labels, background=0, connectivity=1).astype(np.int32)
     flat = pieces.ravel()
     at, whose = np.unique(flat, return_index=True)
@@ -77,9 +79,14 @@ def read_label_image(path: Path) -> ForeignNuclei:
     first[1:] = owner[order][1:] != owner[order][:-1]
     numbers = np.zeros(len(size), np.int32)
     numbers[at[order[first]]] = np.arange(1, int(first.sum()) + 1)
-    if n_left := int((~first).sum()):
+    n_left, count = int((~first).sum()), int(first.sum())
+    if count == 1 and n_left >= _PIECES_OF_A_MASK:
+        raise DataError(
+            f"{path}: has the same number in {n_left + 1} places; expected one number for each"
+            " nucleus: a mask is numbered, for example, with skimage.measure.label"
+        )
+    if n_left:
         log.warning("%s: %d pieces beside the largest of their nucleus are left out", path, n_left)
-    count = int(first.sum())
     polygons = trace(numbers[pieces], count).polygons
     height, width = labels.shape
     return ForeignNuclei(
@@ -87,19 +94,27 @@ def read_label_image(path: Path) -> ForeignNuclei:
     )
 
 
-def _pixels(path: Path) -> Any:
-    """Return the array that a file holds."""
+def _labels(path: Path) -> NDArray[Any]:
+    """Return the plane of whole numbers that a file holds."""
     try:
         if path.name.lower().endswith(".npy"):
-            return np.load(path, mmap_mode="r", allow_pickle=False)
+            return _plane(path, np.load(path, mmap_mode="r", allow_pickle=False))
         if ".zarr" in path.name.lower():
-            return _finest(path)
+            return _plane(path, _finest(path))
         import tifffile
 
-        return tifffile.imread(path, series=0, level=0)
+        with tifffile.TiffFile(path) as file:
+            level = file.series[0].levels[0]
+            refuse_torn_index(level.keyframe, path)
+            return _plane(path, level.asarray())
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist") from None
-    except _DAMAGED as error:
+    except DataError:
+        raise
+    except SlideError as error:
+        raise DataError(str(error)) from None
+    # NumPy, tifffile and zarr do not document what they raise on a damaged file.
+    except Exception as error:  # noqa: BLE001
         pass_on_lack_of_memory(error)
         raise DataError(f"{path}: cannot be read as a label image ({error})") from None
 

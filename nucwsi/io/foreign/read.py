@@ -64,7 +64,9 @@ def _content(path: Path) -> bytes:
 
 def _geoparquet(path: Path) -> ForeignNuclei:
     try:
-        frame = geopandas.read_parquet(path)
+        # Of coordinates that are no number shapely warns; they are refused where all are.
+        with np.errstate(invalid="ignore"):
+            frame = geopandas.read_parquet(path)
         shapes = frame.geometry.to_numpy()
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist") from None

@@ -251,6 +251,32 @@ def _refuse_damaged_index(page: Any, tile: tuple[int, int], planes: int, path: P
         )
 
 
+def refuse_torn_index(page: Any, path: Path) -> None:
+    """Refuse a page whose index says of a tile that it is there, and that it is not.
+
+    tifffile would fill such a tile with zeros. A tile without place and size is left out on
+    purpose: all of it is zero.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+        The page.
+    path : pathlib.Path
+        Its file, for the error.
+
+    Raises
+    ------
+    FinalSlideError
+        If a tile has a place but no size, or a size but no place.
+    """
+    index = zip(page.dataoffsets, page.databytecounts, strict=False)
+    torn = sum((place == 0) != (size == 0) for place, size in index)
+    if torn or len(page.dataoffsets) != len(page.databytecounts):
+        raise FinalSlideError(
+            f"{path}: {torn} of its tiles have a place or a size only; it is damaged, copy it again"
+        )
+
+
 def _name(code: Any) -> str:
     return f"{getattr(code, 'name', code)!s:.40}"
 

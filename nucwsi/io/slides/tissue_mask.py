@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nucwsi.errors import SlideError, pass_on_lack_of_memory
 from nucwsi.grid import CELL_PX, Frame
 from nucwsi.io.slides.picture import opened_picture
-from nucwsi.io.slides.tiff_page import LARGEST_UNTILED_PX
+from nucwsi.io.slides.tiff_page import LARGEST_UNTILED_PX, refuse_torn_index
 
 #: Suffixes of masks that are pictures.
 MASK_SUFFIXES = frozenset({".png", ".tif", ".tiff"})
@@ -93,6 +93,7 @@ def _tiff(path: Path, least: tuple[int, int]) -> NDArray[np.bool_]:
             level = fine[-1] if fine else series.levels[0]
             page = level.keyframe
             _refuse_large(path, page.imagelength, page.imagewidth)
+            refuse_torn_index(page, path)
             values = level.asarray()
             if page.planarconfig == 2 and values.ndim == 3:
                 values = np.moveaxis(values, 0, -1)

@@ -183,9 +183,9 @@ def described(record: Corrected) -> Iterator[str]:
     found = dict(zip(record.classes, record.found, strict=False))
     for at, name in enumerate(record.classes):
         value, low, high = (side[at] for side in counts)
+        span = f"{low:,.0f} to {high:,.0f}" if np.isfinite(high) else "interval not known"
         yield (
-            f"{record.slide}: {name}: {found.get(name, 0):,} found, corrected {value:,.0f}"
-            f" ({low:,.0f} to {high:,.0f})"
+            f"{record.slide}: {name}: {found.get(name, 0):,} found, corrected {value:,.0f} ({span})"
         )
     yield (
         f"{record.slide}: {record.more_labels} more nuclei and {record.more_frames} more frames"

@@ -280,6 +280,11 @@ def _shortfalls(response: Response) -> list[str]:
             "no frame was looked through: nothing is known of missed nuclei, and the corrected"
             " counts are those of nuclei that were found"
         )
+    elif frames == 1 < len(draw.frames):
+        lines.append(
+            f"1 of the {len(draw.frames)} frames of draw {draw.key} was looked through: how far off"
+            " the corrected counts are is not known; look through one more"
+        )
     elif frames < len(draw.frames):
         lines.append(
             f"{frames} of the {len(draw.frames)} frames of draw {draw.key} were looked through; the"

@@ -93,7 +93,7 @@ def teach(
         log.info("%d answers say that it is no nucleus; not taught", n_none)
     if not labels:
         raise AnswerError(f"{', '.join(map(str, answers))}: name no class of a nucleus")
-    classes, not_claimed = _claimed(labels, settings)
+    classes, not_claimed = _claimed(labels, settings, answers)
     names = feature_names(labels, settings)
     found = gathered(labels, names, slides)
     classifier = _classifier(output.stem, found, classes, not_claimed, names, settings, labels)
@@ -104,7 +104,7 @@ def teach(
 
 
 def _claimed(
-    labels: Sequence[SlideLabels], settings: TeachSettings
+    labels: Sequence[SlideLabels], settings: TeachSettings, answers: Sequence[Path]
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """Return the classes to teach, and those that have too few answers."""
     counts = dict(class_counts(labels))
@@ -113,15 +113,17 @@ def _claimed(
     few = {name: count for name, count in taught.items() if count < LEAST_LABELS}
     classes = tuple(sorted(name for name in taught if name not in few))
     n_rest = sum(count for name, count in counts.items() if class_key(name) in rest)
+    named = ", ".join(map(str, answers[:3])) + (", ..." if len(answers) > 3 else "")
     told = ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+    told = f"{named}: answers are {told:.300}"
     if settings.extend and (not classes or n_rest < LEAST_LABELS):
         raise AnswerError(
-            f"answers: {told}; to add a class to the network's takes {LEAST_LABELS} answers for it,"
+            f"{told}; to add a class to the network's takes {LEAST_LABELS} answers for it,"
             f" and {LEAST_LABELS} for nuclei of the network's classes (or of those in --rest)"
         )
     if not settings.extend and len(classes) < 2:
         raise AnswerError(
-            f"answers: {told}; it takes two classes with at least {LEAST_LABELS} answers each, or"
+            f"{told}; it takes two classes with at least {LEAST_LABELS} answers each, or"
             " --extend for one class beside the network's"
         )
     network_classes = labels[0].facts.network_classes if settings.extend else ()

@@ -114,6 +114,18 @@ def test_what_is_no_mask_of_the_slide_is_refused_in_one_line(tmp_path, name, mak
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("index", ["TileOffsets", "TileByteCounts"])
+def test_a_mask_with_a_tile_that_is_half_there_is_refused(tmp_path, index):
+    """Damage at random (seed 4, case 102): tifffile fills it with zeros, which are no tissue."""
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, marked((1000, 1500)), tile=(256, 256), compression="deflate")
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        tag = file.pages[0].tags[index]
+        tag.overwrite([0, *tag.value[1:]])
+    with pytest.raises(SlideError, match="1 of its tiles have a place or a size only; it is dam"):
+        read_tissue_mask(path, FRAME)
+
+
 def test_a_mask_too_large_to_be_read_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LARGEST_UNTILED_PX", 100)
     tifffile.imwrite(tmp_path / "m.tif", marked())

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 import zipfile
 
@@ -193,6 +194,19 @@ def test_every_answer_arrives_in_every_file(results, drawn, tmp_path, form):
     made = record(results)["draws"][0]
     assert (made["answered"], made["looked_through"]) == (100, n_frames), (x, y)
     assert table(results).loc["slide", "corrected_frac_plasma"] > 0.9
+
+
+def test_of_a_single_frame_no_interval_follows_and_it_is_said(results, drawn, tmp_path):
+    """Damage at random (seed 4, case 134): the command said "nan to nan", and numpy warned."""
+    nuclei, frames = nuclei_in(drawn), frames_in(drawn)
+    ran = answered(results, tmp_path, {"features": [*nuclei, frames[0]]})
+    assert ran.output.count("(interval not known)") == len(CONIC) + 1
+    assert "nan" not in ran.output
+    told = "frames of draw .* was looked through: how far off the corrected counts are is not known"
+    assert re.search(told, " ".join(record(results)["remarks"]))
+    slide = table(results).loc["slide"]
+    assert slide["corrected_plasma"] > 0
+    assert np.isnan(slide["corrected_plasma_high"])
 
 
 def test_what_is_deleted_or_without_a_class_is_not_answered(results, drawn, tmp_path):
