@@ -17,6 +17,7 @@ import torch
 from commands import succeeded
 from networks_made import published_weights
 from PIL import Image
+from rasterio.features import rasterize
 from reviewed import centre, exported, frames_in, made_results, mark, nuclei_in, worklist
 from shown import phantom_nuclei, write_results
 from slides_made import picture, write_slide
@@ -87,7 +88,8 @@ def foreign(folder: Path) -> None:
     foreign_made.qupath_detections(folder / "detections.geojson", shapes, names)
     foreign_made.hovernet(folder / "hovernet.json", shapes, kinds, mag=40)
     foreign_made.cellvit(folder / "cellvit.json", shapes, kinds)
-    labels = foreign_made.squares(_N_FOREIGN).repeat(10, 0).repeat(10, 1)[:600, :800]
+    numbered_shapes = zip(shapes, range(1, len(shapes) + 1), strict=True)
+    labels = rasterize(numbered_shapes, (600, 800), dtype="int32")
     np.save(folder / "labels.npy", labels)
     tifffile.imwrite(folder / "labels.tif", labels, tile=(256, 256), compression="deflate")
     frame = geopandas.GeoDataFrame({"class": names}, geometry=shapes)
