@@ -29,6 +29,9 @@ _ATTRIBUTE = {"frac": "fraction", "per_mm2": "per_mm2"}
 #: Size of a slide's section without its images and outlines, in bytes.
 _REST_OF_SECTION = 60_000
 
+#: Slides that the table shows at once; the script of the page draws the others as one scrolls.
+_DRAWN = 100
+
 
 def _number(value: Any, decimals: int = 0) -> str:
     """Format a number with thousands separators; a dash if there is none."""
@@ -170,6 +173,7 @@ def report_page(
     environment = _environment()
     head = {
         "order": order,
+        "drawn": _DRAWN,
         "groups": groups,
         "measures": MEASURES,
         "further": list(dict.fromkeys(name for row in rows for name in row.further)),

@@ -142,6 +142,32 @@ def test_what_is_shown_can_be_downloaded(browser, page_file, tmp_path):
     assert "'=1" not in path.read_text("utf-8")
 
 
+def test_of_many_slides_the_first_are_drawn_and_all_are_found(browser, assessment, tmp_path):
+    names = [f"case{at}" for at in range(230)]
+    many = [changed(assessment, name, certainty=at / 1e3) for at, name in enumerate(names)]
+    text, _ = page_of(*many, max_slides=1)
+    path = tmp_path / "many.html"
+    path.write_text(text, "utf-8")
+    resize(browser, 1600)
+    browser.get(path.as_uri())
+    first = names_of(browser)
+    assert len(first) == 100
+    bottom = "const box = document.querySelector('.tall'); box.scrollTop = box.scrollHeight;"
+    for n in (200, 230):
+        browser.execute_script(bottom)
+        time.sleep(0.3)
+        assert len(names_of(browser)) == n
+    assert sorted(names_of(browser)) == sorted(names)
+    assert names_of(browser)[:100] == first, "what was there stays"
+    press(browser, "Certainty")
+    assert names_of(browser) == names[:-101:-1], "of all slides, not of those that are drawn"
+    browser.find_element("css selector", "[data-filter=slides]").send_keys("case22")
+    assert set(names_of(browser)) == {"case22", *(f"case22{at}" for at in range(10))}
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    assert len(names_of(browser)) == 11
+    assert browser.execute_script("return window.hacked") is None
+
+
 def test_a_dot_tells_its_slide(browser, page_file):
     from selenium.webdriver import ActionChains
 

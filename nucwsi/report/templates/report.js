@@ -12,6 +12,44 @@
     if (box.checked) root.dataset.unit = box.value;
   }
 
+  // --- Rows: a table of many slides draws the first, and more as one scrolls
+
+  const STEP = 100, lists = new Map();
+  // A name may stand above links to files.
+  const nameIn = (cell) => (cell.querySelector(".files") ? cell.firstElementChild : cell).textContent;
+  const part = (kind, id) => document.querySelector(`[data-${kind}="${CSS.escape(id)}"]`);
+
+  // All rows of a table in their order, and those that the filter keeps.
+  function listOf(table) {
+    if (!lists.has(table)) {
+      const rows = [...table.tBodies[0].rows], rest = part("rows", table.id);
+      if (rest) {
+        const holder = document.createElement("template");
+        holder.innerHTML = rest.textContent;
+        rows.push(...holder.content.children);
+      }
+      lists.set(table, { rows, kept: rows });
+    }
+    return lists.get(table);
+  }
+
+  function draw(table, n) {
+    table.tBodies[0].replaceChildren(...listOf(table).kept.slice(0, n));
+    table.parentElement.scrollTop = 0;
+  }
+
+  const long = [...document.querySelectorAll("[data-rows]")]
+    .map((rest) => document.getElementById(rest.dataset.rows));
+  for (const table of long) {
+    const box = table.parentElement;
+    box.addEventListener("scroll", () => {
+      if (box.scrollTop + 2 * box.clientHeight < box.scrollHeight) return;
+      const body = table.tBodies[0], n = body.rows.length;
+      body.append(...listOf(table).kept.slice(n, n + STEP));
+    }, { passive: true });
+  }
+  addEventListener("beforeprint", () => long.forEach((table) => draw(table)));
+
   // --- Sorting: by the number of a cell in the unit that is shown, else by its text
 
   // Where all units are shown, a table is sorted by percent.
@@ -23,6 +61,8 @@
     return holder.dataset.v === "" ? NaN : Number(holder.dataset.v);
   }
 
+  const alphabet = new Intl.Collator("en", { numeric: true });
+
   function sortBy(table, head) {
     const at = head.cellIndex, heads = head.parentElement.cells;
     const first = head.dataset.first === "down" ? -1 : 1;
@@ -33,14 +73,15 @@
     }
     head.classList.add(sign > 0 ? "up" : "down");
     head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
-    const rows = [...table.tBodies[0].rows].map((row) => {
+    const list = listOf(table);
+    const keys = list.rows.map((row) => {
       const cell = row.cells[at], number = numberOf(cell);
       return { row, number, text: number === null ? nameIn(cell).trim() : "" };
     });
-    rows.sort((a, b) => {
+    keys.sort((a, b) => {
       if (a.number === null) {
         if (!a.text || !b.text) return !a.text - !b.text;
-        return sign * a.text.localeCompare(b.text, "en", { numeric: true });
+        return sign * alphabet.compare(a.text, b.text);
       }
       // What is not known stands last, whatever the direction.
       if (Number.isNaN(a.number) || Number.isNaN(b.number)) {
@@ -48,7 +89,8 @@
       }
       return sign * (a.number - b.number);
     });
-    table.tBodies[0].append(...rows.map(({ row }) => row));
+    list.rows = keys.map(({ row }) => row);
+    filter(table);
   }
 
   for (const head of document.querySelectorAll("th.sort")) {
@@ -61,9 +103,6 @@
 
   // --- Filtering
 
-  // A name may stand above links to files.
-  const nameIn = (cell) => (cell.querySelector(".files") ? cell.firstElementChild : cell).textContent;
-  const part = (kind, id) => document.querySelector(`[data-${kind}="${CSS.escape(id)}"]`);
   // Names and further columns, but not what is to be looked at: "pen" is part of "pending".
   const named = (row) => [...row.cells].filter((cell) => cell.matches("th, .word:not(.look)"))
     .map((cell) => nameIn(cell).toLowerCase()).join(" ");
@@ -71,16 +110,14 @@
   function filter(table) {
     const words = (part("filter", table.id)?.value ?? "").toLowerCase().split(/\s+/);
     const only = part("only", table.id)?.checked ?? false;
-    const rows = [...table.tBodies[0].rows];
-    let n = 0;
-    for (const row of rows) {
+    const list = listOf(table), n = list.rows.length;
+    list.kept = list.rows.filter((row) => {
       const text = named(row);
-      row.hidden = !words.every((word) => text.includes(word)) ||
-        (only && !("review" in row.dataset));
-      n += !row.hidden;
-    }
+      return words.every((word) => text.includes(word)) && (!only || "review" in row.dataset);
+    });
+    draw(table, STEP);
     const output = part("shown", table.id);
-    if (output) output.textContent = n < rows.length ? `${n} of ${rows.length}` : "";
+    if (output) output.textContent = list.kept.length < n ? `${list.kept.length} of ${n}` : "";
   }
 
   for (const box of document.querySelectorAll("[data-filter], [data-only]")) {
@@ -115,7 +152,7 @@
       const name = harmless(plain(head));
       return head.matches(".unit") ? units.map((one) => name + suffix[one]) : [name];
     });
-    const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden)
+    const rows = listOf(table).kept
       .map((row) => [...row.cells].filter((_, at) => kept[at]).flatMap((c) => cellsOf(c, units)));
     return `${[header, ...rows].map((row) => row.map(quoted).join(",")).join("\n")}\n`;
   }
