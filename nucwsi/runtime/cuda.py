@@ -134,7 +134,8 @@ class Cuda(Generic[Job]):
     def _launch(self, images: NDArray[np.uint8], jobs: Sequence[Job]) -> Ticket:
         computing = cuda.current_stream(self.device)
         with cuda.stream(self._inward):
-            image = torch.from_numpy(images).to(self.device, non_blocking=True)
+            image = torch.empty(images.shape, dtype=torch.uint8, device=self.device)
+            image.copy_(torch.from_numpy(images), non_blocking=True)
         computing.wait_stream(self._inward)
         # Each stream has memory of its own, and uses it again as soon as the host lets go of it.
         image.record_stream(computing)

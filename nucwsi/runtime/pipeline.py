@@ -123,8 +123,8 @@ class Pipeline(Generic[Job, Ticket]):
         Threads. They are idle when `pump` has ended, unless it has ended in an error.
     depth : int
         Batches that may be open at once, from the beginning of their reading to the end of their
-        writing: it bounds the memory. One for each reader and writer keeps all of them at work, and
-        two more the device.
+        writing: it bounds the memory. Two for each reader and each writer, and two more, keep a
+        device busy although no two batches take them alike.
     """
 
     device: Device[Job, Ticket]

@@ -1,10 +1,11 @@
 """The setting `device` names a device of this machine, or is refused."""
 
+import numpy as np
 import pytest
 import torch
 
 from nucwsi.errors import ConfigError
-from nucwsi.runtime.device import choose_device
+from nucwsi.runtime.device import choose_device, placed
 
 
 def test_a_device_that_is_not_there_is_refused():
@@ -30,3 +31,10 @@ def test_other_accelerators_are_taken_where_torch_sees_them(monkeypatch, backend
 def test_a_device_keeps_the_number_that_it_was_given():
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_an_array_on_the_processor_is_placed_without_a_copy():
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    tensor = placed(values, torch.device("cpu"))
+    assert tensor.data_ptr() == values.ctypes.data
+    assert tensor.tolist() == values.tolist()

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nucwsi.grid import TileGrid
-from nucwsi.slide.windows import WindowPlan
+from nucwsi.grid import TileGrid, Window
+from nucwsi.slide.windows import Asked, WindowPlan, batches, size_step_px
 
 CELL = 2
 
@@ -70,3 +70,34 @@ def test_tissue_in_two_far_corners_is_asked_for_apart():
 @pytest.mark.parametrize("side", [1, 2])
 def test_without_tissue_nothing_is_asked(side):
     assert planned(np.zeros((4, 4), bool), 8, side)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("core_px", "unit_px", "step_px"),
+    [(512, 16, 128), (512, 256, 256), (48, 16, 16), (208, 16, 208), (96, 96, 96), (528, 16, 176)],
+)
+def test_windows_have_at_most_four_sizes_a_core_along_an_axis(core_px, unit_px, step_px):
+    assert size_step_px(core_px, unit_px) == step_px
+
+
+sides = st.sampled_from([4, 8, 12, 40])
+
+
+@given(st.lists(st.tuples(sides, sides)), st.integers(0, 5000))
+def test_batches_hold_every_window_once_with_others_of_its_size_the_largest_first(shapes, most_px):
+    halo_px = 3
+    windows = [Asked(((n, 0),), Window(0, 0, *shape)) for n, shape in enumerate(shapes)]
+    made = list(batches(windows, halo_px, most_px))
+    assert sorted(at.positions for batch in made for at in batch) == [w.positions for w in windows]
+    areas = []
+    for batch in made:
+        (shape,) = {at.window.shape for at in batch}
+        areas.append(shape[0] * shape[1])
+        pixels = (shape[0] + 2 * halo_px) * (shape[1] + 2 * halo_px)
+        assert len(batch) == 1 or len(batch) * pixels <= most_px
+        assert [at.positions for at in batch] == sorted(at.positions for at in batch)
+    assert areas == sorted(areas, reverse=True)
+    counted = {shape: shapes.count(shape) for shape in shapes}
+    for shape, count in counted.items():
+        fit = max(1, most_px // ((shape[0] + 2 * halo_px) * (shape[1] + 2 * halo_px)))
+        assert sum(batch[0].window.shape == shape for batch in made) == -(-count // fit)

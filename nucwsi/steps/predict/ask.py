@@ -37,9 +37,13 @@ _WINDOW_PX = 512, 1024
 #: is 288 px, all windows together have 227 megapixels for 512, 123 for 1024 and 93 for 2048.
 _GPU_WINDOW_PX = 2048, 1024
 
-#: Canvas pixels, halos included, that a GPU is asked for at once: a window of 2048 px and a halo
-#: of up to 750, for which a batch takes less than 150 MB of the host.
-_GPU_BATCH_PX = 3 << 22
+#: Canvas pixels, halos included, that a GPU is asked for at once, at most: a window of 2048 px and
+#: a halo of 400. With four classes such a batch takes 64 MB of pinned memory.
+_GPU_BATCH_PX = 8 << 20
+
+#: Most threads that read for a GPU, and most that write. Two for each of them, and two more, are
+#: the batches that are open at once, which take 1.2 GB.
+_GPU_THREADS = 4
 
 #: Resident memory, in MB, above which freed memory is returned to the system. On a CPU windows have
 #: many sizes, so the memory that they free is too fragmented to be used again.
@@ -172,8 +176,8 @@ class Part:
             fitting = (side for side in _GPU_WINDOW_PX if self._seen_px(side) <= most_px)
             window_px = next(fitting, core_px) if self._local else core_px
         step_px = size_step_px(core_px, self._step_px())
-        cores, n_threads = max(1, window_px // core_px), max(2, threads // 2)
-        return _Way(device, step_px, (cores, cores), most_px, n_threads, 2 * n_threads + 2)
+        cores, n_threads = max(1, window_px // core_px), min(max(2, threads // 2), _GPU_THREADS)
+        return _Way(device, step_px, (cores, cores), most_px, n_threads, 4 * n_threads + 2)
 
     @property
     def _local(self) -> bool:

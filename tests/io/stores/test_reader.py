@@ -2,7 +2,9 @@
 
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -52,6 +54,48 @@ def test_few_cores_are_kept_in_memory():
         cores.core("np", row, 0)
     assert len(asked) == 2
     assert len(cores._kept["np"]) == 2
+
+
+def test_threads_decode_different_cores_at_once_and_each_core_once():
+    """Every load waits for the other: one after the other they would wait for ever."""
+    both, asked = Barrier(2, timeout=20), []
+
+    def load(name, row, column):
+        asked.append((row, column))
+        both.wait()
+        return np.full((CORE_PX, CORE_PX), column, np.uint8)
+
+    cores = CoreReader(TileGrid((CORE_PX, 2 * CORE_PX), CORE_PX), load)
+    with ThreadPoolExecutor(4) as pool:
+        blocks = list(pool.map(lambda column: cores.core("np", 0, column), (0, 1, 0, 1)))
+    assert [int(block[0, 0]) for block in blocks] == [0, 1, 0, 1]
+    assert sorted(asked) == [(0, 0), (0, 1)]
+
+
+def test_a_core_that_could_not_be_read_is_tried_again():
+    asked = []
+
+    def load(*key):
+        asked.append(key)
+        if len(asked) == 1:
+            raise StoreError("the disk was away")
+        return np.ones((CORE_PX, CORE_PX), np.uint8)
+
+    cores = CoreReader(TileGrid((CORE_PX, CORE_PX), CORE_PX), load)
+    with pytest.raises(StoreError, match="the disk was away"):
+        cores.core("np", 0, 0)
+    assert cores.core("np", 0, 0).all()
+
+
+@given(inner())
+def test_a_window_can_be_read_into_memory_that_there_is(tiles, window):
+    room = np.full((3, window.height + 2, window.width + 3), 7, np.uint8)
+    with opened(tiles, "tiles") as store:
+        cores = CoreReader(store.grid, store.chunk)
+        assert cores.read("0", window, room[:, 1:-1, 2:-1]).base is room
+    np.testing.assert_array_equal(room[:, 1:-1, 2:-1], RGB[:, *window.slices])
+    room[:, 1:-1, 2:-1] = 7
+    assert (room == 7).all()
 
 
 def test_a_window_beyond_the_canvas_is_refused(tiles):
