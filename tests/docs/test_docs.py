@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from commands import succeeded
 from conftest import ROOT
+from foreign_made import hovernet, qupath_cells
+from shapely import Point
 from stores import cells_of, write_maps
 from tables_made import write_result
 
@@ -35,6 +37,11 @@ def folder(tmp_path, small_slide):
     shape = {"type": "Polygon", "coordinates": [square]}
     feature = {"type": "Feature", "geometry": shape, "properties": {"name": "mine"}}
     (tmp_path / "new.geojson").write_text(json.dumps([feature]))
+    (tmp_path / "slide.svs").symlink_to(small_slide)
+    (tmp_path / "results" / "slide").mkdir()
+    circles = [Point(300 + 40 * n, 400).buffer(12) for n in range(5)]
+    qupath_cells(tmp_path / "cells.geojson", circles, ["Tumor"] * 5)
+    hovernet(tmp_path / "hovernet.json", circles, [1, 2, 1, 2, 1])
     return tmp_path
 
 

@@ -60,3 +60,29 @@ def test_a_command_on_any_page_is_one_of_this_version(line):
     # `--snakefile`, which says where something lies, ends the parsing.
     with suppress(click.exceptions.Exit):
         command.parse_args(context, words)
+
+
+#: Pages all of whose commands a test of this folder runs, as they are or shortened.
+RUN = {
+    "README.md",
+    *(f"docs/{name}.md" for name in ("run", "counting", "outputs", "members", "report", "cohorts")),
+    *(f"docs/{name}.md" for name in ("review", "teach", "data", "training")),
+}
+
+#: Commands on other pages, and why they are not run.
+LEFT_OUT = {
+    "$ nucwsi check slides/ --profile slurm --results results": "a figure of a certain slide",
+    "snakemake --cores all --config slides=/data/slides output=/data/results": "a reader's folders",
+}
+
+
+def test_every_command_stands_on_a_page_whose_commands_are_run_or_is_left_out_by_name():
+    others = {
+        line
+        for page in PAGES
+        if page.relative_to(ROOT).as_posix() not in RUN
+        for _, block in blocks(page)
+        for line in block.splitlines()
+        if line.removeprefix("$ ").startswith(("nucwsi ", "snakemake ", "make ", "pip ", "python "))
+    }
+    assert others == set(LEFT_OUT)
