@@ -59,7 +59,7 @@ class PredictSettings(Section):
         "auto",
         "device of the networks: auto, cpu, cuda, cuda:N, mps or xpu",
         speed=True,
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        pattern=r"^(auto|cpu|mps|(cuda|xpu)(:\d+)?)$",
     )
     batch_size: int = setting(
         0, "tiles per batch; 0: the largest number that fits", speed=True, ge=0, le=1024

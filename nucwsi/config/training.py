@@ -153,5 +153,5 @@ class EvaluateSettings(Section):
     device: str = setting(
         "auto",
         "device of the networks: auto, cpu, cuda, cuda:N, mps or xpu",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        pattern=r"^(auto|cpu|mps|(cuda|xpu)(:\d+)?)$",
     )

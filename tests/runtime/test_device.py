@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
+from nucwsi.config import EvaluateSettings, PredictSettings
 from nucwsi.errors import ConfigError
 from nucwsi.runtime.device import choose_device, placed
 
@@ -26,6 +28,14 @@ def test_other_accelerators_are_taken_where_torch_sees_them(monkeypatch, backend
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.xpu, "device_count", lambda: 1)
     assert choose_device(backend).type == backend
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:1", "mps", "xpu", "xpu:1"])
+def test_the_settings_let_every_device_through(name):
+    for settings in (PredictSettings, EvaluateSettings):
+        assert settings(device=name).device == name
+        with pytest.raises(ValidationError, match="should match pattern"):
+            settings(device=f"{name}x")
 
 
 def test_a_device_keeps_the_number_that_it_was_given():
