@@ -65,7 +65,6 @@ def test_every_member_that_a_configuration_asks_for_ships():
     assert asked_for() <= shipped()
 
 
-@pytest.mark.xfail(strict=True, reason="bright, broad, calm and keen wait for the next members")
 def test_only_members_that_a_configuration_asks_for_ship():
     assert shipped() == asked_for()
 
