@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from nucwsi.io.review.corrected import Corrected
@@ -103,6 +104,69 @@ class CorrectedRegion(NamedTuple):
     name: str
     n_labels: int
     parts: tuple[CorrectedCount, ...]
+
+
+class CohortCount(NamedTuple):
+    """The nuclei of one class on all slides that were reviewed, as found and as corrected.
+
+    Each is a number, its share of all nuclei in percent, and that per mm².
+
+    Attributes
+    ----------
+    name : str
+        The class.
+    found : (float, float, float)
+        What was found.
+    corrected : tuple of 3 (float, float, float)
+        What it is corrected to, each with both ends of its 95 % interval.
+    """
+
+    name: str
+    found: tuple[float, float, float]
+    corrected: tuple[tuple[float, float, float], ...]
+
+
+class CorrectedCohort(NamedTuple):
+    """The corrected numbers of all slides that were reviewed, together.
+
+    Attributes
+    ----------
+    n_slides, n_labels : int
+        Slides that were reviewed, and the answers on them.
+    parts : tuple of CohortCount
+        One for each class that answers may name.
+    address : str
+        Address of ``corrected.csv`` relative to the report; may be empty.
+    """
+
+    n_slides: int
+    n_labels: int
+    parts: tuple[CohortCount, ...]
+    address: str = ""
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Any]], address: str) -> CorrectedCohort:
+        """Read the rows of ``corrected.csv`` that are of all slides together.
+
+        Parameters
+        ----------
+        rows : sequence of sequence
+            At least one, as `steps.correct.cohort.corrected_rows` yields them.
+        address : str
+            Address of the table relative to the report.
+
+        Returns
+        -------
+        CorrectedCohort
+            Its shares in percent.
+        """
+        parts = []
+        for _, _, _, _, name, *cells in rows:
+            found, *ends = np.reshape(cells, (4, 3)) * 1.0
+            percent = [1, 100, 1]
+            corrected = (tuple((x * y).tolist()) for x, y in zip(percent, ends, strict=True))
+            parts.append(CohortCount(name, tuple((percent * found).tolist()), tuple(corrected)))
+        return cls(int(rows[0][2]), int(rows[0][3]), tuple(parts), address)
 
 
 def corrected_regions(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nucwsi.facts import Member
 from nucwsi.io.benchmarks import JobCost
+from nucwsi.report.review_notes import CorrectedCohort
 
 
 class StepTime(NamedTuple):
@@ -99,6 +100,8 @@ class Run:
         Settings of the pipeline that change results, as one line.
     group_tables : tuple of str
         Addresses of the tables of groups and of patients relative to the report, if any.
+    reviewed : CorrectedCohort or None
+        Corrected numbers of the slides that were reviewed, together; None if none was.
     """
 
     date: str
@@ -111,3 +114,4 @@ class Run:
     failed: tuple[FailedSlide, ...] = ()
     settings: str = ""
     group_tables: tuple[str, ...] = ()
+    reviewed: CorrectedCohort | None = None

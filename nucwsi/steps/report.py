@@ -19,6 +19,7 @@ from nucwsi.io.benchmarks import read_benchmark
 from nucwsi.io.csv_table import write_csv
 from nucwsi.io.inputs import check_file
 from nucwsi.io.outputs import check_outputs
+from nucwsi.io.review.corrected import RECORD, read_record
 from nucwsi.io.stores.publish import published
 from nucwsi.report.assessment import Assessment
 from nucwsi.report.group_section import GroupSection, group_section
@@ -26,8 +27,10 @@ from nucwsi.report.group_tables import group_tables
 from nucwsi.report.multiqc import MULTIQC_FILES, multiqc_documents
 from nucwsi.report.page import report_page
 from nucwsi.report.region_counts import region_counts
+from nucwsi.report.review_notes import CorrectedCohort
 from nucwsi.report.run import FailedSlide, Run, StepTime
 from nucwsi.report.slide_row import Files, SlideRow, slide_row
+from nucwsi.steps.correct.cohort import TABLE, corrected_rows
 
 #: Steps in the order of the pipeline; others come last.
 _STEPS = (
@@ -71,9 +74,12 @@ def _files(assessment: Path, slide: str, output: Path) -> Files:
     return Files(*(_address(folder / name, output) for name in names))
 
 
-def _rows(assessments: Sequence[Path], output: Path) -> tuple[list[SlideRow], SlideFacts]:
-    """Read what the page says of each slide; also return the facts of the first."""
+def _rows(
+    assessments: Sequence[Path], output: Path
+) -> tuple[list[SlideRow], SlideFacts, list[Path]]:
+    """Read what the page says of each slide; also the facts of the first, and what was reviewed."""
     rows: list[SlideRow] = []
+    reviewed: list[Path] = []
     read_from: dict[str, Path] = {}
     facts: SlideFacts | None = None
     for path in assessments:
@@ -86,9 +92,21 @@ def _rows(assessments: Sequence[Path], output: Path) -> tuple[list[SlideRow], Sl
             )
         read_from[slide] = path
         rows.append(slide_row(assessment, _files(path, slide, output)))
+        if assessment.review is not None:
+            reviewed.append(path.parent)
     if facts is None:
         raise ConfigError("no assessment: expected the assessment.json of one slide or more")
-    return rows, facts
+    return rows, facts, reviewed
+
+
+def _reviewed(folders: Sequence[Path], output: Path) -> CorrectedCohort | None:
+    """Add up the slides of which the whole was reviewed; None if there is none."""
+    found = [read_record(folder / RECORD) for folder in folders]
+    known = [record for record in found if record is not None and record.totals is not None]
+    if not known:
+        return None
+    address = _address(output.with_name(TABLE), output)
+    return CorrectedCohort.of(list(corrected_rows("", known)), address)
 
 
 def _groups(rows: Sequence[SlideRow], settings: ReportSettings) -> list[GroupSection]:
@@ -194,7 +212,7 @@ def report(
     content = [multiqc / name for name in MULTIQC_FILES] if multiqc else []
     outputs = [output, groups, patients, *content]
     check_outputs(outputs, [*assessments, failed], within=[benchmarks])
-    rows, facts = _rows(assessments, output)
+    rows, facts, reviewed = _rows(assessments, output)
     sections = _groups(rows, settings)
     tables = tuple(
         quote(Path(os.path.relpath(path, output.parent)).as_posix())
@@ -216,6 +234,7 @@ def report(
         failed=_read_failed(failed, output) if failed is not None else (),
         settings=_settings_line(facts),
         group_tables=tables,
+        reviewed=_reviewed(reviewed, output),
     )
     page = report_page(
         rows,

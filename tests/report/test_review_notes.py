@@ -3,7 +3,7 @@
 import pytest
 
 from nucwsi.io.review.corrected import Corrected, DrawUsed
-from nucwsi.report.review_notes import ReviewNotes, corrected_regions
+from nucwsi.report.review_notes import CorrectedCohort, ReviewNotes, corrected_regions
 
 ROW = {
     "region_source": "user",
@@ -54,3 +54,13 @@ def test_draws_are_added_up():
     )
     notes = ReviewNotes.of(record)
     assert (notes.labels, notes.answered, notes.looked_through, notes.missed) == (18, 16, 4, 2)
+
+
+def test_all_slides_together_have_number_share_and_density_each_with_its_interval():
+    row = ["cohort", "", 3, 90, "a", 40, 0.2, 4.0, 50, 45, 55, 0.25, 0.2, 0.3, 5.0, 4.5, 5.5]
+    cohort = CorrectedCohort.of([row], "corrected.csv")
+    assert (cohort.n_slides, cohort.n_labels, cohort.address) == (3, 90, "corrected.csv")
+    [part] = cohort.parts
+    assert part.name == "a"
+    assert part.found == (40, 20, 4)
+    assert [tuple(three) for three in part.corrected] == [(50, 45, 55), (25, 20, 30), (5, 4.5, 5.5)]

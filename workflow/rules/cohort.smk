@@ -92,6 +92,7 @@ rule report:
             "provenance.json",
             *(["viewer/index.html"] if CONFIG.viewer else []),
         ),
+        OUTPUT / "corrected.csv" if REVIEWED else [],
     output:
         page=report(
             OUTPUT / "report.html", caption="../report/report.rst", category="Report"

@@ -97,9 +97,9 @@ def write_corrected(records: Sequence[Corrected], output: Path) -> None:
         If it cannot be written.
     """
     known = [record for record in records if record.totals is not None]
-    rows = [row for record in known for row in _rows(record.slide, [record])]
+    rows = [row for record in known for row in corrected_rows(record.slide, [record])]
     if len(known) > 1:
-        rows += _rows("", known)
+        rows += corrected_rows("", known)
     columns = ["scope", "slide", "n_slides", "n_labels", "class", "found_count", "found_share"]
     columns.append("found_per_mm2")
     columns += [f"corrected_{name}{end}" for name in _NUMBERS for end in ("", "_low", "_high")]
@@ -114,8 +114,22 @@ def write_corrected(records: Sequence[Corrected], output: Path) -> None:
     )
 
 
-def _rows(slide: str, records: Sequence[Corrected]) -> Iterator[list[str | float]]:
-    """Yield a row for each class of one slide, or of all of them together."""
+def corrected_rows(slide: str, records: Sequence[Corrected]) -> Iterator[list[str | float]]:
+    """Add up slides class by class.
+
+    Parameters
+    ----------
+    slide : str
+        Name of the slide; empty for several.
+    records : sequence of Corrected
+        At least one, each with totals of its whole slide.
+
+    Yields
+    ------
+    list of str or float
+        A row of ``corrected.csv``: the last 12 cells are what was found (number, share of all,
+        per mm²) and what it is corrected to, each with both ends of its 95 % interval.
+    """
     classes = tuple(dict.fromkeys(name for record in records for name in record.classes))
     totals = [_of_classes(record, classes) for record in records]
     whole = totals[0]

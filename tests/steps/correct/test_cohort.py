@@ -7,8 +7,12 @@ import pandas as pd
 import pytest
 from commands import refused, succeeded
 from reviewed import exported, made_results, nuclei_in, set_class
+from shown import Page, an_assessment
 
 from nucwsi.classes import CONIC
+from nucwsi.io.csv_table import TEXTS, read_csv
+from nucwsi.io.review.corrected import read_record
+from nucwsi.report.review_notes import ReviewNotes
 
 
 @pytest.fixture
@@ -56,6 +60,46 @@ def test_the_cohort_is_the_sum_of_its_slides(cohort, tmp_path):
         assert own.loc[name, "corrected_share_low"] == pytest.approx(
             by_slide[f"corrected_frac_{name}_low"], rel=1e-6
         )
+
+
+def test_the_report_shows_the_corrected_numbers_of_the_cohort_beside_what_was_found(
+    cohort, tmp_path
+):
+    succeeded("correct", cohort, *answers_to(cohort, tmp_path)[:2])
+    paths = [cohort / f"s{n}" / "assessment.json" for n in range(3)]
+    for path in paths:
+        record = read_record(path.with_name("corrected.json"))
+        rows = read_csv(path.with_name("composition.csv"), ("region_source",), TEXTS)
+        made = an_assessment(CONIC).model_copy(
+            update={
+                "composition": tuple(rows),
+                "review": record and ReviewNotes.of(record),
+            }
+        )
+        made = made.model_copy(update={"facts": made.facts.with_(slide=path.parent.name)})
+        path.write_bytes(made.to_json())
+    # What was reviewed once, but is not what the slide shows now, does not count.
+    stale = paths[2].with_name("corrected.json")
+    stale.write_bytes(paths[0].with_name("corrected.json").read_bytes())
+    succeeded("report", *paths, "-o", cohort / "report.html")
+    page = Page((cohort / "report.html").read_text("utf-8"))
+    words = [" ".join(word.split()) for word in page.words if word.strip()]
+    shown = words[words.index("Corrected by review") :]
+    assert shown[1].startswith(f"{answered(paths[:2])} answers on 2 of 3 slides.")
+    assert "corrected.csv" in page.addresses
+    table = pd.read_csv(cohort / "corrected.csv", keep_default_na=False)
+    whole = table[table["scope"] == "cohort"].set_index("class")
+    for name in CONIC:
+        at = shown.index(name.capitalize())
+        found, count = shown[at + 2], shown[at + 6]
+        assert found == f"{whole.loc[name, 'found_count']:,.0f}"
+        value = float(whole.loc[name, "corrected_count"])
+        assert float(count.replace(",", "")) == pytest.approx(value, rel=0.05)
+
+
+def answered(paths):
+    """Number of answers on the slides of some assessments."""
+    return sum(json.loads(path.read_text())["review"]["answered"] for path in paths)
 
 
 def test_the_joint_table_has_the_columns_although_a_slide_has_no_answers(cohort, tmp_path):
