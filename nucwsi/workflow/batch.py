@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nucwsi.errors import ConfigError, NucwsiError
-from nucwsi.workflow.batches import WITHIN
+from nucwsi.runtime.machine import this_machine
+from nucwsi.workflow.batches import OWN_MB, WITHIN
 from nucwsi.workflow.place import SNAKEFILE
 from nucwsi.workflow.retries import error_in, is_passing
 
@@ -85,6 +86,12 @@ def run_batch(batch: Batch, target: Callable[[Any], object]) -> None:
         sys.exit(code)
 
 
+def _threads(batch: Batch) -> list[str]:
+    """Leave threads to other slides while one has the GPU."""
+    has_gpu = batch.gpus > 0 and this_machine().gpu
+    return ["--set-threads", f"predict={max(1, batch.threads // 2)}"] if has_gpu else []
+
+
 def _check(configuration: str) -> None:
     try:
         values = json.loads(configuration)
@@ -116,10 +123,11 @@ def _snakemake(
         *("--configfile", str(configuration), "--replace-workflow-config"),
         *("--profile", "none", "--workflow-profile", "none"),
         *("--cores", str(batch.threads)),
-        *("--resources", f"mem_mb={batch.memory_mb}", f"gpu={batch.gpus}"),
+        *("--resources", f"mem_mb={max(batch.memory_mb - OWN_MB, 1)}", f"gpu={batch.gpus}"),
         # The outer workflow holds the lock, and has hooks of its own.
         *("--nolock", "--no-hooks", "--keep-going", "--rerun-incomplete", "--show-failed-logs"),
         *("--nocolor", "--scheduler", "greedy"),
+        *_threads(batch),
         *(word for words in batch.words for word in shlex.split(words)),
     ]
     try:

@@ -20,6 +20,12 @@ from nucwsi.workflow.flags import result_flags
 #: Environment variable that names the slides to which a workflow within a batch is limited.
 WITHIN = "NUCWSI_BATCH"
 
+#: MB that Snakemake and the libraries that all steps share take in the job of a batch.
+OWN_MB = 500
+
+#: MB for a step of another slide, while one has the GPU.
+BESIDE_MB = 2000
+
 
 def within_batch(slides: Mapping[str, SlideEntry]) -> dict[str, SlideEntry]:
     """Return the slides of this workflow: those of the batch that it runs in, or all.

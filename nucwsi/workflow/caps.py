@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from nucwsi.config import Config
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.runtime.forecast import Forecast, memory_cap_mb, time_cap_min
+from nucwsi.workflow.batches import BESIDE_MB, OWN_MB
 from nucwsi.workflow.forecasts import by_size, kept_forecasts
 
 #: Verb -> MB and minutes that its first attempt has for a slide that was not looked at.
@@ -114,13 +115,14 @@ class Caps:
         -------
         callable
             Takes the wildcards and the number of the attempt; returns the MB of the largest step
-            of a slide.
+            of a slide, of a step beside it, and of the batch itself.
         """
         of_verb = {verb: self.memory(verb) for verb in _UNKNOWN}
 
         def _mem_mb(wildcards: Any, attempt: int) -> int:
             slides = [_Slide(name) for name in batches[wildcards.batch]]
-            return max(of_verb[verb](slide, attempt) for verb in _UNKNOWN for slide in slides)
+            largest = max(of_verb[verb](slide, attempt) for verb in _UNKNOWN for slide in slides)
+            return largest + BESIDE_MB * attempt + OWN_MB
 
         return _mem_mb
 

@@ -94,6 +94,27 @@ def test_a_slide_in_a_bucket_has_the_results_of_its_copy_here(
     assert local.exists()
 
 
+def test_the_job_of_a_batch_fetches_its_slides(bucket, tmp_path, snakemake, tiny_member):
+    local = tmp_path / "a.svs"
+    write_aperio(local, picture(), mpp=0.25)
+    bucket.upload_file(str(local), "slides", "case 1/it's a.svs")
+    sheet = tmp_path / "slides.tsv"
+    sheet.write_text(f"slide\tpath\nremote\ts3://slides/case 1/it's a.svs\nlocal\t{local}\n")
+    words = ["--storage-s3-endpoint-url", bucket.address]
+    settings = {"slides": sheet, "members": f"[{tiny_member}]", "viewer": "false", "batch": 2}
+    snakemake(*words, **settings)
+    results = tmp_path / "results"
+    texts = [(results / name / "composition.csv").read_text() for name in ("remote", "local")]
+    assert texts[0].replace("remote", "local") == texts[1]
+    assert [path for path in tmp_path.rglob("*.svs") if path.is_file()] == [local]
+    read = downloads(bucket)
+    assert "Nothing to be done" in snakemake(*words, "-n", **settings).text
+    time.sleep(max(0.0, 1.0 - time.time() % 1))
+    bucket.upload_file(str(local), "slides", "case 1/it's a.svs")
+    assert "rule batch:" in snakemake(*words, "-n", **settings).text
+    assert downloads(bucket) == read, "no plan reads a slide"
+
+
 @pytest.mark.skipif(not shutil.which("rsync"), reason="no rsync: apt-get install rsync")
 def test_a_slide_of_a_slow_disk_is_copied_and_the_copy_removed(tmp_path, snakemake, tiny_member):
     slow = tmp_path / "slow disk"

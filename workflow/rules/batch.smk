@@ -44,6 +44,7 @@ rule batch:
 rule batched:
     input:
         ancient(lambda wildcards: BATCHES.stamp_of(wildcards.slide)),
+        slide_in_storage,
         batch_inputs,
     output:
         touch(BATCHES.mark("{slide}")),

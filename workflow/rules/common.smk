@@ -111,6 +111,12 @@ def batch_inputs(wildcards):
     return list(dict.fromkeys(str(path) for path in found if path))
 
 
+def slide_in_storage(wildcards):
+    """A slide that a storage is asked about and that is not fetched: one put there anew is new."""
+    plugin, query = STAGED.get(wildcards.slide, ("fs", ""))
+    return [] if plugin == "fs" else getattr(storage, plugin)(query, retrieve=False)
+
+
 def made_of(slide):
     further = (MEMBERS_KEY, FINGERPRINTS[slide], str(nuc.ASSESSMENT_FORMAT))
     return nuc.batch_fingerprint(CONFIG, SLIDES[slide], *further)
