@@ -97,6 +97,10 @@ class Member(BaseModel):
     checksum: str
 
 
+#: How the name of the member begins that stands for the file of another program.
+IMPORTED = "imported: "
+
+
 class SlideFacts(BaseModel):
     """Where an artefact comes from.
 
@@ -248,6 +252,11 @@ class SlideFacts(BaseModel):
     def network_classes(self) -> tuple[str, ...]:
         """Class names of the ensemble, whatever a classifier was taught."""
         return self.classes if self.taught is None else self.taught.network_classes
+
+    @property
+    def imported(self) -> bool:
+        """Whether another program has found the nuclei; the only member is its file."""
+        return any(member.name.startswith(IMPORTED) for member in self.members)
 
     @property
     def constants(self) -> PostProcessing:

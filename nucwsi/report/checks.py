@@ -61,7 +61,7 @@ def checks(assessment: Assessment) -> list[Check]:
         *_warnings("Regions", assessment.region_warnings),
         *_warnings("Review", () if assessment.review is None else assessment.review.remarks),
         _seams(seams),
-        _locality(seams),
+        _locality(seams, facts),
         *_taught(facts.taught),
         *_notes(facts, quality),
     ]
@@ -158,7 +158,10 @@ def _seams(seams: SeamAudit) -> Check:
     return Check("Tile seams", value, "review" if seams.visible else "fine", text)
 
 
-def _locality(seams: SeamAudit) -> Check:
+def _locality(seams: SeamAudit, facts: SlideFacts) -> Check:
+    if facts.imported:
+        text = "Another program found the nuclei; whether they depend on its tiles is not known."
+        return Check("Model", facts.members[0].name, "review", text)
     if seams.exact:
         text = "All members are local, so the result does not depend on the tiles."
         return Check("Model", "exact at seams", "fine", text)

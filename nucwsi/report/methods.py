@@ -8,6 +8,9 @@ from nucwsi.composition.groups import MIN_PATIENTS, N_SAMPLES
 from nucwsi.report.group_section import GroupSection
 from nucwsi.report.run import Run
 
+#: A paragraph names at most so many slides.
+_NAMED = 5
+
 
 def methods_paragraph(run: Run, n_slides: int, groups: Sequence[GroupSection]) -> str:
     """Write what a paper would say of a run.
@@ -33,10 +36,17 @@ def methods_paragraph(run: Run, n_slides: int, groups: Sequence[GroupSection]) -
     versions = ", ".join(
         f"{name} {version}" for name, version in run.packages.items() if name != "nucwsi"
     )
+    ours = (
+        f"Nuclei were found, outlined and classified at {run.mpp:g} µm per pixel by the {networks}"
+        f" {members or '–'}{views}."
+    )
+    if n_slides == len(run.imported):
+        ours = ""
+    theirs = f"Nuclei of {_listed(run.imported)} were found by other programs."
     sentences = [
         f"{slides} analysed with nucwsi {run.version} ({run.date}).",
-        f"Nuclei were found, outlined and classified at {run.mpp:g} µm per pixel by the {networks}"
-        f" {members or '–'}{views}.",
+        ours,
+        theirs if run.imported else "",
         "A nucleus belongs to a region that covers the centroid of its outline. Densities are"
         " nuclei per mm² of detected tissue. Intervals of counts (95 %) combine the class"
         " probabilities of each nucleus with the counting errors on validation images.",
@@ -48,6 +58,11 @@ def methods_paragraph(run: Run, n_slides: int, groups: Sequence[GroupSection]) -
         n_failed = len({failed.slide for failed in run.failed})
         sentences.insert(1, f"{n_failed} more could not be analysed and are left out.")
     return " ".join(filter(None, sentences))
+
+
+def _listed(slides: Sequence[str]) -> str:
+    more = f" and {len(slides) - _NAMED} more" if len(slides) > _NAMED else ""
+    return ", ".join(slides[:_NAMED]) + more
 
 
 def _compared(section: GroupSection) -> str:

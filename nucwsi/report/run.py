@@ -100,6 +100,8 @@ class Run:
         Settings of the pipeline that change results, as one line.
     group_tables : tuple of str
         Addresses of the tables of groups and of patients relative to the report, if any.
+    imported : tuple of str
+        Slides whose nuclei other programs found.
     reviewed : CorrectedCohort or None
         Corrected numbers of the slides that were reviewed, together; None if none was.
     """
@@ -114,4 +116,5 @@ class Run:
     failed: tuple[FailedSlide, ...] = ()
     settings: str = ""
     group_tables: tuple[str, ...] = ()
+    imported: tuple[str, ...] = ()
     reviewed: CorrectedCohort | None = None

@@ -76,15 +76,21 @@ def _files(assessment: Path, slide: str, output: Path) -> Files:
 
 def _rows(
     assessments: Sequence[Path], output: Path
-) -> tuple[list[SlideRow], SlideFacts, list[Path]]:
-    """Read what the page says of each slide; also the facts of the first, and what was reviewed."""
+) -> tuple[list[SlideRow], SlideFacts, list[Path], tuple[str, ...]]:
+    """Read what the page says of each slide.
+
+    Also the facts of the first that was analysed here, which slides were reviewed, and the names of
+    those whose nuclei were imported.
+    """
     rows: list[SlideRow] = []
     reviewed: list[Path] = []
+    imported: list[str] = []
     read_from: dict[str, Path] = {}
     facts: SlideFacts | None = None
     for path in assessments:
         assessment = _read_assessment(path)
-        facts = facts or assessment.facts
+        if facts is None or (facts.imported and not assessment.facts.imported):
+            facts = assessment.facts
         slide = assessment.facts.slide
         if slide in read_from:
             raise StoreError(
@@ -94,9 +100,11 @@ def _rows(
         rows.append(slide_row(assessment, _files(path, slide, output)))
         if assessment.review is not None:
             reviewed.append(path.parent)
+        if assessment.facts.imported:
+            imported.append(slide)
     if facts is None:
         raise ConfigError("no assessment: expected the assessment.json of one slide or more")
-    return rows, facts, reviewed
+    return rows, facts, reviewed, tuple(imported)
 
 
 def _reviewed(folders: Sequence[Path], output: Path) -> CorrectedCohort | None:
@@ -212,7 +220,7 @@ def report(
     content = [multiqc / name for name in MULTIQC_FILES] if multiqc else []
     outputs = [output, groups, patients, *content]
     check_outputs(outputs, [*assessments, failed], within=[benchmarks])
-    rows, facts, reviewed = _rows(assessments, output)
+    rows, facts, reviewed, imported = _rows(assessments, output)
     sections = _groups(rows, settings)
     tables = tuple(
         quote(Path(os.path.relpath(path, output.parent)).as_posix())
@@ -234,6 +242,7 @@ def report(
         failed=_read_failed(failed, output) if failed is not None else (),
         settings=_settings_line(facts),
         group_tables=tables,
+        imported=imported,
         reviewed=_reviewed(reviewed, output),
     )
     page = report_page(

@@ -21,6 +21,15 @@ def test_members_versions_and_resolution_are_named():
     assert methods_paragraph(RUN, 1, ()).startswith("One slide was")
 
 
+def test_slides_with_nuclei_of_other_programs_are_named():
+    mixed = methods_paragraph(replace(RUN, imported=("b", "c")), 3, ())
+    assert "by the network m" in mixed
+    assert "Nuclei of b, c were found by other programs." in mixed
+    alone = methods_paragraph(replace(RUN, imported=tuple("abcdefg")), 7, ())
+    assert "the network" not in alone
+    assert "Nuclei of a, b, c, d, e and 2 more were found by other programs." in alone
+
+
 def test_what_was_compared_and_what_failed_is_named():
     failed = (FailedSlide("a", "r", "l"), FailedSlide("a", "r", "l"))
     for pair, words in (("", "permuting patients"), ("patient", "within each patient")):

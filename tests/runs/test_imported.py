@@ -48,4 +48,6 @@ def test_a_sheet_may_name_nuclei_of_others_for_some_of_its_slides(tmp_path, tiny
         assert (results / "theirs" / name).exists()
     told = json.loads((results / "theirs" / "provenance.json").read_text())
     assert told["models"][0]["name"] == "imported: its 'nuclei.json"
-    assert "found by another program" in (results / "report.html").read_text()
+    report = (results / "report.html").read_text()
+    assert "found by another program" in report
+    assert "Nuclei of theirs were found by other programs." in report

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from nucwsi.config import SegmentSettings, StitchSettings, TileSettings
-from nucwsi.facts import Member, SlideFacts
+from nucwsi.facts import IMPORTED, Member, SlideFacts
 from nucwsi.io.foreign.read import read_foreign
 from nucwsi.io.nuclei.parquet import AT_ONCE, write_nuclei
 from nucwsi.io.outputs import check_outputs
@@ -136,7 +136,7 @@ def _imported(
     return facts.with_(
         kind="part",
         exact=False,
-        members=(Member(name=f"imported: {nuclei.name}", checksum=_checksum(nuclei)),),
+        members=(Member(name=f"{IMPORTED}{nuclei.name}", checksum=_checksum(nuclei)),),
         classes=classes,
         warnings=facts.warnings + warnings,
         # Every table names the constants that its nuclei were cut with; these cut nothing.
