@@ -63,8 +63,9 @@ def analyse(
     Returns
     -------
     geopandas.GeoDataFrame
-        One row for each nucleus, with the columns of ``nuclei.parquet`` (docs/outputs.md); outlines
-        in level-0 pixels, x to the right and y down. `compose` understands its ``attrs``.
+        One row for each nucleus, with the columns of ``nuclei.parquet`` (docs/outputs.md) but
+        ``qupath_id``, which needs the name of a slide; outlines in level-0 pixels, x to the right
+        and y down. `compose` understands its ``attrs``.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def analyse(
         folder = Path(name)
         path = _as_file(image, mpp, folder)
         _run(path, mpp, names, settings, folder, threads or before)
-        return geopandas.read_parquet(folder / "nuclei.parquet")
+        return geopandas.read_parquet(folder / "nuclei.parquet").drop(columns="qupath_id")
 
 
 def _as_file(image: Any, mpp: float | None, folder: Path) -> Path:
