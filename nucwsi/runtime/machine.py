@@ -13,8 +13,8 @@ RULE_THREADS = {"tile": 2, "predict": 8, "segment": 2, "assess": 2, "render": 2}
 #: How many times as long `predict` takes without fast bfloat16 (docs/performance.md, bfloat16).
 _FLOAT32 = 1.59
 
-#: `predict` on an NVIDIA H200: seconds to begin, and seconds for a megapixel of windows (0.15 s/mm²
-#: of lung-scc, whose windows are 59 megapixels for a mm²).
+#: `predict` on an NVIDIA H200, in an earlier form: seconds to begin, and seconds for a megapixel of
+#: windows of single tiles (0.15 s/mm² of lung-scc, whose windows are 59 megapixels for a mm²).
 _GPU_S, _GPU_S_PER = 10.0, 0.0026
 
 

@@ -40,7 +40,20 @@ class Pool(Protocol):
     """Threads: a `ThreadPoolExecutor`."""
 
     def submit(self, work: Callable[..., None], /, *arguments: Any) -> Future[None]:
-        """Do some work as soon as a thread is free, in the order of the calls."""
+        """Do some work as soon as a thread is free, in the order of the calls.
+
+        Parameters
+        ----------
+        work : callable
+            What to do.
+        *arguments : Any
+            For `work`.
+
+        Returns
+        -------
+        Future
+            Done when the work is, and of its error.
+        """
 
 
 class Device(Protocol[Job_contra, Ticket]):

@@ -134,8 +134,8 @@ class Part:
             Processor cores that read and write for a GPU.
         """
         grid, done = self.store.grid, self.place.done
-        cores = grid.strips(grid.band(self.facts.part, self.facts.parts))
-        still_open = [position for position in cores if _key(position) not in done]
+        band = grid.strips(grid.band(self.facts.part, self.facts.parts))
+        still_open = [position for position in band if _key(position) not in done]
         if done:
             log.info("resuming: %d tiles are done", len(done))
         on_gpu = self.ensemble.device.type == "cuda"
@@ -143,27 +143,27 @@ class Part:
         tissue, cell_px = self.store.tissue(), self.facts.tissue_px
         plan = WindowPlan(grid, tissue, cell_px, way.step_px, self.halo_px)
         asked = list(plan.windows(still_open, way.together))
-        reader = CoreReader(grid, self.store.chunk)
-
-        def read(job: Asked, rgb: NDArray[np.uint8]) -> None:
-            read_window(reader, job.window.grown(self.halo_px), rgb)
-
+        cores = CoreReader(grid, self.store.chunk)
         with (
             ThreadPoolExecutor(way.n_threads) as reading,
             ThreadPoolExecutor(way.n_threads) as writing,
             progress("predict", sum(len(job.positions) for job in asked), "tiles") as advance,
         ):
-            pipeline = Pipeline(way.device, read, self._write, reading, writing, way.depth)
+            pipeline = Pipeline(
+                way.device,
+                lambda job, rgb: read_window(cores, job.window.grown(self.halo_px), rgb),
+                self._write,
+                *(reading, writing, way.depth),
+            )
             for batch in pipeline.pump(map(self._batch, batches(asked, self.halo_px, way.most_px))):
                 advance(sum(len(job.positions) for job in batch.jobs))
-                if not on_gpu:
-                    return_freed_memory(_KEPT_MB)
 
     def _by_processor(self) -> _Way:
         """One window after the other, for a batch is not faster; one is read and one written."""
         rows, columns = (max(1, side // self.store.grid.core_px) for side in _WINDOW_PX)
         together = (rows, columns) if self._local else (1, 1)
-        return _Way(Host(self._compute), self._step_px(), together, most_px=0, n_threads=1, depth=3)
+        device = Host(self._compute_here)
+        return _Way(device, self._step_px(), together, most_px=0, n_threads=1, depth=3)
 
     def _by_gpu(self, batch_size: int, threads: int) -> _Way:
         """Batches of windows of few sizes, both as large as the memory that is free allows."""
@@ -177,6 +177,9 @@ class Part:
             window_px = next(fitting, core_px) if self._local else core_px
         step_px = size_step_px(core_px, self._step_px())
         cores, n_threads = max(1, window_px // core_px), min(max(2, threads // 2), _GPU_THREADS)
+        log.info(
+            "up to %d x %d tiles a window, %.1f megapixels at once", cores, cores, most_px / 1e6
+        )
         return _Way(device, step_px, (cores, cores), most_px, n_threads, 4 * n_threads + 2)
 
     @property
@@ -201,6 +204,11 @@ class Part:
         answered = [job.window.grown(overlap_px) for job in jobs]
         origins = [(window.row, window.column) for window in answered]
         return self.ensemble.packed(images, self.halo_px - overlap_px, origins)
+
+    def _compute_here(self, images: torch.Tensor, jobs: Sequence[Asked]) -> torch.Tensor:
+        packed = self._compute(images, jobs)
+        return_freed_memory(_KEPT_MB)
+        return packed
 
     def _write(self, job: Asked, rgb: NDArray[np.uint8], packed: NDArray[np.uint8]) -> None:
         grid, seen = self.store.grid, job.window.grown(self.halo_px)
