@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -13,6 +14,9 @@ from nucwsi.report.quality import DIAMETER_UM, blurred_share
 
 #: The diameter of fewer nuclei says nothing about the slide's mpp.
 _MIN_NUCLEI = 100
+
+#: Letters of a warning that the table of slides shows.
+_BRIEF = 40
 
 
 class Check(NamedTuple):
@@ -28,12 +32,15 @@ class Check(NamedTuple):
         ``fine``, ``review`` (somebody should look at the slide), or ``note`` (no verdict).
     text : str
         What the value means.
+    brief : str
+        What the table of slides says of it; empty if name and value say all.
     """
 
     name: str
     value: str
     verdict: Literal["fine", "review", "note"]
     text: str
+    brief: str = ""
 
 
 def checks(assessment: Assessment) -> list[Check]:
@@ -77,7 +84,9 @@ def _mpp(facts: SlideFacts) -> Check:
 def _warnings(name: str, warnings: Sequence[str]) -> Iterator[Check]:
     if warnings:
         value = f"{len(warnings):,} to check"
-        yield Check(name, value, "review", " ".join(f"{line}." for line in warnings))
+        more = f", and {len(warnings) - 1} more" if len(warnings) > 1 else ""
+        brief = f"{name}: {textwrap.shorten(warnings[0], _BRIEF, placeholder=' …')}{more}"
+        yield Check(name, value, "review", " ".join(f"{line}." for line in warnings), brief)
 
 
 def _diameter(typical: float | None, n_nuclei: int) -> Check:

@@ -102,6 +102,8 @@ class Run:
         Addresses of the tables of groups and of patients relative to the report, if any.
     imported : tuple of str
         Slides whose nuclei other programs found.
+    tables : tuple of str
+        Addresses of the tables of all slides relative to the report.
     reviewed : CorrectedCohort or None
         Corrected numbers of the slides that were reviewed, together; None if none was.
     """
@@ -116,5 +118,6 @@ class Run:
     failed: tuple[FailedSlide, ...] = ()
     settings: str = ""
     group_tables: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
     imported: tuple[str, ...] = ()
     reviewed: CorrectedCohort | None = None

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from nucwsi.report.assessment import Assessment, Crop, Mark, MarkKind, Rule
 from nucwsi.report.density_images import ClassEntry, DensityPanels, round_up
 from nucwsi.report.imagery import ScaleBar, scale_bar
-from nucwsi.report.region_counts import RegionCounts
+from nucwsi.report.region_counts import ClassCount, RegionCounts
 from nucwsi.report.slide_row import SlideRow
 
 #: Most rows in a slide's table of regions, most regions in its chart of intervals, and most names
@@ -103,6 +103,12 @@ class SlideSection:
     def charted(self) -> list[RegionCounts]:
         """Regions in the chart of intervals."""
         return [region for region in self.row.regions if region.n][:_MAX_CHARTED]
+
+    @property
+    def rarest(self) -> ClassCount | None:
+        """The class that was found least often on the whole slide; None without nuclei."""
+        found = [part for part in self.row.whole.parts if part.n]
+        return min(found, key=lambda part: part.n, default=None)
 
     @property
     def top_percent(self) -> float:

@@ -38,6 +38,9 @@ _STEPS = (
     *("export", "assess", "render"),
 )
 
+#: Tables of all slides, which lie beside the report.
+_TABLES = ("composition.csv", "morphometry.csv", "neighbours.csv")
+
 _PACKAGES = ("numpy", "scipy", "shapely", "torch", "zarr", "openslide-python", "tifffile")
 
 
@@ -243,6 +246,7 @@ def report(
         settings=_settings_line(facts),
         group_tables=tables,
         imported=imported,
+        tables=tuple(filter(None, (_address(output.with_name(name), output) for name in _TABLES))),
         reviewed=_reviewed(reviewed, output),
     )
     page = report_page(

@@ -43,6 +43,7 @@ def test_every_fault_is_something_to_look_at():
     [regions] = [check for check in checks(doubtful) if check.verdict == "review"]
     assert regions[:2] == ("Regions", "2 to check")
     assert regions.text == "one. two."
+    assert regions.brief == "Regions: one, and 1 more"
     assert "not local" in reviewed("seams", exact=False)["Model"].text
     rows = ({**an_assessment().composition[0], "domain_distance": "1.7"},)
     odd = an_assessment().model_copy(

@@ -96,3 +96,11 @@ def test_crops_are_grouped_by_rule(assessment_file):
     assert [group.title for group in groups] == ["Most nuclei", "Least certain", "Random"]
     assert [len(group.crops) for group in groups] == [4, 4, 4]
     assert {bar.text for group in groups for _, bar in group.crops} == {"20 µm"}, "of 128 µm"
+
+
+def test_the_rarest_class_is_one_that_was_found():
+    slide = an_assessment(("epithelial", "strange", "other"))
+    assert section(slide).rarest is None
+    whole = {**slide.composition[0], "n_nuclei": "9", "n_epithelial": "7", "n_other": "2"}
+    found = slide.model_copy(update={"composition": (whole,)})
+    assert (section(found).rarest.name, section(found).rarest.n) == ("other", 2)
