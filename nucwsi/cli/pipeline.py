@@ -268,6 +268,7 @@ def assess(slide: Path, nuclei: Path, output: Path, threads: int, **values: Any)
     settings = settings_of(AssessSettings, values)
     from nucwsi.steps.assess import assess as step
 
+    share_one_heap()
     step(slide, nuclei, output, settings, threads=threads)
 
 
@@ -285,6 +286,7 @@ def render(slide: Path, nuclei: Path, output: Path, threads: int, **values: Any)
     settings = settings_of(RenderSettings, values)
     from nucwsi.steps.render import render as step
 
+    share_one_heap()
     step(slide, nuclei, output, settings, threads=threads)
 
 

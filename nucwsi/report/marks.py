@@ -11,6 +11,7 @@ from skimage.color import rgb2hed
 
 from nucwsi.report.assessment import Mark, MarkKind
 from nucwsi.report.imagery import svg_path
+from nucwsi.slide.blocks import blocks, sampled, without_small
 
 #: A fold lies double: both stains are at least this many times as dense as in the median of the
 #: tissue. Dense tumour has more haematoxylin alone, blood and colloid more eosin.
@@ -41,10 +42,12 @@ def fold_mask(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> NDArray
     """
     if not tissue.any():
         return np.zeros_like(tissue)
-    stains = rgb2hed(overview)[..., :2]
-    usual = np.median(stains[tissue], axis=0)
-    double = (stains > _FOLD * np.maximum(usual, 0)).all(axis=2) & tissue
-    opened: NDArray[np.bool_] = ndimage.binary_opening(double)
+    usual = np.median(rgb2hed(sampled(overview, tissue))[..., :2], axis=0)
+    opened = np.empty_like(tissue)
+    for block in blocks(tissue.shape):
+        stains = rgb2hed(overview[block.around])[..., :2]
+        double = (stains > _FOLD * np.maximum(usual, 0)).all(axis=2) & tissue[block.around]
+        opened[block.own] = ndimage.binary_opening(double)[block.within]
     return opened
 
 
@@ -63,11 +66,7 @@ def large_parts(mask: NDArray[np.bool_], cell_um: float) -> NDArray[np.bool_]:
     (H, W) ndarray of bool
         Connected parts of at least 0.02 mm².
     """
-    labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
-    large = np.bincount(labels.ravel()) * (cell_um / 1000) ** 2 >= _MIN_MM2
-    large[0] = False
-    kept: NDArray[np.bool_] = large[labels]
-    return kept
+    return without_small(mask, _MIN_MM2 / (cell_um / 1000) ** 2)
 
 
 def mark_of(

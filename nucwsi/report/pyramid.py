@@ -48,7 +48,7 @@ class _Writer:
     def __init__(
         self, source: SlideCanvas, overview: NDArray[np.uint8], folder: Path, quality: int
     ) -> None:
-        self.source, self.overview = source, Image.fromarray(overview)
+        self.source, self.overview = source, overview
         self.folder, self.quality = folder, quality
         self.shape = source.frame.shape
         self.max_level = max(0, (max(self.shape) - 1).bit_length())
@@ -104,18 +104,28 @@ class _Writer:
     def _enlarged(self, window: Window, factor: int) -> NDArray[np.uint8]:
         """Fill a tile without tissue with a part of the overview."""
         grow = CELL_PX // factor
+        height, width = self.overview.shape[:2]
+        # Only what the tile shows becomes a picture, with the pixels around that are mixed in.
+        top, left = max(0, window.row // grow - 2), max(0, window.column // grow - 2)
+        low, right = window.row_stop // grow + 3, window.column_stop // grow + 3
+        part = Image.fromarray(self.overview[top:low, left:right])
         box = (
-            window.column / grow,
-            window.row / grow,
-            min(window.column_stop / grow, self.overview.width),
-            min(window.row_stop / grow, self.overview.height),
+            window.column / grow - left,
+            window.row / grow - top,
+            min(window.column_stop / grow, width) - left,
+            min(window.row_stop / grow, height) - top,
         )
         size = (window.width, window.height)
-        return np.asarray(self.overview.resize(size, Image.Resampling.BILINEAR, box=box))
+        return np.asarray(part.resize(size, Image.Resampling.BILINEAR, box=box))
 
 
 def _halved(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(reduced(image.transpose(2, 0, 1), 2).transpose(1, 2, 0))
+    small = np.empty((-(-image.shape[0] // 2), -(-image.shape[1] // 2), 3), np.uint8)
+    # In strips: the sums of an overview take several times its memory.
+    for top in range(0, len(small), TILE_PX):
+        strip = image[2 * top : 2 * (top + TILE_PX)].transpose(2, 0, 1)
+        small[top : top + TILE_PX] = reduced(strip, 2).transpose(1, 2, 0)
+    return small
 
 
 def tiles_with_tissue(tissue: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:

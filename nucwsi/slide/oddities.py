@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nucwsi.slide.tissue import find_ink, glass_colour, is_plain
+from nucwsi.slide.blocks import blocks, sampled
+from nucwsi.slide.glass import glass_colour, is_plain
+from nucwsi.slide.tissue import find_ink
 
 #: Least area that is judged, in µm²: a smaller one may hold nothing but pale stroma, blood or fat.
 _MIN_AREA_UM2, _MIN_PALE_UM2 = 1e5, 5e4
@@ -45,12 +47,6 @@ _EVEN_RATIO, _EVEN_DENSITY, _STROKE_PX = 0.03, 0.4, 9
 #: Largest area of even hue, in µm².
 _MAX_EVEN_UM2 = 2e4
 
-#: Rows that are computed together, and rows around them that filters reach; they change no result.
-_STRIP_PX, _REACH_PX = 256, 16
-
-#: Number of pixels of the tissue whose colours are measured.
-_SAMPLE = 1_000_000
-
 _DENSITY = -np.log(np.arange(1, 257, dtype=np.float32) / 256)
 
 
@@ -71,7 +67,10 @@ class Oddity(NamedTuple):
 
 
 def oddities(
-    overview: NDArray[np.uint8], tissue: NDArray[np.bool_], cell_um: float
+    overview: NDArray[np.uint8],
+    tissue: NDArray[np.bool_],
+    cell_um: float,
+    glass: NDArray[np.uint8] | None = None,
 ) -> list[Oddity]:
     """List what is odd about a slide.
 
@@ -83,13 +82,16 @@ def oddities(
         What `find_tissue` found on it.
     cell_um : float
         Side of a pixel of the overview, in µm.
+    glass : (3,) ndarray of uint8, optional
+        Colour of the glass, where `glass_colour` has measured it already.
 
     Returns
     -------
     list of Oddity
         Empty for a sound slide.
     """
-    found, glass, cell_um2 = [], glass_colour(overview), cell_um**2
+    found, cell_um2 = [], cell_um**2
+    glass = glass_colour(overview) if glass is None else glass
     if not is_plain(glass):
         colour = ", ".join(map(str, glass.tolist()))
         found.append(
@@ -169,7 +171,7 @@ def brown_share(
         Share of its pixels, 0 to 1.
     """
     clear = _glass_density(overview, glass)
-    red, green, blue = (_DENSITY[_sampled(overview, tissue)] - clear).T
+    red, green, blue = (_DENSITY[sampled(overview, tissue)] - clear).T
     brown = np.zeros(len(green), bool)
     for least_red, least_blue in (_DAB, _DAB_MIXED):
         brown |= (red > least_red * green) & (blue > least_blue * green)
@@ -198,7 +200,7 @@ def stain_density(
         90 % quantile of the optical density (natural logarithm) of green in the tissue.
     """
     clear = _glass_density(overview, glass)[1]
-    return float(np.quantile(_DENSITY[_sampled(overview, tissue)[:, 1]], 0.9) - clear)
+    return float(np.quantile(_DENSITY[sampled(overview, tissue)[:, 1]], 0.9) - clear)
 
 
 def _glass_density(
@@ -206,12 +208,6 @@ def _glass_density(
 ) -> NDArray[np.float32]:
     """Return the optical density of the glass in each channel, (3,)."""
     return _DENSITY[glass_colour(overview) if glass is None else glass]
-
-
-def _sampled(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return colours (N, 3) of tissue."""
-    colours = overview[tissue]
-    return colours[:: 1 + len(colours) // _SAMPLE]
 
 
 def pale_pixels(
@@ -235,18 +231,20 @@ def pale_pixels(
     int
         Pixels beyond the rims of tissue and ink.
     """
-    clear = _glass_density(overview, glass)
+    colour = glass_colour(overview) if glass is None else glass
+    clear = _DENSITY[colour]
 
     def _pale(rgb: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
         red, green, blue = (
             ndimage.uniform_filter(_DENSITY[rgb[..., c]] - clear[c], 5) for c in range(3)
         )
-        colour = green - np.minimum(red, blue)
-        stained = (green > _PALE_DENSITY) & (colour > np.maximum(_PALE_COLOUR, 0.08 * green))
-        beyond = ~ndimage.binary_dilation(known, iterations=_RIM_PX)
+        stain = green - np.minimum(red, blue)
+        stained = (green > _PALE_DENSITY) & (stain > np.maximum(_PALE_COLOUR, 0.08 * green))
+        marked = known | find_ink(rgb, colour)
+        beyond = ~ndimage.binary_dilation(marked, iterations=_RIM_PX)
         return ndimage.binary_opening(stained & beyond, np.ones((3, 3)))
 
-    return _count(_pale, overview, tissue | find_ink(overview))
+    return _count(_pale, overview, tissue)
 
 
 def even_pixels(
@@ -297,11 +295,8 @@ def _count(
     overview: NDArray[np.uint8],
     known: NDArray[np.bool_],
 ) -> int:
-    """Count what `find` finds, strip by strip: the densities of a whole slide take much memory."""
+    """Count what `find` finds, block by block."""
     n = 0
-    for top in range(0, len(overview), _STRIP_PX):
-        first = max(0, top - _REACH_PX)
-        rows = slice(first, top + _STRIP_PX + _REACH_PX)
-        mask = find(overview[rows], known[rows])
-        n += int(mask[top - first : top - first + _STRIP_PX].sum())
+    for block in blocks(known.shape):
+        n += int(find(overview[block.around], known[block.around])[block.within].sum())
     return n

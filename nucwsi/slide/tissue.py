@@ -6,13 +6,15 @@ Thresholds were chosen on overviews of about 8 µm per pixel.
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from nucwsi.slide.blocks import blocks, counted_quantile, counts_of, without_small
+from nucwsi.slide.glass import PLAIN_LEVEL, PLAIN_RANGE, glass_colour
 
 #: Least optical density of green above that of glass where there is anything; pale eosin has 0.1.
 _MIN_DENSITY = 0.06
@@ -32,24 +34,8 @@ _RED_INK = {"green": 0.9, "red_share": 0.12, "blue_share": 0.8}
 _RED_RIM = {"green": 0.06, "red_share": 0.15, "blue_share": 0.75}
 _RIM_PX = 4
 
-#: Rows that are computed together; it limits memory and changes no result.
-_STRIP_PX = 256
-
 #: No colour (0 to 255) of H&E, averaged over a pixel of the overview, is darker than this.
 _BLACK = 40
-
-#: A pixel is even if the colours (0 to 255) of its neighbours differ by at most this; glass is even
-#: everywhere, and tissue hardly anywhere.
-_EVEN = 6
-
-#: Plain glass is brighter than this, and its colours differ by less than this (0 to 255). Other
-#: glass transmits at least this much of its strongest colour, and these shares of it in green and
-#: in its weakest colour: whatever H&E stains transmits less green.
-_PLAIN_LEVEL, _PLAIN_RANGE = 190, 26
-_TINTED = {"high": 100, "green_share": 0.8, "low_share": 0.45}
-
-#: From this level (0 to 255) on a pixel is so bright that it is taken for missing data.
-_BLANK = 252
 
 #: Brightest colours (0 to 255) of a pixel: below the first it is black, below the second dark.
 _DIM, _DARK = 16, 60
@@ -96,19 +82,30 @@ def looks_fluorescent(overview: NDArray[np.uint8]) -> bool:
     bool
         True if hardly anything is lit, or if much is neither black nor lit.
     """
-    low, high = overview.min(axis=2), overview.max(axis=2)
-    # A slide may end amid a pixel of the overview, whose other part is white: lines do not count.
-    around = np.pad(high >= _DARK, 1, mode="edge")
-    seen = ndimage.binary_opening(around, np.ones((3, 3)))[1:-1, 1:-1]
-    n_seen, n_dim = int(seen.sum()), int(((high >= _DIM) & (high < _DARK)).sum())
-    most_dim = _MAX_DIM_IN_DARK if 2 * n_seen < seen.size else _MAX_DIM
-    if n_seen < _MIN_SEEN * seen.size or n_dim > most_dim * (n_dim + n_seen):
+    n_seen = n_dim = n_stain = 0
+    # How often each brightness occurs where something is seen, and where that is plain.
+    seen_levels, plain_levels = np.zeros((2, 256), np.int64)
+    for block in blocks(overview.shape):
+        rgb, high = overview[block.own], overview[block.around].max(axis=2)
+        # A slide may end amid a pixel of the overview, whose other part is white: lines do not
+        # count.
+        around = np.pad(high >= _DARK, 1, mode="edge")
+        seen = ndimage.binary_opening(around, np.ones((3, 3)))[1:-1, 1:-1][block.within]
+        high, low = high[block.within], rgb.min(axis=2)
+        span = high - low
+        stain = (high > 80) & (rgb[..., 1] < high) & (low > 0.25 * high) & (span >= 0.1 * high)
+        n_seen += int(seen.sum())
+        n_dim += int(((high >= _DIM) & (high < _DARK)).sum())
+        n_stain += int((seen & stain).sum())
+        seen_levels += counts_of(high[seen])
+        plain_levels += counts_of(high[seen & ~stain & (span < PLAIN_RANGE)])
+    size = overview.shape[0] * overview.shape[1]
+    most_dim = _MAX_DIM_IN_DARK if 2 * n_seen < size else _MAX_DIM
+    if n_seen < _MIN_SEEN * size or n_dim > most_dim * (n_dim + n_seen):
         return True
-    span = high - low
-    brightest = float(np.quantile(high[seen], 0.95))
-    glass = (span < _PLAIN_RANGE) & (high > max(110.0, brightest * 2 / 3))
-    stain = (high > 80) & (overview[..., 1] < high) & (low > 0.25 * high) & (span >= 0.1 * high)
-    return bool((seen & (glass | stain)).sum() < _MIN_LIT * n_seen)
+    brightest = counted_quantile(seen_levels, 0.95)
+    n_glass = plain_levels[np.arange(256) > max(110.0, brightest * 2 / 3)].sum()
+    return bool(n_stain + n_glass < _MIN_LIT * n_seen)
 
 
 def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
@@ -127,93 +124,23 @@ def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
     bool
         True if glass has one of these two colours.
     """
-    brightness = overview.max(axis=2)
-    # Luma of glass is bright, and no stain has green below glass; both hold for YCbCr only.
-    near = (overview > 108) & (overview < 148) & (overview[..., :1] > 152)
-    glass = near[brightness >= np.quantile(brightness, 0.9)]
-    neutral = (glass[:, 1] & glass[:, 2]).mean() > 0.7
-    green = overview[..., 1][brightness >= _DIM]
-    if neutral and np.quantile(green, 0.05) > 105:
+    levels, neutral_levels, green_levels = np.zeros((3, 256), np.int64)
+    n_turned = 0
+    for block in blocks(overview.shape):
+        rgb = overview[block.own]
+        red, green, blue = (rgb[..., channel] for channel in range(3))
+        brightness = rgb.max(axis=2)
+        # Luma of glass is bright, and no stain has green below glass; both hold for YCbCr only.
+        grey = (green > 108) & (green < 148) & (red > 152)
+        levels += counts_of(brightness)
+        neutral_levels += counts_of(brightness[grey & (blue > 108) & (blue < 148)])
+        green_levels += counts_of(green[brightness >= _DIM])
+        n_turned += int((grey & (red > 245) & (blue > 245)).sum())
+    glass = np.arange(256) >= counted_quantile(levels, 0.9)
+    neutral = neutral_levels[glass].sum() > 0.7 * levels[glass].sum()
+    if neutral and counted_quantile(green_levels, 0.05) > 105:
         return True
-    turned = near[..., 1] & (overview[..., 0] > 245) & (overview[..., 2] > 245)
-    return bool(turned.mean() > 0.05)
-
-
-def is_plain(colour: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which colours are those of plain glass: bright and nearly grey.
-
-    Parameters
-    ----------
-    colour : (..., 3) ndarray of uint8
-        RGB, 0 to 255.
-
-    Returns
-    -------
-    (...) ndarray of bool
-        True where glass with this colour is neither dim nor tinted.
-    """
-    low, high = colour.min(axis=-1), colour.max(axis=-1)
-    plain: NDArray[np.bool_] = (low > _PLAIN_LEVEL) & (high - low < _PLAIN_RANGE)
-    return plain
-
-
-def glass_colour(overview: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Measure the colour of glass.
-
-    It is the median of what is bright, nearly grey and brightest, unless more of the slide is even
-    and dimmer or tinted: then it is the median of that.
-
-    Parameters
-    ----------
-    overview : (H, W, 3) ndarray of uint8
-        RGB, 0 to 255; glass and missing data are white.
-
-    Returns
-    -------
-    (3,) ndarray of uint8
-        Red, green and blue; bright and grey where no glass is seen.
-    """
-    tinted = _tinted_glass(overview)
-    if tinted is not None:
-        return tinted
-    # Pure white stands for missing data; it is no glass unless there is hardly any other candidate.
-    low = overview.min(axis=2)
-    candidates = overview[is_plain(overview) & (low < 255)]
-    if len(candidates) < max(16, low.size // 1000):
-        return np.full(3, 255 if (low == 255).mean() > 0.01 else 244, np.uint8)
-    level = candidates.sum(axis=1, dtype=np.int16)
-    return np.median(candidates[level >= np.median(level)], axis=0).astype(np.uint8)
-
-
-def _tinted_glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Return the colour (3,) of glass that is not plain; None if more is plain, or nothing even."""
-    height, width = overview.shape[:2]
-    # At most a million pixels, each with its eight neighbours.
-    step = 1 + int((height * width) ** 0.5) // 1000
-    around = [
-        overview[row : max(0, height - 2) + row : step, column : max(0, width - 2) + column : step]
-        for row in range(3)
-        for column in range(3)
-    ]
-    span = reduce(np.maximum, around) - reduce(np.minimum, around)
-    even = around[4][(span <= _EVEN).all(axis=2)]
-    low, high = even.min(axis=1), even.max(axis=1)
-    plain = is_plain(even)
-    tinted = even[
-        ~plain
-        & (high >= _TINTED["high"])
-        & (low >= _TINTED["low_share"] * high)
-        & (even[:, 1] >= _TINTED["green_share"] * high)
-    ]
-    if (
-        len(tinted) < max(16, span[..., 0].size // 50)
-        or len(tinted) < (plain & (low < _BLANK)).sum()
-    ):
-        return None
-    colour: NDArray[np.uint8] = np.median(tinted, axis=0).astype(np.uint8)
-    # Nothing is brighter than glass but missing data and rare reflections.
-    brighter = (overview[..., 1] > int(colour[1]) + 12) & (overview.min(axis=2) < _BLANK)
-    return colour if brighter.mean() < 0.2 else None
+    return bool(n_turned > 0.05 * levels.sum())
 
 
 class _Looks(NamedTuple):
@@ -225,26 +152,21 @@ class _Looks(NamedTuple):
     red_rim: NDArray[np.bool_]
 
 
-def _looks(overview: NDArray[np.uint8]) -> _Looks:
-    looks = _Looks(*np.empty((4, *overview.shape[:2]), bool))
+def _looks(rgb: NDArray[np.uint8], colour: NDArray[np.uint8]) -> _Looks:
+    """Look at pixels (H, W, 3), beside glass of a colour (3,)."""
     table = -np.log(np.arange(1, 257, dtype=np.float32) / 256)
-    colour = glass_colour(overview)
     glass = table[colour]
-    black = _BLACK * min(1.0, int(colour.max()) / _PLAIN_LEVEL)
-    # In strips: the densities of a whole slide take several times the memory of its overview.
-    for top in range(0, len(overview), _STRIP_PX):
-        rows = slice(top, top + _STRIP_PX)
-        densities = [table[overview[rows, :, c]] - glass[c] for c in range(3)]
-        red, green, blue = densities
-        stain = green - np.minimum(red, blue)
-        looks.stained[rows] = (green > _MIN_DENSITY) & (
-            stain > np.maximum(_MIN_COLOUR, _MIN_COLOUR_SHARE * green)
-        )
-        looks.ink[rows] = (red > green + _INK_EXCESS) & (red > _INK_RATIO * green)
-        looks.ink[rows] |= overview[rows].max(axis=2) < black
-        looks.red_ink[rows] = _red(densities, **_RED_INK)
-        looks.red_rim[rows] = _red(densities, **_RED_RIM)
-    return looks
+    black = _BLACK * min(1.0, int(colour.max()) / PLAIN_LEVEL)
+    densities = [table[rgb[..., c]] - glass[c] for c in range(3)]
+    red, green, blue = densities
+    stain = green - np.minimum(red, blue)
+    ink = (red > green + _INK_EXCESS) & (red > _INK_RATIO * green)
+    return _Looks(
+        (green > _MIN_DENSITY) & (stain > np.maximum(_MIN_COLOUR, _MIN_COLOUR_SHARE * green)),
+        ink | (rgb.max(axis=2) < black),
+        _red(densities, **_RED_INK),
+        _red(densities, **_RED_RIM),
+    )
 
 
 def _red(
@@ -262,23 +184,33 @@ def _ink(looks: _Looks) -> NDArray[np.bool_]:
     return ink | ndimage.binary_dilation(core, iterations=_RIM_PX, mask=core | looks.red_rim)
 
 
-def find_ink(overview: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def find_ink(
+    overview: NDArray[np.uint8], glass: NDArray[np.uint8] | None = None
+) -> NDArray[np.bool_]:
     """Find pen marks and black padding on an overview of about 8 µm per pixel.
 
     Parameters
     ----------
     overview : (H, W, 3) ndarray of uint8
         RGB, 0 to 255; glass and missing data are white.
+    glass : (3,) ndarray of uint8, optional
+        Colour of the glass, where `glass_colour` has measured it already.
 
     Returns
     -------
     (H, W) ndarray of bool
         True on ink and on padding.
     """
-    return _ink(_looks(overview))
+    colour = glass_colour(overview) if glass is None else glass
+    ink = np.empty(overview.shape[:2], bool)
+    for block in blocks(ink.shape):
+        ink[block.own] = _ink(_looks(overview[block.around], colour))[block.within]
+    return ink
 
 
-def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.bool_]:
+def find_tissue(
+    overview: NDArray[np.uint8], min_area_px: int, glass: NDArray[np.uint8] | None = None
+) -> NDArray[np.bool_]:
     """Find the tissue on an overview of about 8 µm per pixel.
 
     Parameters
@@ -288,20 +220,22 @@ def find_tissue(overview: NDArray[np.uint8], min_area_px: int) -> NDArray[np.boo
     min_area_px : int
         Least area of a piece, in pixels of the overview; smaller ones are dust, unless they fill
         half of the overview, as a picture amid tissue does.
+    glass : (3,) ndarray of uint8, optional
+        Colour of the glass, where `glass_colour` has measured it already.
 
     Returns
     -------
     (H, W) ndarray of bool
         True on tissue.
     """
-    looks = _looks(overview)
-    tissue = ndimage.binary_closing(np.pad(looks.stained, 3), iterations=3)[3:-3, 3:-3]
-    tissue = (tissue | looks.stained) & ~_ink(looks)
-    tissue = ndimage.binary_opening(tissue)
-    labels, _ = ndimage.label(tissue, structure=np.ones((3, 3)))
-    large = np.bincount(labels.ravel()) >= max(1, min(min_area_px, labels.size // 2))
-    large[0] = False
-    return large[labels]
+    colour = glass_colour(overview) if glass is None else glass
+    tissue = np.empty(overview.shape[:2], bool)
+    for block in blocks(tissue.shape):
+        looks = _looks(overview[block.around], colour)
+        closed = ndimage.binary_closing(np.pad(looks.stained, 3), iterations=3)[3:-3, 3:-3]
+        found = (closed | looks.stained) & ~_ink(looks)
+        tissue[block.own] = ndimage.binary_opening(found)[block.within]
+    return without_small(tissue, max(1, min(min_area_px, tissue.size // 2)))
 
 
 def grown(mask: NDArray[np.bool_], reach_px: int) -> NDArray[np.bool_]:

@@ -50,8 +50,8 @@ def test_one_heap_is_asked_of_glibc_by_its_number(monkeypatch):
     library = SimpleNamespace(mallopt=lambda option, value: asked.append((option, value)))
     monkeypatch.setattr(allocator, "ctypes", SimpleNamespace(CDLL=lambda _name: library))
     allocator.share_one_heap()
-    # M_ARENA_MAX of malloc.h
-    assert asked == [(-8, 1)]
+    # M_ARENA_MAX and M_MMAP_THRESHOLD of malloc.h
+    assert asked == [(-8, 1), (-3, 4 << 20)]
 
 
 def test_another_c_library_is_left_alone(monkeypatch):

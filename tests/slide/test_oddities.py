@@ -12,7 +12,8 @@ from slides_made import GLASS, picture, shrunk
 
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, level0_claim
 from nucwsi.io.slides.slide import open_slide
-from nucwsi.slide import oddities as module
+from nucwsi.slide import blocks
+from nucwsi.slide.glass import glass_colour
 from nucwsi.slide.oddities import (
     brown_share,
     even_pixels,
@@ -20,7 +21,7 @@ from nucwsi.slide.oddities import (
     pale_pixels,
     stain_density,
 )
-from nucwsi.slide.tissue import find_tissue, glass_colour
+from nucwsi.slide.tissue import find_tissue
 
 #: An overview of 8 µm per pixel: tissue of some 2 mm.
 SLIDE = shrunk(picture(2600, 3000), 8)
@@ -150,14 +151,14 @@ def test_purple_pen_is_told(colour):
     assert even_pixels(image, tissue) == pytest.approx(line.sum(), rel=0.35)
 
 
-@pytest.mark.parametrize("strip_px", [17, 100, 10_000])
-def test_strips_do_not_show(strip_px, monkeypatch):
+@pytest.mark.parametrize("side_px", [17, 100, 10_000])
+def test_blocks_do_not_show(side_px, monkeypatch):
     image = faded(SLIDE, 0.12)
     image[20:40, 20:300] = PURPLE[0]
     tissue = find_tissue(image, 60)
     expected = pale_pixels(image, tissue), even_pixels(image, tissue)
     assert min(expected) > 0
-    monkeypatch.setattr(module, "_STRIP_PX", strip_px)
+    monkeypatch.setattr(blocks, "SIDE_PX", side_px)
     assert (pale_pixels(image, tissue), even_pixels(image, tissue)) == expected
 
 

@@ -8,12 +8,11 @@ from slides_made import GLASS, picture, shrunk
 
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, level0_claim
 from nucwsi.io.slides.slide import open_slide
-from nucwsi.slide import tissue
+from nucwsi.slide import blocks, tissue
+from nucwsi.slide.glass import glass_colour, is_plain
 from nucwsi.slide.tissue import (
     find_tissue,
-    glass_colour,
     grown,
-    is_plain,
     looks_fluorescent,
     looks_miscoloured,
     pieces,
@@ -63,15 +62,15 @@ def beyond(mask, truth=TRUTH):
     return (mask & ~ndimage.binary_dilation(truth, iterations=3)).sum()
 
 
-@pytest.mark.parametrize("strip_px", [1, 7, 100, 10_000])
-def test_strips_do_not_show(strip_px, monkeypatch):
+@pytest.mark.parametrize("side_px", [7, 100, 10_000])
+def test_blocks_do_not_show(side_px, monkeypatch):
     marked = SLIDE.copy()
     for row, colour in enumerate(PENS.values()):
         marked[40 * row : 40 * row + 9, 20:300] = colour
     found, ink = find_tissue(marked, 60), tissue.find_ink(marked)
     assert found.any()
     assert ink.any()
-    monkeypatch.setattr(tissue, "_STRIP_PX", strip_px)
+    monkeypatch.setattr(blocks, "SIDE_PX", side_px)
     assert np.array_equal(find_tissue(marked, 60), found)
     assert np.array_equal(tissue.find_ink(marked), ink)
 

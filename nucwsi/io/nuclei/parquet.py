@@ -336,11 +336,17 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
     StoreError
         As `iter_batches`.
     """
-    groups = list(iter_columns(path, columns))
-    return {
-        name: np.concatenate([group[name] for group in groups]) if groups else np.empty(0)
-        for name in columns
-    }
+    file, _ = open_table(path)
+    n_nuclei = file.metadata.num_rows
+    file.close()
+    whole: dict[str, NDArray[Any]] = {}
+    n_read = 0
+    for group in iter_columns(path, columns):
+        for name, values in group.items():
+            whole.setdefault(name, np.empty(n_nuclei, values.dtype))
+            whole[name][n_read : n_read + len(values)] = values
+        n_read += len(values)
+    return whole or {name: np.empty(0) for name in columns}
 
 
 def iter_tables(path: Path) -> Iterator[NucleusTable]:

@@ -126,7 +126,9 @@ class TiffReader:
         return self._shown[level].read(window)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and forget its decoded tiles."""
+        for page in self.pages:
+            page.forget()
         self._file.close()
 
     def _claims(self, image: _Image) -> list[MppClaim]:

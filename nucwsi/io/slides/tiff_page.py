@@ -137,6 +137,10 @@ class TiffPage:
         )
         return np.asarray(decoded)[0]
 
+    def forget(self) -> None:
+        """Forget the tiles that were decoded, so that their memory is free."""
+        self._cache = _Cache(_CACHE_BYTES)
+
     def read(self, window: Window) -> tuple[NDArray[np.uint8], list[Window]]:
         """Read a window.
 

@@ -36,6 +36,12 @@ def _key(position: tuple[int, int]) -> str:
     return "{},{}".format(*position)
 
 
+def _needed(grid: TileGrid, tissue: Tissue, halo_px: int) -> list[tuple[int, int]]:
+    """List the cores that a network sees: those within its halo of what is analysed."""
+    seen = grown(tissue.analysed | tissue.unreadable, -(-halo_px // CELL_PX))
+    return [at for at in grid.positions() if seen[grid.core(*at).cells(CELL_PX).slices].any()]
+
+
 def _bad_windows(place: Workspace) -> list[Window]:
     """Return the windows of the canvas that are noted as unreadable so far."""
     keys = sorted(key for key in place.done if key.startswith("bad "))
@@ -140,14 +146,14 @@ def tile(
         with workspace(output, decisive if mask else facts.to_json()) as place:
             grid = TileGrid(source.frame.shape, settings.core_px)
             writer = TilesWriter(place.folder / "tiles", facts)
-            seen = grown(tissue.analysed | tissue.unreadable, -(-facts.halo_px // CELL_PX))
-            cores = {at: grid.core(*at) for at in grid.positions()}
-            needed = [at for at, core in cores.items() if seen[core.cells(CELL_PX).slices].any()]
+            needed = _needed(grid, tissue, facts.halo_px)
             _fill(source, writer, needed, grid, place, threads)
             bad = _bad_windows(place)
             bad_px = sum(window.height * window.width for window in bad)
-            read_px = sum(cores[at].height * cores[at].width for at in needed)
+            read_px = sum(grid.core(*at).height * grid.core(*at).width for at in needed)
             share = bad_px / max(1, read_px)
+            # The decoded tiles that it keeps are needed no more.
+            source.slide.close()
             if share <= settings.max_bad_tiles:
                 without = [*bad, *found.lost]
                 _publish(writer, tissue.without(without), without, facts, output, tissue_output)

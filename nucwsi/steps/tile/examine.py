@@ -21,6 +21,7 @@ from nucwsi.grid import CELL_PX, Frame, Window
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, claim_doubts, level0_claim
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.stores.publish import file_checksum
+from nucwsi.slide.glass import glass_colour
 from nucwsi.slide.holes import holes_in_tissue
 from nucwsi.slide.oddities import oddities
 from nucwsi.slide.tissue import find_tissue, looks_fluorescent, looks_miscoloured
@@ -70,6 +71,9 @@ def _find(
     path, frame = source.slide.path, source.frame
     overview, unreadable = source.overview(CELL_PX, threads)
     refuse_unreadable(path, float(unreadable.mean()), settings.max_bad_tiles)
+    if not unreadable.any():
+        # Takes no memory while tiles are read.
+        unreadable = np.broadcast_to(np.False_, unreadable.shape)
     if looks_fluorescent(overview):
         raise SlideError(
             f"{path}: has a dark background, as in fluorescence, or is black; nucwsi analyses"
@@ -81,8 +85,10 @@ def _find(
             " contradicts the stream); convert it anew with the right photometric interpretation"
         )
     cell_um = CELL_PX * frame.mpp
-    found = find_tissue(overview, math.ceil(settings.min_tissue_um2 / cell_um**2))
-    odd = oddities(overview, found, cell_um)
+    glass = glass_colour(overview)
+    found = find_tissue(overview, math.ceil(settings.min_tissue_um2 / cell_um**2), glass)
+    odd = oddities(overview, found, cell_um, glass)
+    del overview
     tissue = tissue_of(found, unreadable, frame, settings, regions)
     if settings.tissue != "auto":
         odd = [oddity for oddity in odd if oddity.kind != "pale"]
