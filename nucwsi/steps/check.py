@@ -10,7 +10,11 @@ import numpy as np
 
 from nucwsi.config import TileSettings
 from nucwsi.errors import NucwsiError
-from nucwsi.grid import CELL_PX
+from nucwsi.grid import CELL_PX, Frame
+from nucwsi.io.foreign.numbered import numbered_names
+from nucwsi.io.foreign.read import read_foreign
+from nucwsi.io.regions.on_slide import region_doubts, regions_of_slide
+from nucwsi.io.review.answers import read_answers, read_worklist
 from nucwsi.io.slides.remote import address
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.models.card import canvas_card, largest_halo_px, read_cards
@@ -110,12 +114,25 @@ def check(
                 empty = () if found.tissue.found.any() else (EMPTY,)
                 missing = f"{len(found.lost)} tiles in tissue have no data"
                 lost = (missing,) if found.lost else ()
-                warnings = (*facts.warnings, *lost, *empty)
+                doubts = _doubts(entry, facts.frame, settings)
+                warnings = (*facts.warnings, *lost, *empty, *doubts)
                 # Nuclei that are imported cost next to nothing.
                 extent = None if entry.nuclei else _extent(found, passes * len(cards))
             yield Verdict(entry.name, entry.path, description, warnings, "", extent)
         except NucwsiError as error:
             yield Verdict(entry.name, entry.path, "", (), str(error))
+
+
+def _doubts(entry: SlideEntry, frame: Frame, settings: TileSettings) -> list[str]:
+    """Read the other files of a slide as later jobs will; return what is doubtful about them."""
+    for path in entry.answers:
+        if read_worklist(path) is None:
+            read_answers(path)
+    if entry.nuclei is not None:
+        read_foreign(entry.nuclei, numbered_names(entry.nuclei_classes, "nuclei_classes"))
+    user = regions_of_slide(entry.regions, frame, needed=not entry.beside)
+    # Where they alone are analysed, the slide's own warnings name them.
+    return [] if settings.only_regions else region_doubts(user, entry.regions, frame)
 
 
 def _extent(found: Examined, passes: int) -> Extent:

@@ -21,7 +21,6 @@ from nucwsi.composition.regions import (
     Region,
     grid_regions,
     owned_nuclei,
-    shares_outside,
     slide_region,
     tissue_regions,
     without_ignored,
@@ -35,9 +34,8 @@ from nucwsi.io.csv_table import write_csv
 from nucwsi.io.nuclei.columns import FEATURES, network_columns
 from nucwsi.io.nuclei.parquet import iter_columns, read_facts
 from nucwsi.io.outputs import check_outputs
-from nucwsi.io.regions.files import origin_doubt
 from nucwsi.io.regions.geojson import read_tissue, write_regions
-from nucwsi.io.regions.on_slide import regions_of_slide, slide_bounds, slide_size
+from nucwsi.io.regions.on_slide import region_doubts, regions_of_slide, slide_bounds
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum
 
@@ -45,13 +43,6 @@ log = logging.getLogger(__name__)
 
 #: Most squares of the grid. Squares of 100 µm are 40,000 on 400 mm².
 _MAX_SQUARES = 1_000_000
-
-#: Share of a region's area outside of the slide from which on a user is warned: an outline drawn
-#: along the edge of a slide reaches a little beyond it.
-_MAX_OUTSIDE = 0.05
-
-#: Number of regions that are warned of one by one.
-_LISTED = 10
 
 
 def _user_regions(files: Sequence[Path], frame: Frame, beside: bool) -> list[Region]:
@@ -67,22 +58,6 @@ def _user_regions(files: Sequence[Path], frame: Frame, beside: bool) -> list[Reg
     if files and not user:
         log.warning("%s: no region in it; none is counted", ", ".join(map(str, files)))
     return user
-
-
-def _warnings(user: list[Region], files: Sequence[Path], frame: Frame) -> list[str]:
-    """Say what is doubtful about the user's regions, one line each."""
-    shares = shares_outside(user, slide_bounds(frame))
-    doubtful = np.flatnonzero(shares > _MAX_OUTSIDE).tolist()
-    lines = [
-        f"{user[index].name} ({user[index].id}): {100 * shares[index]:.0f} % of its area lies"
-        f" outside the slide, which has {slide_size(frame)}, and area_mm2 includes that part; check"
-        " that the file is of this slide, in level-0 pixels"
-        for index in doubtful[:_LISTED]
-    ]
-    if len(doubtful) > _LISTED:
-        lines.append(f"{len(doubtful) - _LISTED} more regions lie partly outside the slide")
-    doubt = origin_doubt(files, frame.origin_px)
-    return lines if doubt is None else [*lines, doubt]
 
 
 def _regions(
@@ -237,7 +212,7 @@ def compose(
         raise StoreError(f"{tissue}: is not the tissue of {nuclei}; make both from one slide")
     frame = facts.frame
     user = _user_regions(regions, frame, beside)
-    doubts = _warnings(user, regions, frame)
+    doubts = region_doubts(user, regions, frame)
     for doubt in doubts:
         log.warning("%s", doubt)
     every = _regions(frame, pieces, user, settings)

@@ -21,7 +21,7 @@ def header_value(data: bytes, rng: Random) -> Mutant:
     new = value.to_bytes(width, rng.choice(("big", "little")))
     spoilt = replaced(data, at, new)
     if data.startswith(_PNG):
-        spoilt = _png([(name, content) for name, content in _chunks(spoilt)])
+        spoilt = png_of([(name, content) for name, content in _chunks(spoilt)])
     return Mutant(spoilt, f"{new.hex()} at {at}")
 
 
@@ -40,7 +40,7 @@ def png_chunk(data: bytes, rng: Random) -> Mutant:
     elif how == "damaged" and content:
         place = rng.randrange(len(content))
         chunks[at] = (name, replaced(content, place, rng.randbytes(1)))
-    return Mutant(_png(chunks), f"chunk {at}, {name!r}: {how}")
+    return Mutant(png_of(chunks), f"chunk {at}, {name!r}: {how}")
 
 
 def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -52,7 +52,8 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def _png(chunks: list[tuple[bytes, bytes]]) -> bytes:
+def png_of(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    """Return a PNG of such chunks, each a name and its content, with right checksums."""
     return _PNG + b"".join(
         struct.pack(">I", len(content))
         + name

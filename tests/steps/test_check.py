@@ -1,7 +1,10 @@
 """`check` says what every slide is before the first job, and why some cannot be analysed."""
 
+import json
+
 import numpy as np
 import pytest
+import shapely
 from click.testing import CliRunner
 from PIL import Image
 from slides_made import picture, write_aperio, write_slide
@@ -74,3 +77,45 @@ def test_the_tissue_is_that_which_tile_finds(folder, tmp_path):
     assert ran.exit_code == 0, ran.output
     facts, _ = read_tissue(tmp_path / "t.geojson")
     assert f" {facts.tissue_um2 / 1e6:.3g} mm² of tissue" in checked(folder / "sound.svs").output
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "said"),
+    [
+        ("regions", '{"type": "FeatureCollection", "features": [{', "is not GeoJSON"),
+        ("regions", '{"type": "FeatureCollection", "features": []}', "holds no region"),
+        ("answers", "number;kind\n1;2\n", "expected `id` and `class`"),
+        ("nuclei", '[{"type": "Feature", "geometry": 3}]', "holds 3 as `geometry`"),
+    ],
+)
+def test_a_file_beside_a_slide_that_no_job_could_read_is_a_fault(
+    folder, tmp_path, column, text, said
+):
+    named = tmp_path / ("a.csv" if column == "answers" else "a.geojson")
+    named.write_text(text)
+    sheet = tmp_path / "slides.tsv"
+    sheet.write_text(f"slide\tpath\t{column}\na\t{folder}/sound.svs\t{named}\n")
+    ran = checked(sheet)
+    assert ran.exit_code == 1
+    assert said in ran.output, ran.output
+    assert "a: cannot be analysed" in ran.output
+
+
+def test_regions_that_lie_off_the_slide_are_looked_at(folder, tmp_path):
+    shape = shapely.geometry.mapping(shapely.box(1000, 800, 9000, 8000))
+    drawn = [{"type": "Feature", "geometry": shape, "properties": {"name": "one"}}]
+    named = tmp_path / "a.geojson"
+    named.write_text(json.dumps({"type": "FeatureCollection", "features": drawn}))
+    sheet = tmp_path / "slides.tsv"
+    sheet.write_text(f"slide\tpath\tregions\na\t{folder}/sound.svs\t{named}\n")
+    for words in ((), ("--only-regions",)):
+        ran = checked(sheet, *words)
+        assert ran.output.count("of its area lies outside the slide") == 1, ran.output
+
+
+def test_a_mask_that_marks_everything_is_looked_at(folder, tmp_path):
+    for name, marked in (("all.png", 255), ("some.png", np.eye(110, 130) * 255)):
+        Image.fromarray(np.full((110, 130), marked, np.uint8)).save(tmp_path / name)
+        ran = checked(folder / "sound.svs", "--tissue", tmp_path / name)
+        told = "all.png marks all of the slide as tissue, glass too, as `all` does"
+        assert (told in ran.output) == (name == "all.png"), ran.output

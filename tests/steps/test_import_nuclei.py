@@ -1,6 +1,7 @@
 """Nuclei of other programs go the way of ours, and are marked as theirs."""
 
 import json
+import re
 import zipfile
 
 import geopandas
@@ -129,6 +130,38 @@ def test_magnified_coordinates_do_not_drift_where_the_mpp_is_not_round(tmp_path)
     succeeded("import", tmp_path / "a.json", "--slide", slide, "-o", out)
     centre = geopandas.read_parquet(out).geometry.centroid.iloc[0]
     assert (centre.x, centre.y) == pytest.approx((3800, 300), abs=1.5)
+
+
+def test_a_nucleus_that_is_there_twice_counts_once(truth, small_slide, tmp_path):
+    """As when two exports of one slide are joined."""
+    shapes, names = truth
+    qupath_cells(tmp_path / "a.geojson", [*shapes, *shapes[::-1][:9]], [*names, *names[::-1][:9]])
+    out = tmp_path / "nuclei.parquet"
+    succeeded("import", tmp_path / "a.geojson", "--slide", small_slide, "-o", out)
+    assert len(geopandas.read_parquet(out)) == len(shapes)
+    told = "9 imported nuclei have the outline of another one and are left out"
+    assert told in read_facts(out).warnings
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        (lambda at: f"class {at}", (), "its .* classes cannot be taken over: .*at most 100 items"),
+        (lambda at: "x" * 101, (), "its 1 classes cannot be .*: `0`: .*at most 100 characters"),
+        (lambda at: ("Tumor", "tumor")[at % 2], (), "its 2 classes .* each its own; rename them"),
+        (lambda at: "Tumor", ("--classes", "1=a"), "the classes 1 are named, but it has Tumor"),
+    ],
+)
+def test_classes_that_no_table_can_hold_are_refused(
+    truth, small_slide, tmp_path, name, words, said
+):
+    shapes = truth[0][:150]
+    qupath_cells(tmp_path / "a.geojson", shapes, [name(at) for at in range(len(shapes))])
+    out = tmp_path / "out" / "nuclei.parquet"
+    out.parent.mkdir()
+    line = refused("import", tmp_path / "a.geojson", "--slide", small_slide, "-o", out, *words)
+    assert re.search(rf"a\.geojson: {said}", line), line
+    assert not list(out.parent.iterdir())
 
 
 @pytest.mark.parametrize("odd", [1e300, float("nan"), float("-inf")])

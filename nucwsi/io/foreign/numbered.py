@@ -30,10 +30,12 @@ def numbered_names(text: str, where: str) -> dict[str, str]:
     >>> numbered_names("1=tumour, 2 = immune cell", "--classes")
     {'1': 'tumour', '2': 'immune cell'}
     """
-    names = {}
+    names: dict[str, str] = {}
     for part in filter(None, text.split(",")):
         number, equals, name = (word.strip() for word in part.partition("="))
         if not equals or not number.isdecimal() or not name:
             raise ConfigError(f"{where}: {part!r}, expected a number and a name such as 1=tumour")
+        if number in names:
+            raise ConfigError(f"{where}: names {number} twice, {names[number]} and {name}")
         names[number] = name
     return names

@@ -19,6 +19,17 @@ from nucwsi.io.regions.features import class_of, json_of
 #: Columns of a GeoParquet in which programs write the class, the first that there is.
 _CLASS_COLUMNS = ("class", "classification", "cell_type", "type")
 
+#: How other files begin that are named by mistake, and what they are.
+_OTHER_KINDS = {
+    b"PK\x03\x04": "a zip, to be unpacked, or a spreadsheet",
+    b"\x89PNG": "a PNG",
+    b"\xff\xd8\xff": "a JPEG",
+    b"PAR1": "a table of parquet with another ending",
+    b"II*\0": "a TIFF with another ending",
+    b"MM\0*": "a TIFF with another ending",
+    b"\x93NUMPY": "an array of NumPy with another ending",
+}
+
 
 def read_foreign(path: Path, names: dict[str, str]) -> ForeignNuclei:
     """Read nuclei that another program has found.
@@ -41,6 +52,8 @@ def read_foreign(path: Path, names: dict[str, str]) -> ForeignNuclei:
     DataError
         If the file is missing or damaged, of no such form, or holds no nucleus.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path}: is a pipe or a device, expected a file")
     if is_label_image(path):
         nuclei = read_label_image(path)
     elif path.suffix.lower() in {".parquet", ".geoparquet"}:
@@ -55,11 +68,18 @@ def read_foreign(path: Path, names: dict[str, str]) -> ForeignNuclei:
 def _content(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist") from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}); export it again") from None
+    kind = next((kind for start, kind in _OTHER_KINDS.items() if data.startswith(start)), None)
+    if kind is not None:
+        raise DataError(
+            f"{path}: is {kind}; expected GeoJSON, JSON of HoVer-Net or CellViT, a label image"
+            " (.tif, .npy, .zarr) or GeoParquet (.parquet)"
+        )
+    return data
 
 
 def _geoparquet(path: Path) -> ForeignNuclei:

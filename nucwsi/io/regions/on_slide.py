@@ -10,7 +10,14 @@ import numpy as np
 from nucwsi.composition.regions import Region, shares_outside
 from nucwsi.errors import RegionError
 from nucwsi.grid import Frame
-from nucwsi.io.regions.files import read_region_files
+from nucwsi.io.regions.files import origin_doubt, read_region_files
+
+#: Share of a region's area outside of the slide from which on a user is warned: an outline drawn
+#: along the edge of a slide reaches a little beyond it.
+_MAX_OUTSIDE = 0.05
+
+#: Number of regions that are warned of one by one.
+_LISTED = 10
 
 
 def regions_of_slide(files: Sequence[Path], frame: Frame, needed: bool = True) -> list[Region]:
@@ -43,6 +50,37 @@ def regions_of_slide(files: Sequence[Path], frame: Frame, needed: bool = True) -
                 f" which has {slide_size(frame)}; take this slide's file, in level-0 pixels"
             )
     return user
+
+
+def region_doubts(user: list[Region], files: Sequence[Path], frame: Frame) -> list[str]:
+    """Say what is doubtful about the user's regions.
+
+    Parameters
+    ----------
+    user : list of Region
+        Of `regions_of_slide`.
+    files : sequence of pathlib.Path
+        Where they come from.
+    frame : Frame
+        How the canvas lies on the slide.
+
+    Returns
+    -------
+    list of str
+        One line for each doubt.
+    """
+    shares = shares_outside(user, slide_bounds(frame))
+    doubtful = np.flatnonzero(shares > _MAX_OUTSIDE).tolist()
+    lines = [
+        f"{user[index].name} ({user[index].id}): {100 * shares[index]:.0f} % of its area lies"
+        f" outside the slide, which has {slide_size(frame)}, and area_mm2 includes that part; check"
+        " that the file is of this slide, in level-0 pixels"
+        for index in doubtful[:_LISTED]
+    ]
+    if len(doubtful) > _LISTED:
+        lines.append(f"{len(doubtful) - _LISTED} more regions lie partly outside the slide")
+    doubt = origin_doubt(files, frame.origin_px)
+    return lines if doubt is None else [*lines, doubt]
 
 
 def slide_bounds(frame: Frame) -> tuple[float, float, float, float]:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from nucwsi.errors import pass_on_lack_of_memory
 from nucwsi.grid import Window
+from nucwsi.io.slides.png import check_rows
 from nucwsi.io.slides.slide_reader import FinalSlideError, Level
 from nucwsi.io.slides.tiff_page import LARGEST_UNTILED_PX, on_white
 from nucwsi.slide.mpp import MppClaim
@@ -197,6 +198,8 @@ def opened_picture(path: Path, *kinds: str) -> Iterator[Image.Image]:
                     f"{path}: {height} x {width} px are too many to be decoded at once; convert it"
                     " to a tiled pyramid, for example with `vips tiffsave --tile --pyramid`"
                 )
+            if image.format == "PNG":
+                check_rows(path)
             yield image
     except FinalSlideError:
         raise
@@ -241,6 +244,9 @@ def _pixels(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     if image.format in ("JPEG", "MPO") and image.mode == "RGB":
         # Strictly: Pillow paints over what is damaged.
         return simplejpeg.decode_jpeg(path.read_bytes(), "RGB", strict=True)
+    if image.mode == "CMYK" and image.format in ("JPEG", "MPO"):
+        # For its errors alone: Pillow knows which inks Adobe inverts.
+        simplejpeg.decode_jpeg(path.read_bytes(), "CMYK", strict=True)
     if image.mode in ("RGBa", "RGBA", "PA") or "transparency" in image.info:
         return on_white(np.asarray(image.convert("RGBA")), _ALPHA)
     return np.asarray(image.convert("RGB"))

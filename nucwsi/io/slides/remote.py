@@ -11,6 +11,9 @@ STORAGE = {"s3": "s3", "gs": "gcs", "http": "http", "https": "http"}
 #: A path that was an address: `pathlib` writes two slashes as one.
 _ADDRESS = re.compile(rf"({'|'.join(STORAGE)}):/+(?=[^/])")
 
+#: A path that looks like an address; a single letter is a drive of Windows.
+_LIKE_AN_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
 #: Slides of which the named file is only a part, so that to fetch it is not enough.
 _OF_MANY_FILES = frozenset({".mrxs", ".vms", ".vmu", ".dcm"})
 
@@ -76,4 +79,35 @@ def staging_fault(path: Path) -> str | None:
     where = address(path)
     if where is not None and "/" not in where.partition("://")[2].strip("/"):
         return "names no file; write for example s3://bucket/slide.svs"
+    if where is not None and "@" in where.partition("://")[2].partition("/")[0]:
+        return "holds a name or a password, which results would show; leave them out of the address"
+    return None
+
+
+def address_fault(path: Path) -> str | None:
+    """Say why a path that is no file of this machine is no address either.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of a slide whose `address` is None, or of a file beside a slide.
+
+    Returns
+    -------
+    str or None
+        What is wrong and the way out; None if it does not look like an address.
+
+    Examples
+    --------
+    >>> address_fault(Path("ftp://host/a.svs"))[:40]
+    'is an address of an unknown kind; expect'
+    >>> address_fault(Path("C:/a.svs"))
+    """
+    if address(path) is not None:
+        return "is an address, but only slides are fetched; copy the file, and name the copy"
+    if _LIKE_AN_ADDRESS.match(str(path)):
+        return (
+            f"is an address of an unknown kind; expected {', '.join(f'{s}://' for s in STORAGE)},"
+            " in small letters, or a file of this machine"
+        )
     return None

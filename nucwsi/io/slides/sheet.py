@@ -17,7 +17,7 @@ from nucwsi.errors import ConfigError
 from nucwsi.io.foreign.numbered import numbered_names
 from nucwsi.io.slides.folder import slides_in, told_apart
 from nucwsi.io.slides.names import file_stem, name_fault, slide_name
-from nucwsi.io.slides.remote import address, shown, staging_fault
+from nucwsi.io.slides.remote import address, address_fault, shown, staging_fault
 from nucwsi.io.slides.sheet_table import read_rows, stripped
 from nucwsi.slide.mpp import PLAUSIBLE_UM
 
@@ -350,6 +350,9 @@ def _refuse_unusable_files(
             if fault:
                 raise ConfigError(f"{sheet}: slide {entry.name!r}: {shown(used)} {fault}")
             continue
+        fault = address_fault(used)
+        if fault and not used.exists():
+            raise ConfigError(f"{sheet}: slide {entry.name!r}: {_shown(used)} {fault}")
         if used.is_file() or (used is entry.path and may_be_absent(entry)):
             continue
         # OME-Zarr is a folder.

@@ -88,7 +88,11 @@ def _tiff(path: Path, least: tuple[int, int]) -> NDArray[np.bool_]:
     _refuse_missing(path)
     try:
         with tifffile.TiffFile(path) as file:
-            series = file.series[0]
+            series, *others = file.series
+            if any(other.shape == series.shape for other in others):
+                raise SlideError(
+                    f"{path}: holds {len(file.series)} pictures; expected one picture as mask"
+                )
             fine = [level for level in series.levels if level.keyframe.imagelength >= least[0]]
             level = fine[-1] if fine else series.levels[0]
             page = level.keyframe
@@ -113,7 +117,12 @@ def _tiff(path: Path, least: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def _marked(values: NDArray[Any], has_alpha: bool) -> NDArray[np.bool_]:
-    """Return which pixels, (H, W) or (H, W, S), are neither zero nor transparent."""
+    """Return which pixels, (H, W) or (H, W, S), are neither zero nor transparent.
+
+    Where a mask has no data, GeoTIFF says NaN.
+    """
+    if np.issubdtype(values.dtype, np.floating):
+        values = np.nan_to_num(values)
     if values.ndim == 2:
         return values != 0
     if has_alpha:

@@ -9,12 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
+from nucwsi.classes import check_names
 from nucwsi.config import SegmentSettings, StitchSettings, TileSettings
-from nucwsi.facts import IMPORTED, Member, SlideFacts
+from nucwsi.documents import first_fault
+from nucwsi.errors import DataError
+from nucwsi.facts import IMPORTED, Classes, Member, SlideFacts
 from nucwsi.io.foreign.read import read_foreign
 from nucwsi.io.nuclei.parquet import AT_ONCE, write_nuclei
 from nucwsi.io.outputs import check_outputs
@@ -108,7 +113,7 @@ def import_nuclei(
         polygons = on_slide(nuclei, found, seen.source, nuclei_mpp)
         kept, said = sound(nuclei, polygons, facts.frame)
         said += doubts(nuclei, found, polygons[kept], seen, nuclei_mpp)
-    classes = tuple(sorted({name or UNCLASSIFIED for name in found.names}))
+    classes = _classes(nuclei, found.names, class_names or {})
     code = np.array([classes.index(name or UNCLASSIFIED) for name in found.names])[kept]
     facts = _imported(facts, nuclei, found.form, classes, said)
     facts = facts.with_(tissue_um2=area_um2(outlines, facts.frame))
@@ -120,6 +125,26 @@ def import_nuclei(
         stitch([part], output, seams, StitchSettings())
     write_tissue(tissue_output, outlines, facts)
     log.info("%d nuclei of %d classes from %s", len(table), len(classes), found.form)
+
+
+def _classes(path: Path, names: Sequence[str], class_names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the classes of the nuclei in alphabetical order; refuse what no table can hold."""
+    classes = tuple(sorted({name or UNCLASSIFIED for name in names}))
+    if class_names and any(names) and not set(class_names.values()) & set(classes):
+        raise DataError(
+            f"{path}: the classes {', '.join(class_names)} are named, but it has"
+            f" {', '.join(classes):.200}; leave --classes (column `nuclei_classes`) out"
+        )
+    try:
+        TypeAdapter(Classes).validate_python(classes)
+        check_names(classes, ())
+    except ValueError as error:
+        told = first_fault(error) if isinstance(error, ValidationError) else str(error)
+        raise DataError(
+            f"{path}: its {len(classes)} classes cannot be taken over: {told:.300}; rename them in"
+            " the other program"
+        ) from None
+    return classes
 
 
 def _imported(

@@ -120,7 +120,8 @@ def sound(path: Path, polygons: Geometries, frame: Frame) -> tuple[np.ndarray, t
     Returns
     -------
     on_slide : (N,) ndarray of bool
-        Whether it has an area and its centroid lies on the slide.
+        Whether it has an area, its centroid lies on the slide, and no other one before it has the
+        same outline.
     said : tuple of str
         Why others were left out, one line each.
 
@@ -140,8 +141,16 @@ def sound(path: Path, polygons: Geometries, frame: Frame) -> tuple[np.ndarray, t
             f"{path}: {n_off} of {len(polygons)} nuclei lie off the slide of {height} x {width} px,"
             f" and {n_flat} have no area; check the slide, and --nuclei-mpp"
         )
-    said = ((n_flat, "have no area"), (n_off, "lie off the slide"))
-    return on_slide, tuple(f"{n} imported nuclei {why} and are left out" for n, why in said if n)
+    first = np.zeros(len(polygons), bool)
+    outlines = shapely.to_wkb(shapely.normalize(polygons))
+    first[np.unique(outlines, return_index=True)[1]] = True
+    n_again = int((on_slide & ~first).sum())
+    said = (
+        *((n_flat, "have no area"), (n_off, "lie off the slide")),
+        (n_again, "have the outline of another one"),
+    )
+    left_out = tuple(f"{n} imported nuclei {why} and are left out" for n, why in said if n)
+    return on_slide & first, left_out
 
 
 def doubts(

@@ -24,6 +24,9 @@ from nucwsi.slide.tissue import Piece, grown, pieces
 
 log = logging.getLogger(__name__)
 
+#: Endings of pictures that are no masks.
+_OTHER_PICTURES = frozenset({".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".jp2"})
+
 
 @dataclass(frozen=True)
 class Tissue:
@@ -206,6 +209,11 @@ def _masked(path: Path, frame: Frame) -> tuple[NDArray[np.bool_], shapely.Geomet
         )
     if path.suffix.lower() in MASK_SUFFIXES:
         return read_tissue_mask(path, frame), None
+    if path.suffix.lower() in _OTHER_PICTURES:
+        raise ConfigError(
+            f"{path}: is a picture whose pixels may have changed when it was saved; expected a mask"
+            " as PNG or TIFF, or outlines as GeoJSON"
+        )
     drawn = _drawn([path], frame)
     return _touched(drawn, frame), drawn
 

@@ -14,10 +14,11 @@ import shapely
 from numpy.typing import NDArray
 
 from nucwsi import RESULT_VERSION
-from nucwsi.config import TileSettings
+from nucwsi.config import TISSUE_WORDS, TileSettings
 from nucwsi.errors import SlideError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import CELL_PX, Frame, Window
+from nucwsi.io.regions.on_slide import region_doubts, regions_of_slide
 from nucwsi.io.slides.canvas import SlideCanvas, canvas_frame, claim_doubts, level0_claim
 from nucwsi.io.slides.slide import open_slide
 from nucwsi.io.stores.publish import file_checksum
@@ -94,14 +95,16 @@ def _find(
         odd = [oddity for oddity in odd if oddity.kind != "pale"]
     for oddity in odd:
         log.warning("%s: %s", path, oddity.text)
-    left_out = _left_out(tissue, frame)
-    for line in left_out:
+    said = _left_out(tissue, frame, regions)
+    if settings.tissue not in TISSUE_WORDS and tissue.everywhere.found.all() and not found.all():
+        said += (f"{settings.tissue} marks all of the slide as tissue, glass too, as `all` does",)
+    for line in said:
         log.warning("%s: %s", path, line)
-    return tissue, (*(oddity.text for oddity in odd), *left_out)
+    return tissue, (*(oddity.text for oddity in odd), *said)
 
 
-def _left_out(tissue: Tissue, frame: Frame) -> tuple[str, ...]:
-    """Say how much tissue is not analysed because only regions are wanted."""
+def _left_out(tissue: Tissue, frame: Frame, regions: Sequence[Path]) -> tuple[str, ...]:
+    """Say how much tissue is not analysed because only regions are wanted, and what they lack."""
     if tissue.only is None:
         return ()
     inside, every = (
@@ -110,6 +113,7 @@ def _left_out(tissue: Tissue, frame: Frame) -> tuple[str, ...]:
     return (
         f"only the drawn regions are analysed, {inside:.3g} mm² of tissue; {every - inside:.3g} mm²"
         " outside of them are not, so that the numbers of the slide are those of the regions",
+        *region_doubts(regions_of_slide(regions, frame), regions, frame),
     )
 
 

@@ -16,3 +16,8 @@ def test_numbers_have_names_with_blanks_and_signs():
 def test_what_is_no_number_and_name_is_refused(text):
     with pytest.raises(ConfigError, match="here: .* expected a number and a name such as 1=tumour"):
         numbered_names(text, "here")
+
+
+def test_a_number_has_one_name():
+    with pytest.raises(ConfigError, match="here: names 1 twice, a and b"):
+        numbered_names("1=a,2=b,1=b", "here")

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import zipfile
 
 import geopandas
 import numpy as np
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 from foreign_made import hovernet, qupath_detections, squares
+from PIL import Image
 
 from nucwsi.errors import DataError
 from nucwsi.io.foreign.read import read_foreign
@@ -73,3 +76,14 @@ def test_what_cannot_be_read_is_named(tmp_path):
     points.to_parquet(tmp_path / "p.parquet")
     with pytest.raises(DataError, match="other shapes than polygons"):
         read_foreign(tmp_path / "p.parquet", {})
+
+
+def test_what_has_another_form_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.geojson", "w") as archive:
+        archive.writestr("a.geojson", "[]")
+    Image.fromarray(squares(3).astype(np.uint8)).save(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "pipe.json")
+    said = {"a.geojson": "is a zip, to be unpacked", "a.png": "is a PNG; expected GeoJSON, JSON of"}
+    for name, kind in {**said, "pipe.json": "is a pipe or a device, expected a file"}.items():
+        with pytest.raises(DataError, match=f"{name}: {kind}"):
+            read_foreign(tmp_path / name, {})

@@ -1,10 +1,13 @@
 """Plain pictures are slides: their pixels are those that the file holds, or they are refused."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import simplejpeg
+from fuzz.pictures import png_of
 from PIL import Image
 from slides_made import picture
 
@@ -207,6 +210,25 @@ def test_a_damaged_picture_is_refused_in_one_line(tmp_path, form, kind):
     with pytest.raises(SlideError, match=rf"a\.bin: is a {form} that cannot be read") as raised:
         open_slide(path)
     assert "\n" not in str(raised.value)
+
+
+def test_a_png_without_its_lower_half_is_refused(tmp_path):
+    """Its chunks and checksums are right: Pillow painted the rest black."""
+    header = struct.pack(">IIBBBBB", 130, 90, 8, 2, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in IMAGE[:45])
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(png_of(chunks))
+    with pytest.raises(SlideError, match=r"a\.png: is a PNG that cannot be read \(it holds 50% of"):
+        open_slide(tmp_path / "a.png")
+
+
+def test_inks_without_their_lower_half_are_refused(tmp_path):
+    """Pillow painted the rest grey."""
+    path = saved(tmp_path / "a.jpg", Image.fromarray(picture(300, 300)).convert("CMYK"))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + b"\xff\xd9")
+    with pytest.raises(SlideError, match=r"a\.jpg: is a JPEG that cannot be read \(Corrupt JPEG"):
+        open_slide(path)
 
 
 def test_a_picture_has_one_scene(tmp_path):

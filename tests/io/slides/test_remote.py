@@ -40,6 +40,29 @@ def test_a_sheet_of_addresses_is_read_and_written_without_asking_anybody(tmp_pat
     assert [entry.path for entry in read_sheet(tmp_path / "kept.tsv")] == [e.path for e in entries]
 
 
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("S3://bucket/a.svs", "of an unknown kind; expected s3://, gs://, .* in small letters"),
+        ("ftp://host/a.svs", "is an address of an unknown kind"),
+        ("file:///data/a.svs", "or a file of this machine"),
+        ("https://me:secret@host/a.svs", "holds a name or a password"),
+    ],
+)
+def test_an_address_that_nobody_can_fetch_is_told_from_a_file(tmp_path, where, said):
+    with pytest.raises(ConfigError, match=said):
+        read_sheet(write_slides(tmp_path, where), lambda _: True)
+
+
+@pytest.mark.parametrize("column", ["regions", "answers", "tissue", "nuclei"])
+def test_only_slides_are_fetched(tmp_path, column):
+    (tmp_path / "a.svs").touch()
+    sheet = tmp_path / "slides.tsv"
+    sheet.write_text(f"slide\tpath\t{column}\na\t{tmp_path}/a.svs\ts3://bucket/x.geojson\n")
+    with pytest.raises(ConfigError, match="is an address, but only slides are fetched"):
+        read_sheet(sheet)
+
+
 @pytest.mark.parametrize("where", ["s3://bucket/a.mrxs", "s3://bucket", "s3://bucket/"])
 def test_what_cannot_be_fetched_is_refused(tmp_path, where):
     assert staging_fault(Path(where))

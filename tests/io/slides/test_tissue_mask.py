@@ -73,6 +73,21 @@ def test_a_tiff_is_a_mask(tmp_path, values, options):
     np.testing.assert_array_equal(read_tissue_mask(tmp_path / "m.tiff", FRAME), expected())
 
 
+def test_what_has_no_data_is_no_tissue(tmp_path):
+    """GeoTIFF writes NaN there, which is not zero."""
+    mask = np.where(marked() == 1, np.float32(0.25), np.float32(np.nan))
+    tifffile.imwrite(tmp_path / "m.tif", mask)
+    np.testing.assert_array_equal(read_tissue_mask(tmp_path / "m.tif", FRAME), expected())
+
+
+def test_of_two_pictures_none_is_taken_for_the_mask(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "m.tif") as writer:
+        writer.write(marked() * 0, metadata=None)
+        writer.write(marked(), metadata=None, description="the other")
+    with pytest.raises(SlideError, match=r"m\.tif: holds .*expected one picture as mask"):
+        read_tissue_mask(tmp_path / "m.tif", FRAME)
+
+
 def test_of_a_pyramid_the_smallest_level_that_suffices_is_read(tmp_path, monkeypatch):
     with tifffile.TiffWriter(tmp_path / "m.tif", ome=True) as file:
         tile = {"tile": (256, 256)}
