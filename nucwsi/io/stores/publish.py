@@ -264,6 +264,8 @@ def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:
     folder, gone = output.with_name(f".{output.name}.work"), _temporary(output)
     mark = fingerprint(facts)
     with explained(output), _alone(folder / "lock", output):
+        # What a process has left that was killed while it removed the folder.
+        _remove_leftovers(output)
         stored = folder / "fingerprint"
         if not stored.exists() or stored.read_text() != mark:
             # First of all: after a crash, a half-emptied folder must not pass for a whole one.

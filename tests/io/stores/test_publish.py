@@ -163,6 +163,17 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, left, made)
     assert set(names(tmp_path)) == {"a.csv", *others}
 
 
+def test_a_work_folder_that_a_killed_process_did_not_remove_is_removed_by_the_next(tmp_path):
+    """Where nothing of its name is published, nobody else would."""
+    left = tmp_path / ".a.import.0123456789ab.tmp"
+    left.mkdir()
+    (left / "part").touch()
+    with workspace(tmp_path / "a.import", {"a": 1}) as place:
+        assert place.folder.is_dir()
+        assert not left.exists()
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_at_a_time_writes_a_file(tmp_path):
     second = published(tmp_path / "a.csv")
     with published(tmp_path / "a.csv") as aside:
