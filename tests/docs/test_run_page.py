@@ -71,6 +71,7 @@ RUN = {
 
 #: Commands on other pages, and why they are not run.
 LEFT_OUT = {
+    "snakemake --cores 2 --config slides=slides members=tiny.safetensors batch=6": "was timed",
     "$ nucwsi check slides/ --profile slurm --results results": "a figure of a certain slide",
     "snakemake --cores all --config slides=/data/slides output=/data/results": "a reader's folders",
 }
