@@ -136,7 +136,7 @@ class Streams(TorchDispatchMode):
         known = {tensor.untyped_storage().data_ptr() for tensor in tensors}
         stream = self.current
         with self._lock:
-            for _ in range(self.chance.choice([0, 0, 3])):
+            for _ in range(self.chance.choice([0, 0, 0, 3])):
                 self.step()
             for pointer in known & set(self._memory):
                 self._memory[pointer][2].add(stream)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from networks_made import Toy, ensemble_of, random_network
 from stores import CLASSES, write_member
+from streams_made import Streams
 
 from nucwsi.errors import CheckpointError, ConfigError
 from nucwsi.models.card import read_cards
@@ -215,3 +216,21 @@ def test_coarser_members_of_too_large_a_stride_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"stride of 128 px at 0\.7 µm/px, .* at most 64"):
         Ensemble.load(read_cards((fine, str(coarse))), torch.device("cpu"), 1)
     assert Ensemble.load(read_cards((str(coarse),)), torch.device("cpu"), 1).stride == 128
+
+
+@pytest.mark.parametrize("architecture", ["unet", "lite2short"])
+def test_maps_are_launched_without_waiting_for_the_device(architecture):
+    """Members of two scales in two views; the mimic of a GPU fails where the host would wait."""
+    networks = [random_network(architecture, (4, 6, 8, 8), seed=seed).folded() for seed in (1, 2)]
+    mixed = Ensemble(tuple(networks), torch.device("cpu"), torch.float32, 2, (1.0, 1.4))
+    margin = mixed.margin_px(32)
+    side = 32 + 2 * margin
+    rgb = np.random.default_rng(2).integers(0, 256, (2, 3, side, side), np.uint8)
+    expected = mixed.packed(rgb, margin, [(0, 0), (32, 96)])
+    streams = Streams()
+    with streams:
+        packed = mixed.packed(torch.from_numpy(rgb), margin, [(0, 0), (32, 96)])
+    assert not torch.equal(packed, expected)
+    while streams.step():
+        pass
+    assert torch.equal(packed, expected)
