@@ -45,6 +45,12 @@ def test_a_lack_of_memory_is_known_by_what_led_to_an_error():
     assert not errors.lacks_memory(led_to(ValueError("bad"), errors.StoreError("x: is damaged")))
 
 
+def test_a_lack_of_memory_is_known_in_the_words_of_cuda():
+    for words in ("CUDA out of memory. Tried to allocate 2 GiB", "cuDNN: CUDNN_STATUS_ALLOC_FAILED"):
+        assert errors.lacks_memory(RuntimeError(words))
+    assert not errors.lacks_memory(RuntimeError("CUDA error: an illegal memory access"))
+
+
 def test_the_name_of_a_file_is_no_lack_of_memory():
     assert not errors.lacks_memory(errors.SlideError("out of memory.svs: is empty"))
 
