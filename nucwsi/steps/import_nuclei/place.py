@@ -187,7 +187,9 @@ def doubts(
         are.
     """
     frame, said = seen.facts.frame, []
-    lies = placement(polygons, seen.tissue.outlines(frame), frame)
+    # Where all is analysed, nobody says what of it is tissue.
+    known = seen.facts.tile["tissue"] != "all"
+    lies = placement(polygons, seen.tissue.outlines(frame) if known else [], frame)
     if not _LEAST_UM2 <= lies.median_um2 <= _MOST_UM2:
         size = (
             f"half of the imported nuclei have {lies.median_um2:.3g} µm² or more, and a median of"

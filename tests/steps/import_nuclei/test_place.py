@@ -52,6 +52,9 @@ def test_nuclei_beside_the_tissue_are_counted(truth, doubts, tmp_path):
     mask.write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": area}))
     said = "\n".join(doubts(truth, "--tissue", mask))
     assert "% of the imported nuclei lie on glass" in said
+    corner = [shape for shape in truth if max(shape.bounds) < 500]
+    assert "% of the tissue; densities of the slide count" in "\n".join(doubts(corner))
+    assert doubts(corner, "--tissue", "all") == []
 
 
 def test_nuclei_of_an_implausible_size_are_refused_until_the_user_states_the_resolution(
