@@ -1,11 +1,13 @@
 """A cohort over time: one slide fails, one is replaced, one is archived; the others go on."""
 
 import csv
+import json
 import os
 import re
 import shutil
 
 import pytest
+from conftest import ROOT
 
 from nucwsi.io.slides.phantom import write_phantom
 from nucwsi.phantom import Phantom
@@ -22,6 +24,30 @@ def painted(tmp_path_factory):
 def slides_in(path):
     with path.open(encoding="utf-8", newline="") as stream:
         return sorted({row["slide"] for row in csv.DictReader(stream)})
+
+
+def assert_captions(snakemake, settings):
+    """Each result in the report of Snakemake has the text of its caption, filled in."""
+    pytest.importorskip("docutils", reason="Snakemake's report needs docutils")
+    output = snakemake.folder / "snakemake.html"
+    snakemake("--report", output, **settings)
+    packed = re.findall(r'"caption":\s*("(?:[^"\\]|\\.)*")', output.read_text("utf-8"))
+    captions = [" ".join(re.sub("<[^>]+>", "", json.loads(one)).split()) for one in packed]
+    for table in ("composition", "morphometry", "neighbours"):
+        assert sum(caption.startswith(f"{table}.csv of all slides.") for caption in captions) == 1
+    for begins in ("Differences between groups", "The values of each patient", "The page about"):
+        assert sum(caption.startswith(begins) for caption in captions) == 1
+    assert not [one for one in captions if re.search(r"[{}`]|::", one)]
+
+
+def test_every_result_that_is_reported_has_a_caption():
+    named = {
+        caption
+        for rules in (ROOT / "workflow" / "rules").glob("*.smk")
+        for caption in re.findall(r'caption="\.\./report/(.+?)"', rules.read_text("utf-8"))
+    }
+    assert named == {path.name for path in (ROOT / "workflow" / "report").iterdir()}
+    assert all((ROOT / "workflow" / "report" / name).read_text("utf-8").strip() for name in named)
 
 
 def test_one_bad_slide_does_not_cost_the_cohort(snakemake, painted, tiny_member):
@@ -90,6 +116,7 @@ def test_one_bad_slide_does_not_cost_the_cohort(snakemake, painted, tiny_member)
             "fewer than 3 patients: not tested"
         }
     assert (results / "patients.csv").exists()
+    assert_captions(snakemake, settings)
     assert (results / "nucwsi_slides_mqc.json").exists()
     assert planned() == set()
 

@@ -57,8 +57,9 @@ rule summary:
     conda:
         "../../envs/nucwsi-cpu.yaml"
     params:
-        tables=lambda wildcards: of_slides(
-            SLIDES, f"{nuc.COHORT_TABLES[wildcards.table]}.csv"
+        tables=lambda wildcards: nuc.argument_list(
+            of_slides(SLIDES, f"{nuc.COHORT_TABLES[wildcards.table]}.csv"),
+            OUTPUT / f".{wildcards.table}.list",
         ),
         how=lambda wildcards: " ".join(nuc.summary_words(wildcards.table, SLIDES)),
     shell:
@@ -69,7 +70,11 @@ rule corrected:
     input:
         made(REVIEWED, *REVIEW_FILES),
     output:
-        OUTPUT / "corrected.csv",
+        report(
+            OUTPUT / "corrected.csv",
+            caption="../report/corrected.rst",
+            category="Tables",
+        ),
     log:
         OUTPUT / "logs" / "corrected.log",
     benchmark:
@@ -78,7 +83,9 @@ rule corrected:
     conda:
         "../../envs/nucwsi-cpu.yaml"
     params:
-        records=of_slides(REVIEWED, *REVIEW_FILES),
+        records=nuc.argument_list(
+            of_slides(REVIEWED, *REVIEW_FILES), OUTPUT / ".corrected.list"
+        ),
     shell:
         "nucwsi summary {params.records:q} -o {output:q} --corrected 2> {log:q}"
 
@@ -92,6 +99,7 @@ rule report:
             "provenance.json",
             *(["viewer/index.html"] if CONFIG.viewer else []),
         ),
+        collect(OUTPUT / "{table}.csv", table=TABLES),
         OUTPUT / "corrected.csv" if REVIEWED else [],
     output:
         page=report(
@@ -125,7 +133,9 @@ rule report:
         "../../envs/nucwsi-cpu.yaml"
     params:
         settings=nuc.result_flags(CONFIG.report),
-        slides=of_slides(SLIDES, "assessment.json"),
+        slides=nuc.argument_list(
+            of_slides(SLIDES, "assessment.json"), OUTPUT / ".assessments.list"
+        ),
         benchmarks=OUTPUT / "benchmarks",
         groups=lambda wildcards, output: nuc.flags("--groups", output.groups),
         patients=lambda wildcards, output: nuc.flags("--patients", output.patients),
