@@ -46,7 +46,7 @@ def test_a_lack_of_memory_is_known_by_what_led_to_an_error():
 
 
 def test_a_lack_of_memory_is_known_in_the_words_of_cuda():
-    for words in ("CUDA out of memory. Tried to allocate 2 GiB", "cuDNN: CUDNN_STATUS_ALLOC_FAILED"):
+    for words in ("CUDA out of memory. Tried to get 2 GiB", "cuDNN: CUDNN_STATUS_ALLOC_FAILED"):
         assert errors.lacks_memory(RuntimeError(words))
     assert not errors.lacks_memory(RuntimeError("CUDA error: an illegal memory access"))
 
