@@ -8,7 +8,18 @@ import textwrap
 from pathlib import Path
 from types import ModuleType
 
-from bench import ablation, accuracy, bfloat16, growth, intervals, million, review, slide, teach
+from bench import (
+    ablation,
+    accuracy,
+    bfloat16,
+    cohort,
+    growth,
+    intervals,
+    million,
+    review,
+    slide,
+    teach,
+)
 from bench.measure import SkipError
 from bench.report import publish
 
@@ -18,6 +29,7 @@ SECTIONS: dict[str, ModuleType] = {
     "bfloat16": bfloat16,
     "million": million,
     "growth": growth,
+    "cohort": cohort,
     "accuracy": accuracy,
     "intervals": intervals,
     "review": review,
@@ -25,8 +37,8 @@ SECTIONS: dict[str, ModuleType] = {
     "ablation": ablation,
 }
 
-#: Takes an hour or more, and runs only when it is asked for by name.
-_ON_REQUEST = {"ablation"}
+#: Takes half an hour or more, and runs only when it is asked for by name.
+_ON_REQUEST = {"ablation", "growth", "cohort"}
 
 
 def help_text() -> str:
@@ -35,7 +47,7 @@ def help_text() -> str:
     for name, module in SECTIONS.items():
         answer = " ".join((module.__doc__ or "").split())
         if name in _ON_REQUEST:
-            answer += " Takes an hour or more: runs only when it is named."
+            answer += " Takes half an hour or more: runs only when it is named."
         indent = " " * 14
         lines.append(
             textwrap.fill(answer, 90, initial_indent=f"  {name:12}", subsequent_indent=indent)
@@ -50,15 +62,20 @@ def main() -> None:
         epilog=help_text(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sections", nargs="*", metavar="section", help="default: all but ablation")
-    chosen = parser.parse_args().sections or [name for name in SECTIONS if name not in _ON_REQUEST]
+    parser.add_argument(
+        "sections", nargs="*", metavar="section", help="default: all but the long ones"
+    )
+    parser.add_argument("--batch", type=int, default=1, help="of cohort: slides that share a job")
+    asked = parser.parse_args()
+    options = {"cohort": {"batch": asked.batch}}
+    chosen = asked.sections or [name for name in SECTIONS if name not in _ON_REQUEST]
     for name in chosen:
         if name not in SECTIONS:
             parser.error(f"no section {name!r}; there are {', '.join(SECTIONS)}")
     for name in chosen:
         with tempfile.TemporaryDirectory(prefix="nucwsi-bench-") as folder:
             try:
-                publish(name, SECTIONS[name].measure(Path(folder)))
+                publish(name, SECTIONS[name].measure(Path(folder), **options.get(name, {})))
             except SkipError as error:
                 print(f"{name} is skipped: {error}")
 

@@ -1,45 +1,59 @@
-"""How does the memory of each verb grow when a slide has ten times as many pixels?"""
+"""Does the memory of any verb grow with the slide?"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from bench.measure import Cost, analyse, n_nuclei, nucwsi, total
-from bench.report import table
+from bench.large_slide import repeated
+from bench.measure import analyse, n_nuclei, shared
+from bench.report import Finding, table, verdict
 
-#: Sides in pixels of 0.5 µm.
-_SIDES = (2350, 7431)
+#: Height and width of the large slide in level-0 pixels.
+_LARGE = (55_000, 117_000)
+
+#: Largest ratio of the peaks.
+_FLAT = 1.15
 
 
-def measure(folder: Path) -> str:
-    """Paint two slides of one density, and take both through all verbs."""
-    runs: list[dict[str, Cost]] = []
-    speeds: list[str] = []
-    for side in _SIDES:
-        place = folder / str(side)
+def measure(folder: Path, large: tuple[int, int] = _LARGE) -> str:
+    """Take a slide, and one of the same tiles many times over, through all verbs."""
+    slides = [shared("slides", "lung-scc.svs"), folder / "large.svs"]
+    repeated(slides[0], slides[1], *large)
+    runs, counts = [], []
+    for slide in slides:
+        place = folder / slide.stem
         place.mkdir()
-        slide = place / "phantom.tiff"
-        nucwsi("phantom", slide, "--height", side, "--width", side, "--mpp", 0.5)
         runs.append(analyse(slide, place))
-        cut = total([runs[-1]["segment"], runs[-1]["stitch"]])
-        count = n_nuclei(place / "nuclei.qupath.zip")
-        speeds.append(f"{count / cut.cpu_s:,.0f} ({count:,} nuclei)")
-    small, large = runs
-    megapixels = [side**2 / 1e6 for side in _SIDES]
-    more = megapixels[1] - megapixels[0]
+        counts.append(n_nuclei(place / "nuclei.qupath.zip"))
+    small, big = runs
+    ratios = {verb: big[verb].peak_mb / small[verb].peak_mb for verb in small}
     rows = [
         [
             f"`{verb}`",
             f"{small[verb].peak_mb:.0f}",
-            f"{large[verb].peak_mb:.0f}",
-            f"{large[verb].peak_mb / small[verb].peak_mb:.2f}",
-            f"{(large[verb].peak_mb - small[verb].peak_mb) / more:.2f}",
+            f"{big[verb].peak_mb:.0f}",
+            f"{ratio:.2f}",
+            f"{small[verb].cpu_s:.1f}",
+            f"{big[verb].cpu_s:.1f}",
         ]
-        for verb in small
+        for verb, ratio in ratios.items()
     ]
-    head = ["", *(f"{size:.0f} MP, MB" for size in megapixels), "ratio", "MB more per MP"]
+    heads = [f"{count:,} nuclei" for count in counts]
+    head = [
+        "",
+        *(f"{one}, MB" for one in heads),
+        "ratio",
+        *(f"{one}, processor s" for one in heads),
+    ]
+    most = max(ratios, key=lambda verb: ratios[verb])
+    finding = Finding(
+        "peak memory of every verb, large to small",
+        f"≤ {_FLAT}",
+        f"{ratios[most]:.2f} (`{most}`)",
+        ratios[most] <= _FLAT,
+    )
     return (
-        f"Painted slides of one density, all tissue.\n\n{table(head, rows)}\n\n"
-        "`segment` and `stitch`, start-up included, nuclei per second and core:"
-        f" {' and '.join(speeds)}."
+        f"`{slides[0].name}`, and a slide of {large[1]:,} x {large[0]:,} px of its compressed"
+        " tiles, repeated (`python -m bench.large_slide`).\n\n"
+        f"{verdict([finding])}\n\n{table(head, rows)}"
     )

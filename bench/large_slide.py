@@ -1,7 +1,7 @@
 """Make a slide of any size from the compressed tiles of another: nothing is decoded.
 
-``python -m bench.large_slide SLIDE OUTPUT HEIGHT WIDTH``: what is known of the first slide's memory
-is compared with a slide that holds the same tissue many times (`bench.growth`).
+``python -m bench.large_slide SLIDE OUTPUT HEIGHT WIDTH``: `bench.growth` compares the memory that a
+slide takes with that of one which holds the same tissue many times.
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ def _write(target: Any, page: Any, tiles: Iterator[bytes], sides: list[int]) -> 
         tile=(page.tilelength, page.tilewidth),
         photometric=page.photometric,
         compression="jpeg",
+        # What the compressed tiles hold; tifffile would have it that RGB is turned into YCbCr.
+        compressionargs={"outcolorspace": page.photometric},
         subsampling=None if subsampling is None else subsampling.value,
         subfiletype=page.subfiletype,
         description=page.description or None,

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nucwsi.io.slides.names import slide_name
+
 ROOT = Path(__file__).resolve().parent.parent
 
 _NUCWSI = Path(sys.executable).with_name("nucwsi")
@@ -94,14 +96,16 @@ def program(module: str, *words: object) -> tuple[Cost, dict[str, Any]]:
     return cost, json.loads(printed)
 
 
-def last_verbs(parts: list[Path], folder: Path, *regions: object) -> dict[str, list[object]]:
+def last_verbs(
+    parts: list[Path], folder: Path, *regions: object, name: str = "answer"
+) -> dict[str, list[object]]:
     """Return the commands that follow `segment`, with every table that the workflow makes."""
     nuclei = folder / "nuclei.parquet"
     tables = {
         "-o": "composition.csv",
         "--morphometry": "morphometry.csv",
         "--neighbours": "neighbours.csv",
-        "--geojson": "answer.geojson",
+        "--geojson": f"{name}.regions.geojson",
     }
     asked = [word for flag, name in tables.items() for word in (flag, folder / name)]
     return {
@@ -118,17 +122,23 @@ def analyse(
 
     Without `members` the default one is used.
     """
+    name, nuclei = slide_name(slide), folder / "nuclei.parquet"
     tiles, tissue = folder / "tiles.zarr.zip", folder / "tissue.geojson"
     maps, part = folder / "1-of-1.zarr.zip", folder / "1-of-1.parquet"
     threads = ("--threads", THREADS)
     asked = [word for member in members for word in ("--member", member)]
     commands: dict[str, list[object]] = {
-        "tile": [slide, "-o", tiles, "--tissue-output", tissue, *asked, *threads],
+        "tile": [
+            *(slide, "-o", tiles, "--tissue-output", tissue, "--name", name),
+            *(*asked, *threads),
+        ],
         "predict": [
             *(tiles, "-o", maps, "--device", "cpu", "--views", views),
             *(*asked, *threads),
         ],
         "segment": [maps, "-o", part, *threads],
-        **last_verbs([part], folder),
+        **last_verbs([part], folder, name=name),
+        "assess": [slide, nuclei, "-o", folder / "assessment.json", *threads],
+        "render": [slide, nuclei, "-o", folder / "viewer" / "index.html", *threads],
     }
     return {verb: nucwsi(verb, *words) for verb, words in commands.items()}

@@ -1,5 +1,5 @@
-"""What does each verb cost on a real slide, from the file to QuPath and CSV, and how much of it is
-the network?
+"""What does each verb cost on a real slide, from the file to QuPath, CSV, report and viewer, and
+how much of it is the network?
 """
 
 from __future__ import annotations
@@ -45,12 +45,23 @@ def measure(folder: Path) -> str:
         f"`{slide.name}`, {alone[0]['n_tiles']} tiles with tissue, one member in"
         f" {alone[0]['precision']}, one view, {THREADS} threads; the least of {_REPEATS} runs."
     )
+    # The goals are those of the numbers: the report's pictures and the viewer come on top.
+    counted = [cost for verb, cost in best.items() if verb not in ("assess", "render")]
     named = {f"`{verb}`": cost for verb, cost in best.items()}
     named["all"] = total(list(best.values()))
     cut = total([least(one_core), best["stitch"]])
     # The share of the fastest run: what disturbs a run lowers it.
-    findings = _findings(named["all"], cut, count, min(shares)[1], core_s, whole_s)
-    return f"{conditions}\n\n{verdict(findings)}\n\n{costs(named)}"
+    findings = _findings(total(counted), cut, count, min(shares)[1], core_s, whole_s)
+    return f"{conditions}\n\n{verdict(findings)}\n\n{costs(named)}\n\n{_small(folder / 'small')}"
+
+
+def _small(folder: Path) -> str:
+    """Measure the verbs on a slide whose time is mostly start-up."""
+    slide = shared("slides", "CMU-1-Small-Region.svs")
+    folder.mkdir()
+    runs = [analyse(slide, folder) for _ in range(_REPEATS)]
+    best = {f"`{verb}`": least([run[verb] for run in runs]) for verb in runs[0]}
+    return f"`{slide.name}`, likewise:\n\n{costs({**best, 'all': total(list(best.values()))})}"
 
 
 def _findings(
@@ -67,7 +78,7 @@ def _findings(
             speed >= 5000,
         ),
         Finding(
-            "all verbs against the plain network on the same tiles",
+            "verbs up to `export` against the plain network on the same tiles",
             "≤ 1.3 times",
             f"{wall_s:.1f} s / {whole_s:.1f} s = {wall_s / whole_s:.2f}",
             wall_s <= 1.3 * whole_s,

@@ -7,15 +7,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from conftest import ROOT
 from samples_made import TINY, sample, write_labelled
 from stores import write_member
 
 from bench import __main__ as program
-from bench import ablation, accuracy, intervals, left_out, measure, network, report
+from bench import ablation, accuracy, intervals, large_slide, left_out, measure, network, report
 from bench import trained as trained_program
+from nucwsi.grid import Window
 from nucwsi.io.regions.check import check_geojson
+from nucwsi.io.slides.slide import open_slide
 from nucwsi.models.card import read_cards
 
 ROUND = """
@@ -73,6 +76,35 @@ print(json.dumps([*cost, told]))
     assert 0 < cpu_s < 10
     with pytest.raises(SystemExit, match="no such thing"):
         measure._run([sys.executable, "-c", "raise SystemExit('no such thing')"])
+
+
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        ("CMU-1-Small-Region.svs", [(5040, 4320)]),
+        ("lung-scc.svs", [(5120, 4096), (1280, 1024)]),
+    ],
+)
+def test_a_large_slide_repeats_the_tiles_of_another_on_all_levels(shared, tmp_path, name, levels):
+    first = shared / "slides" / name
+    large_slide.repeated(first, tmp_path / "large.svs", 4900, 4090)
+    with open_slide(first) as one, open_slide(tmp_path / "large.svs") as many:
+        assert [level.shape for level in many.levels] == levels
+        assert (many.claims[0], many.vendor) == (one.claims[0], one.vendor)
+        for number, level in enumerate(many.levels):
+            # Aperio's small region holds 12 x 9 whole tiles of 240 px, the other slide all of this.
+            period = (2880, 2160) if name.startswith("CMU") else level.shape
+            for row, column in ((0, 0), (900, 700), (1250, 990), (4700, 4000)):
+                window = Window(row % level.shape[0], column % level.shape[1], 30, 24)
+                from_row, from_column = window.row % period[0], window.column % period[1]
+                expected, _ = one.read(number, Window(from_row, from_column, 30, 24))
+                np.testing.assert_array_equal(many.read(number, window)[0], expected)
+
+
+def test_a_slide_without_jpeg_tiles_is_not_repeated(tmp_path):
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((64, 64, 3), np.uint8), tile=(32, 32))
+    with pytest.raises(measure.SkipError, match="no JPEG tiles"):
+        large_slide.repeated(tmp_path / "s.tif", tmp_path / "large.svs", 100, 100)
 
 
 def test_findings_go_between_their_marks(tmp_path, monkeypatch, capsys):
