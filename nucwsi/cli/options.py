@@ -40,6 +40,47 @@ _LONGEST_LINE = 800
 FILE = _File(path_type=Path)
 
 
+def listed(
+    ctx: click.Context | None,  # noqa: ARG001 (click's signature)
+    param: click.Parameter | None,  # noqa: ARG001
+    values: tuple[Path, ...],
+) -> tuple[Path, ...]:
+    """Replace ``@LIST`` by the paths that stand in the file LIST, one a line.
+
+    The system limits the length of a command line to some thousand paths.
+
+    Parameters
+    ----------
+    ctx, param : click.Context and click.Parameter, optional
+        Not used; the signature is click's.
+    values : tuple of pathlib.Path
+        Paths as they were given.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        All paths, in their order.
+
+    Raises
+    ------
+    ConfigError
+        If a list cannot be read, or is empty.
+    """
+    found: list[Path] = []
+    for value in values:
+        if not str(value).startswith("@") or value.exists():
+            found.append(value)
+            continue
+        try:
+            lines = Path(str(value)[1:]).read_text("utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{value}: is no list of files: {error}") from None
+        if not any(lines):
+            raise ConfigError(f"{value}: is an empty list; expected a path in each line")
+        found += [Path(line) for line in lines if line]
+    return tuple(found)
+
+
 class Commands(click.Group):
     """A group that shows a user's mistake as one line, and lists commands as they were added."""
 

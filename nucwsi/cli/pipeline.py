@@ -9,6 +9,7 @@ import click
 
 from nucwsi.cli.options import (
     FILE,
+    listed,
     member_option,
     options,
     output_option,
@@ -229,7 +230,7 @@ def export(
 
 
 @click.command()
-@click.argument("tables", type=FILE, nargs=-1, required=True)
+@click.argument("tables", type=FILE, nargs=-1, required=True, callback=listed)
 @output_option
 @click.option("--conic", is_flag=True, help="write the table of counts of the CoNIC challenge")
 @click.option(
@@ -243,7 +244,10 @@ def export(
 def summary(
     tables: tuple[Path, ...], output: Path, conic: bool, corrected: bool, any_classes: bool
 ) -> None:
-    """Join TABLES of several slides, such as composition.csv."""
+    """Join TABLES of several slides, such as composition.csv.
+
+    @LIST stands for the paths in the lines of the file LIST.
+    """
     if corrected:
         from nucwsi.steps.correct.cohort import corrected_cohort
 
@@ -291,7 +295,7 @@ def render(slide: Path, nuclei: Path, output: Path, threads: int, **values: Any)
 
 
 @click.command()
-@click.argument("assessments", type=FILE, nargs=-1, required=True)
+@click.argument("assessments", type=FILE, nargs=-1, required=True, callback=listed)
 @output_option
 @click.option(
     "--benchmarks", type=FILE, help="folder of Snakemake's benchmark files, which hold run times"
@@ -313,7 +317,8 @@ def report(
 ) -> None:
     """Write one page about the slides of ASSESSMENTS.
 
-    ASSESSMENTS are the files assessment.json of the slides.
+    ASSESSMENTS are the files assessment.json of the slides; @LIST stands for the paths in the lines
+    of the file LIST.
     """
     settings = settings_of(ReportSettings, values)
     from nucwsi.steps.report import report as step

@@ -13,6 +13,7 @@ from nucwsi.workflow.caps import Caps
 from nucwsi.workflow.disk import check_disk
 from nucwsi.workflow.fingerprints import slide_fingerprints
 from nucwsi.workflow.flags import (
+    argument_list,
     find_own_commands,
     flags,
     member_flags,
@@ -50,6 +51,7 @@ __all__ = [
     "Batches",
     "Caps",
     "answering_command",
+    "argument_list",
     "batch_fingerprint",
     "check_disk",
     "extra_exports",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nucwsi.config import Config, Section
+from nucwsi.io.stores.publish import published
+
+#: Bytes of paths that a command for a shell may hold: Linux allows it 128 kB in all.
+_MAX_BYTES = 60_000
 
 
 def find_own_commands() -> None:
@@ -104,6 +108,35 @@ def flags(option: str, values: str | Iterable[object]) -> str:
     """
     listed = [values] if isinstance(values, str) else values
     return " ".join(f"{option} {shlex.quote(str(value))}" for value in listed)
+
+
+def argument_list(paths: Sequence[str], kept_in: Path) -> Sequence[str]:
+    """Return paths as arguments of a command; of very many, the file that lists them.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files that the command reads.
+    kept_in : pathlib.Path
+        Where the list is written, if the paths do not fit into a command.
+
+    Returns
+    -------
+    sequence of str
+        `paths`, or ``@`` and `kept_in`.
+
+    Raises
+    ------
+    StoreError
+        If the list cannot be written.
+    """
+    text = "".join(f"{path}\n" for path in paths)
+    if len(text.encode()) <= _MAX_BYTES:
+        return paths
+    if not kept_in.exists() or kept_in.read_text("utf-8") != text:
+        with published(kept_in) as aside:
+            aside.write_text(text, "utf-8")
+    return [f"@{kept_in}"]
 
 
 def pair_flags(option: str, pairs: Mapping[str, str]) -> str:

@@ -2,12 +2,13 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from commands import refused, run
 
-from nucwsi.cli.options import settings_of
+from nucwsi.cli.options import listed, settings_of
 from nucwsi.cli.process import EXIT_MEMORY
 from nucwsi.config import ComposeSettings, SegmentSettings, TileSettings
 from nucwsi.errors import ConfigError, StoreError
@@ -127,3 +128,19 @@ def test_a_message_keeps_its_beginning_and_its_way_out_however_long_a_file_quote
     assert line.endswith(
         "x!' may hold letters, digits, '.', '_' and '-' only, and must begin with a letter or digit"
     )
+
+
+def test_a_list_stands_for_its_paths_in_their_order(tmp_path):
+    (tmp_path / "a list").write_text("c d.csv\n\nb.csv\n")
+    (tmp_path / "@real.csv").touch()
+    given = (Path("z.csv"), Path(f"@{tmp_path}/a list"), tmp_path / "@real.csv")
+    names = [path.name for path in listed(None, None, given)]
+    assert names == ["z.csv", "c d.csv", "b.csv", "@real.csv"]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", None])
+def test_a_list_that_is_none_is_one_line(tmp_path, text):
+    if text is not None:
+        (tmp_path / "list").write_text(text)
+    out = tmp_path / "o.csv"
+    assert f"@{tmp_path}/list: is " in refused("summary", f"@{tmp_path}/list", "-o", out, code=2)

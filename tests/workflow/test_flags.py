@@ -9,6 +9,7 @@ import pytest
 
 from nucwsi.config import Config, PredictSettings, TileSettings, TrainSettings
 from nucwsi.workflow import (
+    argument_list,
     find_own_commands,
     flags,
     member_flags,
@@ -69,3 +70,12 @@ def test_jobs_find_the_program_of_this_python_first(monkeypatch):
     assert os.environ["PATH"] == f"{here}:/usr/bin:/bin"
     find_own_commands()
     assert os.environ["PATH"] == f"{here}:/usr/bin:/bin", "and only once"
+
+
+def test_ten_thousand_paths_are_a_list_and_few_are_not(tmp_path):
+    few, many = ["a b.csv", "c.csv"], [f"results/s{n}/composition.csv" for n in range(10_000)]
+    kept_in = tmp_path / "results" / ".a.list"
+    assert argument_list(few, kept_in) == few
+    assert not kept_in.exists()
+    assert argument_list(many, kept_in) == [f"@{kept_in}"]
+    assert kept_in.read_text().splitlines() == many

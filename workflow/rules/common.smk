@@ -1,6 +1,7 @@
 # The configuration, the slides and the members of a run, and what rules look up by wildcard.
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -126,7 +127,10 @@ def storage_flags(wildcards):
     """How slides are fetched, for the workflow within the job of a batch."""
     if not STAGED:
         return ""
-    words = workflow.spawned_job_args_factory.get_storage_provider_args()
+    said = workflow.spawned_job_args_factory
+    # Keys and addresses of servers, which no list of processes is to show.
+    os.environ.update(said.get_storage_provider_envvars())
+    words = said.get_storage_provider_args()
     prefix = workflow.storage_settings.local_storage_prefix
     return nuc.flags(
         "--snakemake",
