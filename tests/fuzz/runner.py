@@ -25,6 +25,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import nucwsi
+from fuzz.compared import alike, difference
 from fuzz.mutators import Mutant
 from fuzz.subject import Kit, Subject
 from fuzz.subjects import SUBJECTS
@@ -357,7 +358,7 @@ def verdict(case: Case, ran: Ran, sound: Any, left: list[str]) -> Verdict:
     if ran.warned:
         return Verdict("warned")
     if case.mutant.telling:
-        return Verdict("silent", _difference(ran.result, sound))
+        return Verdict("silent", difference(ran.result, sound))
     return Verdict("other")
 
 
@@ -375,27 +376,3 @@ def _of_refusal(subject: Subject, ran: Ran, lines: list[str], left: list[str]) -
         return Verdict("unnamed", last)
     kept = [name for name in left if not name.endswith(".work")]
     return Verdict("left behind", f"{kept}: {last}") if kept else Verdict("refused", last)
-
-
-def alike(one: Any, other: Any, tolerance: float) -> bool:
-    """Tell whether two results are the same, numbers up to a share of their size."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(
-            alike(one[key], other[key], tolerance) for key in one
-        )
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(alike, one, other, [tolerance] * len(one)))
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= tolerance * max(abs(one), abs(other))
-    return bool(one == other)
-
-
-def _difference(one: Any, other: Any) -> str:
-    """Name what differs."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return "; ".join(
-            f"{key}: {other.get(key)!r:.80} became {one.get(key)!r:.80}"
-            for key in (one | other)
-            if one.get(key) != other.get(key)
-        )[:400]
-    return "another result"

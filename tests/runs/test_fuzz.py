@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import ROOT
+from fuzz.compared import alike
 from fuzz.mutators import Mutant
-from fuzz.runner import Bench, Case, Limits, Ran, alike, forked, verdict
+from fuzz.runner import Bench, Case, Limits, Ran, forked, verdict
 from fuzz.subject import Subject
 from fuzz.subjects import SUBJECTS
 from slides_made import picture, write_aperio, write_slide

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.errors import DataError, RegionError
-from nucwsi.io.foreign.outlines import ForeignNuclei, exteriors
+from nucwsi.io.foreign.outlines import FARTHEST, ForeignNuclei, exteriors
 from nucwsi.io.regions.features import (
     class_of,
     features,
@@ -71,11 +71,13 @@ def _ring(points: Any, where: str) -> NDArray[np.float64]:
     """Return the x and y of an outline, (K, 2)."""
     try:
         ring = np.asarray(points, np.float64)
-        if ring.ndim == 2 and ring.shape[1] >= 2 and np.isfinite(ring).all():
+        if ring.ndim == 2 and ring.shape[1] >= 2 and (np.abs(ring) < FARTHEST).all():
             return ring[:, :2]
     except (TypeError, ValueError, OverflowError):
         pass
-    raise DataError(f"{where} has the outline {reprlib.repr(points)}, expected points [x, y]")
+    raise DataError(
+        f"{where} has the outline {reprlib.repr(points)}, expected points [x, y] on a slide"
+    )
 
 
 def _geojson(path: Path, document: Any) -> ForeignNuclei:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from nucwsi.nuclei.validity import Geometries
 
+#: No slide has coordinates beyond this, in pixels or µm.
+FARTHEST = 1e9
+
 
 class ForeignNuclei(NamedTuple):
     """N nuclei, in the pixels that their file counts in.

@@ -13,7 +13,7 @@ import shapely
 from nucwsi.errors import DataError, pass_on_lack_of_memory
 from nucwsi.io.foreign.json_forms import read_json
 from nucwsi.io.foreign.label_image import is_label_image, read_label_image
-from nucwsi.io.foreign.outlines import ForeignNuclei
+from nucwsi.io.foreign.outlines import FARTHEST, ForeignNuclei
 from nucwsi.io.regions.features import class_of, json_of
 
 #: Columns of a GeoParquet in which programs write the class, the first that there is.
@@ -96,6 +96,13 @@ def _geoparquet(path: Path) -> ForeignNuclei:
     kinds = set(shapely.get_type_id(shapes).tolist()) - {3, 6}
     if kinds:
         raise DataError(f"{path}: holds other shapes than polygons; expected outlines of nuclei")
+    points, owner = shapely.get_coordinates(shapes, return_index=True)
+    far = ~(np.abs(points) < FARTHEST).all(axis=1)
+    if far.any():
+        raise DataError(
+            f"{path}: nucleus {owner[far][0] + 1} has coordinates that cannot be on a slide"
+            f" ({points[far][0].tolist()}); export it again"
+        )
     parts, whose = shapely.get_parts(shapes, return_index=True)
     order = np.lexsort([-shapely.area(parts), whose])
     polygons = np.full(len(shapes), shapely.Polygon(), object)

@@ -25,9 +25,6 @@ from nucwsi.steps.tile.examine import Examined
 #: µm per pixel at an objective power of 1, as most scanners have it, and the usual powers.
 _POWER_UM, _POWERS = 10.0, (5.0, 10.0, 20.0, 40.0, 80.0)
 
-#: No slide has coordinates beyond this, in pixels.
-_FARTHEST_PX = 1e9
-
 #: Median areas of nuclei that are plausible, in µm².
 _LEAST_UM2, _MOST_UM2 = 4.0, 400.0
 
@@ -93,13 +90,6 @@ def on_slide(
             _POWERS, key=lambda usual: abs(np.log(usual * um[0] / _POWER_UM))
         )
         scale = np.full(2, own / found.mag)
-    points, whose = shapely.get_coordinates(found.polygons, return_index=True)
-    far = ~(np.abs(points) < _FARTHEST_PX).all(axis=1)
-    if far.any():
-        raise DataError(
-            f"{path}: nucleus {whose[far][0] + 1} has coordinates that cannot be on a slide"
-            f" ({points[far][0].tolist()}); export it again"
-        )
     shift = np.array(frame.origin_px[::-1]) if found.origin == "bounds" else np.zeros(2)
     moved = shapely.transform(found.polygons, lambda xy: np.round(xy * scale + shift, 2))
     return repaired(moved)

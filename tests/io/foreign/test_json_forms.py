@@ -72,6 +72,11 @@ def test_cellvit_names_its_classes(tmp_path):
             '[{"type": "Feature", "geometry": {"type": "MultiPolygon", "coordinates": []}}]',
             r"has the outline \[\]",
         ),
+        (
+            '[{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": '
+            "[[[0, -1e308], [1e308, 1], [1, 0]]]}}]",
+            r"has the outline .*expected points \[x, y\] on a slide",
+        ),
         (f'{{"mag": {"9" * 400}, "nuc": {{}}}}', "`mag` is 9.*, expected the objective power"),
         ('{"mag": Infinity, "nuc": {}}', "`mag` is inf, expected the objective power"),
         ('{"mag": "40", "nuc": {}}', "`mag` is '40', expected the objective power"),
