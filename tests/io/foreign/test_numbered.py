@@ -14,7 +14,7 @@ def test_numbers_have_names_with_blanks_and_signs():
 
 @pytest.mark.parametrize("text", ["tumour", "=tumour", "1=", "a=tumour", "1=a,,2", "-1=a"])
 def test_what_is_no_number_and_name_is_refused(text):
-    with pytest.raises(ConfigError, match=r"here: .* expected a number and a name such as 1=tumour"):
+    with pytest.raises(ConfigError, match=r"here: .* expected a number and a name such as"):
         numbered_names(text, "here")
 
 
