@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nucwsi.config import Config, Section
+from nucwsi.errors import ConfigError
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.workflow.flags import result_flags
 
@@ -39,8 +40,19 @@ def within_batch(slides: Mapping[str, SlideEntry]) -> dict[str, SlideEntry]:
     -------
     dict
         In the same order.
+
+    Raises
+    ------
+    ConfigError
+        If the batch has a slide that is not among them.
     """
     wanted = os.environ.get(WITHIN, "").split()
+    gone = [name for name in wanted if name not in slides]
+    if gone:
+        raise ConfigError(
+            f"the slide sheet no longer names {gone[0]!r}, of which a job is to make the results;"
+            " start the run anew"
+        )
     return {name: entry for name, entry in slides.items() if not wanted or name in wanted}
 
 

@@ -41,7 +41,6 @@ class Executor(local.Executor):  # type: ignore[misc]
     ----------
     target : callable
         What a fork does with its `Call`; of the command line, which is not known here.
-
     failed : list of pathlib.Path
         Logs of the calls that have failed.
     """

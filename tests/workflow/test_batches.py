@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nucwsi.config import Config
+from nucwsi.errors import ConfigError
 from nucwsi.io.slides.sheet import SlideEntry
 from nucwsi.workflow.batches import WITHIN, Batches, batch_fingerprint, within_batch
 
@@ -30,6 +31,9 @@ def test_there_are_no_batches_of_one_nor_within_a_batch(monkeypatch):
     monkeypatch.setenv(WITHIN, "c a")
     assert not Batches(Config(batch=3), NAMES)
     assert list(within_batch(slides)) == ["a", "c"]
+    monkeypatch.setenv(WITHIN, "c x")
+    with pytest.raises(ConfigError, match="no longer names 'x'"):
+        within_batch(slides)
 
 
 def test_a_slide_that_lacks_a_result_loses_its_mark_and_its_batch_its_stamp(tmp_path):
