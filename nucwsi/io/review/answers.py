@@ -251,7 +251,7 @@ def _place(row: dict[str, Any], where: str) -> tuple[float, float] | None:
         return None
     try:
         x, y = (float(value) for value in stated)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         x = y = math.nan
     if not (math.isfinite(x) and math.isfinite(y)):
         raise AnswerError(f"{where} has {stated!r:.80} as `x` and `y`, expected two numbers")

@@ -153,6 +153,12 @@ def test_a_row_with_a_place_is_a_missed_nucleus(tmp_path):
         ("a.json", '{"kind": "answers", "answers": [1]}', "expected an object"),
         ("a.json", '{"kind": "answers", "answers": 1}', "`answers`"),
         ("a.json", '{"kind": "answers", "frames": [{"missed": [{"x": 1}]}]}', "`x` and `y`"),
+        # Damage at random (seed 3): more than any float.
+        (
+            "a.json",
+            f'{{"kind": "answers", "frames": [{{"missed": [{{"x": {"9" * 400}, "y": 1}}]}}]}}',
+            "as `x` and `y`, expected two numbers",
+        ),
         ("a.csv", "a,b\n1,2\n", "expected `id` and `class`"),
         ("a.csv", "", "expected `id` and `class`"),
         ("a.csv", "id,class\n1,2,3\n", "row 1 has 3 cells"),
