@@ -235,8 +235,8 @@ class Config(Section):
     )
     batch: Annotated[int, Field(ge=1, le=500)] = setting(
         1,
-        "slides that one job takes through all steps, so that programs start once for them; 1: every"
-        " step of a slide is a job; results do not depend on it",
+        "slides that one job takes through all steps, so that programs start once for them;"
+        " 1: every step of a slide is a job; results do not depend on it",
         speed=True,
     )
     features: bool = setting(
