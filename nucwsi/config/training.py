@@ -125,6 +125,13 @@ class TrainSettings(Section):
         False, "show the teachers the same colour jitter, blur and JPEG artefacts as the student"
     )
     start: str = setting("", "checkpoint whose weights training starts from; empty: random weights")
+    start_share: float = setting(
+        0.0,
+        "share of the weights of `start` in those that are published, the rest being the learnt"
+        " ones: keeps what `start` knows of images that are no longer shown so often",
+        ge=0,
+        le=1,
+    )
     frozen_norm: bool = setting(
         False,
         "keep the statistics of the batch normalisations of `start`, which small batches need",

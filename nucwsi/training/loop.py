@@ -87,8 +87,14 @@ def train(
     Raises
     ------
     ConfigError
-        If `folder` holds the state of other settings, or the loss is not a number.
+        If `folder` holds the state of other settings, the loss is not a number, or `start_share`
+        has no `start`.
     """
+    if how.start_share and start is None:
+        raise ConfigError(
+            f"`start_share` is {how.start_share} but `start` is {how.start!r}; expected a"
+            " checkpoint whose weights are mixed in"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     samples = select_supervision(samples, how)
     rarity = class_weights(samples, len(how.classes))
@@ -121,7 +127,32 @@ def train(
                 trainee.save(state_file)
                 _write_curves(folder / "curves.csv", trainee.curves)
     trainee.network.load_state_dict(trainee.best_weights)
+    if start is not None:
+        mix(trainee.network, start, how.start_share)
     return trainee.network.eval()
+
+
+@torch.no_grad()
+def mix(network: UNet, start: Network, share: float) -> None:
+    """Average the weights of a network with those of the one that it was trained from.
+
+    Parameters
+    ----------
+    network : UNet
+        Trained from `start`; it is changed in place.
+    start : Network
+        As it was before.
+    share : float
+        Of `start`: 0 leaves the network as it is, 1 makes it `start`.
+
+    References
+    ----------
+    Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022, section 3.
+    """
+    before = start.state_dict()
+    for name, weights in network.state_dict().items():
+        if weights.is_floating_point():
+            weights.lerp_(before[name].to(weights), share)
 
 
 def _loss(trainee: Trainee, crops: Batch, class_weights: Tensor, teach: Teach | None) -> Tensor:

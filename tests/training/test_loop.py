@@ -11,7 +11,10 @@ from nucwsi.errors import ConfigError
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.models.network import NetworkMaps
 from nucwsi.training.loop import learning_seconds, train
-from nucwsi.training.teachers import ask
+from nucwsi.training.teachers import Answer, ask
+
+#: Teacher and student know the same four classes.
+ALIKE = torch.eye(4, dtype=torch.bool)
 
 
 def run(folder, how=TINY, **more):
@@ -66,6 +69,23 @@ def test_the_best_on_validation_is_kept(tmp_path):
     assert torch.equal(weights_of(best), seen[1])
 
 
+def test_the_published_weights_are_mixed_with_those_of_the_start(tmp_path):
+    start = run(tmp_path / "start")
+    other = TINY.model_copy(update={"seed": 9})
+    learnt = run(tmp_path / "learnt", other, start=start)
+    mixed, whole = (
+        run(tmp_path / f"{share}", other.model_copy(update={"start_share": share}), start=start)
+        for share in (0.25, 1.0)
+    )
+    for name, value in start.state_dict().items():
+        if value.is_floating_point():
+            expected = 0.25 * value + 0.75 * learnt.state_dict()[name]
+            torch.testing.assert_close(mixed.state_dict()[name], expected)
+            assert torch.equal(whole.state_dict()[name], value)
+    with pytest.raises(ConfigError, match=r"`start_share` is 0\.5 but `start` is ''"):
+        run(tmp_path / "none", TINY.model_copy(update={"start_share": 0.5}))
+
+
 def test_a_loss_that_is_no_number_stops_and_names_the_images(tmp_path):
     wild = TINY.model_copy(update={"learning_rate": 1e30, "warmup_steps": 0})
     with pytest.raises(ConfigError, match=r"the loss at step \d is nan, on crops of set/"):
@@ -78,7 +98,7 @@ def test_a_teacher_is_learnt_from(tmp_path):
 
     def teach(image, step):
         steps.append(step)
-        return ask(teacher, image, 1.0)
+        return Answer(ask(teacher, image, 1.0), ALIKE)
 
     taught_run = weights_of(run(tmp_path / "b", teach=teach))
     assert steps == list(range(TINY.steps))
@@ -96,7 +116,8 @@ def test_a_teacher_sees_the_crop_before_its_colours_change(tmp_path):
 
         def teach(image, _):
             images.append(image)
-            return NetworkMaps(image[:, :1], image[:, 1:], image.repeat(1, 2, 1, 1)[:, :4])
+            maps = NetworkMaps(image[:, :1], image[:, 1:], image.repeat(1, 2, 1, 1)[:, :4])
+            return Answer(maps, ALIKE)
 
         run(tmp_path / str(len(list(tmp_path.iterdir()))), how, teach=teach)
         return images[0]
