@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from skimage.measure import label as connected
 
 from nucwsi.errors import DataError, SlideError, pass_on_lack_of_memory
 from nucwsi.io.foreign.outlines import ForeignNuclei
-from nucwsi.io.slides.tiff_page import refuse_torn_index
+from nucwsi.io.slides.tiff_whole import read_whole, refuse_inflated
 from nucwsi.nuclei.tracing import trace
 
 log = logging.getLogger(__name__)
@@ -98,15 +100,16 @@ def _labels(path: Path) -> NDArray[Any]:
     """Return the plane of whole numbers that a file holds."""
     try:
         if path.name.lower().endswith(".npy"):
-            return _plane(path, np.load(path, mmap_mode="r", allow_pickle=False))
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            return _plane(path, array, partial(np.asarray, array))
         if ".zarr" in path.name.lower():
-            return _plane(path, _finest(path))
+            array = _finest(path)
+            return _plane(path, array, partial(_chunks, array, path))
         import tifffile
 
         with tifffile.TiffFile(path) as file:
             level = file.series[0].levels[0]
-            refuse_torn_index(level.keyframe, path)
-            return _plane(path, level.asarray())
+            return _plane(path, level, partial(read_whole, level, path))
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist") from None
     except DataError:
@@ -133,8 +136,16 @@ def _finest(path: Path) -> Any:
     return opened[about["multiscales"][0]["datasets"][0]["path"]]
 
 
-def _plane(path: Path, pixels: Any) -> NDArray[Any]:
-    """Return the plane of an array whose other axes have one entry each."""
+def _chunks(array: Any, path: Path) -> NDArray[Any]:
+    """Return what an array of Zarr holds; chunks that are left out are zero."""
+    stored = array.nbytes_stored()
+    for shape in (array.shape, array.chunks):
+        refuse_inflated(shape, array.dtype, stored, path)
+    return np.asarray(array)
+
+
+def _plane(path: Path, pixels: Any, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """Read an array that is a plane: its other axes have one entry each."""
     sides = tuple(side for side in pixels.shape if side != 1)
     if len(sides) != 2 or not np.issubdtype(pixels.dtype, np.integer):
         raise DataError(
@@ -146,4 +157,4 @@ def _plane(path: Path, pixels: Any) -> NDArray[Any]:
             f"{path}: has {sides[0]} x {sides[1]} px, more than fits into memory; export the"
             " nuclei as GeoJSON instead"
         )
-    return np.asarray(pixels).reshape(sides)
+    return read().reshape(sides)

@@ -10,7 +10,7 @@ import struct
 
 #: TIFF's codes of compressions whose streams state a size: JPEG, JPEG 2000, JPEG XR, WebP, PNG and
 #: JPEG XL.
-_STATING = frozenset(
+STATING = frozenset(
     {
         *(6, 7, 33007, 33003, 33004, 33005, 34712, 22610, 34934),
         *(34927, 50001, 34933, 50002, 52546),
@@ -22,7 +22,7 @@ _STATING = frozenset(
 _BOUNDED = frozenset({1, 5, 8, 32946, 32773, 34925, 34926, 50000})
 
 #: Compressions of tiles that are read.
-READ = _STATING | _BOUNDED
+READ = STATING | _BOUNDED
 
 #: A stream of JPEG 2000 may be cut into so many tiles of its own; decoders take memory for each.
 _MAX_TILES = 4096
@@ -52,7 +52,7 @@ def check_size(data: bytes, compression: int, shape: tuple[int, int]) -> None:
         If the stream is larger than the tile, has more than four channels, or states no size where
         its kind must.
     """
-    if compression not in _STATING:
+    if compression not in STATING:
         return
     height, width = stated_size(data)
     if not (0 < height <= shape[0] and 0 < width <= shape[1]):

@@ -91,7 +91,7 @@ class TiffPage:
         rows = min(page.rowsperstrip or self.shape[0], self.shape[0])
         strip = (rows, self.shape[1])
         self.tile_shape = (page.tilelength, page.tilewidth) if page.is_tiled else strip
-        _refuse_damaged_index(page, self.tile_shape, self._planes, path)
+        refuse_damaged_index(page, self.tile_shape, self._planes, path)
         self._file_size = file.filehandle.size
         self.missing = self._without_data()
         self.complete = len(self.missing) == 0
@@ -238,46 +238,41 @@ def _refuse_other_pictures(page: Any, level: Any, path: Path) -> None:
         )
 
 
-def _refuse_damaged_index(page: Any, tile: tuple[int, int], planes: int, path: Path) -> None:
-    """Raise `FinalSlideError` if the file lists fewer tiles than the page needs, or more.
+def refuse_damaged_index(page: Any, tile: tuple[int, int], planes: int, path: Path) -> None:
+    """Refuse a page of which the file lists fewer tiles than it needs, or more.
 
     OpenSlide would not notice tiles too many.
-    """
-    sides = zip((page.imagelength, page.imagewidth), tile, strict=True)
-    expected = planes * math.prod(-(-side // max(1, part)) for side, part in sides)
-    listed = min(len(page.dataoffsets), len(page.databytecounts))
-    # With more tiles than it needs, the page has been wider or higher.
-    unlike = listed != expected if page.is_tiled else listed < expected
-    if min(tile) < 1 or math.prod(tile) > LARGEST_UNTILED_PX or unlike:
-        raise FinalSlideError(
-            f"{path}: lists {listed} tiles of {tile[0]} x {tile[1]} px where {expected} are needed;"
-            " it is damaged, copy it again"
-        )
-
-
-def refuse_torn_index(page: Any, path: Path) -> None:
-    """Refuse a page whose index says of a tile that it is there, and that it is not.
-
-    tifffile would fill such a tile with zeros. A tile without place and size is left out on
-    purpose: all of it is zero.
 
     Parameters
     ----------
     page : tifffile.TiffPage
         The page.
+    tile : (int, int)
+        Height and width of its tiles or strips in pixels.
+    planes : int
+        Planes that are stored one after the other, each in tiles of its own.
     path : pathlib.Path
         Its file, for the error.
 
     Raises
     ------
     FinalSlideError
-        If a tile has a place but no size, or a size but no place.
+        If the number of tiles, or the size of one, cannot be.
     """
-    index = zip(page.dataoffsets, page.databytecounts, strict=False)
-    torn = sum((place == 0) != (size == 0) for place, size in index)
-    if torn or len(page.dataoffsets) != len(page.databytecounts):
+    sides = zip((page.imagelength, page.imagewidth), tile, strict=True)
+    expected = planes * math.prod(-(-side // max(1, part)) for side, part in sides)
+    listed = min(len(page.dataoffsets), len(page.databytecounts))
+    # With more tiles than it needs, the page has been wider or higher.
+    unlike = listed != expected if page.is_tiled else listed < expected
+    if page.is_tiled and math.prod(tile) > LARGEST_UNTILED_PX:
         raise FinalSlideError(
-            f"{path}: {torn} of its tiles have a place or a size only; it is damaged, copy it again"
+            f"{path}: states tiles of {tile[0]} x {tile[1]} px, larger than any; it is damaged,"
+            " copy it again"
+        )
+    if min(tile) < 1 or unlike:
+        raise FinalSlideError(
+            f"{path}: lists {listed} tiles of {tile[0]} x {tile[1]} px where {expected} are needed;"
+            " it is damaged, copy it again"
         )
 
 

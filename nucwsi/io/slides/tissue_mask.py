@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 from nucwsi.errors import SlideError, pass_on_lack_of_memory
 from nucwsi.grid import CELL_PX, Frame
 from nucwsi.io.slides.picture import opened_picture
-from nucwsi.io.slides.tiff_page import LARGEST_UNTILED_PX, refuse_torn_index
+from nucwsi.io.slides.slide_reader import FinalSlideError
+from nucwsi.io.slides.tiff_page import LARGEST_UNTILED_PX
+from nucwsi.io.slides.tiff_whole import read_whole
 
 #: Suffixes of masks that are pictures.
 MASK_SUFFIXES = frozenset({".png", ".tif", ".tiff"})
 
 #: Sides of a mask are rounded, each by at most this many of its pixels.
 _ROUNDING_PX = 1.5
+
+#: Red, green, blue and transparency.
+_MOST_SAMPLES = 4
 
 
 def read_tissue_mask(path: Path, frame: Frame) -> NDArray[np.bool_]:
@@ -44,7 +49,7 @@ def read_tissue_mask(path: Path, frame: Frame) -> NDArray[np.bool_]:
         If the file is missing, damaged, not one picture, or of other proportions.
     """
     cells = tuple(-(-side // CELL_PX) for side in frame.shape)
-    mask = _png(path) if path.suffix.lower() == ".png" else _tiff(path, (cells[0], cells[1]))
+    mask = _png(path, frame) if path.suffix.lower() == ".png" else _tiff(path, cells[0], frame)
     origin, size = _shown(path, mask.shape, frame)
     places = []
     for axis, n_cells in enumerate(cells):
@@ -59,7 +64,10 @@ def read_tissue_mask(path: Path, frame: Frame) -> NDArray[np.bool_]:
 def _shown(
     path: Path, shape: tuple[int, ...], frame: Frame
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return origin and size, in level-0 pixels, of what a mask shows."""
+    """Return origin and size, in level-0 pixels, of what a mask shows.
+
+    Asked before a mask is decoded, it bounds what the file states by the shape of the slide.
+    """
     rows, columns = (side * scale for side, scale in zip(frame.shape, frame.scale, strict=True))
     bounds = (rows, columns)
     whole = (float(frame.level0_shape[0]), float(frame.level0_shape[1]))
@@ -70,21 +78,22 @@ def _shown(
             or abs(width - height * size[1] / size[0]) <= _ROUNDING_PX
         ):
             return origin, size
-    raise SlideError(
+    raise FinalSlideError(
         f"{path}: a mask of {shape[0]} x {shape[1]} px does not have the proportions of the slide,"
         f" {bounds[0]:.0f} x {bounds[1]:.0f} px; make it of the whole slide, at any scale"
     )
 
 
-def _png(path: Path) -> NDArray[np.bool_]:
+def _png(path: Path, frame: Frame) -> NDArray[np.bool_]:
     _refuse_missing(path)
     with opened_picture(path, "PNG") as image:
+        _shown(path, image.size[::-1], frame)
         values = np.asarray(image)
         has_alpha = image.mode in ("LA", "PA", "RGBA")
     return _marked(values, has_alpha)
 
 
-def _tiff(path: Path, least: tuple[int, int]) -> NDArray[np.bool_]:
+def _tiff(path: Path, least_rows: int, frame: Frame) -> NDArray[np.bool_]:
     _refuse_missing(path)
     try:
         with tifffile.TiffFile(path) as file:
@@ -93,13 +102,15 @@ def _tiff(path: Path, least: tuple[int, int]) -> NDArray[np.bool_]:
                 raise SlideError(
                     f"{path}: holds {len(file.series)} pictures; expected one picture as mask"
                 )
-            fine = [level for level in series.levels if level.keyframe.imagelength >= least[0]]
+            fine = [level for level in series.levels if level.keyframe.imagelength >= least_rows]
             level = fine[-1] if fine else series.levels[0]
             page = level.keyframe
+            planar = page.planarconfig == 2 and len(level.shape) == 3
+            _refuse_stack(path, level.shape, 0 if planar else -1)
             _refuse_large(path, page.imagelength, page.imagewidth)
-            refuse_torn_index(page, path)
-            values = level.asarray()
-            if page.planarconfig == 2 and values.ndim == 3:
+            _shown(path, (page.imagelength, page.imagewidth), frame)
+            values = read_whole(level, path)
+            if planar:
                 values = np.moveaxis(values, 0, -1)
             has_alpha = bool(set(page.extrasamples) & {1, 2})
     except SlideError:
@@ -109,10 +120,6 @@ def _tiff(path: Path, least: tuple[int, int]) -> NDArray[np.bool_]:
         raise SlideError(
             f"{path}: is a mask that cannot be read ({error}); save it again as PNG or TIFF"
         ) from None
-    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[-1] > 4):
-        raise SlideError(
-            f"{path}: holds an array of the shape {values.shape}; expected one picture as mask"
-        )
     return _marked(values, has_alpha)
 
 
@@ -133,6 +140,13 @@ def _marked(values: NDArray[Any], has_alpha: bool) -> NDArray[np.bool_]:
 def _refuse_missing(path: Path) -> None:
     if not path.is_file():
         raise SlideError(f"{path}: does not exist; expected a mask of the tissue")
+
+
+def _refuse_stack(path: Path, shape: tuple[int, ...], samples: int) -> None:
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[samples] > _MOST_SAMPLES):
+        raise SlideError(
+            f"{path}: holds an array of the shape {shape}; expected one picture as mask"
+        )
 
 
 def _refuse_large(path: Path, height: int, width: int) -> None:

@@ -1,6 +1,8 @@
 """Label images: each number is one nucleus, whatever holds the pixels."""
 
+import json
 import logging
+import zipfile
 
 import numpy as np
 import pytest
@@ -111,4 +113,51 @@ def test_a_tile_that_is_half_there_is_refused(tmp_path):
         tag = file.pages[0].tags["TileOffsets"]
         tag.overwrite([*tag.value[:4], 0, *tag.value[5:]])
     with pytest.raises(DataError, match=r"a\.tif: 1 of its tiles have a place or a size only"):
+        read_label_image(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        # Damage at random (seed 4, case 479), and more of its kind.
+        ({"ImageLength": (1 << 31) - 1}, "has 2147483647 x 90 px, more than fits into memory"),
+        ({"ImageLength": 1_000_000}, "lists 24 tiles of 16 x 16 px where 375000 are needed"),
+        ({"TileWidth": 1 << 28}, "states tiles of 16 x 268435456 px, larger than any"),
+        ({"TileLength": 1 << 20}, "lists 24 tiles of 1048576 x 16 px where 6 are needed"),
+    ],
+)
+def test_what_a_tiff_states_of_its_size_is_not_believed(tmp_path, damage, message):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, squares(11), tile=(16, 16), compression="deflate")
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        for name, value in damage.items():
+            file.pages[0].tags[name].overwrite(value, dtype="I")
+    with pytest.raises(DataError, match=rf"a\.tif: {message}"):
+        read_label_image(path)
+
+
+@pytest.mark.parametrize("key", ["shape", "chunks"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_zarr_states_of_its_size_is_not_believed(tmp_path, key, packed):
+    kept = zarr.open_array(tmp_path / "a.zarr", mode="w", shape=(60, 90), dtype="i4", zarr_format=2)
+    kept[:] = squares(11)
+    about = tmp_path / "a.zarr" / ".zarray"
+    stated = json.loads(about.read_text())
+    about.write_text(json.dumps({**stated, key: [30_000, 30_000]}))
+    path = tmp_path / "a.zarr"
+    if packed:
+        with zipfile.ZipFile(path := tmp_path / "b.zarr.zip", "w") as archive:
+            for part in sorted((tmp_path / "a.zarr").iterdir()):
+                archive.write(part, part.name)
+    with pytest.raises(DataError, match=r"states an array of 30000 x 30000, 3\.6 GB, in"):
+        read_label_image(path)
+
+
+def test_an_npy_holds_what_it_states(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, squares(3))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"(60, 90), }    ", b"(30000, 30000)}"))
+    assert path.read_bytes() != content
+    with pytest.raises(DataError, match=r"a\.npy: cannot be read as a label image"):
         read_label_image(path)

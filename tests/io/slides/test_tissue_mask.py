@@ -146,3 +146,48 @@ def test_a_mask_too_large_to_be_read_is_refused(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "m.tif", marked())
     with pytest.raises(SlideError, match="is too large to be read whole; save it smaller"):
         read_tissue_mask(tmp_path / "m.tif", FRAME)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        # Damage at random (seed 4, case 470), and more of its kind.
+        ({"TileLength": 450_766_470}, "states tiles of 450766470 x 256 px, larger than any"),
+        ({"TileLength": 1 << 20, "TileWidth": 1 << 20}, "states tiles of"),
+        ({"TileLength": 512}, "lists 24 tiles of 512 x 256 px where 12 are needed"),
+        ({"ImageLength": (1 << 31) - 1}, "is too large to be read whole"),
+        ({"ImageWidth": 150_000}, "does not have the proportions of the slide"),
+        ({"ImageLength": 10_000, "ImageWidth": 15_000}, "lists 24 tiles .* where 2360 are needed"),
+        ({"BitsPerSample": 64}, "is a mask that cannot be read"),
+        ({"Compression": 34887}, "is compressed as LERC, which is not read"),
+        ({"Compression": 7}, "the tile begins with"),
+    ],
+)
+def test_what_a_mask_states_of_its_size_is_not_believed(tmp_path, damage, message):
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, marked((1000, 1500)), tile=(256, 256), compression="deflate")
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        for name, value in damage.items():
+            tag = file.pages[0].tags[name]
+            tag.overwrite(value, dtype="I" if name.startswith(("Tile", "Image")) else None)
+    with pytest.raises(SlideError, match=rf"m\.tif: .*{message}"):
+        read_tissue_mask(path, FRAME)
+
+
+def test_a_stack_is_no_mask_however_many_pictures_it_has(tmp_path):
+    """It is refused before any is decoded."""
+    tifffile.imwrite(tmp_path / "m.tif", np.zeros((5, 100, 150), np.uint8), photometric=0)
+    with tifffile.TiffFile(tmp_path / "m.tif", mode="r+b") as file:
+        file.pages[0].tags["ImageDescription"].overwrite('{"shape": [900000, 100, 150]}')
+    with pytest.raises(SlideError, match="expected one picture as mask"):
+        read_tissue_mask(tmp_path / "m.tif", FRAME)
+
+
+def test_a_png_of_other_proportions_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    def decoded(*_):
+        pytest.fail("decoded")
+
+    Image.new("L", (90, 50)).save(tmp_path / "m.png")
+    monkeypatch.setattr(Image.Image, "__array_interface__", property(decoded))
+    with pytest.raises(SlideError, match=r"m\.png: a mask of 50 x 90 px does not have"):
+        read_tissue_mask(tmp_path / "m.png", FRAME)
