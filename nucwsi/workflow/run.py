@@ -22,7 +22,7 @@ from typing import Any
 
 from nucwsi.errors import CheckpointError, ConfigError, NucwsiError, StoreError
 from nucwsi.io.slides.cohort import Cohort, joined, write_sheet
-from nucwsi.io.slides.sheet import is_sheet, read_sheet
+from nucwsi.io.slides.sheet import SlideEntry, is_sheet, read_sheet
 from nucwsi.io.stores.publish import explained
 from nucwsi.runtime.lock import LOCKLESS
 from nucwsi.workflow.fingerprints import has_moved
@@ -107,9 +107,8 @@ def run(request: Request, *, note: Callable[[str], object], say: Callable[[str],
                 _check(request.results, values, place / "slides.tsv")
             except NucwsiError as error:
                 told = str(error).replace(str(place), str(kept))
-                files = ", ".join(request.configuration) or str(kept / "config.yaml")
-                if told.startswith("configuration: ") or isinstance(error, CheckpointError):
-                    told = f"{files}: {told.removeprefix('configuration: ')}"
+                if told.startswith(("configuration: ", "`")) or isinstance(error, CheckpointError):
+                    told = f"{_source(request)}: {told.removeprefix('configuration: ')}"
                 raise type(error)(told) from None
             for line in (*_news(request.results, cohort), *changed):
                 note(line)
@@ -164,17 +163,33 @@ def _settings(request: Request) -> tuple[dict[str, Any], list[str]]:
     ]
 
 
+def _source(request: Request) -> str:
+    """Name the files that the settings of the run come from."""
+    return ", ".join(request.configuration) or str(request.results / "config" / "config.yaml")
+
+
+def _named(request: Request, values: dict[str, Any]) -> list[tuple[Path, list[SlideEntry]]]:
+    """Read the slides that a run names, or else its configuration."""
+    setting = values.get("slides", OWN["slides"])
+    if request.slides or setting == OWN["slides"]:
+        return [(path, read_sheet(path, beside=False)) for path in request.slides]
+    try:
+        if not (isinstance(setting, str) and setting):
+            raise ConfigError(f"{setting!r:.80}, expected the path of a slide sheet or of slides")
+        path = Path(setting).expanduser()
+        return [(path, read_sheet(path, beside=False))]
+    except NucwsiError as error:
+        raise type(error)(f"{_source(request)}: `slides`: {error}") from None
+
+
 def _cohort(request: Request, values: dict[str, Any]) -> Cohort:
     """Add the slides of the run to those of the results."""
     kept = request.results / "config" / "slides.tsv"
     known = read_sheet(kept, lambda _: True, beside=False) if kept.exists() else []
-    named = request.slides
-    if not named and values.get("slides", OWN["slides"]) != OWN["slides"]:
-        named = (Path(values["slides"]),)
     given = [
         (replace(entry, mpp=entry.mpp or request.mpp), is_sheet(path))
-        for path in named
-        for entry in read_sheet(path, beside=False)
+        for path, entries in _named(request, values)
+        for entry in entries
     ]
     cohort = joined(known, given, partial(has_moved, request.results))
     if not cohort.entries:

@@ -1,6 +1,7 @@
 """`nucwsi run` keeps its slides and settings with the results, and hands the rest to Snakemake."""
 
 import fcntl
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,34 @@ def test_kept_settings_that_are_damaged_are_named(start):
         stream.write("predict:\n  colour: red\n")
     with pytest.raises(ConfigError, match=r"^res/config/config\.yaml: unknown setting `predict.co"):
         start("y/a.svs")
+
+
+@pytest.mark.parametrize(
+    ("slides", "message"),
+    [
+        # Damage at random (seed 4, cases 563 and 1036): it named a path that nobody had given.
+        ("config/slides.ts", "config/slides.ts: slide 'slides.ts': config/slides.ts is not a file"),
+        ("no.tsv", "no.tsv: does not exist"),
+        ("[a, b]", "['a', 'b'], expected the path of a slide sheet or of slides"),
+        ("7", "7, expected the path"),
+        ("''", "'', expected the path"),
+        ("null", "None, expected the path"),
+    ],
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_slides_that_a_configuration_names_wrongly_are_told_with_it(start, slides, message, kept):
+    file = Path("res/config/config.yaml" if kept else "my.yaml")
+    if kept:
+        start("x/a.svs")
+    file.write_text(f"slides: {slides}\n")
+    with pytest.raises(ConfigError, match=re.escape(f"{file}: `slides`: {message}")):
+        start(configuration=() if kept else ("my.yaml",))
+
+
+def test_a_setting_that_names_no_file_is_told_with_its_configuration(start):
+    Path("my.yaml").write_text("tile: {tissue: no.png}\n")
+    with pytest.raises(ConfigError, match=r"^my\.yaml: `tile\.tissue`: 'no\.png' is no file"):
+        start("x/a.svs", configuration=("my.yaml",))
 
 
 def test_the_slides_of_a_configuration_are_used_where_none_are_named(start):
