@@ -251,23 +251,28 @@ def is_unanswered(document: dict[str, Any], draw: Draw, predicted: Sequence[str]
     draw : Draw
         Its draw.
     predicted : sequence of str
-        Classes of the nuclei of the draw, as the network says; in the order of the draw.
+        Classes of the nuclei of the draw, as the network says; in the order of the draw. Empty if
+        some of them are gone.
 
     Returns
     -------
     bool
-        Whether no object was added or taken away, and no class changed.
+        Whether no object was added or taken away or damaged, and no class changed.
     """
+    if len(predicted) < len(draw.nuclei):
+        return False
     features = document.get("features")
     n_written = len(draw.legend_ids) + len(draw.frames) + len(draw.nuclei)
     if not isinstance(features, list) or len(features) != n_written:
         return False
     shown = dict(zip(draw.nucleus_ids, map(display_name, predicted), strict=True))
     for feature in features:
-        properties = feature.get("properties", {}) if isinstance(feature, dict) else {}
+        properties = feature.get("properties") if isinstance(feature, dict) else None
+        if not isinstance(properties, dict):
+            return False
         label = properties.get("classification")
         name = label.get("name") if isinstance(label, dict) else label
-        wanted = None if draw.blind else shown.get(feature.get("id"))
-        if feature.get("id") in shown and name != wanted:
+        ident = str(feature.get("id"))
+        if ident in shown and name != (None if draw.blind else shown[ident]):
             return False
     return True

@@ -48,6 +48,24 @@ def test_the_draw_comes_back_and_an_untouched_worklist_is_no_answer(tmp_path):
         assert not is_unanswered(document, draw, ["plasma", "plasma"])
 
 
+@pytest.mark.parametrize(
+    "feature",
+    # Damage at random (seed 4, case 1567), and more of its kind.
+    ["\ud800", None, [], {"properties": None}, {"properties": ["x"]}, {"id": "a", "properties": 1}],
+)
+def test_a_worklist_with_a_damaged_object_is_not_as_it_was_written(tmp_path, feature):
+    _, document = written(tmp_path, made())
+    document["features"][-1] = feature
+    assert not is_unanswered(document, made(), ["plasma", "plasma"])
+
+
+def test_an_object_without_a_readable_name_is_none_of_the_draw(tmp_path):
+    _, document = written(tmp_path, made())
+    document["features"][0]["id"] = ["x"]
+    assert is_unanswered(document, made(), ["plasma", "plasma"])
+    assert not is_unanswered(document, made(), []), "its nuclei are gone"
+
+
 def test_other_files_are_no_worklist_and_damage_is_named(tmp_path):
     assert drawn_in([], tmp_path) is None
     assert drawn_in({"nucwsi": {}}, tmp_path) is None

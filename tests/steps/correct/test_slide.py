@@ -307,9 +307,10 @@ def test_answers_to_older_results_are_refused_by_name(results, drawn, tmp_path):
     newer = tmp_path / "newer"
     made_results(newer, seed=4)
     shutil.copytree(results / "review", newer / "review")
-    line = refused("correct", newer, path)
-    assert "older results of made" in line
-    assert drawn["nucwsi"]["draw"]["key"] in line
+    for files in ((path,), (path, tmp_path / "worklist.geojson")):
+        line = refused("correct", newer, *files)
+        assert "older results of made" in line
+        assert drawn["nucwsi"]["draw"]["key"] in line
 
 
 def test_without_the_kept_draw_the_worklist_tells_of_it(results, drawn, tmp_path):
