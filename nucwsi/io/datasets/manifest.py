@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
+import zipfile
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nucwsi.errors import DataError
 from nucwsi.io.csv_table import original
@@ -124,9 +127,7 @@ def _entry(path: Path, row: dict[str, str], labels: dict[int, str]) -> Entry:
 
 
 def _image(picture: Path, archive: Path, named: bool) -> LabelledImage:
-    # NumPy leaves a damaged file open that it opened itself.
-    with readable(archive, "archive"), archive.open("rb") as stream:
-        arrays = dict(np.load(stream, allow_pickle=False))
+    arrays = _arrays(archive)
     where = str(archive)
     codes = arrays.get("classes")
     if codes is not None and codes.any() and not named:
@@ -141,3 +142,19 @@ def _image(picture: Path, archive: Path, named: bool) -> LabelledImage:
         )
     classes = None if codes is None else (arrays["ids"], codes)
     return labelled_instances(where, image, arrays["instances"], classes, arrays.get("ignored"))
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read an archive of NumPy, which takes memory for what the header of an array states."""
+    # NumPy leaves a damaged file open that it opened itself.
+    with readable(path, "archive"), path.open("rb") as stream:
+        with zipfile.ZipFile(stream) as archive:
+            for item in archive.infolist():
+                with archive.open(item) as held:
+                    version, _ = np.lib.format.read_magic(held)
+                    header = getattr(np.lib.format, f"read_array_header_{version}_0")
+                    shape, _, dtype = header(held)
+                if math.prod(shape) * dtype.itemsize > item.file_size:
+                    raise ValueError(f"{item.filename} holds less than {shape}")
+        stream.seek(0)
+        return dict(np.load(stream, allow_pickle=False))

@@ -19,6 +19,10 @@ from nucwsi.io.regions.features import class_of, json_of
 #: Columns of a GeoParquet in which programs write the class, the first that there is.
 _CLASS_COLUMNS = ("class", "classification", "cell_type", "type")
 
+#: What unpacks to so few bytes is never refused, and to what multiple of their size others may.
+#: Outlines in JSON are packed to a tenth.
+_ALWAYS, _MAX_RATIO = 256 << 20, 200
+
 #: How other files begin that are named by mistake, and what they are.
 _OTHER_KINDS = {
     b"PK\x03\x04": "a zip, to be unpacked, or a spreadsheet",
@@ -67,8 +71,7 @@ def read_foreign(path: Path, names: dict[str, str]) -> ForeignNuclei:
 
 def _content(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
-        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+        data = _unpacked(path) if path.suffix.lower() == ".gz" else path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -78,6 +81,18 @@ def _content(path: Path) -> bytes:
         raise DataError(
             f"{path}: is {kind}; expected GeoJSON, JSON of HoVer-Net or CellViT, a label image"
             " (.tif, .npy, .zarr) or GeoParquet (.parquet)"
+        )
+    return data
+
+
+def _unpacked(path: Path) -> bytes:
+    limit = max(_ALWAYS, _MAX_RATIO * path.stat().st_size)
+    with gzip.open(path) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise DataError(
+            f"{path}: unpacks to more than {limit / 1e6:.0f} MB, which no export of nuclei does;"
+            " export it again, without packing it"
         )
     return data
 

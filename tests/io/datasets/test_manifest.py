@@ -1,6 +1,8 @@
 """The documented form: what a manifest and its archives may say, and what is refused."""
 
 import csv
+import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -81,6 +83,19 @@ def test_a_faulty_archive_is_refused(arrays, message, tmp_path):
     folder = manifest_of(tmp_path)
     np.savez(folder / "nucls" / "a.b.npz", **{k: np.array(v) for k, v in arrays.items()})
     with pytest.raises(DataError, match=rf"a\.b\.npz: .*{message}"):
+        read(folder).entries[0].read()
+
+
+def test_an_archive_holds_what_its_arrays_state(tmp_path):
+    """NumPy would take 33 TB first, as if a larger machine could read it."""
+    folder = manifest_of(tmp_path)
+    held = io.BytesIO()
+    np.save(held, np.zeros((30, 30), np.int32))
+    stated = held.getvalue().replace(b"(30, 30), }      ", b"(3000000,3000000)}")
+    assert stated != held.getvalue()
+    with zipfile.ZipFile(folder / "nucls" / "a.b.npz", "w") as archive:
+        archive.writestr("instances.npy", stated)
+    with pytest.raises(DataError, match=r"a\.b\.npz: .*instances\.npy holds less than \(30000"):
         read(folder).entries[0].read()
 
 

@@ -15,6 +15,7 @@ from foreign_made import hovernet, qupath_detections, squares
 from PIL import Image
 
 from nucwsi.errors import DataError
+from nucwsi.io.foreign import read as module
 from nucwsi.io.foreign.read import read_foreign
 
 NUCLEI = [shapely.box(9 * n, 9, 9 * n + 5, 15) for n in range(4)]
@@ -35,6 +36,18 @@ def test_each_form_is_told_by_its_content(tmp_path):
     ]
     assert all(len(nuclei.polygons) == 4 for nuclei in found.values())
     assert found["e.parquet"].names == found["a.geojson"].names == list("abcd")
+
+
+def test_a_packed_file_unpacks_to_no_more_than_an_export(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_ALWAYS", 1000)
+    qupath_detections(tmp_path / "a.geojson", NUCLEI, list("abcd"))
+    text = (tmp_path / "a.geojson").read_bytes()
+    (tmp_path / "a.geojson.gz").write_bytes(gzip.compress(text))
+    assert len(text) > 1000
+    assert len(read_foreign(tmp_path / "a.geojson.gz", {}).polygons) == 4
+    (tmp_path / "b.geojson.gz").write_bytes(gzip.compress(text + 10_000_000 * b" "))
+    with pytest.raises(DataError, match=r"b\.geojson\.gz: unpacks to more than \d MB, which no"):
+        read_foreign(tmp_path / "b.geojson.gz", {})
 
 
 def test_classes_of_geoparquet_as_qgis_writes_those_of_qupath(tmp_path):
