@@ -152,6 +152,33 @@ def difference_within_pairs(a: NDArray[np.floating], b: NDArray[np.floating]) ->
     return Difference(n, n, *middles, observed, float(low), float(high), p_value)
 
 
+def smallest_p_value(n_a: int, n_b: int, paired: bool) -> float:
+    """Return the p-value of groups that differ as clearly as groups of their size can.
+
+    A median stays what it is when the values on one side of it are exchanged for others of that
+    side, so that several arrangements differ as much as the clearest.
+
+    Parameters
+    ----------
+    n_a, n_b : int
+        Number of patients of each group; of pairs, if patients are paired.
+    paired : bool
+        Whether groups are compared by `difference_within_pairs`, not by `difference_of_groups`.
+
+    Returns
+    -------
+    float
+        No comparison of as many patients has a smaller one.
+    """
+    arrangements = 2**n_a if paired else math.comb(n_a + n_b, n_a)
+    if arrangements > _MAX_EXACT:
+        return 1 / (N_SAMPLES + 1)
+    free_a, free_b = (n_a - 1) // 2, (n_b - 1) // 2
+    if paired:
+        return 2 ** (free_a + 1) / arrangements
+    return (1 + (n_a == n_b)) * math.comb(free_a + free_b, free_a) / arrangements
+
+
 def _known(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the values that are known, in order: no number may depend on that of the patients."""
     values = np.asarray(values, np.float64)

@@ -26,6 +26,9 @@ MEASURES = {"frac": "share of all nuclei", "per_mm2": "nuclei per mm² of tissue
 #: How the whole slide is called beside the classes of the user's regions.
 _WHOLE = "Slide"
 
+#: A reader takes a p-value above it for no difference.
+_LARGE_P = 0.05
+
 
 class Compared(NamedTuple):
     """Two groups compared in one class of nuclei and one measure.
@@ -52,6 +55,11 @@ class Compared(NamedTuple):
     def stands_out(self) -> bool:
         """Whether the interval of the difference does not hold 0."""
         return self.difference.low > 0 or self.difference.high < 0
+
+    @property
+    def contrary(self) -> bool:
+        """Whether the p-value seems to deny what the interval shows."""
+        return self.stands_out and self.difference.p_value > _LARGE_P
 
     @property
     def untested(self) -> bool:
@@ -145,6 +153,8 @@ def group_section(
         compared = tuple(_compared(patients, classes, groups, bool(pair)))
         scopes.append(Scope(region_class, patients, compared))
     notes = _notes(rows, grouped, groups, column, who, pair, everyone)
+    if scopes:
+        notes += _doubts(known, groups, column)
     return GroupSection(column, pair, tuple(classes), groups, tuple(scopes), tuple(notes))
 
 
@@ -266,6 +276,18 @@ def _notes(
             if len(found) < MIN_PATIENTS
         ]
     return notes
+
+
+def _doubts(rows: Sequence[SlideRow], groups: Sequence[str], column: str) -> list[str]:
+    """Say how many of the compared slides of each group somebody should look at."""
+    look = {
+        group: [bool(row.faults) for row in rows if row.further[column] == group]
+        for group in groups
+    }
+    if not any(map(any, look.values())):
+        return []
+    counts = ", ".join(f"{sum(some)} of {len(some)} in {group}" for group, some in look.items())
+    return [f"Slides to look at, whose nuclei count here all the same: {counts}."]
 
 
 def _too_few(how_many: str) -> str:

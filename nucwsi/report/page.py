@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nucwsi.classes import CASING_ALPHA, colours, display_name
+from nucwsi.composition.groups import smallest_p_value
 from nucwsi.composition.patients import PatientCounts
 from nucwsi.report.assessment import Assessment
 from nucwsi.report.density_images import ClassEntry, common_tops, density_panels
@@ -106,7 +107,7 @@ def _environment() -> Environment:
         "pairs": _pairs,
         "medians": _median,
     }
-    environment.globals["measure_of"] = _ATTRIBUTE
+    environment.globals |= {"measure_of": _ATTRIBUTE, "smallest_p": smallest_p_value}
     return environment
 
 
@@ -173,6 +174,7 @@ def report_page(
     environment = _environment()
     head = {
         "order": order,
+        "n_look": sum(map(bool, urgency)),
         "drawn": _DRAWN,
         "groups": groups,
         "measures": MEASURES,

@@ -13,6 +13,7 @@ from nucwsi.composition.groups import (
     Difference,
     difference_of_groups,
     difference_within_pairs,
+    smallest_p_value,
 )
 
 RNG = np.random.default_rng(3)
@@ -112,6 +113,25 @@ def test_pairs_are_compared_within_patients():
     assert found.high == pytest.approx(theirs.confidence_interval.high, abs=0.3)
     unpaired = difference_of_groups(a, b)
     assert found.high - found.low < (unpaired.high - unpaired.low) / 3, "that is what pairs are for"
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 3), (3, 4), (4, 4), (5, 3), (5, 5), (6, 4), (6, 6)])
+def test_the_smallest_p_value_is_that_of_the_clearest_difference(n, m):
+    few = np.sort(RNG.lognormal(0, 2, n + m))
+    apart = [difference_of_groups(few[:n], few[n:]), difference_of_groups(few[m:], few[:m])]
+    assert min(found.p_value for found in apart) == smallest_p_value(n, m, False)
+    pairs = difference_within_pairs(np.zeros(n), few[:n])
+    assert pairs.p_value == smallest_p_value(n, n, True)
+    for _ in range(20):
+        a, b = RNG.normal(size=n), RNG.normal(0.5, 1, m)
+        assert difference_of_groups(a, b).p_value >= smallest_p_value(n, m, False)
+        assert difference_within_pairs(a, a * RNG.normal(size=n)).p_value >= pairs.p_value
+
+
+def test_the_smallest_p_value_of_random_arrangements():
+    a, b = RNG.normal(0, 1, 20), RNG.normal(90, 1, 20)
+    assert difference_of_groups(a, b).p_value == smallest_p_value(20, 20, False) == 1e-4
+    assert difference_within_pairs(a, b).p_value >= smallest_p_value(20, 20, True) == 1e-4
 
 
 @pytest.mark.parametrize("compared", [difference_of_groups, difference_within_pairs])

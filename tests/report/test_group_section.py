@@ -1,10 +1,13 @@
 """Groups compared: every number against pandas, and what makes a comparison less than it seems."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from cohort_made import CLASSES, cohort, row
 
+from nucwsi.report.checks import Check
 from nucwsi.report.group_section import group_section
 
 
@@ -62,6 +65,28 @@ def test_pairs_are_differences_within_patients():
 def test_patients_of_both_groups_are_said_unless_they_are_paired():
     notes = group_section(cohort(), CLASSES, "group", "patient", "").notes
     assert [note for note in notes if note.startswith("In both before and after: P0, P1")]
+
+
+def test_a_large_p_beside_an_interval_without_0_is_contrary():
+    compared = group_section(cohort(), CLASSES, "group", "patient", "patient").scopes[0].compared
+    [one] = [one for one in compared if one[:2] == ("frac", "inflammatory")]
+    assert one.stands_out, "all six pairs differ in one direction"
+    assert one.difference.p_value == 0.125
+    assert one.contrary
+    clear = one._replace(difference=one.difference._replace(p_value=0.05))
+    unsure = one._replace(difference=one.difference._replace(low=-1.0, high=1.0))
+    assert not clear.contrary
+    assert not unsure.contrary
+
+
+def test_slides_to_look_at_are_counted_by_group():
+    fault = Check("Focus", "65 % blurred", "review", "")
+    rows = [
+        replace(one, checks=(fault,)) if one.name in {"s0-after-0", "s0-after-1"} else one
+        for one in cohort()
+    ]
+    [note] = group_section(rows, CLASSES, "group", "patient", "patient").notes
+    assert note.endswith("all the same: 0 of 6 in before, 2 of 7 in after.")
 
 
 def test_slides_without_group_or_patient_are_said():
