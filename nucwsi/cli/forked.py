@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
+import multiprocessing
 import os
 import resource
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nucwsi.workflow.calls import Call
-
-#: Option of Linux's `prctl`: a process gets this signal when the one that forked it has ended.
-_PR_SET_PDEATHSIG = 1
 
 
 def run_call(call: Call) -> None:
@@ -32,9 +30,7 @@ def run_call(call: Call) -> None:
     """
     from nucwsi.cli.commands import main
 
-    if sys.platform == "linux":
-        # A batch that is killed leaves no job behind that holds the locks of its outputs.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    threading.Thread(target=_end_with_batch, daemon=True).start()
     with open(call.log, "wb") as log:  # noqa: PTH123 (a file descriptor is wanted)
         os.dup2(log.fileno(), 2)
         if call.has_output:
@@ -46,6 +42,14 @@ def run_call(call: Call) -> None:
         if call.benchmark and not end.code:
             _write_cost(call.benchmark, time.perf_counter() - began)
         raise
+
+
+def _end_with_batch() -> None:
+    """Leave no step behind that holds the locks of its outputs, if its batch is killed."""
+    batch = multiprocessing.parent_process()
+    if batch is not None:
+        batch.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _write_cost(path: str, wall_s: float) -> None:

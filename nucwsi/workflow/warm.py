@@ -7,6 +7,7 @@ each is a process of its own, which starts within milliseconds.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,6 +48,20 @@ class Executor(local.Executor):  # type: ignore[misc]
 
     target: Callable[[Call], object]
     failed: ClassVar[list[Path]] = []
+
+    def run_jobs(self, jobs: list[Any]) -> None:
+        """Start jobs; from now on SIGTERM ends this process at once, and with it the forks.
+
+        Snakemake's own handler waits until the jobs that run are done, or, where it interrupts a
+        moment in which its thread holds the scheduler's lock, without end.
+
+        Parameters
+        ----------
+        jobs : list of snakemake.jobs.Job
+            Those that Snakemake has chosen.
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        super().run_jobs(jobs)
 
     def run_single_job(self, job: Any) -> Any:
         """Start a job.

@@ -1,7 +1,11 @@
 """Steps are forked from a process that has loaded the libraries and does nothing else."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -25,3 +29,42 @@ print(*[(task / "comm").read_text() for task in tasks])
 def test_a_fork_copies_no_thread_that_holds_a_lock():
     ran = subprocess.run([sys.executable, "-c", SAID], capture_output=True, text=True, check=True)
     assert set(ran.stdout.split()) <= HARMLESS
+
+
+STEP = """
+import multiprocessing, signal, sys, threading, time
+from nucwsi.cli.forked import run_call
+from nucwsi.workflow.calls import Call
+from nucwsi.workflow.warm import Executor
+signal.signal(signal.SIGTERM, lambda *_: time.sleep(600))
+executor = object.__new__(Executor)
+executor.run_jobs([])
+Executor.target = staticmethod(run_call)
+words = ["phantom", sys.argv[1] + "/huge.tiff", "--height", "40000", "--width", "40000"]
+call = Call(words, sys.argv[1] + "/phantom.log", False, "")
+threading.Thread(target=executor._forked, args=(call,)).start()
+while not multiprocessing.active_children():
+    time.sleep(0.01)
+print(multiprocessing.active_children()[0].pid, flush=True)
+"""
+
+
+def test_a_batch_that_is_cancelled_ends_at_once_and_its_steps_with_it(tmp_path):
+    command = [sys.executable, "-c", STEP, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as batch:
+        try:
+            step = int(batch.stdout.readline())
+            while not any(tmp_path.glob("*huge*")):
+                assert batch.poll() is None, (tmp_path / "phantom.log").read_text()
+                time.sleep(0.02)
+            batch.terminate()
+            assert batch.wait(60) == -signal.SIGTERM
+        finally:
+            batch.kill()
+    until = time.monotonic() + 60
+    with suppress(ProcessLookupError):
+        while time.monotonic() < until:
+            os.kill(step, 0)
+            time.sleep(0.02)
+        pytest.fail("the step goes on without its batch")
+    assert not any(tmp_path.glob("*huge*"))
