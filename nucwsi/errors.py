@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import lzma
+import struct
+import zipfile
+import zlib
 
 #: Words with which libraries say that memory has run out, whatever the type of their error.
 _NO_MEMORY = (
@@ -15,6 +19,12 @@ _NO_MEMORY = (
     "could not create a primitive",
 )
 
+#: What reading a zip or a gzip raises, whichever of its bits is wrong: `RuntimeError` where one
+#: asks for a password, `OverflowError` where one names a place that no file has.
+DAMAGED_ARCHIVE = (
+    *(OSError, EOFError, ValueError, RuntimeError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+)
 
 #: Said on Windows, whose Python lacks the locks and limits of POSIX.
 NOT_ON_WINDOWS = (

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from nucwsi.errors import CheckpointError, pass_on_lack_of_memory
+from nucwsi.errors import DAMAGED_ARCHIVE, CheckpointError, pass_on_lack_of_memory
 
 _GRAPH, _WEIGHTS, _CONSTANTS = "models/model.json", "data/weights/", "data/constants/"
 
@@ -137,9 +137,10 @@ def _cleaned(path: Path) -> io.BytesIO:
                 copy.writestr(parts[part], archive.read(parts[part]))
             # Empty: there are no sample inputs to unpickle.
             copy.writestr(f"{root}data/sample_inputs/model.pt", b"")
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, RecursionError, EOFError) as error:
+    except (*DAMAGED_ARCHIVE, LookupError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
+        pass_on_lack_of_memory(error)
         raise CheckpointError(
             f"{path}: is no whole program of `torch.export.save` ({type(error).__name__}); copy it"
             " anew"

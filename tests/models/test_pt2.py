@@ -88,6 +88,25 @@ def test_what_could_run_code_is_refused_in_one_line(program, what):
     assert not program.with_name("ran").exists()
 
 
+def test_bytes_that_are_missing_are_told_in_one_line(program, exported):
+    """Damage at random (seed 4, case 2302): the directory then points before the file."""
+    for start in range(0, len(exported) - 2800, 1500):
+        program.write_bytes(exported[:start] + exported[start + 2800 :])
+        with pytest.raises(CheckpointError, match=r"tiny\.pt2: (is no whole|holds no) program"):
+            load_program(program)
+
+
+def test_a_list_of_weights_that_is_none_is_told(program):
+    with zipfile.ZipFile(program) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    [listed] = [name for name in parts if name.endswith("model_weights_config.json")]
+    with zipfile.ZipFile(program, "w") as archive:
+        for name, content in {**parts, listed: b'{"config": []}'}.items():
+            archive.writestr(name, content)
+    with pytest.raises(CheckpointError, match=r"tiny\.pt2: is no whole program"):
+        load_program(program)
+
+
 def test_guards_and_traces_are_not_run(program):
     def change(of):
         of["guards_code"] = [CODE]

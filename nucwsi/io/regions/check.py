@@ -9,10 +9,8 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import struct
 import uuid
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,16 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import shapely
 
-from nucwsi.errors import RegionError
+from nucwsi.errors import DAMAGED_ARCHIVE, RegionError
 
 #: QuPath's kinds of objects.
 _KINDS = {"annotation", "detection", "cell", "tile"}
 
 #: QuPath needs ten times as much memory for a file as it has bytes.
 _MAX_BYTES = 1 << 30
-
-#: What reading a damaged zip or gzip raises; `RuntimeError` where a password is needed.
-_UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, struct.error)
 
 #: What geometry and numbers raise that are not what they should be.
 _ODD = (
@@ -88,7 +83,9 @@ def _documents(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield path.name, _bounded(stream, str(path))
     except FileNotFoundError:
         raise RegionError(f"{path}: does not exist") from None
-    except _UNREADABLE as error:
+    except RegionError:
+        raise
+    except DAMAGED_ARCHIVE as error:
         raise RegionError(f"{path}: cannot be read ({error}); make it again") from None
 
 
@@ -263,7 +260,7 @@ def zip_facts(path: Path) -> dict[str, Any]:
             return {}
         with zipfile.ZipFile(path) as archive:
             comment = json.loads(archive.comment)
-    except (OSError, ValueError, RuntimeError, RecursionError, zipfile.BadZipFile):
+    except DAMAGED_ARCHIVE:
         return {}
     return comment if isinstance(comment, dict) else {}
 
@@ -284,7 +281,7 @@ def is_whole_zip(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except _UNREADABLE:
+    except DAMAGED_ARCHIVE:
         return False
 
 

@@ -17,7 +17,6 @@ import io
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from nucwsi.errors import AnswerError, RegionError
+from nucwsi.errors import DAMAGED_ARCHIVE, AnswerError, RegionError
 from nucwsi.io.csv_table import original
 from nucwsi.io.regions.content import read_content
 from nucwsi.io.regions.features import class_of, features, json_of, kind_of, member_of, one_line
@@ -146,7 +145,9 @@ def _documents(path: Path) -> Iterator[Any]:
                 yield json_of(archive.read(item), path)
     except FileNotFoundError:
         raise AnswerError(f"{path}: does not exist") from None
-    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (AnswerError, RegionError):
+        raise
+    except DAMAGED_ARCHIVE as error:
         raise AnswerError(f"{path}: cannot be read ({error}); export it again") from None
 
 

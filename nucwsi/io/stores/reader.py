@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -23,14 +22,11 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.errors import StoreError
+from nucwsi.errors import DAMAGED_ARCHIVE, StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, TileGrid, Window
 from nucwsi.io.inputs import check_file
 from nucwsi.io.stores.arrays import contents_digest
-
-#: What reading a damaged zip or chunk raises, whichever of its bits is wrong.
-_DAMAGE = (OSError, EOFError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile)
 
 #: All arrays of all stores are of one byte.
 _DTYPES = (np.dtype("u1"), np.dtype("i1"))
@@ -109,7 +105,7 @@ class Store:
                 self._headers[name] = _header(self.archive.read(f"{name}/.zarray"))
             except KeyError:
                 raise StoreError(f"{self.path}: has no array {name!r}; make it again") from None
-            except _DAMAGE as error:
+            except DAMAGED_ARCHIVE as error:
                 raise StoreError(f"{self.path}: is damaged ({error}); make it again") from error
         return self._headers[name]
 
@@ -143,7 +139,7 @@ class Store:
             return np.frombuffer(data, dtype).reshape(chunks)
         except KeyError:
             return np.broadcast_to(dtype.type(fill_value), chunks)
-        except _DAMAGE as error:
+        except DAMAGED_ARCHIVE as error:
             raise StoreError(f"{self.path}: is damaged ({error}); make it again") from error
 
 
@@ -177,7 +173,7 @@ def opened(path: Path, kind: Literal["tiles", "maps"]) -> Iterator[Store]:
             facts = SlideFacts.from_json(json.loads(archive.read(".zattrs"))["nucwsi"], kind)
         except FileNotFoundError:
             raise StoreError(f"{path}: does not exist; run the step that makes it") from None
-        except (*_DAMAGE, KeyError, TypeError) as error:
+        except (*DAMAGED_ARCHIVE, KeyError, TypeError) as error:
             raise StoreError(
                 f"{path}: is not a whole nucwsi store ({error}); make it again"
             ) from error

@@ -174,6 +174,22 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path, name, text, said):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("how", ["cut", "locked"])
+def test_a_damaged_zip_is_one_line_that_names_it(tmp_path, how):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.geojson", '{"features": []}' * 9)
+    content = bytearray(path.read_bytes())
+    if how == "cut":
+        # The directory then points before the file.
+        del content[10:90]
+    else:
+        content[content.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(AnswerError, match=r"a\.zip: cannot be read"):
+        read_answers(path)
+
+
 def test_a_missing_file_is_named(tmp_path):
     for name in ("a.geojson", "a.csv", "a.zip"):
         with pytest.raises(AnswerError, match="does not exist"):

@@ -33,7 +33,7 @@ def test_sound_pixels_come_back(tmp_path, options):
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), pixels)
 
 
-def test_a_page_of_bits_may_be_a_fax(tmp_path):
+def test_a_page_of_bits_is_read(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", PIXELS % 2 == 0)
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), PIXELS % 2 == 0)
 
