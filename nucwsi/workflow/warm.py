@@ -9,7 +9,9 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +27,10 @@ __all__ = ["Executor", "common_settings", "warm_up"]
 NAME = "nucwsi"
 
 _FORKS = multiprocessing.get_context("forkserver")
+
+#: To start a process asks how the others have ended; two threads that read the exit code of one
+#: process at once get a wrong one.
+_ONE_ASKS = threading.Lock()
 
 #: What the forked processes have loaded: what verbs import at once, and on the way.
 _MODULES = (
@@ -84,9 +90,12 @@ class Executor(local.Executor):  # type: ignore[misc]
 
     def _forked(self, call: Call) -> None:
         process = _FORKS.Process(target=type(self).target, args=(call,))
-        process.start()
-        process.join()
-        if process.exitcode:
+        with _ONE_ASKS:
+            process.start()
+        wait([process.sentinel])
+        with _ONE_ASKS:
+            code = process.exitcode
+        if code:
             self.failed.append(Path(call.log))
             raise SpawnedJobError
 

@@ -68,3 +68,32 @@ def test_a_batch_that_is_cancelled_ends_at_once_and_its_steps_with_it(tmp_path):
             time.sleep(0.02)
         pytest.fail("the step goes on without its batch")
     assert not any(tmp_path.glob("*huge*"))
+
+
+ENDS = """
+import threading, time
+from multiprocessing import connection
+soon = connection.wait
+def late(ends, timeout=None):
+    ended = soon(ends, timeout)
+    time.sleep(0.1 if timeout is None else 0)
+    return ended
+connection.wait = late
+from nucwsi.workflow.calls import Call
+from nucwsi.workflow.warm import Executor
+executor, Executor.target = object.__new__(Executor), staticmethod(str)
+def steps():
+    for _ in range(4):
+        executor._forked(Call([], "step.log", False, ""))
+threads = [threading.Thread(target=steps) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(executor.failed)
+"""
+
+
+def test_a_step_that_ends_while_another_starts_has_not_failed():
+    ran = subprocess.run([sys.executable, "-c", ENDS], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n", ran.stderr
