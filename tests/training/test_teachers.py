@@ -32,7 +32,7 @@ def test_a_teacher_is_asked_at_its_own_resolution(scale, size):
 
 def test_teachers_are_asked_by_turns():
     """Whichever step a resumed run begins with, it has the same teacher."""
-    cpu, cards = torch.device("cpu"), read_cards(("steady", "clear"))
+    cpu, cards = torch.device("cpu"), read_cards(("steady", "default"))
     teach = load_teachers(cards, TrainSettings(mpp=0.4375), cpu)
     image = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(1))
     alone = [ask(Ensemble.load((card,), cpu, 1), image, 1.25) for card in cards]
