@@ -17,6 +17,9 @@ from nucwsi.grid import TileGrid, Window
 
 Position = tuple[int, int]
 
+#: Core -> box around its tissue.
+_Boxes = dict[Position, Window]
+
 #: A window has at most so many sizes along an axis for every core, where equal ones are wanted.
 _SIZES = 4
 
@@ -85,7 +88,8 @@ class WindowPlan:
                 block = row // together[0], column // together[1]
                 blocks.setdefault(block, {})[row, column] = box
         for boxes in blocks.values():
-            yield from self._split(boxes)
+            for part in self._split(boxes, {}):
+                yield Asked(tuple(sorted(part)), _around(part.values()))
 
     def _box(self, row: int, column: int) -> Window | None:
         """Box the tissue of a core."""
@@ -103,27 +107,35 @@ class WindowPlan:
             (right + 1 - left) * self._step_px,
         )
 
-    def _split(self, boxes: dict[Position, Window]) -> Iterator[Asked]:
-        """Ask for all cores at once, unless it is less work to ask for them in two parts."""
-        cuts = [
-            [
-                {at: box for at, box in boxes.items() if (at[axis] < first) == before}
-                for before in (True, False)
-            ]
-            for axis in (0, 1)
-            for first in sorted({at[axis] for at in boxes})[1:]
-        ]
-        best = min(cuts, key=self._work, default=None)
-        if best is None or self._work(best) >= self._work([boxes]):
-            yield Asked(tuple(sorted(boxes)), _around(boxes.values()))
-            return
-        for part in best:
-            yield from self._split(part)
+    def _split(self, boxes: _Boxes, known: dict[frozenset[Position], list[_Boxes]]) -> list[_Boxes]:
+        """Part cores by cuts from edge to edge, so that windows around the parts are least work."""
+        key = frozenset(boxes)
+        if key not in known:
+            best = [boxes]
+            # Where a window holds nothing but boxes, a cut only adds a halo.
+            for cut in () if _is_full(boxes) else _cuts(boxes):
+                parts = [part for half in cut for part in self._split(half, known)]
+                best = min(best, parts, key=self._work)
+            known[key] = best
+        return known[key]
 
-    def _work(self, parts: list[dict[Position, Window]]) -> int:
+    def _work(self, parts: list[_Boxes]) -> int:
         """Estimate the network's work for one window a part, in pixels."""
         windows = [_around(boxes.values()) for boxes in parts]
         return sum((at.height + self._halo_px) * (at.width + self._halo_px) for at in windows)
+
+
+def _cuts(boxes: _Boxes) -> Iterator[tuple[_Boxes, _Boxes]]:
+    """Yield all pairs of halves of some cores: above and below, or left and right, of a line."""
+    for axis in (0, 1):
+        for first in sorted({at[axis] for at in boxes})[1:]:
+            before = {at: box for at, box in boxes.items() if at[axis] < first}
+            yield before, {at: box for at, box in boxes.items() if at not in before}
+
+
+def _is_full(boxes: _Boxes) -> bool:
+    around = _around(boxes.values())
+    return around.height * around.width == sum(at.height * at.width for at in boxes.values())
 
 
 def _around(boxes: Iterable[Window]) -> Window:
