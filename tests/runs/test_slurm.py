@@ -1,6 +1,7 @@
 """The SLURM profile on a real SLURM of one node, which has no accounting.
 
 One run of four parts: one is cancelled half-way, one has too little memory, and a slide is damaged.
+One run in batches: the job of one is cancelled half-way, and a slide of the other is damaged.
 """
 
 import csv
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -167,3 +169,52 @@ def test_what_a_run_of_four_parts_survives(slurm, snakemake):
     assert "Not analysed: 1 slide" in page
     assert "results/logs/broken/tile.log" in page
     assert f"nucwsi tile: {slides / 'broken.tiff'}: " in ran.text
+
+
+def cancel_second_batch(results):
+    """Cancel the job of slides c and d once one of them is being counted; return its nuclei."""
+    until = time.monotonic() + 300
+    while not (counted := [*results.glob("logs/[cd]/compose.log")]):
+        assert time.monotonic() < until, "the second batch has made nothing"
+        time.sleep(0.02)
+    (job,) = (number for number, _, name, _ in jobs_of("batch") if name == "2")
+    said("scancel", job)
+    made = [results / log.parent.name / "nuclei.parquet" for log in counted]
+    return {path: path.stat().st_mtime_ns for path in made}
+
+
+def test_batches_of_which_one_is_cancelled(slurm, snakemake, tiny_member):
+    folder, results = snakemake.folder, snakemake.folder / "results"
+    slides = folder / "slides"
+    slides.mkdir()
+    for seed, name in enumerate("abcd", start=1):
+        write_phantom(slides / f"{name}.tiff", Phantom((500, 520), seed=seed))
+    (slides / "b.tiff").write_bytes((slides / "a.tiff").read_bytes()[:3000])
+    with ThreadPoolExecutor(1) as pool:
+        cancelled = pool.submit(cancel_second_batch, results)
+        ran = snakemake(
+            *("--workflow-profile", PROFILE.parent, "--set-threads", "batch=1"),
+            *("--slurm-init-seconds-before-status-checks", 3),
+            cores=None,
+            check=False,
+            slides=slides,
+            members=f"[{tiny_member}]",
+            viewer="false",
+            batch=2,
+        )
+    jobs = [(name, state, memory) for _, state, name, memory in jobs_of("batch")]
+    assert sorted(jobs) == [
+        ("1", "FAILED", "6500M"),
+        ("2", "CANCELLED", "6500M"),
+        ("2", "COMPLETED", "12500M"),
+    ]
+    # What was made before the job was cancelled is kept.
+    for path, time_ns in cancelled.result().items():
+        assert path.stat().st_mtime_ns == time_ns, path
+    assert ran.returncode != 0
+    assert f"nucwsi tile: {slides / 'b.tiff'}: " in ran.text
+    page = (results / "report.html").read_text()
+    assert "Not analysed: 1 slide" in page
+    assert "results/logs/b/tile.log" in page
+    with (results / "composition.csv").open() as stream:
+        assert {row["slide"] for row in csv.DictReader(stream)} == {"a", "c", "d"}
