@@ -72,6 +72,8 @@ RUN = {
 #: Commands on other pages, and why they are not run.
 LEFT_OUT = {
     "snakemake --cores 2 --config slides=slides members=tiny.safetensors batch=6": "was timed",
+    "snakemake --workflow-profile workflow/profiles/slurm --config slides=slides "
+    "batch=6 --set-threads batch=1 \\": "needs SLURM",
     "$ nucwsi check slides/ --profile slurm --results results": "a figure of a certain slide",
     "snakemake --cores all --config slides=/data/slides output=/data/results": "a reader's folders",
 }

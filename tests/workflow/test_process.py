@@ -47,7 +47,9 @@ def test_the_log_of_a_job_that_broke_is_named(results):
 
 def test_ctrl_c_ends_snakemake_and_its_jobs_and_says_how_to_go_on(results, monkeypatch):
     code = (
-        "import subprocess, sys, time\n"
+        # Of a shell's background job both would ignore the signal.
+        "import subprocess, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "job = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)'])\n"
         "open('res/pid', 'w').write(str(job.pid))\n"
         "try: time.sleep(99)\n"
