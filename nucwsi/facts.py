@@ -6,7 +6,6 @@ known by then, so that a table of nuclei can be understood without the files it 
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -57,6 +56,9 @@ def _kept_by_maps(constants: PostProcessing) -> PostProcessing:
 
 #: A number of things. Larger ones cannot be written as JSON again.
 _Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+
+#: Pixels beyond the side of every slide: its formats count them in 32 bits.
+_LONGEST = 1 << 32
 
 #: A setting of a verb, as JSON holds it.
 _Setting = bool | _Count | float | str | None
@@ -232,8 +234,10 @@ class SlideFacts(BaseModel):
     def _agree(self) -> Self:
         frame = self.frame
         lengths = (*frame.shape, *frame.level0_shape, frame.mpp, *frame.level0_mpp)
-        if not all(0 < length < math.inf for length in lengths):
-            raise ValueError(f"a side or the mpp of the frame is not positive and finite: {frame}")
+        if not all(0 < length < _LONGEST for length in lengths):
+            raise ValueError(
+                f"a side or the mpp of the frame is not positive, or too large: {frame}"
+            )
         sides = zip(frame.origin_px, frame.level0_shape, strict=True)
         if not all(0 <= place <= side for place, side in sides):
             raise ValueError(
