@@ -13,6 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.features import network, nucleus, surroundings
 from nucwsi.features.cells import reach
@@ -32,6 +33,9 @@ log = logging.getLogger(__name__)
 
 #: Side of the squares in which a slide is read, in pixels at `nucleus.MPP`.
 _SQUARE_PX = 1024
+
+#: Level-0 pixels from the origin that no outline reaches: formats count pixels in 32 bits.
+_FARTHEST_PX = float(1 << 32)
 
 
 class SlideNuclei(NamedTuple):
@@ -177,7 +181,9 @@ def measuring(
                 first += len(batch)
                 chosen = np.arange(len(batch)) if wanted is None else np.flatnonzero(wanted[rows])
                 if len(chosen):
-                    seen = _seen(canvas, to_bytes(batch.column("geometry"))[chosen], pool)
+                    outlines = shapely.from_wkb(to_bytes(batch.column("geometry"))[chosen])
+                    _check_outlines(outlines, nuclei.path)
+                    seen = _seen(canvas, outlines, pool)
                     around = nuclei.surroundings.features(rows[chosen])
                     said = _said(batch, nuclei.shares)[chosen]
                     ident = to_numpy(batch.column("id"))[chosen]
@@ -191,11 +197,20 @@ def _said(batch: Any, shares: list[str]) -> NDArray[np.float32]:
     return network.network_features(probabilities, to_numpy(batch.column("np_mean")))
 
 
+def _check_outlines(outlines: NDArray[np.object_], path: Path) -> None:
+    """Refuse outlines (N,) of a damaged table, in level-0 pixels, that can be on no slide."""
+    if not (np.abs(shapely.get_coordinates(outlines)) < _FARTHEST_PX).all():
+        raise StoreError(
+            f"{path}: a nucleus has an outline that can be on no slide; make it with"
+            " `nucwsi stitch`"
+        )
+
+
 def _seen(
-    canvas: SlideCanvas, geometry: NDArray[np.object_], pool: ThreadPoolExecutor
+    canvas: SlideCanvas, level0: NDArray[np.object_], pool: ThreadPoolExecutor
 ) -> NDArray[np.float32]:
-    """Measure nuclei square by square: the outlines (N,) are WKB, in level-0 pixels."""
-    outlines = level0_to_canvas(shapely.from_wkb(geometry), canvas.frame)
+    """Measure nuclei square by square: the outlines (N,) are in level-0 pixels."""
+    outlines = level0_to_canvas(level0, canvas.frame)
     boxes = reach(outlines, nucleus.MARGIN_PX)
     place = (boxes[:, :2] // _SQUARE_PX).astype(np.int64)
     _, square = np.unique(place, axis=0, return_inverse=True)

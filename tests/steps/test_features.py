@@ -1,8 +1,11 @@
 """`features`: one row for each nucleus, and the same whoever asks for how many at once."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from shown import phantom_nuclei, write_results
 
 from nucwsi.errors import StoreError
@@ -75,6 +78,15 @@ def test_another_slide_is_refused_before_anything_is_written(small_slide, result
     with pytest.raises(StoreError, match="was not made from"):
         features(other, results / "nuclei.parquet", tmp_path / "f.parquet")
     assert not (tmp_path / "f.parquet").exists()
+
+
+@pytest.mark.parametrize("place", [1e300, -1e20, float("nan")])
+def test_an_outline_that_no_slide_holds_is_refused(place):
+    """Damage at random (seed 5, case 7218): numpy's warnings, and other numbers."""
+    outlines = np.array([shapely.box(0, 0, 9, 9), shapely.Polygon([(0, 0), (place, 9), (9, 9)])])
+    module._check_outlines(outlines[:1], Path("n.parquet"))
+    with pytest.raises(StoreError, match=r"n\.parquet: a nucleus has an outline"):
+        module._check_outlines(outlines, Path("n.parquet"))
 
 
 @pytest.mark.parametrize("mpp", [0.25, 0.35, 0.5, 1.0])
