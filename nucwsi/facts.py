@@ -60,6 +60,9 @@ _Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 #: Pixels beyond the side of every slide: its formats count them in 32 bits.
 _LONGEST = 1 << 32
 
+#: Largest µm per pixel of a canvas; networks work at 5 at most.
+_COARSEST_UM = 16.0
+
 #: A setting of a verb, as JSON holds it.
 _Setting = bool | _Count | float | str | None
 
@@ -234,7 +237,7 @@ class SlideFacts(BaseModel):
     def _agree(self) -> Self:
         frame = self.frame
         lengths = (*frame.shape, *frame.level0_shape, frame.mpp, *frame.level0_mpp)
-        if not all(0 < length < _LONGEST for length in lengths):
+        if not all(0 < length < _LONGEST for length in lengths) or frame.mpp > _COARSEST_UM:
             raise ValueError(
                 f"a side or the mpp of the frame is not positive, or too large: {frame}"
             )

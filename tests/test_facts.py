@@ -115,7 +115,8 @@ def test_classes_of_an_artefact_are_those_of_its_constants(change, message):
     ("field", "value"),
     [
         *(("shape", value) for value in ([0, 64], [64, -1], [64, 1e400])),
-        *(("mpp", value) for value in (0, -0.5, NAN, float("inf"))),
+        # Of 65536 (seed 5, case 8792) a field of the assessment had no pixel.
+        *(("mpp", value) for value in (0, -0.5, NAN, float("inf"), 65536)),
         *(("level0_mpp", value) for value in ([NAN, 0.25], [0.25, 0])),
         # Damage at random (seed 5, case 4339): a side that JSON cannot hold again.
         *(("level0_shape", value) for value in ([0, 128], [10**20, 128], [1 << 32, 128])),
