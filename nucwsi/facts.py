@@ -57,8 +57,8 @@ def _kept_by_maps(constants: PostProcessing) -> PostProcessing:
 #: A number of things. Larger ones cannot be written as JSON again.
 _Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
-#: Pixels beyond the side of every slide: its formats count them in 32 bits.
-_LONGEST = 1 << 32
+#: Pixels that no side of a slide has: its formats count them in 32 bits.
+LONGEST_PX = 1 << 32
 
 #: Largest µm per pixel of a canvas; networks work at 5 at most.
 _COARSEST_UM = 16.0
@@ -237,7 +237,7 @@ class SlideFacts(BaseModel):
     def _agree(self) -> Self:
         frame = self.frame
         lengths = (*frame.shape, *frame.level0_shape, frame.mpp, *frame.level0_mpp)
-        if not all(0 < length < _LONGEST for length in lengths) or frame.mpp > _COARSEST_UM:
+        if not all(0 < length < LONGEST_PX for length in lengths) or frame.mpp > _COARSEST_UM:
             raise ValueError(
                 f"a side or the mpp of the frame is not positive, or too large: {frame}"
             )

@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nucwsi.errors import StoreError
-from nucwsi.facts import SlideFacts
+from nucwsi.facts import LONGEST_PX, SlideFacts
 from nucwsi.features import network, nucleus, surroundings
 from nucwsi.features.cells import reach
 from nucwsi.grid import Frame, Window
@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 
 #: Side of the squares in which a slide is read, in pixels at `nucleus.MPP`.
 _SQUARE_PX = 1024
-
-#: Level-0 pixels from the origin that no outline reaches: formats count pixels in 32 bits.
-_FARTHEST_PX = float(1 << 32)
 
 
 class SlideNuclei(NamedTuple):
@@ -199,7 +196,7 @@ def _said(batch: Any, shares: list[str]) -> NDArray[np.float32]:
 
 def _check_outlines(outlines: NDArray[np.object_], path: Path) -> None:
     """Refuse outlines (N,) of a damaged table, in level-0 pixels, that can be on no slide."""
-    if not (np.abs(shapely.get_coordinates(outlines)) < _FARTHEST_PX).all():
+    if not (np.abs(shapely.get_coordinates(outlines)) < LONGEST_PX).all():
         raise StoreError(
             f"{path}: a nucleus has an outline that can be on no slide; make it with"
             " `nucwsi stitch`"

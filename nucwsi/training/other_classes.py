@@ -39,19 +39,20 @@ def meant(theirs: tuple[str, ...], ours: tuple[str, ...], setting: str) -> Tenso
     """
     if theirs == ours:
         return torch.eye(len(ours), dtype=torch.bool)
+    known = f"a network of `{setting}` knows the classes {', '.join(theirs)}"
     try:
         sets = class_sets(dict(enumerate(theirs)), ours)
     except DataError as error:
         raise ConfigError(
-            f"`{setting}` know the classes {', '.join(theirs)}; expected those of `classes`,"
-            f" {', '.join(ours)}, or names of labels that may mean them: {error}"
+            f"{known}; expected those of `classes`, {', '.join(ours)}, or names of labels that may"
+            f" mean them: {error}"
         ) from None
     told = torch.tensor([[name in sets[k] for name in ours] for k in range(len(theirs))])
     if not told.any(0).all():
         missing = ", ".join(name for name, any_ in zip(ours, told.any(0), strict=True) if not any_)
         raise ConfigError(
-            f"`{setting}` know the classes {', '.join(theirs)}, none of which can mean {missing};"
-            f" expected a network that knows all of `classes`: {', '.join(ours)}"
+            f"{known}, none of which can mean {missing}; expected a network that knows all of"
+            f" `classes`: {', '.join(ours)}"
         )
     return told
 

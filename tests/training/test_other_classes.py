@@ -27,7 +27,10 @@ def test_classes_mean_what_labels_of_their_names_would():
 @pytest.mark.parametrize(
     ("theirs", "message"),
     [
-        (("mine", "other"), "`start` know the classes mine, other; expected those of `classes`"),
+        (
+            ("mine", "other"),
+            "a network of `start` knows the classes mine, other; expected those of `classes`",
+        ),
         (("inflammatory", "spindle"), "none of which can mean epithelial, other"),
     ],
 )
