@@ -18,6 +18,7 @@ from nucwsi.io.regions.features import (
     kind_of,
     member_of,
     one_line,
+    pairs_of,
 )
 
 #: QuPath's kinds of objects that are nuclei; others, such as annotations, are areas.
@@ -106,7 +107,7 @@ def _geojson(path: Path, document: Any) -> ForeignNuclei:
         ]
         rings.append(max(outer, key=lambda ring: float(np.ptp(ring, axis=0).prod())))
         names.append(class_of(properties)[0])
-        certainty.append(_certainty(properties.get("measurements")))
+        certainty.append(_certainty(properties))
     if others and not rings:
         raise DataError(
             f"{path}: holds {others} annotations but no detections or cells; export those"
@@ -114,12 +115,9 @@ def _geojson(path: Path, document: Any) -> ForeignNuclei:
     return ForeignNuclei("GeoJSON", exteriors(rings), names, np.array(certainty), "bounds")
 
 
-def _certainty(measurements: Any) -> float:
+def _certainty(properties: dict[str, Any]) -> float:
     """Return the probability of nucleus among the measurements of an object; 1 without one."""
-    if isinstance(measurements, list):  # QuPath before 0.4
-        pairs = (one for one in measurements if isinstance(one, dict))
-        measurements = {one.get("name"): one.get("value") for one in pairs}
-    value = measurements.get(_CERTAINTY) if isinstance(measurements, dict) else None
+    value = pairs_of(properties, "measurements").get(_CERTAINTY)
     return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else 1.0
 
 

@@ -195,6 +195,29 @@ def kind_of(feature: dict[str, Any], properties: dict[str, Any]) -> str:
     return str(kind).lower().replace("_", "").removeprefix("path").removesuffix("object")
 
 
+def pairs_of(properties: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what QuPath has noted of an object: its measurements, or its metadata.
+
+    Parameters
+    ----------
+    properties : dict
+        Those of a feature.
+    name : str
+        ``measurements`` or ``metadata``.
+
+    Returns
+    -------
+    dict
+        Name -> value, of any kind; empty where nothing is noted.
+    """
+    held = properties.get(name)
+    if isinstance(held, list):
+        # QuPath before 0.4 wrote a list of names and values.
+        pairs = (item for item in held if isinstance(item, dict))
+        return {str(item.get("name")): item.get("value") for item in pairs}
+    return held if isinstance(held, dict) else {}
+
+
 def class_of(properties: dict[str, Any]) -> tuple[str, Colour | None]:
     """Return the name and the colour of a feature's class.
 

@@ -27,7 +27,15 @@ import shapely
 from nucwsi.errors import DAMAGED_ARCHIVE, AnswerError, RegionError
 from nucwsi.io.csv_table import original
 from nucwsi.io.regions.content import read_content
-from nucwsi.io.regions.features import class_of, features, json_of, kind_of, member_of, one_line
+from nucwsi.io.regions.features import (
+    class_of,
+    features,
+    json_of,
+    kind_of,
+    member_of,
+    one_line,
+    pairs_of,
+)
 from nucwsi.io.review.worklist import drawn_in
 from nucwsi.io.text import decoded
 from nucwsi.review.answers import Answer
@@ -177,16 +185,11 @@ def _of_geojson(document: Any, path: Path) -> Iterator[Answer]:
 
 def _noted(properties: dict[str, Any]) -> dict[str, Any]:
     """Return what a feature says of itself: its properties, measurements and metadata."""
-    noted = dict(properties)
-    for name in ("measurements", "metadata"):
-        held = properties.get(name)
-        if isinstance(held, list):
-            # QuPath before 0.4 wrote a list of names and values.
-            pairs = (item for item in held if isinstance(item, dict))
-            held = {str(item.get("name")): item.get("value") for item in pairs}
-        if isinstance(held, dict):
-            noted |= held
-    return noted
+    return {
+        **properties,
+        **pairs_of(properties, "measurements"),
+        **pairs_of(properties, "metadata"),
+    }
 
 
 def _places(geometry: dict[str, Any], where: str) -> list[tuple[tuple[float, float] | None, float]]:

@@ -19,10 +19,10 @@ STATING = frozenset(
 
 #: TIFF's codes of compressions whose decoders stop at the size of the tile: none, LZW, deflate,
 #: PackBits, LZMA and Zstandard.
-_BOUNDED = frozenset({1, 5, 8, 32946, 32773, 34925, 34926, 50000})
+BOUNDED = frozenset({1, 5, 8, 32946, 32773, 34925, 34926, 50000})
 
 #: Compressions of tiles that are read.
-READ = STATING | _BOUNDED
+READ = STATING | BOUNDED
 
 #: A stream of JPEG 2000 may be cut into so many tiles of its own; decoders take memory for each.
 _MAX_TILES = 4096

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
-from nucwsi.io.slides.codecs import READ, STATING, check_size
+from nucwsi.io.slides.codecs import BOUNDED, READ, STATING, check_size
 from nucwsi.io.slides.slide_reader import FinalSlideError
 from nucwsi.io.slides.tiff_page import refuse_damaged_index
 
@@ -22,6 +23,10 @@ _ALWAYS = 1 << 28
 #: A file may unpack to so many times its size. Zstandard packs an empty image 30,000-fold, every
 #: other compression less.
 _MAX_RATIO = 1 << 15
+
+#: A tile holds at least so many times what it should if each sample has one bit more than is
+#: stated, of eight at most. Writers may fill up the last row of a tile.
+_SHALLOW = 9 / 8
 
 
 def read_whole(level: Any, path: Path) -> NDArray[Any]:
@@ -42,7 +47,8 @@ def read_whole(level: Any, path: Path) -> NDArray[Any]:
     Raises
     ------
     FinalSlideError
-        If its index of tiles is damaged, or it states a size that its file cannot hold.
+        If its index of tiles is damaged, it states a size that its file cannot hold, or a depth of
+        which its tiles hold more.
     ValueError
         If a tile states a picture larger than itself.
     """
@@ -68,6 +74,8 @@ def read_whole(level: Any, path: Path) -> NDArray[Any]:
             file.seek(place)
             if size:
                 check_size(file.read(min(size, stored)), page.compression, tile)
+    if page.compression in BOUNDED:
+        _refuse_shallow(page, tile, page.samplesperpixel // planes, path)
     return level.asarray()
 
 
@@ -99,14 +107,41 @@ def refuse_inflated(shape: tuple[int, ...], dtype: np.dtype[Any], stored: int, p
         )
 
 
+def _refuse_shallow(page: Any, tile: tuple[int, int], samples: int, path: Path) -> None:
+    """Refuse a page that states fewer bits than its first tile unpacks to.
+
+    Decoders stop at the size that is stated, and would take bits of one pixel for several.
+    """
+    per_row = tile[1] * samples
+    stated = tile[0] * math.ceil(per_row * page.bitspersample / 8)
+    file, first = page.parent.filehandle, next(filter(all, _index(page)), None)
+    if first is None:
+        return
+    file.seek(first[0])
+    data = file.read(min(first[1], path.stat().st_size))
+    if page.compression != tifffile.COMPRESSION.NONE:
+        data = tifffile.TIFF.DECOMPRESSORS[page.compression](
+            data, out=max(2 * stated, tile[0] * per_row)
+        )
+    if len(data) >= stated * _SHALLOW:
+        raise FinalSlideError(
+            f"{path}: states {page.bitspersample} bits a sample, but its tiles hold"
+            f" {len(data) / stated:.3g} times as much; it is damaged, copy it again"
+        )
+
+
+def _index(page: Any) -> list[tuple[int, int]]:
+    """Return place and size of each tile."""
+    return list(zip(page.dataoffsets, page.databytecounts, strict=False))
+
+
 def _refuse_torn_index(page: Any, path: Path) -> None:
     """Refuse a page whose index says of a tile that it is there, and that it is not.
 
     tifffile would fill such a tile with zeros. A tile without place and size is left out on
     purpose: all of it is zero.
     """
-    index = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    torn = sum((place == 0) != (size == 0) for place, size in index)
+    torn = sum((place == 0) != (size == 0) for place, size in _index(page))
     if torn or len(page.dataoffsets) != len(page.databytecounts):
         raise FinalSlideError(
             f"{path}: {torn} of its tiles have a place or a size only; it is damaged, copy it again"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nucwsi.errors import RegionError
-from nucwsi.io.regions.features import class_of, features, json_of, kind_of, one_line
+from nucwsi.io.regions.features import class_of, features, json_of, kind_of, one_line, pairs_of
 
 
 def test_children_follow_their_parents():
@@ -33,3 +33,18 @@ def test_nan_is_read_and_nonsense_refused():
 
 def test_a_name_is_on_one_line():
     assert one_line(" a\n\tb\ud800 ") == "a b?"
+
+
+@pytest.mark.parametrize(
+    ("noted", "expected"),
+    [
+        ({"Area": 3, "Class": [[1]]}, {"Area": 3, "Class": [[1]]}),
+        ([{"name": "Area", "value": 3}, {"name": "Class"}], {"Area": 3, "Class": None}),
+        ([{"name": [[1]], "value": 3}, 7, {}], {"[[1]]": 3, "None": None}),
+        ("Area", {}),
+        (None, {}),
+    ],
+)
+def test_what_is_noted_of_an_object_has_names(noted, expected):
+    assert pairs_of({"measurements": noted}, "measurements") == expected
+    assert pairs_of({}, "metadata") == {}

@@ -67,3 +67,20 @@ def test_a_tile_states_no_picture_larger_than_itself(tmp_path):
     path.write_bytes(content[:start] + b"\xff\xdc\xff\xdc" + content[start + 4 :])
     with pytest.raises(ValueError, match="the tile measures 65500 x 65500 px, expected"):
         read(path)
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "zstd", "packbits", "lzma"])
+@pytest.mark.parametrize("layout", [{"rowsperstrip": 600}, {"tile": (256, 256)}])
+@pytest.mark.parametrize("bits", [2, 7])
+def test_a_page_that_states_fewer_bits_than_it_holds_is_refused(
+    tmp_path, compression, layout, bits
+):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PIXELS.astype(np.uint8), compression=compression, **layout)
+    assert read(path).shape == (600, 800)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags["BitsPerSample"].overwrite(bits)
+    with pytest.raises(
+        SlideError, match=rf"states {bits} bits a sample, but its tiles hold .* tim"
+    ):
+        read(path)
