@@ -29,7 +29,7 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/snakemake --cores $(CORES) --logger rich $${SLIDE:+--config "slides=$$SLIDE"}
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 2 -q
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check --quiet .
