@@ -16,8 +16,8 @@ SAID = """
 import importlib, os, sys
 from pathlib import Path
 from nucwsi.cli.process import prepare
-from nucwsi.workflow import warm
 prepare()
+from nucwsi.workflow import warm
 for name in warm._MODULES:
     importlib.import_module(name)
 tasks = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
