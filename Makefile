@@ -44,7 +44,8 @@ fuzz: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m fuzz --seed $(SEED) $(if $(CASE),--case $(CASE),--seconds $(SECONDS))
 
 kill: $(VENV)/dev.stamp
-	PYTHONPATH=tests $(BIN)/python tests/kill_matrix.py
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONPATH=tests \
+	    $(BIN)/python tests/kill_matrix.py
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench

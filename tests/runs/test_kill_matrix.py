@@ -7,12 +7,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+#: Libraries read these when they are loaded; a process with threads must not be forked.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
 
 def program(*options, code=""):
     command = [sys.executable, "-c", code] if code else [sys.executable, ROOT / "kill_matrix.py"]
     return subprocess.run(
         [*command, *options],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

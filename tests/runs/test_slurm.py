@@ -54,10 +54,13 @@ def slurm(shared, tmp_path_factory):
         ["bash", str(script), "start", str(folder), "2"],
         capture_output=True,
         text=True,
+        # `nproc` counts no more processors than this says, and jobs for more would wait for ever.
+        env={name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
         check=False,
     )
     try:
         assert "idle" in said("sinfo", "--noheader"), started.stdout + started.stderr
+        assert int(said("sinfo", "--noheader", "--format=%c")) >= 2, "jobs ask for two processors"
         with CONFIGURATION[0].open("a") as stream:
             stream.write(MEMORY_LIMITS)
         subprocess.run(["scontrol", "reconfigure"], check=True)
