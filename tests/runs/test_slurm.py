@@ -140,9 +140,10 @@ def test_what_a_run_of_four_parts_survives(slurm, snakemake):
     assert "TimeLimit=02:00:00" in canceller.asked
     assert "SLURM status is: 'CANCELLED'" in ran.text
     log = (results / "logs" / "small" / "predict.1-of-4.log").read_text()
-    resumed = re.search(r"resuming: (\d+) of (\d+) tiles are done", log)
+    resumed = re.search(r"resuming: (\d+) tiles are done(?s:.*) (\d+) tiles in ", log)
     assert resumed, log
-    assert int(resumed[1]) == canceller.tiles < int(resumed[2])
+    assert int(resumed[1]) == canceller.tiles
+    assert int(resumed[2]) > 0
 
     # The part that was over its memory was submitted again with more; what is hopeless was not.
     attempts = {}
