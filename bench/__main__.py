@@ -18,6 +18,7 @@ from bench import (
     million,
     review,
     slide,
+    sources,
     teach,
 )
 from bench.measure import SkipError
@@ -35,10 +36,11 @@ SECTIONS: dict[str, ModuleType] = {
     "review": review,
     "teach": teach,
     "ablation": ablation,
+    "sources": sources,
 }
 
 #: Takes half an hour or more, and runs only when it is asked for by name.
-_ON_REQUEST = {"ablation", "growth", "cohort"}
+_ON_REQUEST = {"ablation", "sources", "growth", "cohort"}
 
 
 def help_text() -> str:

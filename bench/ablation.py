@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import statistics
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.measure import ROOT, THREADS, Cost, program, shared
 from bench.report import table
 from nucwsi.config import TrainSettings
-
-#: One row for each finished run; without this file all runs are made anew.
-DONE = ROOT / "docs" / "ablation.csv"
 
 SEEDS = (1, 2)
 
@@ -52,82 +50,112 @@ ARMS: dict[str, dict[str, Any]] = {
     },
 }
 
-SCORES = {
-    "pq_consep": "PQ consep (val)",
-    "pq_monuseg": "PQ monuseg (val)",
-    "class_accuracy": "class accuracy (val)",
-    "pq": "PQ tnbc",
-    "aji": "AJI tnbc",
-    "dice": "Dice tnbc",
-}
-
 #: Scores by arm and seed.
 Runs = dict[tuple[str, int], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Trainings that differ in one setting each.
+
+    Attributes
+    ----------
+    done : pathlib.Path
+        One row for each finished run; without this file all runs are made anew.
+    arms : dict
+        Name -> the settings that differ from their defaults; `REFERENCE` comes first.
+    scores : dict
+        Key of a score of ``bench.trained`` -> head of its column.
+    folders : tuple of str
+        Folders of images, in the shared folder.
+    """
+
+    done: Path
+    arms: dict[str, dict[str, Any]]
+    scores: dict[str, str]
+    folders: tuple[str, ...]
+
+    def finished(self) -> Runs:
+        """Read the finished runs.
+
+        Raises
+        ------
+        SystemExit
+            If one of them had another budget, since runs of two budgets cannot be compared.
+        """
+        if not self.done.exists():
+            return {}
+        with self.done.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        for row in rows:
+            if row["budget"] != _budget():
+                raise SystemExit(
+                    f"{self.done}: has a run of the budget {row['budget']!r}, expected"
+                    f" {_budget()!r}; remove the file to make all runs anew"
+                )
+        return {
+            (row["arm"], int(row["seed"])): {name: float(row[name]) for name in self.scores}
+            for row in rows
+        }
+
+    def keep(self, arm: str, seed: int, scores: dict[str, float]) -> None:
+        """Append a finished run."""
+        new = not self.done.exists()
+        with self.done.open("a", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            if new:
+                writer.writerow(["budget", "arm", "seed", *self.scores])
+            writer.writerow([_budget(), arm, seed, *(f"{scores[n]:.4f}" for n in self.scores)])
+
+    def tables(self, runs: Runs) -> str:
+        """Lay out the scores of every arm, and their differences from the reference of its seed."""
+        scores, differences = [], []
+        for arm in self.arms:
+            seeds = [seed for seed in SEEDS if (arm, seed) in runs]
+            if not seeds:
+                continue
+            own = {name: [runs[arm, seed][name] for seed in seeds] for name in self.scores}
+            scores.append([arm, str(len(seeds)), *map(_spread, own.values())])
+            if arm == REFERENCE:
+                continue
+            gaps = {
+                name: [runs[arm, seed][name] - runs[REFERENCE, seed][name] for seed in seeds]
+                for name in self.scores
+            }
+            differences.append([arm, *(_spread(values, "+") for values in gaps.values())])
+        names = list(self.scores.values())
+        return (
+            f"{_about()}\n\n{table(['', 'runs', *names], scores)}"
+            f"\n\n{table(['less the reference', *names], differences)}"
+        )
+
+    def measure(self) -> str:
+        """Make the runs that are missing, all arms of one seed before the next seed."""
+        images, runs = [shared(name) for name in self.folders], self.finished()
+        missing = [(arm, seed) for seed in SEEDS for arm in self.arms if (arm, seed) not in runs]
+
+        def scored(run: tuple[str, int]) -> tuple[Cost, dict[str, float]]:
+            arm, seed = run
+            how = TrainSettings(seed=seed, **{**BUDGET, **self.arms[arm]})
+            return program("trained", how.model_dump_json(), *images)
+
+        # Each run takes one core.
+        with ThreadPoolExecutor(THREADS) as pool:
+            for (arm, seed), (cost, scores) in zip(missing, pool.map(scored, missing), strict=True):
+                runs[arm, seed] = scores
+                self.keep(arm, seed, scores)
+                print(f"{arm}, seed {seed}: {cost.wall_s:.0f} s, {scores}", flush=True)
+        return self.tables(runs)
 
 
 def _budget() -> str:
     return "; ".join(f"{key} {value}" for key, value in BUDGET.items())
 
 
-def done() -> Runs:
-    """Read the finished runs.
-
-    Raises
-    ------
-    SystemExit
-        If one of them had another budget, since runs of two budgets cannot be compared.
-    """
-    if not DONE.exists():
-        return {}
-    with DONE.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for row in rows:
-        if row["budget"] != _budget():
-            raise SystemExit(
-                f"{DONE}: has a run of the budget {row['budget']!r}, expected {_budget()!r};"
-                " remove the file to make all runs anew"
-            )
-    return {
-        (row["arm"], int(row["seed"])): {name: float(row[name]) for name in SCORES} for row in rows
-    }
-
-
-def _keep(arm: str, seed: int, scores: dict[str, float]) -> None:
-    new = not DONE.exists()
-    with DONE.open("a", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        if new:
-            writer.writerow(["budget", "arm", "seed", *SCORES])
-        writer.writerow([_budget(), arm, seed, *(f"{scores[name]:.4f}" for name in SCORES)])
-
-
 def _spread(values: list[float], sign: str = "") -> str:
     """Write the mean, and half the range where there are several values."""
     mean = f"{statistics.fmean(values):{sign}.3f}"
     return f"{mean} ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else mean
-
-
-def tables(runs: Runs) -> str:
-    """Lay out the scores of every arm, and their differences from the reference of each seed."""
-    scores, differences = [], []
-    for arm in ARMS:
-        seeds = [seed for seed in SEEDS if (arm, seed) in runs]
-        if not seeds:
-            continue
-        own = {name: [runs[arm, seed][name] for seed in seeds] for name in SCORES}
-        scores.append([arm, str(len(seeds)), *map(_spread, own.values())])
-        if arm == REFERENCE:
-            continue
-        gaps = {
-            name: [runs[arm, seed][name] - runs[REFERENCE, seed][name] for seed in seeds]
-            for name in SCORES
-        }
-        differences.append([arm, *(_spread(values, "+") for values in gaps.values())])
-    names = list(SCORES.values())
-    return (
-        f"{_about()}\n\n{table(['', 'runs', *names], scores)}"
-        f"\n\n{table(['less the reference', *names], differences)}"
-    )
 
 
 def _about() -> str:
@@ -140,20 +168,21 @@ def _about() -> str:
     )
 
 
+STUDY = Study(
+    ROOT / "docs" / "ablation.csv",
+    ARMS,
+    {
+        "pq_consep": "PQ consep (val)",
+        "pq_monuseg": "PQ monuseg (val)",
+        "class_accuracy": "class accuracy (val)",
+        "pq": "PQ tnbc",
+        "aji": "AJI tnbc",
+        "dice": "Dice tnbc",
+    },
+    ("nuclei",),
+)
+
+
 def measure(_folder: Path) -> str:
-    """Make the runs that are missing, all arms of one seed before the next seed."""
-    images, runs = shared("nuclei"), done()
-    missing = [(arm, seed) for seed in SEEDS for arm in ARMS if (arm, seed) not in runs]
-
-    def scored(run: tuple[str, int]) -> tuple[Cost, dict[str, float]]:
-        arm, seed = run
-        how = TrainSettings(seed=seed, **BUDGET, **ARMS[arm])
-        return program("trained", images, how.model_dump_json())
-
-    # Each run takes one core.
-    with ThreadPoolExecutor(THREADS) as pool:
-        for (arm, seed), (cost, scores) in zip(missing, pool.map(scored, missing), strict=True):
-            runs[arm, seed] = scores
-            _keep(arm, seed, scores)
-            print(f"{arm}, seed {seed}: {cost.wall_s:.0f} s, {scores}", flush=True)
-    return tables(runs)
+    """Make the runs that are missing, and lay out all of them."""
+    return STUDY.measure()

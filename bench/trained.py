@@ -36,13 +36,13 @@ def _train(samples: list[Sample], how: TrainSettings, device: torch.device) -> U
         return train(samples, how, Path(folder), device, lambda _: {}, teach)
 
 
-def scores(images: Path, how: TrainSettings) -> dict[str, float]:
+def scores(images: list[Path], how: TrainSettings) -> dict[str, float]:
     """Train, and score with the constants of post-processing that every search begins with."""
     torch.set_num_threads(_THREADS)
     keep_freed_memory()
     device = choose_device("auto")
     shown, val, test = (
-        load_samples([images], split, how.classes, how.mpp) for split in ("train", "val", "test")
+        load_samples(images, split, how.classes, how.mpp) for split in ("train", "val", "test")
     )
     network = _train(shown, how, device)
     val_maps, test_maps = (predict_images(network, samples, device) for samples in (val, test))
@@ -63,4 +63,5 @@ def scores(images: Path, how: TrainSettings) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(scores(Path(sys.argv[1]), TrainSettings.model_validate_json(sys.argv[2]))))
+    asked = TrainSettings.model_validate_json(sys.argv[1])
+    print(json.dumps(scores([Path(folder) for folder in sys.argv[2:]], asked)))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -137,13 +138,14 @@ def trained(tmp_path, monkeypatch):
     """The ablation without its training; returns the settings that it asked for."""
     (tmp_path / "nuclei").mkdir()
     monkeypatch.setenv("NUCWSI_SHARED", str(tmp_path))
-    monkeypatch.setattr(ablation, "DONE", tmp_path / "ablation.csv")
+    study = replace(ablation.STUDY, done=tmp_path / "ablation.csv")
+    monkeypatch.setattr(ablation, "STUDY", study)
     asked = []
 
-    def score(_module, _images, settings):
+    def score(_module, settings, *_images):
         asked.append(json.loads(settings))
         value = asked[-1]["seed"] / 10 + (0.05 if asked[-1]["views"] else 0)
-        return measure.Cost(1, 1, 1), dict.fromkeys(ablation.SCORES, value)
+        return measure.Cost(1, 1, 1), dict.fromkeys(study.scores, value)
 
     monkeypatch.setattr(ablation, "program", score)
     return asked
@@ -154,8 +156,8 @@ def test_the_ablation_trains_what_is_missing(trained, tmp_path):
     assert len(trained) == len(ablation.ARMS) * len(ablation.SEEDS)
     assert "| reference | 2 | 0.200 ± 0.050 |" in text
     assert "| without flips and turns (D4) | -0.050 ± 0.000 |" in text
-    lines = ablation.DONE.read_text().splitlines(keepends=True)
-    ablation.DONE.write_text("".join(lines[:2] + lines[3:]))
+    lines = ablation.STUDY.done.read_text().splitlines(keepends=True)
+    ablation.STUDY.done.write_text("".join(lines[:2] + lines[3:]))
     trained.clear()
     assert ablation.measure(tmp_path) == text
     assert [(how["seed"], how["views"]) for how in trained] == [(1, False)]
@@ -225,7 +227,7 @@ def test_what_takes_long_is_made_on_request(monkeypatch):
 
 def test_a_run_of_the_ablation_has_scores(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    scores = trained_program.scores(write_labelled(tmp_path / "data"), TINY)
+    scores = trained_program.scores([write_labelled(tmp_path / "data")], TINY)
     assert set(scores) == {"pq_phantom", "class_accuracy", "pq", "aji", "dice"}
     assert all(0 <= value <= 1 for value in scores.values())
 

@@ -72,6 +72,12 @@ class TrainSettings(Section):
     learning_rate: float = setting(2e-3, "peak learning rate of AdamW", gt=0)
     weight_decay: float = setting(1e-4, "weight decay of AdamW", ge=0)
     clip_norm: float = setting(2.0, "norm to which the gradient of a step is clipped", gt=0)
+    dropout: float = setting(
+        0.0,
+        "share of channels that are left out at random at each upsampling; the published code: 0.5",
+        ge=0,
+        lt=1,
+    )
     ema_decay: float = setting(
         0.999, "decay of the moving average of the weights; 0: no average", ge=0, lt=1
     )
@@ -81,6 +87,13 @@ class TrainSettings(Section):
     stretch: float = setting(1.08, "largest further zoom factor of one axis; 1: none", ge=1, le=2)
     warp: float = setting(0.12, "share by which the zoom varies along an axis; 0: none", ge=0, lt=1)
     colour: float = setting(1.0, "strength of the stain and colour jitter; 0: none", ge=0, le=3)
+    stain_matching: float = setting(
+        0.0,
+        "share of crops that take over the density of each stain of another training image, before"
+        " the colour jitter",
+        ge=0,
+        le=1,
+    )
     degrade: float = setting(
         1.0, "strength of the blur and the JPEG artefacts; 0: none", ge=0, le=3
     )

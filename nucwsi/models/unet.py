@@ -121,6 +121,9 @@ class UNet(nn.Module):
     ----------
     local : bool
         True: every operation is local, if the encoder's are.
+    dropout : float
+        Share of the channels from below that are left out at random at each upsampling, in
+        training only; 0 at first.
 
     Raises
     ------
@@ -156,6 +159,7 @@ class UNet(nn.Module):
             _block(skip + a, a) for skip, a in zip(reversed(skips), up, strict=True)
         )
         self.heads = Convolution(widths[0], 3 + n_classes, 1)
+        self.dropout = 0.0
 
     def folded(self) -> UNet:
         """Return the network with its batch normalisations folded into the convolutions.
@@ -227,8 +231,11 @@ class UNet(nn.Module):
             spoilt, margin = 2 * margins.pop(), margins[-1]
             # What is cut off the level needs no zeros around it.
             clean = margin - spoilt >= 2
+            below = narrow(features)
+            if self.training and self.dropout:
+                below = functional.dropout2d(below, self.dropout)
             # Called by its name, because a module would hold the largest tensor of all to the end.
-            features = block.forward(_joined(narrow(features), skips.pop()), not clean)
+            features = block.forward(_joined(below, skips.pop()), not clean)
             features = inner(features, margin - spoilt - 2 * clean)
         # As planes: on channels that lie side by side `activate` takes three times as long.
         out = self.heads(features).contiguous()

@@ -22,6 +22,14 @@ _BRIGHTNESS, _CONTRAST, _SATURATION = 0.2, 0.25, 0.25
 #: How often the stains are changed, and the least value in [0, 1] that has a finite density.
 _STAIN_CHANCE, _DARKEST = 0.8, 1 / 255
 
+_STAINS_OF_RGB, _RGB_OF_STAINS = hed_from_rgb.astype(np.float32), rgb_from_hed.astype(np.float32)
+
+#: Blank glass has no spread of densities to be stretched.
+_LEAST_SPREAD = 0.01
+
+#: Of an image whose colours another takes over, one pixel of so many along each axis is looked at.
+_LOOK_STEP = 4
+
 #: A mosaic of four fills the crop if no side of the drawn image exceeds this share of the crop's.
 _SMALL = 0.75
 
@@ -58,15 +66,52 @@ def change_colours(
 
     if strength and rng.random() < _STAIN_CHANCE:
         # Stains may come out negative, so that an image that is not changed stays as it is.
-        stains = -np.log(np.maximum(image, _DARKEST)) @ hed_from_rgb.astype(np.float32)
+        stains = _densities(image)
         stains *= 1 + strength * rng.uniform(-_HED_SCALE, _HED_SCALE, 3).astype(np.float32)
         stains += strength * rng.uniform(-_HED_SHIFT, _HED_SHIFT, 3).astype(np.float32)
-        image = np.exp(-stains @ rgb_from_hed.astype(np.float32))
+        image = _coloured(stains)
     grey = image.mean(axis=2, keepdims=True)
     image = grey + (image - grey) * _factor(_SATURATION)
     mean = image.mean()
     image = mean + (image - mean) * _factor(_CONTRAST)
     return image * _factor(_BRIGHTNESS)
+
+
+def take_colours(image: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give an image the mean and the spread of each stain's density in another.
+
+    Parameters
+    ----------
+    image : (H, W, 3) ndarray of float32
+        RGB in [0, 1].
+    other : (h, w, 3) ndarray of float32
+        RGB in [0, 1] of another image, on any pixels.
+
+    Returns
+    -------
+    (H, W, 3) ndarray of float32
+        RGB on the pixels of `image`; may lie beyond [0, 1].
+
+    References
+    ----------
+    Reinhard et al., Color Transfer between Images, IEEE Computer Graphics and Applications 21,
+    2001, equations 10 and 11; here in densities of stains instead of its colour space.
+    """
+    own, wanted = _densities(image), _densities(other)
+    spread = wanted.std((0, 1)) / np.maximum(own.std((0, 1)), _LEAST_SPREAD)
+    return _coloured((own - own.mean((0, 1))) * spread + wanted.mean((0, 1)))
+
+
+def _densities(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Separate the stains of an image (H, W, 3)."""
+    stains: NDArray[np.float32] = -np.log(np.maximum(image, _DARKEST)) @ _STAINS_OF_RGB
+    return stains
+
+
+def _coloured(stains: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the RGB of densities (H, W, 3)."""
+    image: NDArray[np.float32] = np.exp(-stains @ _RGB_OF_STAINS)
+    return image
 
 
 def degrade(
@@ -112,7 +157,13 @@ def _pixel_edges(
     return edges + rng.uniform(min(0, room), max(0, room))
 
 
-def draw_crop(sample: Sample, how: TrainSettings, rng: np.random.Generator, side_px: int) -> Batch:
+def draw_crop(
+    sample: Sample,
+    how: TrainSettings,
+    rng: np.random.Generator,
+    side_px: int,
+    look: Sample | None = None,
+) -> Batch:
     """Cut one augmented crop out of a sample.
 
     Parameters
@@ -125,6 +176,8 @@ def draw_crop(sample: Sample, how: TrainSettings, rng: np.random.Generator, side
         Source of randomness.
     side_px : int
         Side of the crop in pixels of the network.
+    look : Sample, optional
+        Whose colours the crop takes over before they are changed; default: it keeps its own.
 
     Returns
     -------
@@ -138,7 +191,11 @@ def draw_crop(sample: Sample, how: TrainSettings, rng: np.random.Generator, side
         for side, scale in zip(sample.instances.shape, scales, strict=True)
     )
     plain, labels = resample(sample, rows, columns)
-    image = degrade(change_colours(plain, how.colour, rng), how.degrade, rng)
+    image = plain
+    if look is not None:
+        other = np.asarray(look.image[::_LOOK_STEP, ::_LOOK_STEP], np.float32)
+        image = take_colours(plain, other / np.float32(255))
+    image = degrade(change_colours(image, how.colour, rng), how.degrade, rng)
     view = VIEWS[rng.integers(8) if how.views else 0]
     return batch_of_one(image.clip(0, 1).astype(np.float32), plain, labels, view)
 
@@ -172,14 +229,17 @@ def draw_batch(
     chosen = [samples[index] for index in rng.choice(len(samples), how.batch_size, p=chances)]
     crops, names = [], []
     for sample in chosen:
+        # Without matching, chance is not asked: crops are those of versions that did not have it.
+        matches = how.stain_matching > 0 and rng.random() < how.stain_matching
+        look = samples[rng.integers(len(samples))] if matches else None
         small = how.mosaic and max(sample.instances.shape) / sample.scale < _SMALL * how.crop_px
         if small:
             beside = [other for other in samples if other.dataset == sample.dataset]
             sources = [sample, *(beside[index] for index in rng.integers(len(beside), size=3))]
-            quarters = [draw_crop(one, how, rng, how.crop_px // 2) for one in sources]
+            quarters = [draw_crop(one, how, rng, how.crop_px // 2, look) for one in sources]
             crops.append(joined([joined(quarters[:2], -1), joined(quarters[2:], -1)], -2))
         else:
             sources = [sample]
-            crops.append(draw_crop(sample, how, rng, how.crop_px))
+            crops.append(draw_crop(sample, how, rng, how.crop_px, look))
         names += [one.name for one in sources]
     return joined(crops, 0), names

@@ -82,6 +82,7 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
     """
     torch.manual_seed(how.seed)
     network = build_trainable(how.architecture, how.widths, len(how.classes))
+    network.dropout = how.dropout
     if how.crop_px % network.stride:
         raise ConfigError(
             f"`crop_px` is {how.crop_px}; expected a multiple of {network.stride}, the stride of a"

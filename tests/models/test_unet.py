@@ -81,3 +81,19 @@ def test_a_plain_encoder_halves_each_level_and_has_no_published_weights():
     levels = encoder(torch.rand(1, 3, 16, 24), [0, 0, 0])
     assert [tuple(level.shape[1:]) for level in levels] == [(4, 16, 24), (6, 8, 12), (8, 4, 6)]
     assert encoder.published_parameters() == []
+
+
+def test_channels_are_left_out_in_training_alone():
+    network = build_network("unet", WIDTHS, 3)
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    plain = torch.cat(network.eval()(image), 1)
+    network.dropout = 0.5
+    assert torch.equal(torch.cat(network(image), 1), plain)
+    network.train()
+    # Of normalisations that keep their statistics, only the channels that are left out differ.
+    for part in network.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.eval()
+    assert not torch.equal(network(image)[0], network(image)[0])
+    network.dropout = 0.0
+    assert torch.equal(torch.cat(network(image), 1), plain)

@@ -83,3 +83,35 @@ def test_one_generator_draws_one_batch():
     assert one[1] == other[1]
     assert (one[0].image == other[0].image).all()
     assert (one[0].image != third[0].image).any()
+
+
+def test_colours_that_are_taken_over_are_those_of_the_other_and_from_itself_its_own():
+    rng = np.random.default_rng(0)
+    image, other = (rng.uniform(low, 0.9, (24, 24, 3)).astype(np.float32) for low in (0.1, 0.5))
+    np.testing.assert_allclose(augment.take_colours(image, image), image, atol=1e-3)
+    taken = augment._densities(augment.take_colours(image, other))
+    wanted = augment._densities(other)
+    for share in (np.mean, np.std):
+        np.testing.assert_allclose(share(taken, (0, 1)), share(wanted, (0, 1)), atol=2e-3)
+    blank = np.ones((24, 24, 3), np.float32)
+    assert np.isfinite(augment.take_colours(blank, other)).all()
+
+
+def test_a_crop_with_other_colours_has_the_labels_of_its_own():
+    samples = [sample(seed) for seed in range(3)]
+    samples[2] = replace(samples[2], image=samples[2].image // 2)
+    chances = np.array([1.0, 0.0, 0.0])
+    how = TINY.model_copy(update={"batch_size": 1, "colour": 0.0, "degrade": 0.0, "mosaic": False})
+    own, others = (
+        draw_batch(samples, chances, how.model_copy(update=update), np.random.default_rng(5))[0]
+        for update in ({}, {"stain_matching": 1.0})
+    )
+    assert not np.allclose(own.image, others.image, atol=0.05)
+    # A teacher sees the crop as it is.
+    crops = [
+        draw_crop(samples[0], how, np.random.default_rng(1), 64, look)
+        for look in (None, samples[2])
+    ]
+    np.testing.assert_array_equal(crops[0].plain, crops[1].plain)
+    np.testing.assert_array_equal(crops[0].class_set, crops[1].class_set)
+    assert crops[1].image.mean() < crops[0].image.mean()
