@@ -138,6 +138,11 @@ class TrainSettings(Section):
         False, "show the teachers the same colour jitter, blur and JPEG artefacts as the student"
     )
     start: str = setting("", "checkpoint whose weights training starts from; empty: random weights")
+    fresh_classes: bool = setting(
+        False,
+        "begin the class head with random weights instead of those of `start`, from which classes"
+        " that it does not tell apart part slowly or never",
+    )
     start_share: float = setting(
         0.0,
         "share of the weights of `start` in those that are published, the rest being the learnt"

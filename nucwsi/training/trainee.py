@@ -89,6 +89,7 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
             f" network of {len(how.widths)} `widths`"
         )
     if start is not None:
+        random = [parameter[3:].detach().clone() for parameter in network.heads.parameters()]
         try:
             network.load_state_dict(start.state_dict())
         except RuntimeError:
@@ -96,6 +97,10 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
                 "`start` is a network of another shape; expected a"
                 f" {how.architecture} of `widths` {how.widths} and {len(how.classes)} classes"
             ) from None
+        if how.fresh_classes:
+            with torch.no_grad():
+                for parameter, rows in zip(network.heads.parameters(), random, strict=True):
+                    parameter[3:] = rows
     elif how.pretrained:
         network.encoder.load_published()
     if how.frozen_norm:

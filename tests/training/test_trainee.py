@@ -113,3 +113,17 @@ def test_frozen_normalisations_keep_the_statistics_they_began_with():
     assert not torch.equal(statistics(stepped(start=start.network)), statistics(start))
     with pytest.raises(ConfigError, match="`frozen_norm` is True but `start` is ''"):
         first_network(frozen, None)
+
+
+def test_a_fresh_class_head_is_random_and_all_else_is_that_of_the_start():
+    start = first_network(TINY.model_copy(update={"seed": 5}), None)
+    how = TINY.model_copy(update={"seed": 6, "fresh_classes": True})
+    begun, untouched = first_network(how, start), first_network(how, None)
+    for name, value in start.state_dict().items():
+        own, random = begun.state_dict()[name], untouched.state_dict()[name]
+        if name.startswith("heads."):
+            assert torch.equal(own[:3], value[:3])
+            assert torch.equal(own[3:], random[3:])
+            assert not torch.equal(own[3:], value[3:])
+        else:
+            assert torch.equal(own, value)
