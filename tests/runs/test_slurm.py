@@ -159,9 +159,10 @@ def test_what_a_run_of_four_parts_survives(slurm, snakemake):
     }
     killed = next((results / "logs" / "slurm" / "rule_predict").rglob("*3-of-4*/*.log"))
     assert "exceeded memory limit" in killed.read_text()
-    assert [(state, name) for _, state, name, _ in jobs_of("tile")] == [
-        ("FAILED", "broken"),
+    # Which slide is first is chance.
+    assert sorted((state, name) for _, state, name, _ in jobs_of("tile")) == [
         ("COMPLETED", "small"),
+        ("FAILED", "broken"),
     ]
 
     # The damaged slide has not cost the good one its tables and its place in the report.
