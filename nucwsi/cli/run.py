@@ -63,7 +63,7 @@ def _show_where(ctx: click.Context, _param: click.Parameter, value: bool) -> Non
     "configuration",
     multiple=True,
     metavar="FILE",
-    help="settings: a file, or fast, balanced or accurate; may be given several times"
+    help="settings: a file, or fast, balanced, accurate or tumour; may be given several times"
     "  [default: those of the results]",
 )
 @click.option(
