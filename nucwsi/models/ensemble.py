@@ -129,6 +129,16 @@ class Ensemble:
         """
         return self._stride_of(self._by_scale().get(1.0, []))
 
+    @property
+    def passes(self) -> int:
+        """How many times a window is shown to a member."""
+        return self.views * len(self.members)
+
+    @property
+    def in_strips(self) -> bool:
+        """Whether all members compute strips of rows, which takes little memory."""
+        return all(getattr(member, "in_strips", False) for member in self.members)
+
     @cached_property
     def _contrast_weights(self) -> torch.Tensor:
         """Weights of the contrasts on the device: (Q, views, members)."""
@@ -214,7 +224,7 @@ class Ensemble:
                 starts = origins or [(0, 0)] * len(rgb)
                 sums = self._resampled_sums(image, places, pixels, margin_px, starts, weights)
             totals = list(map(torch.add, totals, sums)) if totals else sums
-        count = self.views * len(self.members)
+        count = self.passes
         mean = NetworkMaps(*(value if count == 1 else value / count for value in totals[:3]))
         return mean, totals[3] if len(weights) else mean.tp_map[:, None][:, :0]
 

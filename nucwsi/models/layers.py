@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,6 +21,9 @@ _FUSED: dict[type[Any], tuple[str, list[float]]] = {
 
 #: Number formats in which oneDNN does both at once.
 _FORMATS = (torch.float32, torch.bfloat16)
+
+#: Rows that `by_rows` computes at once.
+_STRIP_ROWS = 128
 
 
 def inner(features: Tensor, margin_px: int) -> Tensor:
@@ -37,6 +43,48 @@ def inner(features: Tensor, margin_px: int) -> Tensor:
     """
     height, width = features.shape[-2:]
     return features[..., margin_px : height - margin_px, margin_px : width - margin_px]
+
+
+#: Takes the first row and the row after the last, and returns these rows of features:
+#: (N, C, rows, W).
+Rows = Callable[[int, int], Tensor]
+
+
+def by_rows(compute: Rows, n_rows: int, device: torch.device) -> Tensor:
+    """Compute a result: for inference on a processor one strip of rows after the other.
+
+    What is made on the way to a strip stays in the processor's cache and takes little memory,
+    however large the result is.
+
+    Parameters
+    ----------
+    compute : Rows
+        Computes rows of the result.
+    n_rows : int
+        Height H of the whole result, at least 1.
+    device : torch.device
+        Where it is computed.
+
+    Returns
+    -------
+    (N, C, H, W) Tensor
+        Channels lie in memory as those of the strips do.
+    """
+    able = device.type == "cpu" and torch.is_inference_mode_enabled()
+    # An exported program has no loop.
+    if not able or torch.compiler.is_compiling() or n_rows <= _STRIP_ROWS:
+        return compute(0, n_rows)
+    n_strips = math.ceil(n_rows / _STRIP_ROWS)
+    edges = [n_rows * number // n_strips for number in range(n_strips + 1)]
+    strip = compute(*edges[:2])
+    side_by_side = strip.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if side_by_side else torch.contiguous_format
+    shape = (*strip.shape[:2], n_rows, strip.shape[3])
+    whole = torch.empty(shape, dtype=strip.dtype, device=strip.device, memory_format=layout)
+    whole[:, :, : edges[1]] = strip
+    for top, stop in itertools.pairwise(edges[1:]):
+        whole[:, :, top:stop] = compute(top, stop)
+    return whole
 
 
 class Convolution(nn.Conv2d):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.layers import Row, convolved, inner
+from nucwsi.models.layers import Row, Rows, by_rows, convolved, inner
 from nucwsi.models.unet import UNet
 
 
@@ -93,6 +93,20 @@ class _Block(nn.Module):
         return changed.add_(features if padded else inner(features, self.reach_px))
 
 
+#: Takes features, and whether zeros are put around them.
+_Layer = Callable[[Tensor, bool], Tensor]
+
+
+def _unpadded(layer: _Layer, features: Tensor, stride: int, reach_px: int) -> Tensor:
+    """Compute a layer without its border."""
+    side_px = 2 * reach_px + 1
+
+    def compute(top: int, stop: int) -> Tensor:
+        return layer(features[:, :, top * stride : (stop - 1) * stride + side_px], False)
+
+    return by_rows(compute, (features.shape[2] - side_px) // stride + 1, features.device)
+
+
 class LiteEncoder(nn.Module):
     """The way down: EfficientNet-lite2 to stride 16, and one convolution at full resolution.
 
@@ -114,6 +128,8 @@ class LiteEncoder(nn.Module):
     and with ReLU6: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
     """
 
+    in_strips = True
+
     def __init__(self, stages: tuple[Stage, ...] = LITE2) -> None:
         super().__init__()
         self.fine = Row(*convolved(3, FINE, 3), nn.ReLU(inplace=True))
@@ -133,7 +149,9 @@ class LiteEncoder(nn.Module):
         ends = [a.channels for a, b in itertools.pairwise(stages) if b.stride == 2]
         self.channels = (FINE, *ends, before)
 
-    def forward(self, image: Tensor, unused_px: Sequence[int]) -> list[Tensor]:
+    def forward(
+        self, image: Tensor, unused_px: Sequence[int]
+    ) -> tuple[list[Tensor | Rows], Tensor]:
         """Compute the features at each stride, the finest first.
 
         Parameters
@@ -145,32 +163,52 @@ class LiteEncoder(nn.Module):
 
         Returns
         -------
-        list of Tensor
+        skips : list of Tensor or Rows
             The i-th is (N, `channels[i]`, H / 2**i, W / 2**i), and may lack as many pixels at each
-            border as nobody uses.
+            border as nobody uses. The finest may be what computes its rows, without all of these.
+        lowest : Tensor
+            The coarsest features, likewise.
         """
         features, cut_px = image, 0
-        levels: list[Tensor] = []
+        skips: list[Tensor | Rows] = [self._fine_rows(image, unused_px[0])]
         for (layer, stride, reach_px), leave_px in zip(
             self._layers(), self._cuts(unused_px), strict=True
         ):
             if features is not image and stride == 2:
-                levels.append(features)
+                skips.append(features)
             # Pixels that may be missing of the layer's input.
             enter_px = leave_px * stride - reach_px
             if enter_px < 0:
                 features = layer(features, True)
             else:
-                features = layer(inner(features, enter_px - cut_px), False)
+                shown = inner(features, enter_px - cut_px)
+                features = _unpadded(layer, shown, stride, reach_px)
                 cut_px = leave_px
-        # Made last, because it would take much memory to keep it through all the others.
-        clean = unused_px[0] > 0
-        return [self.fine(inner(image, unused_px[0] - clean), not clean), *levels, features]
+        return skips, features
 
-    def _layers(self) -> list[tuple[Row | _Block, int, int]]:
-        """Return the stem and all blocks, each with its stride and how far it reaches."""
+    def _fine_rows(self, image: Tensor, unused_px: int) -> Rows:
+        """Return what computes rows of the finest features: all would take much memory."""
+        if not unused_px:
+            whole = self.fine(image)
+            return lambda top, stop: whole[:, :, top:stop]
+        seen = inner(image, unused_px - 1)
+        return lambda top, stop: self.fine(seen[:, :, top : stop + 2], False)
+
+    def _layers(self) -> list[tuple[_Layer, int, int]]:
+        """Return the beginning and all further blocks, each with its stride and its reach."""
         blocks = [part for part in self.stages.modules() if isinstance(part, _Block)]
-        return [(self.stem, 2, 1), *((block, block.stride, block.reach_px) for block in blocks)]
+        first = list(itertools.takewhile(lambda block: block.stride == 1, blocks))
+
+        def begin(image: Tensor, padded: bool) -> Tensor:
+            features: Tensor = self.stem(image, padded)
+            for block in first:
+                features = block(features, padded)
+            return features
+
+        # What is at the stem's stride goes with it: what lies between would take much memory.
+        reach_px = 1 + 2 * sum(block.reach_px for block in first)
+        others = ((block, block.stride, block.reach_px) for block in blocks[len(first) :])
+        return [(begin, 2, reach_px), *others]
 
     def _cuts(self, unused_px: Sequence[int]) -> list[int]:
         """Return how many pixels may be missing, at each border, of what each layer returns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nucwsi.errors import CheckpointError
-from nucwsi.models.layers import Convolution, Row, convolved, inner
+from nucwsi.models.layers import Convolution, Row, Rows, by_rows, convolved, inner
 from nucwsi.models.network import NetworkMaps
 
 
@@ -26,12 +26,17 @@ class Encoder(Protocol):
     radius_px : int
         Farthest input pixel, in rows or columns, that the coarsest features depend on, before the
         cells of their stride are counted.
+    in_strips : bool
+        Whether it computes strips of rows (`layers.by_rows`) where borders are unused.
     """
 
     channels: tuple[int, ...]
     radius_px: int
+    in_strips: bool
 
-    def __call__(self, image: Tensor, unused_px: Sequence[int]) -> list[Tensor]:
+    def __call__(
+        self, image: Tensor, unused_px: Sequence[int]
+    ) -> tuple[list[Tensor | Rows], Tensor]:
         """Compute the features at each stride, the finest first; see `PlainEncoder.forward`."""
 
     def load_published(self) -> None:
@@ -62,12 +67,16 @@ class PlainEncoder(nn.ModuleList):
         As for `Encoder`; a level at stride s reaches two pixels of s each way.
     """
 
+    in_strips = False
+
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__(_block(a, b) for a, b in itertools.pairwise((3, *widths)))
         self.channels = tuple(widths)
         self.radius_px = 2 * (2 ** len(widths) - 1)
 
-    def forward(self, image: Tensor, _unused_px: Sequence[int]) -> list[Tensor]:
+    def forward(
+        self, image: Tensor, _unused_px: Sequence[int]
+    ) -> tuple[list[Tensor | Rows], Tensor]:
         """Compute the features at each stride, the finest first.
 
         Parameters
@@ -80,17 +89,20 @@ class PlainEncoder(nn.ModuleList):
 
         Returns
         -------
-        list of Tensor
+        skips : list of Tensor or Rows
             The i-th is (N, `channels[i]`, H / 2**i, W / 2**i), and may lack as many pixels at each
-            border as nobody uses.
+            border as nobody uses. The finest may be what computes its rows, without all of these.
+        lowest : Tensor
+            The coarsest features, likewise.
         """
-        features, levels = image, []
+        features = image
+        skips: list[Tensor | Rows] = []
         for level, block in enumerate(self):
             if level:
+                skips.append(features)
                 features = functional.max_pool2d(features, 2)
             features = block(features)
-            levels.append(features)
-        return levels
+        return skips, features
 
     def load_published(self) -> None:
         """Keep the random weights: a plain encoder has no published ones."""
@@ -190,6 +202,11 @@ class UNet(nn.Module):
                 parameter[3:] /= temperature
 
     @property
+    def in_strips(self) -> bool:
+        """Whether, for inference on a processor, large windows take little memory."""
+        return self.encoder.in_strips
+
+    @property
     def stride(self) -> int:
         """Pixels of which the origin and the size of every window must be multiples."""
         return int(2 ** len(self.narrow))
@@ -224,29 +241,59 @@ class UNet(nn.Module):
             # Two 3x3 convolutions spoil two pixels of the border at which a level is cut.
             margins.append(max(0, (margins[-1] - 2) // 2))
         unused = [*(2 * margin for margin in margins[1:]), margins[-1]]
-        *skips, features = self.encoder(image, unused)
+        skips, features = self.encoder(image, unused)
         width = image.shape[-1] // self.stride - 2 * margins[-1]
-        features = inner(features, (features.shape[-1] - width) // 2)
-        for narrow, block in zip(self.narrow, self.decoder, strict=True):
-            spoilt, margin = 2 * margins.pop(), margins[-1]
-            # What is cut off the level needs no zeros around it.
-            clean = margin - spoilt >= 2
-            below = narrow(features)
+        features = self.narrow[0](inner(features, (features.shape[-1] - width) // 2))
+        for block, after in zip(self.decoder, (*self.narrow[1:], self._answers), strict=True):
             if self.training and self.dropout:
-                below = functional.dropout2d(below, self.dropout)
-            # Called by its name, because a module would hold the largest tensor of all to the end.
-            features = block.forward(_joined(below, skips.pop()), not clean)
-            features = inner(features, margin - spoilt - 2 * clean)
+                features = functional.dropout2d(features, self.dropout)
+            cut_px = margins[-2] - 2 * margins.pop()
+            features = _upward(features, skips.pop(), cut_px, block, after)
+        return NetworkMaps(features[:, :1], features[:, 1:3], features[:, 3:])
+
+    def _answers(self, features: Tensor) -> Tensor:
         # As planes: on channels that lie side by side `activate` takes three times as long.
-        out = self.heads(features).contiguous()
-        return NetworkMaps(out[:, :1], out[:, 1:3], out[:, 3:])
+        answers: Tensor = self.heads(features).contiguous()
+        return answers
 
 
-def _joined(below: Tensor, skip: Tensor) -> Tensor:
-    """Put the features of the coarser level, doubled, before those of the way down."""
-    doubled = functional.interpolate(below, scale_factor=2.0, mode="nearest")
-    skip = inner(skip, (skip.shape[-1] - doubled.shape[-1]) // 2)
-    return torch.cat([doubled, skip], dim=1)
+def _upward(
+    below: Tensor,
+    skip: Tensor | Rows,
+    cut_px: int,
+    block: nn.Module,
+    after: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Compute a level of the way up but for a border, and of it what the next level needs.
+
+    The features of the coarser level, doubled, lie before those of the way down.
+    """
+    height, width = (2 * side for side in below.shape[2:])
+
+    def beside(top: int, stop: int) -> Tensor:
+        if isinstance(skip, Tensor):
+            return inner(skip, (skip.shape[3] - width) // 2)[:, :, top:stop]
+        return skip(top, stop)
+
+    def joined(top: int, stop: int) -> Tensor:
+        first = top // 2
+        doubled = functional.interpolate(
+            below[:, :, first : -(-stop // 2)], scale_factor=2.0, mode="nearest"
+        )
+        rows = slice(top - 2 * first, stop - 2 * first)
+        return torch.cat([doubled[:, :, rows], beside(top, stop)], dim=1)
+
+    if cut_px < 2:
+        return after(inner(block.forward(joined(0, height), True), cut_px))
+    # What is cut off the level needs no zeros around it; the block leaves out two pixels.
+    left_px = cut_px - 2
+
+    def compute(top: int, stop: int) -> Tensor:
+        seen = joined(top + left_px, stop + left_px + 4)
+        # Called by its name, because a module would hold the largest tensor of all to the end.
+        return after(block.forward(seen[..., left_px : width - left_px], False))
+
+    return by_rows(compute, height - 2 * cut_px, below.device)
 
 
 def build(_architecture: str, widths: tuple[int, ...], n_classes: int) -> UNet:

@@ -67,7 +67,12 @@ def apply_view(image: Tensor, view: tuple[bool, int]) -> Tensor:
     flip, turns = view
     if flip:
         image = image.flip(-1)
-    return torch.rot90(image, turns, (-2, -1))
+    return _turned(image, turns)
+
+
+def _turned(image: Tensor, turns: int) -> Tensor:
+    # For no turn torch makes a copy, as planes.
+    return torch.rot90(image, turns, (-2, -1)) if turns else image
 
 
 def undo_view(image: Tensor, view: tuple[bool, int]) -> Tensor:
@@ -86,7 +91,7 @@ def undo_view(image: Tensor, view: tuple[bool, int]) -> Tensor:
         Or (..., W, H) after an odd number of turns.
     """
     flip, turns = view
-    image = torch.rot90(image, -turns, (-2, -1))
+    image = _turned(image, -turns)
     return image.flip(-1) if flip else image
 
 
@@ -131,7 +136,8 @@ def unturn_vectors(hv_map: Tensor, view: tuple[bool, int]) -> Tensor:
         Components along the columns and rows of the image before the view.
     """
     flip, turns = view
-    hv_map = turn_vectors(hv_map, (False, -turns % 4))
+    if turns:
+        hv_map = turn_vectors(hv_map, (False, -turns % 4))
     return turn_vectors(hv_map, (True, 0)) if flip else hv_map
 
 

@@ -17,8 +17,8 @@ def keep_freed_memory() -> None:
     oneDNN keeps what it prepares for every size of a layer, by default for the last 1,024, amid the
     blocks of that time; they are of no use where the next window has another size.
     """
-    # Of one network; read by oneDNN when it is first asked.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    # Of one network, in strips of two heights; read by oneDNN when it is first asked.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     mmap_max, trim_threshold = -4, -1
     _set({mmap_max: 0, trim_threshold: 2**31 - 1})
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from nucwsi.models.layers import Convolution, Row, convolved, inner
+from nucwsi.models import layers
+from nucwsi.models.layers import Convolution, Row, by_rows, convolved, inner
 
 
 def test_a_margin_is_cut_off_each_side():
@@ -56,3 +57,30 @@ def test_a_folded_row_computes_what_the_row_computed():
         row.fold()
         torch.testing.assert_close(row(image), expected)
     assert [type(layer) for layer in row] == [Convolution, Convolution]
+
+
+@pytest.mark.parametrize("n_rows", [1, 5, 6, 7, 12, 13])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_strips_of_rows_are_the_whole(n_rows, layout, monkeypatch):
+    monkeypatch.setattr(layers, "_STRIP_ROWS", 6)
+    whole = torch.rand(2, 3, n_rows, 4).contiguous(memory_format=layout)
+    asked = []
+
+    def compute(top, stop):
+        asked.append(stop - top)
+        return whole[:, :, top:stop].contiguous(memory_format=layout)
+
+    with torch.inference_mode():
+        made = by_rows(compute, n_rows, whole.device)
+    assert torch.equal(made, whole)
+    assert made.is_contiguous(memory_format=layout)
+    assert sum(asked) == n_rows
+    assert max(asked) <= 6
+    assert max(asked) - min(asked) <= 1
+
+
+def test_what_learns_is_computed_at_once(monkeypatch):
+    monkeypatch.setattr(layers, "_STRIP_ROWS", 6)
+    asked = []
+    by_rows(lambda *rows: asked.append(rows), 20, torch.device("cpu"))
+    assert asked == [(0, 20)]

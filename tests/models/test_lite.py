@@ -48,12 +48,12 @@ def test_the_published_weights_do_what_they_did(published):
     encoder = LiteEncoder().eval()
     encoder.load_published()
     with torch.inference_mode():
-        mine = encoder(image, [0] * 5)
+        _, lowest = encoder(image, [0] * 5)
         theirs = as_published(published, image)
     # At the border the two pad with different greys.
     assert encoder.radius_px < 256
-    assert mine[-1].shape == (1, LITE2[-1].channels, 32, 32)
-    torch.testing.assert_close(mine[-1][..., 16, 16], theirs[-1][..., 16, 16], atol=1e-4, rtol=1e-4)
+    assert lowest.shape == (1, LITE2[-1].channels, 32, 32)
+    torch.testing.assert_close(lowest[..., 16, 16], theirs[-1][..., 16, 16], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("unused", [[286, 142, 70, 34, 16], [62, 30, 14, 6, 2], [2, 2, 2, 2, 9]])
@@ -61,13 +61,22 @@ def test_only_what_nobody_uses_is_left_out(unused):
     encoder = LiteEncoder().eval().double()
     image = torch.rand(1, 3, 608, 640, dtype=torch.double)
     with torch.inference_mode():
-        whole, part = encoder(image, [0] * 5), encoder(image, unused)
-    for full, cut, unused_px in zip(whole, part, unused, strict=True):
+        (fine, *whole), lowest = encoder(image, [0] * 5)
+        (fine_part, *part), lowest_part = encoder(image, unused)
+        # Of the finest, rows are computed when they are asked for.
+        torch.testing.assert_close(
+            torch.cat([fine_part(0, 7), fine_part(7, 608 - 2 * unused[0])], dim=2),
+            inner(fine(0, 608), unused[0]),
+            atol=1e-12,
+            rtol=0,
+        )
+    whole, part = [*whole, lowest], [*part, lowest_part]
+    for full, cut, unused_px in zip(whole, part, unused[1:], strict=True):
         left_out = (full.shape[-1] - cut.shape[-1]) // 2
         assert 0 <= left_out <= unused_px
         expected = inner(full, unused_px)
         torch.testing.assert_close(inner(cut, unused_px - left_out), expected, atol=1e-12, rtol=0)
-    assert part[-1].shape[-1] == 640 // 16 - 2 * unused[-1]
+    assert lowest_part.shape[-1] == 640 // 16 - 2 * unused[-1]
 
 
 def test_published_weights_are_begun_with_and_learn_more_slowly(published):

@@ -8,6 +8,7 @@ import torch
 from networks_made import WIDTHS
 
 from nucwsi.errors import CheckpointError
+from nucwsi.models import layers
 from nucwsi.models.architectures import build_network
 from nucwsi.models.unet import PlainEncoder, UNet
 
@@ -78,8 +79,12 @@ def test_cooling_divides_the_class_logits_alone(network):
 
 def test_a_plain_encoder_halves_each_level_and_has_no_published_weights():
     encoder = PlainEncoder(WIDTHS)
-    levels = encoder(torch.rand(1, 3, 16, 24), [0, 0, 0])
-    assert [tuple(level.shape[1:]) for level in levels] == [(4, 16, 24), (6, 8, 12), (8, 4, 6)]
+    skips, lowest = encoder(torch.rand(1, 3, 16, 24), [0, 0, 0])
+    assert [tuple(level.shape[1:]) for level in (*skips, lowest)] == [
+        (4, 16, 24),
+        (6, 8, 12),
+        (8, 4, 6),
+    ]
     assert encoder.published_parameters() == []
 
 
@@ -97,3 +102,16 @@ def test_channels_are_left_out_in_training_alone():
     assert not torch.equal(network(image)[0], network(image)[0])
     network.dropout = 0.0
     assert torch.equal(torch.cat(network(image), 1), plain)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("margin", [0, 4, 23, 48])
+def test_strips_of_rows_change_no_bit(network, dtype, margin, monkeypatch):
+    network = network.folded().to(memory_format=torch.channels_last)
+    image = torch.rand(1, 3, 160, 176).contiguous(memory_format=torch.channels_last)
+    made = []
+    for rows in (1000, 7, 16):
+        monkeypatch.setattr(layers, "_STRIP_ROWS", rows)
+        with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            made.append(torch.cat(network(image, margin), dim=1))
+    assert all(torch.equal(one, made[0]) for one in made)

@@ -89,6 +89,27 @@ def test_maps_do_not_depend_on_how_many_cores_are_asked_for_at_once(
     assert len(asked) == 7 if side_px == 0 else len(asked) < 7
 
 
+@pytest.mark.parametrize(("n_members", "limit"), [(1, "_ONCE_PX"), (2, "_OFTEN_PX")])
+def test_networks_in_strips_are_asked_for_more_at_once(
+    tmp_path, canvas, members, monkeypatch, n_members, limit
+):
+    assert ask._WINDOW_PX < ask._OFTEN_PX < ask._ONCE_PX
+    asked, packed = [], Ensemble.packed
+
+    def counted(*arguments):
+        asked.append(arguments[1].shape)
+        return packed(*arguments)
+
+    monkeypatch.setattr(Ensemble, "packed", counted)
+    monkeypatch.setattr(ask, limit, (0, 0))
+    counts = []
+    for able in (False, True):
+        monkeypatch.setattr(Ensemble, "in_strips", able)
+        run(tmp_path / str(able), canvas, members[:n_members], 256)
+        counts.append(len(asked) - sum(counts))
+    assert counts[0] < counts[1] == 7
+
+
 @pytest.mark.parametrize(("n_levels", "halo"), [(6, 224), (7, 448)])
 def test_maps_of_strides_of_more_than_a_cell_do_not_depend_on_the_core(
     tmp_path, canvas, n_levels, halo

@@ -29,9 +29,13 @@ from nucwsi.slide.windows import Asked, WindowPlan, batches, size_step_px
 
 log = logging.getLogger(__name__)
 
-#: Largest height and width of a window of several cores on a CPU, in canvas pixels. Twice as high,
-#: the network would need a seventh less time, but the process more than 1 GB of memory.
+#: Largest height and width of a window of several cores on a CPU, in canvas pixels. Larger ones
+#: take less time, because they share more of their halos, but the process more than 1 GB.
 _WINDOW_PX = 512, 1024
+
+#: The same for networks that compute strips of rows: asked once, and asked several times, whose
+#: maps are added up.
+_ONCE_PX, _OFTEN_PX = (1024, 2048), (1024, 1024)
 
 #: Sides of a window on a GPU, in canvas pixels; the largest that fits. On lung-scc.svs, whose halo
 #: is 288 px, all windows together have 227 megapixels for 512, 123 for 1024 and 93 for 2048.
@@ -160,7 +164,10 @@ class Part:
 
     def _by_processor(self) -> _Way:
         """One window after the other, for a batch is not faster; one is read and one written."""
-        rows, columns = (max(1, side // self.store.grid.core_px) for side in _WINDOW_PX)
+        sides = _WINDOW_PX
+        if self.ensemble.in_strips:
+            sides = _ONCE_PX if self.ensemble.passes == 1 else _OFTEN_PX
+        rows, columns = (max(1, side // self.store.grid.core_px) for side in sides)
         together = (rows, columns) if self._local else (1, 1)
         device = Host(self._compute_here)
         return _Way(device, self._step_px(), together, most_px=0, n_threads=1, depth=3)
