@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from nucwsi import __version__
+from nucwsi.io.slides.remote import STORAGE
 
 #: Only the CUDA build of torch needs these, and it pins them itself.
 _OF_TORCH = ("nvidia-", "cuda-", "triton")
@@ -50,6 +51,16 @@ def test_everything_that_is_installed_is_pinned(pins):
     wanted = {name for name in wanted if not name.startswith(_OF_TORCH)}
     assert {"torch", "snakemake", "pytest", "numpy"} <= wanted
     assert sorted(wanted - set(pins) - {"nucwsi"}) == []
+
+
+def test_the_extra_for_storage_has_the_plugin_of_every_address():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extra = declared["project"]["optional-dependencies"]["storage"]
+    plugins = {Requirement(text).name for text in extra} - {"nucwsi"}
+    # `stage: true` needs `fs`.
+    wanted = {f"snakemake-storage-plugin-{name}" for name in {*STORAGE.values(), "fs"}}
+    assert plugins == wanted
+    assert all(name in (ROOT / "docs" / "cluster.md").read_text("utf-8") for name in plugins)
 
 
 def test_pip_knows_dependency_groups(pins):
