@@ -64,7 +64,7 @@ def repeated(slide: Path, output: Path, height: int, width: int) -> None:
                     for count, unit, part in zip(repeats, units, tile, strict=True)
                 ]
                 grid = [side // part for side, part in zip(sides, tile, strict=True)]
-                _write(target, page, _tiles(source, page, grid, period), sides)
+                _write(target, page, _tiles(source, page, grid, period), sides, down > 1)
 
 
 def _tiles(source: Any, page: Any, grid: list[int], period: list[int]) -> Iterator[bytes]:
@@ -77,7 +77,9 @@ def _tiles(source: Any, page: Any, grid: list[int], period: list[int]) -> Iterat
             yield source.filehandle.read(page.databytecounts[place])
 
 
-def _write(target: Any, page: Any, tiles: Iterator[bytes], sides: list[int]) -> None:
+def _write(
+    target: Any, page: Any, tiles: Iterator[bytes], sides: list[int], is_smaller: bool
+) -> None:
     """Write a page of compressed tiles that says of itself what another page says."""
     tables = page.jpegtables
     subsampling = page.tags.get("YCbCrSubSampling")
@@ -91,7 +93,8 @@ def _write(target: Any, page: Any, tiles: Iterator[bytes], sides: list[int]) -> 
         # What the compressed tiles hold; tifffile would have it that RGB is turned into YCbCr.
         compressionargs={"outcolorspace": page.photometric},
         subsampling=None if subsampling is None else subsampling.value,
-        subfiletype=page.subfiletype,
+        # Aperio's second page is a thumbnail; without it, only this tells a level.
+        subfiletype=page.subfiletype | is_smaller,
         description=page.description or None,
         metadata=None,
         extratags=[(_TABLES, _UNDEFINED, len(tables), tables, True)] if tables else [],

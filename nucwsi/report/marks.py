@@ -17,6 +17,9 @@ from nucwsi.slide.blocks import blocks, sampled, without_small
 #: tissue. Dense tumour has more haematoxylin alone, blood and colloid more eosin.
 _FOLD = 1.8
 
+#: Colours that are taken apart into stains at once: it takes a hundred bytes for each.
+_AT_ONCE = 1 << 18
+
 #: Folds and strokes of a pen are larger than this, in mm²; horn, vessels and dust are smaller.
 _MIN_MM2 = 0.02
 
@@ -42,13 +45,22 @@ def fold_mask(overview: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> NDArray
     """
     if not tissue.any():
         return np.zeros_like(tissue)
-    usual = np.median(rgb2hed(sampled(overview, tissue))[..., :2], axis=0)
+    usual = _usual_stains(sampled(overview, tissue))
     opened = np.empty_like(tissue)
     for block in blocks(tissue.shape):
         stains = rgb2hed(overview[block.around])[..., :2]
         double = (stains > _FOLD * np.maximum(usual, 0)).all(axis=2) & tissue[block.around]
         opened[block.own] = ndimage.binary_opening(double)[block.within]
     return opened
+
+
+def _usual_stains(colours: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the medians of both stains, (2,), over colours (N, 3); a part of them at a time."""
+    stains = np.empty((len(colours), 2))
+    for start in range(0, len(colours), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        stains[part] = rgb2hed(colours[part])[:, :2]
+    return np.array([np.median(stain) for stain in stains.T])
 
 
 def large_parts(mask: NDArray[np.bool_], cell_um: float) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ class NucleusColours:
     """
 
     def __init__(self, row: NDArray[np.floating], column: NDArray[np.floating]) -> None:
-        self._row, self._column = np.floor(row).astype(int), np.floor(column).astype(int)
+        self._row, self._column = (np.floor(at).astype(np.int32) for at in (row, column))
         self.density = np.full((len(row), 3), np.nan)
 
     def see(self, window: Window, image: NDArray[np.uint8]) -> None:

@@ -151,7 +151,7 @@ def tiles_with_tissue(tissue: NDArray[np.bool_], shape: tuple[int, int]) -> NDAr
 
 
 def write_pyramid(
-    slide: Slide, frame: Frame, tissue: NDArray[np.bool_], folder: Path, quality: int, threads: int
+    slide: Slide, frame: Frame, wanted: NDArray[np.bool_], folder: Path, quality: int, threads: int
 ) -> Pyramid:
     """Write the tiles of a slide as ``{level}/{column}_{row}.jpg``, the layout of Deep Zoom.
 
@@ -161,8 +161,8 @@ def write_pyramid(
         The open slide.
     frame : Frame
         Frame of the canvas.
-    tissue : (H, W) ndarray of bool
-        Where the slide is shown at full resolution, in cells of `CELL_PX` canvas pixels.
+    wanted : (R, C) ndarray of bool
+        Which tiles of full resolution are written, as `tiles_with_tissue` finds them.
     folder : pathlib.Path
         Where the levels' folders are made.
     quality : int
@@ -178,7 +178,6 @@ def write_pyramid(
     source = SlideCanvas(slide, frame)
     overview, _ = source.overview(CELL_PX, threads)
     writer = _Writer(source, overview, folder, quality)
-    wanted = tiles_with_tissue(tissue, frame.shape)
     height, width = wanted.shape
     top = min(CELL_PX // 2, 1 << writer.max_level)
     places = [(r, c) for r in range(-(-height // top)) for c in range(-(-width // top))]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.classes import most_probable
 from nucwsi.grid import Frame
-from nucwsi.io.nuclei.parquet import read_columns
+from nucwsi.io.nuclei.parquet import iter_columns
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,21 @@ def read_slide_nuclei(path: Path, classes: tuple[str, ...], frame: Frame) -> Sli
     StoreError
         If the file is missing or damaged.
     """
-    names = [f"p_{name}" for name in classes]
-    columns = read_columns(path, ["row", "column", "area_um2", "at_edge", *names])
-    probabilities = np.column_stack([columns[name] for name in names])
+    shares = [f"p_{name}" for name in classes]
+    names = ["row", "column", "area_um2", "at_edge", *shares]
+    # Group by group: the probabilities of all classes take more room than all that is kept.
+    groups = [_kept(columns, shares, frame) for columns in iter_columns(path, names)]
+    groups = groups or [_kept(dict.fromkeys(names, np.empty(0)), shares, frame)]
+    return SlideNuclei(*(np.concatenate(parts) for parts in zip(*groups, strict=True)))
+
+
+def _kept(
+    columns: dict[str, NDArray[Any]], shares: list[str], frame: Frame
+) -> tuple[NDArray[Any], ...]:
+    """Return what `SlideNuclei` holds of some nuclei, in its order."""
+    probabilities = np.column_stack([columns[name] for name in shares])
     row, column = frame.from_level0(np.column_stack([columns["row"], columns["column"]])).T
-    return SlideNuclei(
+    return (
         row,
         column,
         most_probable(probabilities),

@@ -280,9 +280,10 @@ def pieces(mask: NDArray[np.bool_]) -> list[Piece]:
     # Only those who outline tissue pay for the import.
     import rasterio.features
 
+    mask = np.ascontiguousarray(mask)
     outlined = [
         Piece(round(outline.area), outline)
-        for geometry, _ in rasterio.features.shapes(mask.astype(np.uint8), mask=mask)
+        for geometry, _ in rasterio.features.shapes(mask.view(np.uint8), mask=mask)
         for outline in [shapely.geometry.shape(geometry)]
     ]
     return sorted(outlined, key=lambda piece: (-piece.area_px, piece.outline.bounds))

@@ -40,6 +40,7 @@ from nucwsi.report.packed_density import pack_density
 from nucwsi.report.quality import BLUR_MPP, typical_diameter
 from nucwsi.report.review_notes import ReviewNotes
 from nucwsi.report.slide_nuclei import SlideNuclei, read_slide_nuclei
+from nucwsi.runtime.allocator import return_freed_memory
 from nucwsi.slide.tissue import find_ink
 
 log = logging.getLogger(__name__)
@@ -116,17 +117,36 @@ def _outlying(
     return large_parts(beyond.reshape(rows, columns), FIELD_UM)
 
 
-def _marks(
-    overview: NDArray[np.uint8],
+def _folds_and_pen(
+    canvas: SlideCanvas,
     pieces: NDArray[np.object_],
-    focus: Focus | None,
+    facts: SlideFacts,
+    thumbnail_mpp: float,
+    threads: int,
+) -> list[Mark | None]:
+    """Find what the overview shows, whose memory is free again at the end."""
+    overview, _ = canvas.overview(facts.tissue_px, threads)
+    cell_um = facts.tissue_px * facts.frame.mpp
+    tissue = tissue_mask(pieces, overview.shape[:2], facts.tissue_px)
+    fold = large_parts(fold_mask(overview, tissue), cell_um)
+    found = [
+        mark_of("fold", fold, cell_um, thumbnail_mpp),
+        mark_of("pen", large_parts(find_ink(overview), cell_um), cell_um, thumbnail_mpp),
+    ]
+    del overview, tissue, fold
+    return_freed_memory()
+    return found
+
+
+def _unknown(
+    pieces: NDArray[np.object_],
     outlying: NDArray[np.bool_],
     facts: SlideFacts,
     thumbnail_mpp: float,
-) -> tuple[Mark, ...]:
-    """Find what should be looked at; the overview has one pixel for each cell of the tissue."""
-    cell_um = facts.tissue_px * facts.frame.mpp
-    tissue = tissue_mask(pieces, overview.shape[:2], facts.tissue_px)
+) -> Mark | None:
+    """Mark the tissue of the fields that lie beyond the domain of the members."""
+    cells = tuple(-(-side // facts.tissue_px) for side in facts.frame.shape)
+    tissue = tissue_mask(pieces, (cells[0], cells[1]), facts.tissue_px)
     side_px = round(FIELD_UM / facts.frame.mpp)
     # The field in which the middle of each cell lies.
     row, column = (
@@ -134,14 +154,7 @@ def _marks(
         for cells, fields in zip(tissue.shape, outlying.shape, strict=True)
     )
     unknown = outlying[np.ix_(row, column)] & tissue
-    found = [
-        mark_of("fold", large_parts(fold_mask(overview, tissue), cell_um), cell_um, thumbnail_mpp),
-        mark_of("pen", large_parts(find_ink(overview), cell_um), cell_um, thumbnail_mpp),
-        mark_of("outlying", unknown, cell_um, thumbnail_mpp),
-    ]
-    if focus:
-        found.insert(0, mark_of("blurred", blurred_patches(focus), focus.step_um, thumbnail_mpp))
-    return tuple(mark for mark in found if mark)
+    return mark_of("outlying", unknown, facts.tissue_px * facts.frame.mpp, thumbnail_mpp)
 
 
 def _review_notes(path: Path, rows: tuple[dict[str, str], ...]) -> ReviewNotes | None:
@@ -197,8 +210,8 @@ def assess(
     tissue = tissue_shares(pieces, fields, side_px)
     choices = chosen_fields(sums, tissue, settings.crops, settings.seed)
     with open_slide(slide, facts.scene or None) as opened:
-        overview, _ = SlideCanvas(opened, frame).overview(facts.tissue_px, threads)
         image, mpp = read_thumbnail(opened, frame, threads)
+        marks = _folds_and_pen(SlideCanvas(opened, frame), pieces, facts, mpp, threads)
         crops = read_crops(
             opened, iter_tables(nuclei), frame, choices, sums, FIELD_UM, _JPEG_QUALITY
         )
@@ -207,7 +220,9 @@ def assess(
     density = slide_density(
         table.row, table.column, table.class_code, len(classes), pieces, frame, _DENSITY_CELLS
     )
-    outlying = _outlying(facts, nuclei, table, colours)
+    marks.append(_unknown(pieces, _outlying(facts, nuclei, table, colours), facts, mpp))
+    if focus:
+        marks.insert(0, mark_of("blurred", blurred_patches(focus), focus.step_um, mpp))
     composed = written_facts(regions_file)
     assessment = Assessment(
         facts=facts,
@@ -223,7 +238,7 @@ def assess(
         region_warnings=tuple(composed.get("region_warnings", ())),
         domain_warning=composed.get("domain_warning", ""),
         review=_review_notes(nuclei.with_name(RECORD), rows),
-        marks=_marks(overview, pieces, focus, outlying, facts, mpp),
+        marks=tuple(mark for mark in marks if mark),
         further={name: rows[0][name] for name in sheet_columns(list(rows[0]))},
     )
     with published(output) as aside:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nucwsi import __version__
 from nucwsi.config import RenderSettings
@@ -32,7 +33,7 @@ from nucwsi.report.assessment import Assessment
 from nucwsi.report.checks import Check, checks
 from nucwsi.report.density import slide_density, tissue_mask
 from nucwsi.report.packed_density import pack_density
-from nucwsi.report.pyramid import write_pyramid
+from nucwsi.report.pyramid import tiles_with_tissue, write_pyramid
 from nucwsi.report.slide_nuclei import read_slide_nuclei
 from nucwsi.report.viewer_document import (
     WORKLIST,
@@ -100,6 +101,26 @@ def _regions(nuclei: Path, facts: SlideFacts, n_found: int) -> dict[str, Any]:
         ) from None
 
 
+def _pages(nuclei: Path, facts: SlideFacts, pieces: NDArray[np.object_]) -> dict[str, str]:
+    """Return the scripts, by their names, that are small and made of all nuclei or regions."""
+    frame, classes = facts.frame, facts.classes
+    table = read_slide_nuclei(nuclei, classes, frame)
+    density = slide_density(
+        table.row, table.column, table.class_code, len(classes), pieces, frame, _DENSITY_CELLS
+    )
+    return {
+        "regions.js": script("nucwsi.regions", _regions(nuclei, facts, len(table.row))),
+        "density.js": script("nucwsi.density", pack_density(*density).model_dump()),
+    }
+
+
+def _shown(pieces: NDArray[np.object_], frame: Frame) -> tuple[NDArray[np.bool_], str]:
+    """Return the tiles that have full resolution, and a word for the cells that lie in them."""
+    cells = -(-frame.shape[0] // CELL_PX), -(-frame.shape[1] // CELL_PX)
+    shown = grown(tissue_mask(pieces, cells, CELL_PX), _MARGIN_CELLS)
+    return tiles_with_tissue(shown, frame.shape), hashlib.sha256(shown.tobytes()).hexdigest()
+
+
 def _copy_page(folder: Path) -> None:
     for item in resources.files("nucwsi.report").joinpath("viewer").iterdir():
         (folder / item.name).write_bytes(item.read_bytes())
@@ -157,20 +178,19 @@ def render(
     check_outputs([home], [slide, nuclei], folder=True)
     facts = read_facts(nuclei)
     check_slide(slide, facts.slide_checksum, nuclei)
-    frame, classes = facts.frame, facts.classes
+    frame = facts.frame
     outlines = np.array(read_tissue(nuclei.with_name("tissue.geojson"))[1], dtype=object)
     pieces = level0_to_canvas(outlines, frame)
-    table = read_slide_nuclei(nuclei, classes, frame)
-    regions = _regions(nuclei, facts, len(table.row))
+    # Before the picture is made, which takes most of the memory.
+    pages = _pages(nuclei, facts, pieces)
     features = features_of(read_columns(nuclei, feature_columns(facts.contrasts)))
     results = results_fingerprint(nuclei)
-    cells = -(-frame.shape[0] // CELL_PX), -(-frame.shape[1] // CELL_PX)
-    shown = grown(tissue_mask(pieces, cells, CELL_PX), _MARGIN_CELLS)
+    wanted, shown = _shown(pieces, frame)
 
     def _picture(folder: Path) -> dict[str, Any]:
         with open_slide(slide, facts.scene or None) as opened:
             return image_document(
-                write_pyramid(opened, frame, shown, folder, settings.quality, threads)
+                write_pyramid(opened, frame, wanted, folder, settings.quality, threads)
             )
 
     with published(home) as folder:
@@ -180,7 +200,7 @@ def render(
             "format": [_FORMAT, __version__],
             "slide": [facts.slide_checksum, facts.scene],
             "frame": asdict(frame),
-            "shown": hashlib.sha256(shown.tobytes()).hexdigest(),
+            "shown": shown,
             "quality": settings.quality,
         }
         image = parts.part("image", of, _picture)
@@ -191,14 +211,10 @@ def render(
         )
         document = slide_document(facts, image, tiles, features, results)
         (folder / "slide.js").write_text(script("nucwsi.slide", document), "utf-8")
-        (folder / "regions.js").write_text(script("nucwsi.regions", regions), "utf-8")
-        density = slide_density(
-            table.row, table.column, table.class_code, len(classes), pieces, frame, _DENSITY_CELLS
-        )
-        packed = pack_density(*density).model_dump()
-        (folder / "density.js").write_text(script("nucwsi.density", packed), "ascii")
+        for name, text in pages.items():
+            (folder / name).write_text(text, "utf-8")
         # The page refuses a worklist of other nuclei.
         old = home / WORKLIST
         (folder / WORKLIST).write_bytes(old.read_bytes() if old.is_file() else b"")
         _copy_page(folder)
-    log.info("%d nuclei in %d tiles", len(table.row), len(tiles))
+    log.info("%d nuclei in %d tiles", sum(tiles.values()), len(tiles))

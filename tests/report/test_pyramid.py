@@ -19,7 +19,8 @@ def test_a_pyramid_shows_the_slide(small_slide, tmp_path, monkeypatch, side):
     tissue[40, 60] = True
     monkeypatch.setattr(pyramid, "TILE_PX", side)
     with open_slide(small_slide) as slide:
-        made = pyramid.write_pyramid(slide, frame, tissue, tmp_path, 95, 1)
+        wanted = pyramid.tiles_with_tissue(tissue, frame.shape)
+        made = pyramid.write_pyramid(slide, frame, wanted, tmp_path, 95, 1)
         whole = SlideCanvas(slide, frame).read(Window(0, 0, 800, 1050))[0]
     assert made.max_level == 11
     assert [path.name for path in (tmp_path / "11").iterdir()] == [

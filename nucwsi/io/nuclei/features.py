@@ -166,7 +166,7 @@ def _check_finite(path: Path, names: tuple[str, ...], values: NDArray[np.float32
 def _opened(path: Path, digest: str) -> pq.ParquetFile:
     try:
         check_file(path)
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
         about = json.loads((file.metadata.metadata or {})[b"nucwsi_features"])
         if about["version"] > _VERSION:
             raise ValueError("is of a newer nucwsi")

@@ -191,7 +191,10 @@ def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.Parque
     kinds = kinds or ("nuclei", "part")
     with _readable(path, *kinds), ExitStack() as closing:
         check_file(path)
-        file = closing.enter_context(pq.ParquetFile(path, page_checksum_verification=True))
+        # Read ahead, the file would be in memory as a whole by the end of its last row group.
+        file = closing.enter_context(
+            pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+        )
         stored, about = file.metadata.metadata[b"nucwsi"], file.metadata
         n_rows = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
         # Tables of version 0.1.0 have no checksums.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nucwsi.grid import Frame, Window
 from nucwsi.io.slides.slide import Slide
+from nucwsi.runtime.allocator import return_freed_memory
 from nucwsi.slide.mpp import MppClaim, choose_mpp, contradicting, contradicts_objective
 from nucwsi.slide.resample import Taps, area_average, scale_taps
 
@@ -187,6 +188,9 @@ class SlideCanvas:
 
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(_look, Window(0, 0, height, width).cut(_PIECE_PX, _PIECE_PX)))
+        # Whoever reads on wants other tiles.
+        self.slide.forget()
+        return_freed_memory()
         return view, unreadable
 
     def _levels(self, cell_px: int, exact: bool) -> list[int]:

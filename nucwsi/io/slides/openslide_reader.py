@@ -219,6 +219,11 @@ class OpenSlideReader:
             return np.asarray(ground)
         return None
 
+    def forget(self) -> None:
+        """Forget the tiles that were decoded here; OpenSlide keeps its own."""
+        if self._tiff is not None:
+            self._tiff.forget()
+
     def close(self) -> None:
         """Close all handles."""
         for handle in self._handles:

@@ -127,6 +127,9 @@ class PictureReader:
             pixels[inside.within(window).slices] = self._pixels[inside.slices]
         return pixels, []
 
+    def forget(self) -> None:
+        """Forget nothing: a picture is decoded once."""
+
     def close(self) -> None:
         """Forget the pixels."""
         self._pixels = self._pixels[:0]

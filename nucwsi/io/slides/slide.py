@@ -148,6 +148,10 @@ class Slide:
             return lazy_level(self, level, chunk_px)
         return lazy_canvas(self, level, mpp, slide_mpp, chunk_px)
 
+    def forget(self) -> None:
+        """Forget what was decoded, so that its memory is free; it is decoded again if need be."""
+        self._reader.forget()
+
     def close(self) -> None:
         """Close the file; the slide cannot be read afterwards."""
         self._close()

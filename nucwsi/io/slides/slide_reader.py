@@ -95,6 +95,10 @@ class SlideReader(Protocol):
         """
         ...
 
+    def forget(self) -> None:
+        """Forget what was decoded, as far as it can be decoded again."""
+        ...
+
     def close(self) -> None:
         """Close the file."""
         ...

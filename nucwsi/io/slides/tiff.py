@@ -19,7 +19,7 @@ from nucwsi.errors import SlideError, pass_on_lack_of_memory
 from nucwsi.grid import Window
 from nucwsi.io.slides.mpp import aperio_claim, imagej_claim, ome_claim, resolution_claim
 from nucwsi.io.slides.slide_reader import Level, chosen_scene, level_of
-from nucwsi.io.slides.tiff_page import TiffPage
+from nucwsi.io.slides.tiff_page import TiffPage, TileCache
 from nucwsi.slide.mpp import MppClaim
 from nucwsi.slide.pyramid import is_evenly_reduced, padded_reductions
 
@@ -81,6 +81,7 @@ class TiffReader:
     def __init__(self, path: Path, scene: str | None = None) -> None:
         with _explained(path):
             self._file = tifffile.TiffFile(path)
+        self._tiles = tiles = TileCache()
         try:
             with _explained(path):
                 _refuse_circle(self._file, path)
@@ -89,7 +90,7 @@ class TiffReader:
                 number = chosen_scene(path, [image.name for image in images], self.scenes, scene)
                 self.scene = str(number + 1) if len(images) > 1 else ""
                 image = images[number]
-                self.pages = [TiffPage(self._file, level, path) for level in image.levels]
+                self.pages = [TiffPage(self._file, page, path, tiles) for page in image.levels]
                 self.claims = self._claims(image)
         except SlideError:
             self._file.close()
@@ -125,10 +126,13 @@ class TiffReader:
         """
         return self._shown[level].read(window)
 
+    def forget(self) -> None:
+        """Forget the tiles that were decoded."""
+        self._tiles.forget()
+
     def close(self) -> None:
         """Close the file, and forget its decoded tiles."""
-        for page in self.pages:
-            page.forget()
+        self.forget()
         self._file.close()
 
     def _claims(self, image: _Image) -> list[MppClaim]:

@@ -7,7 +7,6 @@ import os
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from nucwsi.io.slides.slide_reader import FinalSlideError
 #: A page without tiles is slow to read in windows; one of more pixels is refused.
 LARGEST_UNTILED_PX = 200_000_000
 
-#: Bytes of decoded tiles that a page keeps, because neighbouring windows share them.
+#: Bytes of decoded tiles that a file keeps, because neighbouring windows share them.
 _CACHE_BYTES = 64 << 20
 
 #: A compressed tile may be so many times as large as its pixels, and so many bytes more.
@@ -54,6 +53,8 @@ class TiffPage:
         The level in that file.
     path : pathlib.Path
         Path of the file, quoted in errors.
+    cache : TileCache
+        Keeps the tiles of all pages of the file.
 
     Attributes
     ----------
@@ -74,7 +75,7 @@ class TiffPage:
         If the page is not an RGB picture of 8 bits, or its index of tiles is damaged.
     """
 
-    def __init__(self, file: Any, level: Any, path: Path) -> None:
+    def __init__(self, file: Any, level: Any, path: Path, cache: TileCache) -> None:
         page = level.keyframe
         _refuse_other_pictures(page, level, path)
         self.shape: tuple[int, int] = (int(page.imagelength), int(page.imagewidth))
@@ -95,7 +96,7 @@ class TiffPage:
         self._file_size = file.filehandle.size
         self.missing = self._without_data()
         self.complete = len(self.missing) == 0
-        self._cache = _Cache(_CACHE_BYTES)
+        self._cache = cache
 
     def _without_data(self) -> NDArray[np.int64]:
         """Return the windows of the tiles that the file has no data for, cut at the page's end."""
@@ -111,8 +112,19 @@ class TiffPage:
         sides = np.minimum(height, self.shape[0] - top), np.minimum(width, self.shape[1] - left)
         return np.stack([top, left, *sides], axis=1)
 
-    def _decode(self, index: int) -> NDArray[np.uint8] | None:
-        """Decode one tile; None if the file has no data for it."""
+    def decode(self, index: int) -> NDArray[np.uint8] | None:
+        """Decode one tile.
+
+        Parameters
+        ----------
+        index : int
+            Its place in the page's list.
+
+        Returns
+        -------
+        (H, W, C) ndarray of uint8 or None
+            Its channels, 0 to 255; None if the file has no data for it.
+        """
         per_plane = len(self._page.dataoffsets) // self._planes
         planes = [self._decode_plane(index + plane * per_plane) for plane in range(self._planes)]
         decoded = [plane for plane in planes if plane is not None]
@@ -136,10 +148,6 @@ class TiffPage:
             data, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader
         )
         return np.asarray(decoded)[0]
-
-    def forget(self) -> None:
-        """Forget the tiles that were decoded, so that their memory is free."""
-        self._cache = _Cache(_CACHE_BYTES)
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], list[Window]]:
         """Read a window.
@@ -166,7 +174,7 @@ class TiffPage:
         for shared in inside.cut(height, width):
             row, column = shared.row // height, shared.column // width
             try:
-                tile = self._cache.get(row * per_row + column, self._decode)
+                tile = self._cache.get(self, row * per_row + column)
             except _DAMAGED as error:
                 pass_on_lack_of_memory(error)
                 bad.append(shared)
@@ -179,30 +187,58 @@ class TiffPage:
         return pixels, bad
 
 
-class _Cache:
-    """The tiles used last, up to a number of bytes; several threads may use it."""
+class TileCache:
+    """The tiles used last of all pages of a file, up to a number of bytes; threads may share it.
 
-    def __init__(self, limit: int) -> None:
+    The levels of a slide are read one after the other, and the tiles of one are of no use to the
+    next: the memory of a slide does not depend on how many levels were read.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes of decoded tiles that are kept.
+    """
+
+    def __init__(self, limit: int = _CACHE_BYTES) -> None:
         self._limit, self._size = limit, 0
-        self._tiles: OrderedDict[int, NDArray[np.uint8] | None] = OrderedDict()
+        self._tiles: OrderedDict[tuple[TiffPage, int], NDArray[np.uint8] | None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(
-        self, index: int, make: Callable[[int], NDArray[np.uint8] | None]
-    ) -> NDArray[np.uint8] | None:
+    def get(self, page: TiffPage, index: int) -> NDArray[np.uint8] | None:
+        """Return a tile, which is decoded unless it was used lately.
+
+        Parameters
+        ----------
+        page : TiffPage
+            Decodes it.
+        index : int
+            Place of the tile in the page's list.
+
+        Returns
+        -------
+        (H, W, C) ndarray of uint8 or None
+            Its channels, 0 to 255; None if the file has no data for it.
+        """
+        key = page, index
         with self._lock:
-            if index in self._tiles:
-                self._tiles.move_to_end(index)
-                return self._tiles[index]
-        tile = make(index)
+            if key in self._tiles:
+                self._tiles.move_to_end(key)
+                return self._tiles[key]
+        tile = page.decode(index)
         with self._lock:
-            if index not in self._tiles:
-                self._tiles[index] = tile
+            if key not in self._tiles:
+                self._tiles[key] = tile
                 self._size += _size(tile)
             # A strip may be as large as the page; it is not to be decoded for every window.
             while self._size > self._limit and len(self._tiles) > 1:
                 self._size -= _size(self._tiles.popitem(last=False)[1])
         return tile
+
+    def forget(self) -> None:
+        """Forget all tiles, so that their memory is free."""
+        with self._lock:
+            self._tiles.clear()
+            self._size = 0
 
 
 def _size(tile: NDArray[np.uint8] | None) -> int:

@@ -195,3 +195,26 @@ def write_chunk(array: zarr.Array[Any], row: int, column: int, values: NDArray[A
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / str(column)).write_bytes(codec.encode(chunk))
+
+
+def write_mask(group: zarr.Group, name: str, mask: NDArray[np.bool_]) -> None:
+    """Create an array of one chunk, and write a mask into it.
+
+    zarr itself would copy it several times, and masks of large slides have millions of cells.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        Of `create_group`.
+    name : str
+        Of the array in the group.
+    mask : (H, W) ndarray of bool
+        Stored as 0 and 1.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
+    array = create_array(group, name, mask.shape, mask.shape, "u1", 0)
+    write_chunk(array, 0, 0, mask.view(np.uint8))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nucwsi.config import LEAST_NP
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import TileGrid, Window
-from nucwsi.io.stores.arrays import create_array, create_group, write_chunk
+from nucwsi.io.stores.arrays import create_array, create_group, write_chunk, write_mask
 
 if TYPE_CHECKING:
     import zarr
@@ -44,7 +44,7 @@ class MapsWriter:
         self.overlap_px = facts.overlap_px
         self._grid = grid = TileGrid(facts.frame.shape, facts.core_px)
         self._group = group = create_group(folder, {"nucwsi": facts.to_json()})
-        create_array(group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
+        write_mask(group, "tissue", tissue)
         self._cores = self._arrays(group, "", grid.shape, grid.core_px)
         self._around: list[zarr.Array[Any]] = []
         if self.overlap_px:

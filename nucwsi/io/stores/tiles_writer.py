@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.facts import SlideFacts
-from nucwsi.io.stores.arrays import create_array, create_group, pack, write_chunk
+from nucwsi.io.stores.arrays import create_array, create_group, pack, write_chunk, write_mask
 from nucwsi.io.stores.ome import multiscales, rgb_display
 
 
@@ -69,6 +69,6 @@ class TilesWriter:
         StoreError
             If it cannot be written, or does not read back.
         """
-        create_array(self._group, "tissue", tissue.shape, tissue.shape, "u1", 0)[:] = tissue
+        write_mask(self._group, "tissue", tissue)
         self._group.attrs["nucwsi"] = facts.to_json()
         pack(self._folder, output)

@@ -23,6 +23,7 @@ from nucwsi.io.stores.publish import Workspace, file_checksum, workspace
 from nucwsi.io.stores.tiles_writer import TilesWriter
 from nucwsi.models.card import canvas_card, largest_halo_px, read_cards
 from nucwsi.runtime.ahead import ahead
+from nucwsi.runtime.allocator import return_freed_memory
 from nucwsi.runtime.progress import progress
 from nucwsi.slide.tissue import grown
 from nucwsi.steps.tile.area import Tissue, area_um2
@@ -140,13 +141,13 @@ def tile(
     )
     # A slide that must not be analysed leaves nothing behind.
     with looking as found:
-        source, facts, tissue = found.source, found.facts, found.tissue
+        source, facts = found.source, found.facts
         # A mask of another content is another analysis.
         decisive = {**facts.to_json(), "masks": [file_checksum(path) for path in mask]}
         with workspace(output, decisive if mask else facts.to_json()) as place:
             grid = TileGrid(source.frame.shape, settings.core_px)
             writer = TilesWriter(place.folder / "tiles", facts)
-            needed = _needed(grid, tissue, facts.halo_px)
+            needed = _needed(grid, found.tissue, facts.halo_px)
             _fill(source, writer, needed, grid, place, threads)
             bad = _bad_windows(place)
             bad_px = sum(window.height * window.width for window in bad)
@@ -154,9 +155,12 @@ def tile(
             share = bad_px / max(1, read_px)
             # The decoded tiles that it keeps are needed no more.
             source.slide.close()
+            return_freed_memory()
             if share <= settings.max_bad_tiles:
                 without = [*bad, *found.lost]
-                _publish(writer, tissue.without(without), without, facts, output, tissue_output)
+                _publish(
+                    writer, found.tissue.without(without), without, facts, output, tissue_output
+                )
         refuse_unreadable(slide, share, settings.max_bad_tiles)
 
 

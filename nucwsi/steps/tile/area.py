@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import rasterio.features
@@ -71,6 +72,8 @@ class Tissue:
         Tissue
             Without the cells that hold a pixel of such a window.
         """
+        if not bad:
+            return self
         good = np.ones(self.found.shape, bool)
         for window in bad:
             good[window.cells(CELL_PX).slices] = False
@@ -102,6 +105,67 @@ class Tissue:
             # Where outlines touch, points and lines are left over.
             outlines = [part for part in parts if part.area > 0]
         return sorted(outlines, key=lambda part: -part.area) if limits else outlines
+
+
+#: Attributes of `Tissue` that are masks.
+_MASKS = ("found", "analysed", "unreadable", "stained", "whole")
+
+
+@dataclass(frozen=True)
+class PackedTissue:
+    """A `Tissue` whose masks take one bit for each cell, to be kept while tiles are read.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns of cells.
+    bits : dict of str to (N,) ndarray of uint8
+        Each mask of the tissue, eight cells of its raster a byte. Those that were one are one.
+    drawn, only : shapely.Geometry, optional
+        As those of the tissue.
+    """
+
+    shape: tuple[int, ...]
+    bits: dict[str, NDArray[np.uint8]]
+    drawn: shapely.Geometry | None
+    only: shapely.Geometry | None
+
+    @classmethod
+    def of(cls, tissue: Tissue) -> Self:
+        """Pack a tissue.
+
+        Parameters
+        ----------
+        tissue : Tissue
+            Any.
+
+        Returns
+        -------
+        PackedTissue
+            Of an eighth of its size, or less.
+        """
+        masks = {name: getattr(tissue, name) for name in _MASKS}
+        known = {name: mask for name, mask in masks.items() if mask is not None}
+        packed = {id(mask): np.packbits(mask) for mask in known.values()}
+        bits = {name: packed[id(mask)] for name, mask in known.items()}
+        return cls(tissue.found.shape, bits, tissue.drawn, tissue.only)
+
+    def unpacked(self) -> Tissue:
+        """Return the tissue anew.
+
+        Returns
+        -------
+        Tissue
+            Equal to the one that was packed.
+        """
+        masks = {id(bits): self._mask(bits) for bits in self.bits.values()}
+        unpacked = {name: masks[id(bits)] for name, bits in self.bits.items()}
+        return Tissue(**unpacked, drawn=self.drawn, only=self.only)
+
+    def _mask(self, bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        if not bits.any():
+            return np.broadcast_to(np.False_, self.shape)
+        return np.unpackbits(bits, count=math.prod(self.shape)).view(bool).reshape(self.shape)
 
 
 def outlines_of(mask: NDArray[np.bool_], frame: Frame) -> list[shapely.Polygon]:

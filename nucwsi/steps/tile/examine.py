@@ -26,7 +26,7 @@ from nucwsi.slide.glass import glass_colour
 from nucwsi.slide.holes import holes_in_tissue
 from nucwsi.slide.oddities import oddities
 from nucwsi.slide.tissue import find_tissue, looks_fluorescent, looks_miscoloured
-from nucwsi.steps.tile.area import Tissue, area_um2, tissue_of
+from nucwsi.steps.tile.area import PackedTissue, Tissue, area_um2, tissue_of
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +67,11 @@ def refuse_unreadable(path: Path, share: float, limit: float) -> None:
 
 def _find(
     source: SlideCanvas, settings: TileSettings, regions: Sequence[Path], threads: int
-) -> tuple[Tissue, tuple[str, ...]]:
+) -> tuple[PackedTissue, tuple[str, ...]]:
     """Find the tissue; also return what is odd about the slide, and log it."""
     path, frame = source.slide.path, source.frame
     overview, unreadable = source.overview(CELL_PX, threads)
     refuse_unreadable(path, float(unreadable.mean()), settings.max_bad_tiles)
-    if not unreadable.any():
-        # Takes no memory while tiles are read.
-        unreadable = np.broadcast_to(np.False_, unreadable.shape)
     if looks_fluorescent(overview):
         raise SlideError(
             f"{path}: has a dark background, as in fluorescence, or is black; nucwsi analyses"
@@ -100,7 +97,7 @@ def _find(
         said += (f"{settings.tissue} marks all of the slide as tissue, glass too, as `all` does",)
     for line in said:
         log.warning("%s: %s", path, line)
-    return tissue, (*(oddity.text for oddity in odd), *said)
+    return PackedTissue.of(tissue), (*(oddity.text for oddity in odd), *said)
 
 
 def _left_out(tissue: Tissue, frame: Frame, regions: Sequence[Path]) -> tuple[str, ...]:
@@ -165,7 +162,7 @@ class Examined:
         The open slide at the working mpp.
     facts : SlideFacts
         What is known of it before its tiles are read; `warnings` says what is odd.
-    tissue : Tissue
+    packed : PackedTissue
         Where the tissue is.
     lost : list of Window
         Tiles in tissue for which the file has no data, as windows of the canvas.
@@ -173,8 +170,13 @@ class Examined:
 
     source: SlideCanvas
     facts: SlideFacts
-    tissue: Tissue
+    packed: PackedTissue
     lost: list[Window]
+
+    @property
+    def tissue(self) -> Tissue:
+        """Where the tissue is, made anew for each who asks: large masks are not to stay."""
+        return self.packed.unpacked()
 
     @property
     def tissue_mm2(self) -> float:
@@ -236,7 +238,7 @@ def examined(
                 " pixel; scan at 20x or more"
             )
         source = SlideCanvas(opened, canvas_frame(opened, claim, mpp))
-        tissue, odd = _find(source, settings, regions, threads)
+        packed, odd = _find(source, settings, regions, threads)
         facts = SlideFacts(
             kind="tiles",
             slide=name,
@@ -250,7 +252,7 @@ def examined(
             halo_px=halo_px,
             tissue_px=CELL_PX,
             tile=settings.model_dump(),
-            only_within="" if tissue.only is None else shapely.to_wkb(tissue.only, hex=True),
+            only_within="" if packed.only is None else shapely.to_wkb(packed.only, hex=True),
             result_version=RESULT_VERSION,
         )
-        yield Examined(source, facts, tissue, _lost(source, tissue.stained))
+        yield Examined(source, facts, packed, _lost(source, packed.unpacked().stained))

@@ -49,7 +49,7 @@ def test_a_tile_for_which_memory_is_short_is_not_bad(folder, monkeypatch):
 
     path = write_slide(folder / "short.tif", IMAGE, levels=(1,))
     with open_slide(path) as slide:
-        monkeypatch.setattr(tiff_page.TiffPage, "_decode", short)
+        monkeypatch.setattr(tiff_page.TiffPage, "decode", short)
         with pytest.raises(MemoryError, match="case 4"):
             slide.read(0, WHOLE)
 
@@ -163,18 +163,31 @@ def test_the_tiff_says_what_the_colours_of_its_tiles_are(folder):
         assert np.abs(pixels.astype(int) - image).mean() < 3
 
 
-def test_decoded_tiles_are_kept_up_to_a_limit():
-    cache = tiff_page._Cache(limit=1000)
-    made = []
+class Page:
+    """Decodes tiles of 300 bytes, and notes which."""
 
-    def make(index):
-        made.append(index)
+    def __init__(self):
+        self.made = []
+
+    def decode(self, index):
+        self.made.append(index)
         return np.zeros((10, 10, 3), np.uint8)
 
+
+def test_decoded_tiles_of_all_levels_are_kept_up_to_one_limit():
+    cache, fine, coarse = tiff_page.TileCache(limit=1000), Page(), Page()
     for index in (0, 1, 2, 0, 3, 0, 1):
-        cache.get(index, make)
-    assert made == [0, 1, 2, 3, 1], "the least used one went, and came again"
+        cache.get(fine, index)
+    assert fine.made == [0, 1, 2, 3, 1], "the least used one went, and came again"
+    cache.get(coarse, 1)
+    assert coarse.made == [1]
     assert cache._size == 900
+    cache.get(fine, 3)
+    assert fine.made == [0, 1, 2, 3, 1, 3], "the other level took its place"
+    cache.forget()
+    assert cache._size == 0
+    cache.get(coarse, 1)
+    assert coarse.made == [1, 1]
 
 
 def with_alpha(alpha):
