@@ -8,6 +8,7 @@ by this factor or more show the whole slide, finer ones only the tiles with tiss
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +20,14 @@ from nucwsi.grid import CELL_PX, Frame, Window
 from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.slides.slide import Slide
 from nucwsi.report.imagery import encode_jpeg
+from nucwsi.runtime.allocator import return_freed_memory
 from nucwsi.slide.resample import reduced
 
 #: Side of a tile in its pixels.
 TILE_PX = 512
+
+#: Pixels of the overview around a tile that have a share in it where it is magnified.
+_AROUND_PX = 3
 
 
 class Pyramid(NamedTuple):
@@ -43,15 +48,28 @@ class Pyramid(NamedTuple):
 
 
 class _Writer:
-    """Makes the tiles of the levels that are reduced by less than `CELL_PX`."""
+    """Makes the tiles of the levels that are reduced by less than `CELL_PX`.
 
-    def __init__(
-        self, source: SlideCanvas, overview: NDArray[np.uint8], folder: Path, quality: int
-    ) -> None:
-        self.source, self.overview = source, overview
-        self.folder, self.quality = folder, quality
+    The overview is read a band at a time: that of a large slide takes as much memory as all else.
+    """
+
+    def __init__(self, source: SlideCanvas, folder: Path, quality: int) -> None:
+        self.source, self.folder, self.quality = source, folder, quality
         self.shape = source.frame.shape
         self.max_level = max(0, (max(self.shape) - 1).bit_length())
+        height, width = (-(-side // CELL_PX) for side in self.shape)
+        self.cells = Window(0, 0, height, width)
+
+    def look(self, band: Window, threads: int) -> NDArray[np.uint8]:
+        """Read a band of the overview, in cells, and see it where there is no tissue."""
+        self.seen = band.grown(_AROUND_PX).intersection(self.cells) or band
+        self.overview, _ = self.source.overview(CELL_PX, threads, self.seen)
+        return self.overview[band.within(self.seen).slices]
+
+    def save_row(self, image: NDArray[np.uint8], level: int, row: int) -> None:
+        """Save the tiles of a row of a level, of which the image holds nothing else."""
+        for column in range(-(-image.shape[1] // TILE_PX)):
+            self.save(image[:, column * TILE_PX :][:, :TILE_PX], level, row, column)
 
     def save(self, image: NDArray[np.uint8], level: int, row: int, column: int) -> None:
         path = self.folder / str(level) / f"{column}_{row}.jpg"
@@ -104,11 +122,12 @@ class _Writer:
     def _enlarged(self, window: Window, factor: int) -> NDArray[np.uint8]:
         """Fill a tile without tissue with a part of the overview."""
         grow = CELL_PX // factor
-        height, width = self.overview.shape[:2]
+        height, width = self.cells.shape
         # Only what the tile shows becomes a picture, with the pixels around that are mixed in.
         top, left = max(0, window.row // grow - 2), max(0, window.column // grow - 2)
         low, right = window.row_stop // grow + 3, window.column_stop // grow + 3
-        part = Image.fromarray(self.overview[top:low, left:right])
+        above = self.seen.row
+        part = Image.fromarray(self.overview[top - above : low - above, left:right])
         box = (
             window.column / grow - left,
             window.row / grow - top,
@@ -175,24 +194,38 @@ def write_pyramid(
     Pyramid
         The tiles that were written.
     """
-    source = SlideCanvas(slide, frame)
-    overview, _ = source.overview(CELL_PX, threads)
-    writer = _Writer(source, overview, folder, quality)
-    height, width = wanted.shape
-    top = min(CELL_PX // 2, 1 << writer.max_level)
-    places = [(r, c) for r in range(-(-height // top)) for c in range(-(-width // top))]
+    writer = _Writer(SlideCanvas(slide, frame), folder, quality)
+    level = max(0, writer.max_level - CELL_PX.bit_length() + 1)
+    overview = _written_bands(writer, level, wanted, threads)
+    side = max(writer.cells.shape)
+    while level > 0 and side > TILE_PX:
+        level, side = level - 1, max(overview.shape[:2])
+        for row in range(-(-overview.shape[0] // TILE_PX)):
+            writer.save_row(overview[row * TILE_PX :][:TILE_PX], level, row)
+        overview = _halved(overview)
+    return Pyramid(level, writer.max_level, wanted)
+
+
+def _written_bands(
+    writer: _Writer, level: int, wanted: NDArray[np.bool_], threads: int
+) -> NDArray[np.uint8]:
+    """Write the overview and all finer tiles, band by band; return the overview halved."""
+    factor = min(CELL_PX // 2, 1 << writer.max_level)
+    # So many rows of tiles that are reduced by the factor lie in a row of tiles of the overview.
+    beside = CELL_PX // factor
+    n_rows, n_columns = (-(-side // factor) for side in wanted.shape)
+    halves = []
 
     def _build(place: tuple[int, int]) -> None:
-        writer.build(top, place[0], place[1], wanted)
+        writer.build(factor, *place, wanted)
+        # Between tiles that are kept, what was freed leaves gaps that nothing fits.
+        return_freed_memory()
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(_build, places))
-    level = max(0, writer.max_level - CELL_PX.bit_length() + 1)
-    while True:
-        for row in range(-(-overview.shape[0] // TILE_PX)):
-            for column in range(-(-overview.shape[1] // TILE_PX)):
-                tile = overview[row * TILE_PX :, column * TILE_PX :][:TILE_PX, :TILE_PX]
-                writer.save(tile, level, row, column)
-        if level == 0 or max(overview.shape[:2]) <= TILE_PX:
-            return Pyramid(level, writer.max_level, wanted)
-        overview, level = _halved(overview), level - 1
+        for row, band in enumerate(writer.cells.cut(TILE_PX, writer.cells.width)):
+            own = writer.look(band, threads)
+            rows = range(row * beside, min((row + 1) * beside, n_rows))
+            list(pool.map(_build, product(rows, range(n_columns))))
+            writer.save_row(own, level, row)
+            halves.append(_halved(own))
+    return np.concatenate(halves)

@@ -50,12 +50,12 @@ def share_one_heap() -> None:
     """Let all threads take their memory from one heap.
 
     By default glibc gives each thread its own heap, and no thread reuses what another has freed.
-    Blocks of some megabytes lie outside of the heap, and go back to the kernel when they are freed;
-    by default glibc soon takes them from the heap, which has gaps then that no other block fits.
+    Blocks of a megabyte and more lie outside of the heap, and go back to the kernel when they are
+    freed; by default glibc soon takes them from the heap, which has gaps then that no other fits.
     Does nothing with another C library.
     """
     arena_max, mmap_threshold = -8, -3
-    _set({arena_max: 1, mmap_threshold: 4 << 20})
+    _set({arena_max: 1, mmap_threshold: 1 << 20})
 
 
 def _set(options: dict[int, int]) -> None:

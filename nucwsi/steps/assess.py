@@ -26,7 +26,7 @@ from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.slides.slide import Slide, open_slide
 from nucwsi.io.stores.publish import published
 from nucwsi.nuclei.polygons import level0_to_canvas
-from nucwsi.report.assessment import Assessment, Mark, Quality, SeamAudit
+from nucwsi.report.assessment import Assessment, Crop, Mark, Quality, SeamAudit
 from nucwsi.report.class_shapes import class_shapes
 from nucwsi.report.crops import read_crops
 from nucwsi.report.density import slide_density, tissue_mask
@@ -138,6 +138,26 @@ def _folds_and_pen(
     return found
 
 
+def _crops(
+    slide: Slide,
+    nuclei: Path,
+    table: SlideNuclei,
+    frame: Frame,
+    pieces: NDArray[np.object_],
+    settings: AssessSettings,
+) -> tuple[Crop, ...]:
+    """Choose the fields that are shown, and read them."""
+    side_px = round(FIELD_UM / frame.mpp)
+    fields = n_fields(frame.shape, side_px)
+    sums = field_sums(table.row, table.column, table.probability, fields, side_px)
+    tissue = tissue_shares(pieces, fields, side_px)
+    choices = chosen_fields(sums, tissue, settings.crops, settings.seed)
+    crops = read_crops(slide, iter_tables(nuclei), frame, choices, sums, FIELD_UM, _JPEG_QUALITY)
+    slide.forget()
+    return_freed_memory()
+    return crops
+
+
 def _unknown(
     pieces: NDArray[np.object_],
     outlying: NDArray[np.bool_],
@@ -197,24 +217,21 @@ def assess(
     check_slide(slide, facts.slide_checksum, nuclei)
     frame, classes = facts.frame, facts.classes
     outlines = np.array(read_tissue(nuclei.with_name("tissue.geojson"))[1], dtype=object)
-    pieces = level0_to_canvas(outlines, frame)
-    table = read_slide_nuclei(nuclei, classes, frame)
     rows = _read_table(nuclei.with_name("composition.csv"))
     shapes = _read_table(nuclei.with_name("morphometry.csv"))
     seams = _read_seams(nuclei.with_name("seams.json"))
     regions = read_written_regions(regions_file, frame.origin_px)
 
-    side_px, finer = round(FIELD_UM / frame.mpp), frame.mpp / BLUR_MPP
-    fields = n_fields(frame.shape, side_px)
-    sums = field_sums(table.row, table.column, table.probability, fields, side_px)
-    tissue = tissue_shares(pieces, fields, side_px)
-    choices = chosen_fields(sums, tissue, settings.crops, settings.seed)
     with open_slide(slide, facts.scene or None) as opened:
         image, mpp = read_thumbnail(opened, frame, threads)
+        shown = thumbnail(image, mpp, outlines, regions, rows, frame, _JPEG_QUALITY)
+        pieces = level0_to_canvas(outlines, frame)
+        del outlines, regions
+        # The overview comes and goes before the nuclei come.
         marks = _folds_and_pen(SlideCanvas(opened, frame), pieces, facts, mpp, threads)
-        crops = read_crops(
-            opened, iter_tables(nuclei), frame, choices, sums, FIELD_UM, _JPEG_QUALITY
-        )
+        table = read_slide_nuclei(nuclei, classes, frame)
+        crops = _crops(opened, nuclei, table, frame, pieces, settings)
+        finer = frame.mpp / BLUR_MPP
         colours = NucleusColours(table.row * finer, table.column * finer)
         focus = _measure_focus(opened, frame, pieces, colours)
     density = slide_density(
@@ -229,7 +246,7 @@ def assess(
         path=str(slide),
         composition=rows,
         seams=seams,
-        thumbnail=thumbnail(image, mpp, outlines, regions, rows, frame, _JPEG_QUALITY),
+        thumbnail=shown,
         mini=jpeg_uri(shrunk(image, _MINI_PX), _JPEG_QUALITY),
         density=pack_density(*density),
         morphometry=class_shapes(shapes, table.class_code, table.area_um2, classes),

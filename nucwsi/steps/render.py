@@ -44,6 +44,7 @@ from nucwsi.report.viewer_document import (
 )
 from nucwsi.report.viewer_features import Feature, feature_columns, features_of
 from nucwsi.report.viewer_tiles import packed_tiles
+from nucwsi.runtime.allocator import return_freed_memory
 from nucwsi.slide.tissue import grown
 
 log = logging.getLogger(__name__)
@@ -181,11 +182,13 @@ def render(
     frame = facts.frame
     outlines = np.array(read_tissue(nuclei.with_name("tissue.geojson"))[1], dtype=object)
     pieces = level0_to_canvas(outlines, frame)
-    # Before the picture is made, which takes most of the memory.
     pages = _pages(nuclei, facts, pieces)
     features = features_of(read_columns(nuclei, feature_columns(facts.contrasts)))
     results = results_fingerprint(nuclei)
     wanted, shown = _shown(pieces, frame)
+    # The picture takes most of the memory: what is large is made before, and goes.
+    del outlines, pieces
+    return_freed_memory()
 
     def _picture(folder: Path) -> dict[str, Any]:
         with open_slide(slide, facts.scene or None) as opened:

@@ -155,9 +155,9 @@ class SlideCanvas:
         return self._average(self._levels(1, exact=True)[0], window, 1)
 
     def overview(
-        self, cell_px: int, threads: int = 1
+        self, cell_px: int, threads: int = 1, part: Window | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Read the whole canvas, one pixel for each cell.
+        """Read the whole canvas or a part of it, one pixel for each cell.
 
         Parameters
         ----------
@@ -165,6 +165,8 @@ class SlideCanvas:
             Side of a cell in canvas pixels.
         threads : int
             Number of pieces that are read at once.
+        part : Window, optional
+            What is wanted, in cells; all of the canvas by default.
 
         Returns
         -------
@@ -174,20 +176,21 @@ class SlideCanvas:
             Cells that cannot be read without damage from any level.
         """
         height, width = (-(-side // cell_px) for side in self.frame.shape)
-        view = np.empty((height, width, 3), np.uint8)
-        unreadable = np.zeros((height, width), bool)
+        seen = part or Window(0, 0, height, width)
+        view = np.empty((*seen.shape, 3), np.uint8)
+        unreadable = np.zeros(seen.shape, bool)
 
         def _look(window: Window) -> None:
             # A tile that is damaged on one level may well be whole on the next.
             for level in self._levels(cell_px, exact=False):
-                view[window.slices], bad = self._average(level, window, cell_px)
+                view[window.within(seen).slices], bad = self._average(level, window, cell_px)
                 if not bad:
                     return
-            for part in bad:
-                unreadable[part.slices] = True
+            for spoilt in bad:
+                unreadable[spoilt.within(seen).slices] = True
 
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(_look, Window(0, 0, height, width).cut(_PIECE_PX, _PIECE_PX)))
+            list(pool.map(_look, seen.cut(_PIECE_PX, _PIECE_PX)))
         # Whoever reads on wants other tiles.
         self.slide.forget()
         return_freed_memory()
