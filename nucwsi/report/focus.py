@@ -122,7 +122,8 @@ def measure_focus(
     wanted = _tissue_fields(pieces, shape, STEP_PX * BLUR_MPP / frame.mpp)
     canvas = SlideCanvas(slide, view)
     blocks = [block for block in _blocks(shape) if wanted[block].any()]
-    for block in blocks[:: -(-len(blocks) // _MAX_BLOCKS) or 1]:
+    every = -(-len(blocks) // _MAX_BLOCKS) or 1
+    for block in blocks[::every]:
         rows, columns = block
         height, width = (rows.stop - rows.start + 1), (columns.stop - columns.start + 1)
         window = Window(
@@ -133,8 +134,11 @@ def measure_focus(
             see(window, image)
         found = field_blurs(image.astype(np.float32).mean(axis=2))
         blur[block] = np.where(wanted[block], found, np.nan)
-        # Between tiles that are kept, what a block frees leaves gaps that nothing fits.
         del image, found
+        if every > 1:
+            # The next block shares no tile with this one.
+            slide.forget()
+        # Between tiles that are kept, what a block frees leaves gaps that nothing fits.
         return_freed_memory()
     return Focus(blur, STEP_PX * BLUR_MPP)
 

@@ -104,7 +104,7 @@ def mark_of(
     """
     if not mask.any():
         return None
-    shapes = rasterio.features.shapes(mask.astype(np.uint8), mask)
+    shapes = rasterio.features.shapes(np.ascontiguousarray(mask).view(np.uint8), mask)
     outlines = np.array([shapely.geometry.shape(shape) for shape, _ in shapes], object)
     scale = cell_um / thumbnail_mpp
     return Mark(

@@ -129,11 +129,13 @@ def _folds_and_pen(
     cell_um = facts.tissue_px * facts.frame.mpp
     tissue = tissue_mask(pieces, overview.shape[:2], facts.tissue_px)
     fold = large_parts(fold_mask(overview, tissue), cell_um)
-    found = [
-        mark_of("fold", fold, cell_um, thumbnail_mpp),
-        mark_of("pen", large_parts(find_ink(overview), cell_um), cell_um, thumbnail_mpp),
-    ]
-    del overview, tissue, fold
+    del tissue
+    found = [mark_of("fold", fold, cell_um, thumbnail_mpp)]
+    del fold
+    ink = large_parts(find_ink(overview), cell_um)
+    del overview
+    found.append(mark_of("pen", ink, cell_um, thumbnail_mpp))
+    del ink
     return_freed_memory()
     return found
 

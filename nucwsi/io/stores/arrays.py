@@ -44,9 +44,8 @@ def pack(folder: Path, output: Path) -> None:
     """
     with published(output) as aside:
         with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            for path in sorted(p for p in folder.rglob("*") if _is_whole(p)):
-                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ENTRY_TIME)
-                entry.external_attr = 0o644 << 16
+            for path in zip_members(folder):
+                entry = zip_entry(path.relative_to(folder).as_posix())
                 with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
             archive.comment = contents_digest(archive)
@@ -56,8 +55,38 @@ def pack(folder: Path, output: Path) -> None:
             raise StoreError(f"{output}: {broken} did not read back; is the disk sound?")
 
 
-def _is_whole(path: Path) -> bool:
-    return path.is_file() and path.suffix != _HALF
+def zip_members(folder: Path) -> list[Path]:
+    """List the files of a store's folder that belong into its zip.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The zarr group.
+
+    Returns
+    -------
+    list of pathlib.Path
+        In the order of their names; without what zarr was still writing when it was killed.
+    """
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != _HALF)
+
+
+def zip_entry(name: str) -> zipfile.ZipInfo:
+    """Describe an entry of a zip, with nothing that depends on time or place.
+
+    Parameters
+    ----------
+    name : str
+        Its path in the store.
+
+    Returns
+    -------
+    zipfile.ZipInfo
+        Not compressed.
+    """
+    entry = zipfile.ZipInfo(name, _ENTRY_TIME)
+    entry.external_attr = 0o644 << 16
+    return entry
 
 
 def contents_digest(archive: zipfile.ZipFile) -> bytes:
@@ -182,19 +211,58 @@ def write_chunk(array: zarr.Array[Any], row: int, column: int, values: NDArray[A
     StoreError
         If the disk is full or the folder cannot be written.
     """
+    encoded = encoded_chunk(array, values)
+    if encoded is None:
+        return
+    store: Any = array.store  # of a folder, as `create_group` makes it
+    path = Path(store.root, chunk_name(array, row, column))
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded)
+
+
+def encoded_chunk(array: zarr.Array[Any], values: NDArray[Any]) -> bytes | None:
+    """Compress one chunk of an array, all of its leading axes included.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Of `create_array`.
+    values : (..., H, W) ndarray
+        Of the array's type; at the far edges smaller than a chunk.
+
+    Returns
+    -------
+    bytes or None
+        What the chunk's file holds; None for a blank chunk, which has no file.
+    """
     chunk = np.ascontiguousarray(values)
     if chunk.shape != array.chunks:
         height, width = values.shape[-2:]
         chunk = np.full(array.chunks, array.fill_value, array.dtype)
         chunk[..., :height, :width] = values
     if (chunk == array.fill_value).all():
-        return
+        return None
     codec: Any = array.compressors[0]
-    store: Any = array.store  # of a folder, as `create_group` makes it
-    folder = Path(store.root, array.path, *["0"] * (array.ndim - 2), str(row))
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / str(column)).write_bytes(codec.encode(chunk))
+    return bytes(codec.encode(chunk))
+
+
+def chunk_name(array: zarr.Array[Any], row: int, column: int) -> str:
+    """Name the file of a chunk.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Of `create_array`.
+    row, column : int
+        Place of the chunk along the last two axes, in chunks.
+
+    Returns
+    -------
+    str
+        Its path in the store.
+    """
+    return "/".join([array.path, *["0"] * (array.ndim - 2), str(row), str(column)])
 
 
 def write_mask(group: zarr.Group, name: str, mask: NDArray[np.bool_]) -> None:

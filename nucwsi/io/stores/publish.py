@@ -239,6 +239,12 @@ class Workspace:
         with explained(self.folder), (self.folder / "done").open("a") as stream:
             stream.write(f"{key}\t{note}\n" if note else f"{key}\n")
 
+    def restart(self) -> None:
+        """Forget all work items: what they have made is lost."""
+        self.done.clear()
+        with explained(self.folder):
+            (self.folder / "done").unlink(missing_ok=True)
+
 
 @contextmanager
 def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:

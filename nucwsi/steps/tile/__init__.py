@@ -32,11 +32,6 @@ from nucwsi.steps.tile.examine import EMPTY, examined, refuse_unreadable
 log = logging.getLogger(__name__)
 
 
-def _key(position: tuple[int, int]) -> str:
-    """Name a core in the list of what is done."""
-    return "{},{}".format(*position)
-
-
 def _needed(grid: TileGrid, tissue: Tissue, halo_px: int) -> list[tuple[int, int]]:
     """List the cores that a network sees: those within its halo of what is analysed."""
     seen = grown(tissue.analysed | tissue.unreadable, -(-halo_px // CELL_PX))
@@ -58,21 +53,20 @@ def _fill(
     threads: int,
 ) -> None:
     """Read and write the cores that are still to be done; note what cannot be read."""
-    still_open = [position for position in positions if _key(position) not in place.done]
+    still_open = [position for position in positions if not writer.is_done(position)]
     if len(still_open) < len(positions):
         n_done = len(positions) - len(still_open)
         log.info("resuming: %d of %d tiles are done", n_done, len(positions))
 
-    def bring(position: tuple[int, int]) -> list[Window]:
+    def bring(position: tuple[int, int]) -> tuple[bytes | None, list[Window]]:
         rgb, bad = source.read(grid.core(*position))
-        writer.write(position, np.ascontiguousarray(rgb.transpose(2, 0, 1)))
-        return bad
+        return writer.encode(np.ascontiguousarray(rgb.transpose(2, 0, 1))), bad
 
     with ThreadPoolExecutor(threads) as pool, progress("tile", len(still_open), "tiles") as advance:
-        for position, bad in ahead(bring, still_open, pool, 2 * threads):
+        for position, (encoded, bad) in ahead(bring, still_open, pool, 2 * threads):
             for window in bad:
                 place.mark(f"bad {window.row} {window.column} {window.height} {window.width}")
-            place.mark(_key(position))
+            writer.write(position, encoded)
             advance(1)
 
 
@@ -142,11 +136,11 @@ def tile(
     # A slide that must not be analysed leaves nothing behind.
     with looking as found:
         source, facts = found.source, found.facts
-        # A mask of another content is another analysis.
-        decisive = {**facts.to_json(), "masks": [file_checksum(path) for path in mask]}
-        with workspace(output, decisive if mask else facts.to_json()) as place:
+        # A mask of another content is another analysis. What earlier versions have left in a work
+        # folder has another form.
+        decisive = {"facts": facts.to_json(), "masks": [file_checksum(path) for path in mask]}
+        with workspace(output, decisive) as place, TilesWriter(place, facts) as writer:
             grid = TileGrid(source.frame.shape, settings.core_px)
-            writer = TilesWriter(place.folder / "tiles", facts)
             needed = _needed(grid, found.tissue, facts.halo_px)
             _fill(source, writer, needed, grid, place, threads)
             bad = _bad_windows(place)
@@ -194,5 +188,6 @@ def _publish(
         tissue_um2 / 1e6,
         len(outlines),
     )
-    writer.publish(output, facts, tissue.analysed)
+    # The tiles last: to publish them takes them out of the work folder.
     write_tissue(tissue_output, outlines, facts)
+    writer.publish(output, facts, tissue.analysed)
