@@ -145,6 +145,7 @@ def stitch(parts: tuple[Path, ...], output: Path, seams: Path, **values: Any) ->
     settings = settings_of(StitchSettings, values)
     from nucwsi.steps.stitch import stitch as step
 
+    share_one_heap()
     step(list(parts), output, seams, settings)
 
 
@@ -196,6 +197,7 @@ def compose(
     settings = settings_of(ComposeSettings, values)
     from nucwsi.steps.compose import compose as step
 
+    share_one_heap()
     step(
         nuclei,
         tissue or nuclei.with_name("tissue.geojson"),
@@ -226,6 +228,7 @@ def export(
     settings = settings_of(ExportSettings, values)
     from nucwsi.steps.export import export as step
 
+    share_one_heap()
     step(nuclei, output, settings, slide=slide, features=features)
 
 

@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+#: Nuclei whose edges are looked at together: it bounds the memory, and changes no result.
+_AT_ONCE = 1 << 13
+
 
 class PairCounts(NamedTuple):
     """How often each of K pairs of classes is close together in one region.
@@ -65,12 +68,10 @@ class NeighbourGraph:
         class_code: NDArray[np.uint8],
         n_classes: int,
     ) -> None:
-        self._code, self._n_classes = class_code.astype(np.int64), n_classes
-        edges = cKDTree(points_um).query_pairs(radius_um, output_type="ndarray")
-        self._other = edges[np.argsort(edges[:, 0], kind="stable"), 1]
-        self._first = np.searchsorted(np.sort(edges[:, 0]), np.arange(len(points_um) + 1))
+        self._code, self._n_classes = class_code, n_classes
+        self._first, self._other = _edges_of(points_um, radius_um)
         # Place of each nucleus among the members of the region that is being counted.
-        self._place = np.full(len(points_um), -1)
+        self._place = np.full(len(points_um), -1, np.int32)
 
     @property
     def class_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -91,27 +92,49 @@ class NeighbourGraph:
             One for each pair of classes, in the order of `class_pairs`.
         """
         members = members[self._code[members] < self._n_classes]
-        one, other = self._edges(members)
-        code = self._code[members]
-        degree = np.bincount(np.concatenate([one, other]), minlength=len(members))
-        low, high = np.sort([code[one], code[other]], axis=0)
-        table = np.bincount(low * self._n_classes + high, minlength=self._n_classes**2)
+        code, degree = self._code[members].astype(np.int64), np.zeros(len(members), np.int64)
+        table = np.zeros(self._n_classes**2, np.int64)
+        self._place[members] = np.arange(len(members))
+        for start in range(0, len(members), _AT_ONCE):
+            one, other = self._edges(members[start : start + _AT_ONCE])
+            degree += np.bincount(np.concatenate([one, other]), minlength=len(members))
+            low, high = np.sort([code[one], code[other]], axis=0)
+            table += np.bincount(low * self._n_classes + high, minlength=len(table))
+        self._place[members] = -1
         a, b = self.class_pairs
         count = np.bincount(code, minlength=self._n_classes).astype(np.float64)
         touching = float((degree * (degree - 1)).sum())
-        expected, variance = _moments(count, a, b, float(len(one)), touching)
+        expected, variance = _moments(count, a, b, float(table.sum()), touching)
         return PairCounts(table[a * self._n_classes + b], expected, np.sqrt(variance))
 
-    def _edges(self, members: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return both ends (E,), (E,) of all edges among members, as places in `members`."""
-        start, stop = self._first[members], self._first[members + 1]
+    def _edges(self, some: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return both ends (E,), (E,) of the edges of some members, as places among all."""
+        start, stop = self._first[some], self._first[some + 1]
         length = stop - start
         offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-        self._place[members] = np.arange(len(members))
         other = self._place[self._other[np.repeat(start, length) + offset]]
-        self._place[members] = -1
         both = other >= 0
-        return np.repeat(np.arange(len(members)), length)[both], other[both]
+        return np.repeat(self._place[some], length)[both], other[both]
+
+
+def _edges_of(
+    points_um: NDArray[np.float64], radius_um: float
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return where the neighbours of each point begin, (N + 1,), and these neighbours, (E,).
+
+    Of two points that are neighbours the first has the second.
+    """
+    everything, others = cKDTree(points_um), [np.empty(0, np.int32)]
+    count = np.zeros(len(points_um) + 1, np.int64)
+    for start in range(0, len(points_um), _AT_ONCE):
+        some = points_um[start : start + _AT_ONCE]
+        near = cKDTree(some).sparse_distance_matrix(everything, radius_um, output_type="ndarray")
+        one, other = near["i"], near["j"]
+        later = other > one + start
+        one, other = one[later], other[later]
+        count[start + 1 : start + 1 + len(some)] = np.bincount(one, minlength=len(some))
+        others.append(other[np.argsort(one, kind="stable")].astype(np.int32))
+    return np.cumsum(count), np.concatenate(others)
 
 
 def _falling(count: NDArray[np.float64] | float, times: int) -> NDArray[np.float64]:

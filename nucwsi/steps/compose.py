@@ -38,6 +38,7 @@ from nucwsi.io.regions.geojson import read_tissue, write_regions
 from nucwsi.io.regions.on_slide import region_doubts, regions_of_slide, slide_bounds
 from nucwsi.io.slides.identity import check_slide
 from nucwsi.io.stores.publish import file_checksum
+from nucwsi.runtime.allocator import return_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -92,15 +93,18 @@ def _counted(
     networks = network_columns(facts.network_classes) if facts.taught and facts.domain else []
     apart = contrast_names(classes, facts.contrasts)
     wanted = (*features, *shares, *networks, *apart)
-    groups = list(iter_columns(nuclei, ["row", "column", *wanted]))
-    centroids = [np.column_stack([group["column"], group["row"]]) for group in groups]
+    groups, centroids = [], [np.empty((0, 2))]
     first, found = 0, [np.empty((2, 0), np.int64)]
-    for points in centroids:
+    for group in iter_columns(nuclei, ["row", "column", *wanted]):
+        points = np.column_stack([group.pop("column"), group.pop("row")])
         found.append(owned_nuclei(points, regions) + np.array([[0], [first]]))
         first += len(points)
-    pairs = np.concatenate(found, axis=1)
+        groups.append(group)
+        centroids.append(points)
+    ordered = _ordered(found)
+    del found
     table = {
-        name: np.concatenate([np.empty(0, np.float32), *(group[name] for group in groups)])
+        name: np.concatenate([np.empty(0, np.float32), *(group.pop(name) for group in groups)])
         for name in wanted
     }
     share = np.column_stack([table[name] for name in shares])
@@ -108,8 +112,7 @@ def _counted(
     code = most_probable(share)
     contrasts = np.reshape([table[name] for name in apart], (len(apart), len(code))).T
     population = Population(code, share, {name: table[name] for name in features}, contrasts)
-    ordered = pairs[:, np.argsort(pairs[0], kind="stable")]
-    places = np.concatenate([np.empty((0, 2)), *centroids])
+    places = np.concatenate(centroids)
     error = CountError.of(classes, facts.count_error, facts.miscount)
     look = None
     if facts.domain is not None and facts.colour:
@@ -117,6 +120,12 @@ def _counted(
         look = Look(facts.domain, facts.colour, certainty)
     tables = RegionTables(regions, ordered, population, classes, error, look, facts.unions)
     return tables, places
+
+
+def _ordered(found: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Join pairs of a region and a nucleus, (2, K), by region and then nucleus."""
+    pairs = np.concatenate(found, axis=1)
+    return pairs[:, np.argsort(pairs[0], kind="stable")]
 
 
 def _with_origin(columns: Columns, facts: SlideFacts) -> Columns:
@@ -218,6 +227,7 @@ def compose(
     every = _regions(frame, pieces, user, settings)
     features = FEATURES if morphometry is not None else FEATURES[:1]
     tables, places = _counted(nuclei, facts, every, features)
+    return_freed_memory()
     sheet = {"slide": facts.slide, **(further or {})}
     columns = tables.composition(pieces, frame.level0_pixel_um2)
     if (odd := tables.out_of_domain()) is not None:
