@@ -19,7 +19,7 @@ from bench.measure import SkipError
 _JPEG, _TABLES, _UNDEFINED = 7, 347, 7
 
 
-def repeated(slide: Path, output: Path, height: int, width: int) -> None:
+def repeated(slide: Path, output: Path, height: int, width: int) -> tuple[int, int]:
     """Write a BigTIFF that repeats the JPEG tiles of a slide, with all levels that have tiles.
 
     Parameters
@@ -31,6 +31,11 @@ def repeated(slide: Path, output: Path, height: int, width: int) -> None:
         The new slide; replaced if it exists.
     height, width : int
         Size of level 0 in pixels; rounded up to whole tiles of all levels.
+
+    Returns
+    -------
+    (int, int)
+        Height and width of what is repeated, in level-0 pixels.
 
     Raises
     ------
@@ -65,6 +70,7 @@ def repeated(slide: Path, output: Path, height: int, width: int) -> None:
                 ]
                 grid = [side // part for side, part in zip(sides, tile, strict=True)]
                 _write(target, page, _tiles(source, page, grid, period), sides, down > 1)
+        return repeats[0] * units[0], repeats[1] * units[1]
 
 
 def _tiles(source: Any, page: Any, grid: list[int], period: list[int]) -> Iterator[bytes]:

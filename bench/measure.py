@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,21 +61,15 @@ def least(costs: list[Cost]) -> Cost:
 
 def _run(words: list[object]) -> tuple[Cost, str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        started = time.monotonic()
-        command = [str(word) for word in words]
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
-        # The usage is that of this child alone. Its peak is at least what its parent weighed at the
-        # fork, which therefore imports little.
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.monotonic() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        if process.returncode:
-            raise SystemExit(f"{' '.join(command)}:\n{err.read()}")
-        cost = Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
-        return cost, out.read()
+    command = [str(word) for word in words]
+    with tempfile.NamedTemporaryFile("r") as cost:
+        waiting = [sys.executable, ROOT / "bench" / "waited.py", cost.name]
+        ran = subprocess.run(
+            [*waiting, *command], capture_output=True, text=True, env=environment, check=False
+        )
+        if ran.returncode:
+            raise SystemExit(f"{' '.join(command)}:\n{ran.stderr}")
+        return Cost(**json.load(cost)), ran.stdout
 
 
 def nucwsi(*words: object) -> Cost:
@@ -116,15 +109,22 @@ def last_verbs(
 
 
 def analyse(
-    slide: Path, folder: Path, members: Sequence[str] = (), views: int = 1
+    slide: Path,
+    folder: Path,
+    members: Sequence[str] = (),
+    views: int = 1,
+    parts: int = 1,
+    rest: Callable[[Path, Path], None] | None = None,
 ) -> dict[str, Cost]:
     """Take a slide through all verbs as the workflow does; return the cost of each.
 
-    Without `members` the default one is used.
+    Without `members` the default one is used. With several `parts`, `predict` brings the first
+    alone, and `rest` makes the maps of all the slide from its tiles.
     """
     name, nuclei = slide_name(slide), folder / "nuclei.parquet"
     tiles, tissue = folder / "tiles.zarr.zip", folder / "tissue.geojson"
     maps, part = folder / "1-of-1.zarr.zip", folder / "1-of-1.parquet"
+    first = folder / f"1-of-{parts}.zarr.zip"
     threads = ("--threads", THREADS)
     asked = [word for member in members for word in ("--member", member)]
     commands: dict[str, list[object]] = {
@@ -133,7 +133,8 @@ def analyse(
             *(*asked, *threads),
         ],
         "predict": [
-            *(tiles, "-o", maps, "--device", "cpu", "--views", views),
+            *(tiles, "-o", first, "--device", "cpu", "--views", views),
+            *("--part", 1, "--parts", parts),
             *(*asked, *threads),
         ],
         "segment": [maps, "-o", part, *threads],
@@ -141,4 +142,9 @@ def analyse(
         "assess": [slide, nuclei, "-o", folder / "assessment.json", *threads],
         "render": [slide, nuclei, "-o", folder / "viewer" / "index.html", *threads],
     }
-    return {verb: nucwsi(verb, *words) for verb, words in commands.items()}
+    costs = {}
+    for verb, words in commands.items():
+        costs[verb] = nucwsi(verb, *words)
+        if verb == "predict" and rest is not None:
+            rest(tiles, maps)
+    return costs
