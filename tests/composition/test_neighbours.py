@@ -2,12 +2,14 @@
 
 import itertools
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nucwsi.composition import neighbours
 from nucwsi.composition.neighbours import NeighbourGraph
 
 
@@ -22,8 +24,15 @@ def counted(points, codes, radius, n_classes, members):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 40), st.integers(1, 4), st.integers(0, 10**6))
-def test_pairs_equal_a_loop(n, n_classes, seed):
+@given(
+    st.integers(0, 40), st.integers(1, 4), st.integers(0, 10**6), st.sampled_from([3, 8, 1 << 13])
+)
+def test_pairs_equal_a_loop(n, n_classes, seed, at_once):
+    with mock.patch.object(neighbours, "_AT_ONCE", at_once):
+        _compare_with_a_loop(n, n_classes, seed)
+
+
+def _compare_with_a_loop(n, n_classes, seed):
     rng = np.random.default_rng(seed)
     # Whole numbers, so that many pairs are exactly as far apart as the radius.
     points = rng.integers(0, 12, (n, 2)).astype(float)

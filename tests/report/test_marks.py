@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from shown import polygons_of
 
+from nucwsi.report import marks
 from nucwsi.report.marks import fold_mask, large_parts, mark_of
 
 CELL_UM = 8.0
@@ -36,6 +37,15 @@ def test_a_fold_is_found_and_dense_tumour_and_blood_are_not():
     assert (found & fold).sum() > 0.9 * fold.sum()
     assert not (found & ~fold).any()
     assert not fold_mask(painted(density, both), ~tissue).any()
+
+
+def test_a_fold_is_the_same_however_many_colours_are_taken_apart_at_once(monkeypatch):
+    density, both = tissue_overview()
+    density[70:80, 100:190] *= 2.2
+    image, tissue = painted(density, both), np.ones(density.shape[:2], bool)
+    whole = fold_mask(image, tissue)
+    monkeypatch.setattr(marks, "_AT_ONCE", 999)
+    np.testing.assert_array_equal(fold_mask(image, tissue), whole)
 
 
 def test_what_is_smaller_than_a_fold_is_left_out():

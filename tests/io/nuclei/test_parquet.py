@@ -16,6 +16,7 @@ from tables_made import assert_same_nuclei, nuclei_at
 
 from nucwsi.errors import StoreError
 from nucwsi.facts import FORMAT_VERSION
+from nucwsi.io.nuclei import parquet
 from nucwsi.io.nuclei.flat_tables import write_nuclei_csv
 from nucwsi.io.nuclei.geodataframe import read_trust
 from nucwsi.io.nuclei.parquet import (
@@ -42,6 +43,17 @@ FACTS = nucleus_facts(
 def some(n, seed=0):
     rng = np.random.default_rng(seed)
     return nuclei_at(rng.uniform(50, 900, (n, 2)), CLASSES, rng.dirichlet([1, 1], n), seed)
+
+
+def test_a_table_is_never_in_memory_as_a_whole(tmp_path, monkeypatch):
+    """What was read of one row group is free before the next ones are."""
+    monkeypatch.setattr(parquet, "AT_ONCE", 500)
+    path, most = tmp_path / "n.parquet", 0
+    write_nuclei(path, (some(500, seed) for seed in range(24)), FACTS, 500)
+    before = pa.total_allocated_bytes()
+    for _ in iter_batches(path):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < path.stat().st_size / 2
 
 
 @pytest.mark.parametrize("row_group", [1, 7, 40, 1000])

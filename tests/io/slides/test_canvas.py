@@ -200,6 +200,11 @@ def test_bad_cells_are_those_whose_average_is_spoilt(tmp_path):
         assert np.flatnonzero(unreadable.any(axis=1)).tolist() == list(range(9, 20))
         assert unreadable.sum() == 11 * 11
         assert view.shape == (42, 49, 3)
+        # A part of it is the same, wherever it begins.
+        part = Window(11, 3, 20, 30)
+        own, own_unreadable = canvas.overview(16, part=part)
+        np.testing.assert_array_equal(own, view[part.slices])
+        np.testing.assert_array_equal(own_unreadable, unreadable[part.slices])
 
 
 @pytest.mark.parametrize(("power", "warned"), [(40, False), (20, True)])

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import shutil
 import threading
 from contextlib import suppress
@@ -86,6 +87,22 @@ def test_notes_of_finished_work_come_back(tmp_path):
         raise KeyboardInterrupt
     with workspace(output, {"a": 1}) as place:
         assert place.done == {"0,0": "3 4 5", "bad 1 2 3 4": ""}
+
+
+def test_a_job_that_starts_again_knows_of_nothing(tmp_path):
+    def killed(restarts):
+        with workspace(tmp_path / "a", {}) as place:
+            known = dict(place.done)
+            place.mark("one")
+            for _ in range(restarts):
+                place.restart()
+                assert place.done == {}
+            place.mark("two")
+            raise ValueError(known)
+
+    for restarts, known in ((0, {}), (2, {"one": "", "two": ""}), (1, {"two": ""})):
+        with pytest.raises(ValueError, match=re.escape(str(known))):
+            killed(restarts)
 
 
 def test_a_line_that_was_cut_off_is_not_taken_for_work_done(tmp_path):

@@ -1,6 +1,7 @@
 """The part of a slide that is analysed: tissue, a mask of it, or the drawn regions alone."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from nucwsi.config import TileSettings
 from nucwsi.errors import ConfigError, RegionError, SlideError
 from nucwsi.grid import CELL_PX, Frame, Window
 from nucwsi.nuclei.within import REGION_MARGIN_UM
-from nucwsi.steps.tile.area import Tissue, area_um2, outlines_of, tissue_of
+from nucwsi.steps.tile.area import PackedTissue, Tissue, area_um2, outlines_of, tissue_of
 
 #: 100 x 70 canvas pixels of 0.5 µm: the last cells reach beyond the canvas on both axes.
 FRAME = Frame((100, 70), 0.5, (0.25, 0.2), (40.0, 60.0), (400, 400))
@@ -50,6 +51,23 @@ def test_every_cell_that_a_bad_window_touches_is_left_out(window, gone):
     np.testing.assert_array_equal(left.found, expected)
     np.testing.assert_array_equal(left.analysed, expected)
     assert everywhere.all(), "the mask itself is not changed"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_packed_tissue_comes_back_as_it_was(whole):
+    rng = np.random.default_rng(3)
+    found, analysed, all_of_it = rng.random((3, 13, 7)) < 0.5
+    tissue = Tissue(found, analysed, np.zeros((13, 7), bool), found)
+    if whole:
+        tissue = replace(tissue, only=shapely.box(0, 0, 5, 5), whole=all_of_it)
+    packed = PackedTissue.of(tissue)
+    assert sum(bits.nbytes for bits in packed.bits.values()) <= 5 * 12
+    back = packed.unpacked()
+    for name in ("found", "analysed", "unreadable", "stained", "whole"):
+        before, after = getattr(tissue, name), getattr(back, name)
+        assert (before is None and after is None) or np.array_equal(before, after)
+    assert (back.drawn, back.only) == (tissue.drawn, tissue.only)
+    assert back.found is back.stained, "what was one mask is one mask"
 
 
 #: 1,600 x 2,400 canvas pixels of 0.5 µm, 100 x 150 cells of 8 µm; level 0 begins elsewhere.
