@@ -132,6 +132,7 @@ def segment(
     settings = settings_of(SegmentSettings, values)
     from nucwsi.steps.segment import segment as step
 
+    share_one_heap()
     step(list(maps), output, settings, part=part, parts=parts, threads=threads)
 
 

@@ -40,7 +40,8 @@ class SlideMaps(CoreReader):
         total = tuple(map(sum, zip(*colours, strict=True))) if all(colours) else ()
         self.facts = stores[0].facts.with_(colour=total)
         grid = stores[0].grid
-        self._tissue = stores[0].tissue()
+        # Eight cells a byte: a large slide has millions.
+        self._tissue = np.packbits(stores[0].tissue(), axis=1)
         owner = {
             row: store
             for part, store in enumerate(stores, start=1)
@@ -133,7 +134,7 @@ class SlideMaps(CoreReader):
         inside = window.intersection(self.grid.canvas)
         if inside is not None:
             cells = inside.cells(cell)
-            cover = self._tissue[cells.slices].repeat(cell, 0).repeat(cell, 1)
+            cover = self._cells(cells).repeat(cell, 0).repeat(cell, 1)
             whole = Window(cells.row * cell, cells.column * cell, *cover.shape)
             answer[inside.within(window).slices] = cover[inside.within(whole).slices]
         return answer
@@ -152,7 +153,15 @@ class SlideMaps(CoreReader):
             True if at least one cell of the core is tissue or its margin.
         """
         cells = self.grid.core(row, column).cells(self.facts.tissue_px)
-        return bool(self._tissue[cells.slices].any())
+        return bool(self._cells(cells).any())
+
+    def _cells(self, window: Window) -> NDArray[np.bool_]:
+        """Return which cells of a window, in cells, were asked about."""
+        rows, columns = window.slices
+        first = columns.start // 8
+        packed = self._tissue[rows, first : -(-columns.stop // 8)]
+        shown = slice(columns.start - 8 * first, columns.stop - 8 * first)
+        return np.unpackbits(packed, axis=1).view(bool)[:, shown]
 
 
 @contextmanager
