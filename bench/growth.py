@@ -62,6 +62,7 @@ def measure(folder: Path, large: tuple[int, int] = _LARGE) -> str:
     return (
         f"`{slides[0].name}`, and a slide of {large[1]:,} x {large[0]:,} px of its compressed"
         " tiles, repeated (`python -m bench.large_slide`). Its maps are those of the small one,"
-        f" repeated as well (`bench.large_maps`): `predict` made the first of {_PARTS} parts.\n\n"
+        " repeated as well (`bench.large_maps`): `predict` made the middle one of"
+        f" {_PARTS} parts.\n\n"
         f"{verdict([finding])}\n\n{table(head, rows)}"
     )

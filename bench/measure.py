@@ -118,13 +118,14 @@ def analyse(
 ) -> dict[str, Cost]:
     """Take a slide through all verbs as the workflow does; return the cost of each.
 
-    Without `members` the default one is used. With several `parts`, `predict` brings the first
+    Without `members` the default one is used. Of several `parts`, `predict` brings the middle one
     alone, and `rest` makes the maps of all the slide from its tiles.
     """
     name, nuclei = slide_name(slide), folder / "nuclei.parquet"
     tiles, tissue = folder / "tiles.zarr.zip", folder / "tissue.geojson"
     maps, part = folder / "1-of-1.zarr.zip", folder / "1-of-1.parquet"
-    first = folder / f"1-of-{parts}.zarr.zip"
+    middle = (parts + 1) // 2
+    some = folder / f"{middle}-of-{parts}.zarr.zip"
     threads = ("--threads", THREADS)
     asked = [word for member in members for word in ("--member", member)]
     commands: dict[str, list[object]] = {
@@ -133,8 +134,8 @@ def analyse(
             *(*asked, *threads),
         ],
         "predict": [
-            *(tiles, "-o", first, "--device", "cpu", "--views", views),
-            *("--part", 1, "--parts", parts),
+            *(tiles, "-o", some, "--device", "cpu", "--views", views),
+            *("--part", middle, "--parts", parts),
             *(*asked, *threads),
         ],
         "segment": [maps, "-o", part, *threads],

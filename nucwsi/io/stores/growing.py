@@ -38,7 +38,7 @@ class GrowingZip:
 
     def __init__(self, path: Path, noted: Mapping[str, str]) -> None:
         self._path, self._end = path, 0
-        self._entries = []
+        self._entries: list[zipfile.ZipInfo] = []
         for name, note in noted.items():
             crc, size = map(int, note.split())
             self._append(name, crc, size)
