@@ -88,8 +88,13 @@ def train(
     ------
     ConfigError
         If `folder` holds the state of other settings, the loss is not a number, or `start_share`
-        has no `start`.
+        has no `start` or a class head beside that of `start`.
     """
+    if how.start_share and how.fresh_classes:
+        raise ConfigError(
+            f"`start_share` is {how.start_share}, but `fresh_classes` learns another class head"
+            " than that of `start`, and the mean of both answers nothing; give one of the two"
+        )
     if how.start_share and start is None:
         raise ConfigError(
             f"`start_share` is {how.start_share} but `start` is {how.start!r}; expected a"

@@ -78,8 +78,14 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
     ------
     ConfigError
         If the crops do not fit the network, `start` is a network of another shape, or
-        `frozen_norm` has no `start`.
+        `frozen_norm` or `fresh_classes` has no `start`.
     """
+    for setting in ("frozen_norm", "fresh_classes"):
+        if getattr(how, setting) and start is None:
+            raise ConfigError(
+                f"`{setting}` is {getattr(how, setting)} but `start` is {how.start!r}; expected a"
+                " checkpoint whose other weights are kept"
+            )
     torch.manual_seed(how.seed)
     network = build_trainable(how.architecture, how.widths, len(how.classes))
     network.dropout = how.dropout
@@ -104,11 +110,6 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
     elif how.pretrained:
         network.encoder.load_published()
     if how.frozen_norm:
-        if start is None:
-            raise ConfigError(
-                f"`frozen_norm` is {how.frozen_norm} but `start` is {how.start!r}; expected a"
-                " checkpoint whose statistics can be kept"
-            )
         for part in network.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.eval()

@@ -84,6 +84,9 @@ def test_the_published_weights_are_mixed_with_those_of_the_start(tmp_path):
             assert torch.equal(whole.state_dict()[name], value)
     with pytest.raises(ConfigError, match=r"`start_share` is 0\.5 but `start` is ''"):
         run(tmp_path / "none", TINY.model_copy(update={"start_share": 0.5}))
+    fresh = TINY.model_copy(update={"start_share": 0.5, "fresh_classes": True})
+    with pytest.raises(ConfigError, match="`fresh_classes` learns another class head"):
+        run(tmp_path / "fresh", fresh, start=start)
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_images(tmp_path):

@@ -118,7 +118,8 @@ def test_frozen_normalisations_keep_the_statistics_they_began_with():
 def test_a_fresh_class_head_is_random_and_all_else_is_that_of_the_start():
     start = first_network(TINY.model_copy(update={"seed": 5}), None)
     how = TINY.model_copy(update={"seed": 6, "fresh_classes": True})
-    begun, untouched = first_network(how, start), first_network(how, None)
+    untouched = first_network(TINY.model_copy(update={"seed": 6}), None)
+    begun = first_network(how, start)
     for name, value in start.state_dict().items():
         own, random = begun.state_dict()[name], untouched.state_dict()[name]
         if name.startswith("heads."):
@@ -127,3 +128,5 @@ def test_a_fresh_class_head_is_random_and_all_else_is_that_of_the_start():
             assert not torch.equal(own[3:], value[3:])
         else:
             assert torch.equal(own, value)
+    with pytest.raises(ConfigError, match="`fresh_classes` is True but `start` is ''"):
+        first_network(how, None)
