@@ -129,6 +129,8 @@ def test_what_a_run_of_four_parts_survives(slurm, snakemake):
         slides=slides,
         parts=4,
         tile="{core_px: 256}",
+        # Then a part has two windows, of some seconds each.
+        predict="{views: 8}",
     )
     # Without accounting, `sacct` is no use: another program is asked, or the run would never end.
     assert "`sacct` does not answer (Slurm accounting storage is disabled)" in ran.text

@@ -51,7 +51,7 @@ def test_one_heap_is_asked_of_glibc_by_its_number(monkeypatch):
     monkeypatch.setattr(allocator, "ctypes", SimpleNamespace(CDLL=lambda _name: library))
     allocator.share_one_heap()
     # M_ARENA_MAX and M_MMAP_THRESHOLD of malloc.h
-    assert asked == [(-8, 1), (-3, 4 << 20)]
+    assert asked == [(-8, 1), (-3, 1 << 20)]
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
