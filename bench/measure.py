@@ -83,10 +83,15 @@ def n_nuclei(zipped: Path) -> int:
     return int(printed.rpartition(": ")[2].split()[0])
 
 
-def program(module: str, *words: object) -> tuple[Cost, dict[str, Any]]:
-    """Run a program of this package in a process of its own; return its cost and its JSON."""
-    cost, printed = _run([sys.executable, "-m", f"bench.{module}", *words])
-    return cost, json.loads(printed)
+def program(
+    module: str, *words: object, python: str = sys.executable
+) -> tuple[Cost, dict[str, Any]]:
+    """Run a program of this package in a process of its own; return its cost and its JSON.
+
+    The JSON is its last line: libraries may write a log before it.
+    """
+    cost, printed = _run([python, "-m", f"bench.{module}", *words])
+    return cost, json.loads(printed.splitlines()[-1])
 
 
 def last_verbs(

@@ -1,4 +1,7 @@
-"""Programs: time the network alone on the tiles of a slide, and within a run of ``predict``."""
+"""Programs: time the network alone on the tiles of a slide, and within a run of ``predict``.
+
+One more writes the network down for another environment.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from nucwsi.config import PredictSettings
 from nucwsi.io.stores.reader import CoreReader, opened
 from nucwsi.models.card import read_cards
 from nucwsi.models.ensemble import Ensemble
+from nucwsi.models.loading import load_trainable
+from nucwsi.models.precision import choose_precision
 from nucwsi.runtime.allocator import keep_freed_memory
 from nucwsi.slide.windows import WindowPlan
 from nucwsi.steps.predict import predict
@@ -87,6 +92,25 @@ def within(tiles: Path, maps: Path) -> dict[str, Any]:
     return {"network_s": clock.seconds}
 
 
+def exported(path: Path) -> dict[str, Any]:
+    """Write what `bench.peer_program` needs of the default member, for torch alone to read."""
+    card = read_cards(MEMBERS)[0]
+    precision = str(choose_precision(torch.device("cpu"))).removeprefix("torch.")
+    facts = {
+        "architecture": card.architecture,
+        "widths": card.widths,
+        "classes": card.classes,
+        "mpp": card.mpp,
+        "precision": precision,
+    }
+    torch.save({**facts, "weights": load_trainable(card).state_dict()}, path)
+    return facts
+
+
 if __name__ == "__main__":
-    programs: dict[str, Callable[..., dict[str, Any]]] = {"alone": alone, "within": within}
+    programs: dict[str, Callable[..., dict[str, Any]]] = {
+        "alone": alone,
+        "within": within,
+        "exported": exported,
+    }
     print(json.dumps(programs[sys.argv[1]](*map(Path, sys.argv[2:]))))

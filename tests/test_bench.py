@@ -15,7 +15,17 @@ from samples_made import TINY, sample, write_labelled
 from stores import write_member
 
 from bench import __main__ as program
-from bench import ablation, accuracy, intervals, large_slide, left_out, measure, network, report
+from bench import (
+    ablation,
+    accuracy,
+    intervals,
+    large_slide,
+    left_out,
+    measure,
+    network,
+    peer,
+    report,
+)
 from bench import trained as trained_program
 from nucwsi.grid import Window
 from nucwsi.io.regions.check import check_geojson
@@ -260,3 +270,84 @@ def test_an_altered_image_is_what_its_name_says():
     np.testing.assert_array_equal(swapped.image[..., 0], one.image[..., 2])
     coarse = left_out._altered(one, left_out.ALTERED["mpp stated twice as large"])
     assert coarse.scale == one.scale / 2
+
+
+def _peer_run(wall_s, network_s, peak_mb):
+    return peer.Run(measure.Cost(wall_s, 2 * wall_s, peak_mb), network_s, 7)
+
+
+@pytest.mark.parametrize(
+    ("ours", "met"),
+    [
+        (_peer_run(30, 20, 900), [True, True, True]),
+        (_peer_run(30, 19, 1000), [True, False, False]),
+        (_peer_run(31, 21, 999), [False, True, True]),
+    ],
+)
+def test_the_peer_is_judged_by_the_faster_of_its_runs(ours, met):
+    theirs = {"slow": _peer_run(200, 20, 3000), "fast": _peer_run(90, 30, 2000)}
+    findings = peer._findings(ours, theirs)
+    assert [one.met for one in findings if one.goal] == met
+    assert findings[0].measured == f"{90 / ours.cost.wall_s:.2f}"
+    assert findings[1].measured == f"{60 / ours.outside_s:.2f}"
+
+
+@pytest.mark.parametrize(
+    ("python", "reason"),
+    [
+        (None, "is not set"),
+        ("", "is not set"),
+        ("/no such/python", "cannot be run"),
+        (sys.executable, "has no TIAToolbox"),
+    ],
+)
+def test_without_the_peer_the_comparison_is_skipped(monkeypatch, tmp_path, python, reason):
+    if python is None:
+        monkeypatch.delenv(peer.VARIABLE, raising=False)
+    else:
+        monkeypatch.setenv(peer.VARIABLE, python)
+    with pytest.raises(measure.SkipError, match=f"{peer.VARIABLE}.*{reason}"):
+        peer.measure(tmp_path, "CMU-1-Small-Region.svs")
+
+
+PEER_READS = """
+import sys
+import numpy, torch
+given = set(sys.modules)
+from nucwsi.models.architectures import build_network
+from nucwsi.models.network import activate
+
+exported = torch.load(sys.argv[1], weights_only=True)
+network = build_network(exported["architecture"], exported["widths"], len(exported["classes"]))
+network.load_state_dict(exported["weights"])
+maps = activate(network.eval().folded()(torch.zeros(1, 3, 96, 96), 16))
+assert maps.tp_map.shape == (1, len(exported["classes"]), 64, 64)
+print(*{name.partition(".")[0] for name in set(sys.modules) - given})
+"""
+
+
+def test_the_peer_needs_of_nucwsi_what_torch_alone_runs(tmp_path):
+    facts = network.exported(tmp_path / "network.pt")
+    assert facts["precision"] in ("float32", "bfloat16")
+    ran = subprocess.run(
+        [sys.executable, "-c", PEER_READS, tmp_path / "network.pt"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert set(ran.stdout.split()) - sys.stdlib_module_names == {"torch", "nucwsi"}
+
+
+def test_the_peer_finds_the_nuclei_of_a_slide(shared, tmp_path):
+    try:
+        python, _ = peer._peer()
+    except measure.SkipError as error:
+        pytest.skip(str(error))
+    network.exported(tmp_path / "network.pt")
+    slide, geometry = shared / "slides" / "CMU-1-Small-Region.svs", peer.GEOMETRIES["large"]
+    run = peer._their_run(python, slide, tmp_path / "network.pt", tmp_path / "out", geometry)
+    # nucwsi finds 2,128 with the member of this time.
+    assert 1500 < run.n_nuclei < 3000
+    assert 0 < run.network_s < run.cost.wall_s
