@@ -16,6 +16,7 @@ from bench import (
     growth,
     intervals,
     million,
+    peer,
     review,
     slide,
     sources,
@@ -31,6 +32,7 @@ SECTIONS: dict[str, ModuleType] = {
     "million": million,
     "growth": growth,
     "cohort": cohort,
+    "peer": peer,
     "accuracy": accuracy,
     "intervals": intervals,
     "review": review,
@@ -39,8 +41,8 @@ SECTIONS: dict[str, ModuleType] = {
     "sources": sources,
 }
 
-#: Takes half an hour or more, and runs only when it is asked for by name.
-_ON_REQUEST = {"ablation", "sources", "growth", "cohort"}
+#: Takes half an hour or more, or an environment of its own: runs only when asked for by name.
+_ON_REQUEST = {"ablation", "sources", "growth", "cohort", "peer"}
 
 
 def help_text() -> str:
@@ -49,7 +51,7 @@ def help_text() -> str:
     for name, module in SECTIONS.items():
         answer = " ".join((module.__doc__ or "").split())
         if name in _ON_REQUEST:
-            answer += " Takes half an hour or more: runs only when it is named."
+            answer += " Takes more than the others: runs only when it is named."
         indent = " " * 14
         lines.append(
             textwrap.fill(answer, 90, initial_indent=f"  {name:12}", subsequent_indent=indent)
@@ -68,8 +70,9 @@ def main() -> None:
         "sections", nargs="*", metavar="section", help="default: all but the long ones"
     )
     parser.add_argument("--batch", type=int, default=1, help="of cohort: slides that share a job")
+    parser.add_argument("--slide", default="CMU-1-Small-Region.svs", help="of peer: its name")
     asked = parser.parse_args()
-    options = {"cohort": {"batch": asked.batch}}
+    options = {"cohort": {"batch": asked.batch}, "peer": {"slide": asked.slide}}
     chosen = asked.sections or [name for name in SECTIONS if name not in _ON_REQUEST]
     for name in chosen:
         if name not in SECTIONS:
