@@ -76,6 +76,7 @@ LEFT_OUT = {
     "batch=6 --set-threads batch=1 \\": "needs SLURM",
     "$ nucwsi check slides/ --profile slurm --results results": "a figure of a certain slide",
     "snakemake --cores all --config slides=/data/slides output=/data/results": "a reader's folders",
+    "python -m venv peer && peer/bin/pip install tiatoolbox==2.1.3": "takes gigabytes",
 }
 
 
