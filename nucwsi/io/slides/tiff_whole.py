@@ -117,16 +117,15 @@ def _refuse_shallow(page: Any, tile: tuple[int, int], samples: int, path: Path) 
     file, first = page.parent.filehandle, next(filter(all, _index(page)), None)
     if first is None:
         return
-    file.seek(first[0])
-    data = file.read(min(first[1], path.stat().st_size))
+    held = min(first[1], path.stat().st_size - first[0])
     if page.compression != tifffile.COMPRESSION.NONE:
-        data = tifffile.TIFF.DECOMPRESSORS[page.compression](
-            data, out=max(2 * stated, tile[0] * per_row)
-        )
-    if len(data) >= stated * _SHALLOW:
+        file.seek(first[0])
+        room = max(2 * stated, tile[0] * per_row)
+        held = len(tifffile.TIFF.DECOMPRESSORS[page.compression](file.read(held), out=room))
+    if held >= stated * _SHALLOW:
         raise FinalSlideError(
             f"{path}: states {page.bitspersample} bits a sample, but its tiles hold"
-            f" {len(data) / stated:.3g} times as much; it is damaged, copy it again"
+            f" {held / stated:.3g} times as much; it is damaged, copy it again"
         )
 
 
