@@ -143,10 +143,16 @@ class TrainSettings(Section):
         "begin the class head with random weights instead of those of `start`, from which classes"
         " that it does not tell apart part slowly or never",
     )
+    head_steps: int = setting(
+        0,
+        "first steps in which the heads learn alone, ten times as fast, so that random ones do not"
+        " undo what the layers below have learnt",
+        ge=0,
+    )
     start_share: float = setting(
         0.0,
-        "share of the weights of `start` in those that are published, the rest being the learnt"
-        " ones: keeps what `start` knows of images that are no longer shown so often",
+        "share of the weights of `start` (after `head_steps`) in those that are published, the rest"
+        " being the learnt ones: keeps what it knows of images that are no longer shown so often",
         ge=0,
         le=1,
     )

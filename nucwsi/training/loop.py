@@ -90,10 +90,11 @@ def train(
         If `folder` holds the state of other settings, the loss is not a number, or `start_share`
         has no `start` or a class head beside that of `start`.
     """
-    if how.start_share and how.fresh_classes:
+    if how.start_share and how.fresh_classes and not how.head_steps:
         raise ConfigError(
-            f"`start_share` is {how.start_share}, but `fresh_classes` learns another class head"
-            " than that of `start`, and the mean of both answers nothing; give one of the two"
+            f"`start_share` is {how.start_share}, but `fresh_classes` begins with a random class"
+            " head, and its mean with the learnt one answers nothing; give `head_steps`, in which"
+            " it learns to read what `start` sees"
         )
     if how.start_share and start is None:
         raise ConfigError(
@@ -133,31 +134,30 @@ def train(
                 _write_curves(folder / "curves.csv", trainee.curves)
     trainee.network.load_state_dict(trainee.best_weights)
     if start is not None:
-        mix(trainee.network, start, how.start_share)
+        mix(trainee.network, trainee.begun, how.start_share)
     return trainee.network.eval()
 
 
 @torch.no_grad()
-def mix(network: UNet, start: Network, share: float) -> None:
-    """Average the weights of a network with those of the one that it was trained from.
+def mix(network: UNet, begun: dict[str, Tensor], share: float) -> None:
+    """Average the weights of a network with those that it began with.
 
     Parameters
     ----------
     network : UNet
-        Trained from `start`; it is changed in place.
-    start : Network
-        As it was before.
+        Trained from `begun`; it is changed in place.
+    begun : dict of Tensor
+        Its weights before.
     share : float
-        Of `start`: 0 leaves the network as it is, 1 makes it `start`.
+        Of `begun`: 0 leaves the network as it is, 1 makes it what it was before.
 
     References
     ----------
     Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022, section 3.
     """
-    before = start.state_dict()
     for name, weights in network.state_dict().items():
         if weights.is_floating_point():
-            weights.lerp_(before[name].to(weights), share)
+            weights.lerp_(begun[name].to(weights), share)
 
 
 def _loss(trainee: Trainee, crops: Batch, class_weights: Tensor, teach: Teach | None) -> Tensor:

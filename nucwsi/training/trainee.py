@@ -22,31 +22,39 @@ log = logging.getLogger(__name__)
 
 #: What a state on disk holds: parts with a state of their own, and plain values.
 _PARTS = ("network", "average", "optimiser")
-_VALUES = ("step", "best", "best_weights", "curves")
+_VALUES = ("step", "best", "best_weights", "begun", "curves")
+
+#: How many times faster the heads learn while they learn alone.
+_HEAD_RATE = 10
 
 
 def learning_rate(step: int, how: TrainSettings) -> float:
-    """Warm up linearly, then fall to zero along a cosine.
+    """Return the rate of a step: constant for the heads alone, then rising, then falling to zero.
+
+    It rises linearly and falls along a cosine.
 
     Parameters
     ----------
     step : int
         Steps done before, from 0.
     how : TrainSettings
-        `learning_rate` at its highest, `warmup_steps` and `steps`.
+        `learning_rate` at its highest, `head_steps`, `warmup_steps` and `steps`.
 
     Returns
     -------
     float
-        0 to `how.learning_rate`.
+        0 to `how.learning_rate`, or the rate of the heads while they learn alone.
 
     References
     ----------
     Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts.
     """
+    if step < how.head_steps:
+        return _HEAD_RATE * how.learning_rate
+    step, steps = step - how.head_steps, how.steps - how.head_steps
     if step < how.warmup_steps:
         return how.learning_rate * (step + 1) / how.warmup_steps
-    done = (step - how.warmup_steps) / max(1, how.steps - how.warmup_steps)
+    done = (step - how.warmup_steps) / max(1, steps - how.warmup_steps)
     return how.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
@@ -132,6 +140,17 @@ class Trainee:
     ------
     ConfigError
         As `first_network`.
+
+    Attributes
+    ----------
+    begun : dict of Tensor
+        Weights with which all layers begin to learn: those of the start or, after `head_steps`,
+        with heads that fit them.
+
+    References
+    ----------
+    Kumar et al., Fine-tuning can distort pretrained features and underperform out-of-distribution,
+    ICLR 2022, section 3.4: first the head alone, then all layers.
     """
 
     def __init__(self, how: TrainSettings, device: torch.device, start: Network | None) -> None:
@@ -153,6 +172,8 @@ class Trainee:
         self.step, self.best = 0, -math.inf
         self.best_weights: dict[str, Tensor] = {}
         self.curves: list[dict[str, float]] = []
+        self.begun = self._copied()
+        self._choose_learners()
 
     @property
     def averaged(self) -> UNet:
@@ -178,6 +199,9 @@ class Trainee:
         self.optimiser.step()
         self.average.update_parameters(self.network)
         self.step += 1
+        if self.step == self.how.head_steps:
+            self.begun = self._copied()
+            self._choose_learners()
 
     def keep_best(self, score: float) -> None:
         """Keep the averaged weights if no earlier score was higher.
@@ -188,8 +212,14 @@ class Trainee:
             On validation images; more is better.
         """
         if score >= self.best:
-            weights = self.averaged.state_dict()
-            self.best, self.best_weights = score, {k: v.clone() for k, v in weights.items()}
+            self.best, self.best_weights = score, self._copied()
+
+    def _copied(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.averaged.state_dict().items()}
+
+    def _choose_learners(self) -> None:
+        self.network.requires_grad_(self.step >= self.how.head_steps)
+        self.network.heads.requires_grad_(True)
 
     def save(self, path: Path) -> None:
         """Write the state, whole or not at all.
@@ -235,4 +265,5 @@ class Trainee:
             getattr(self, name).load_state_dict(state[name])
         for name in _VALUES:
             setattr(self, name, state[name])
+        self._choose_learners()
         log.info("resuming at step %d", self.step)

@@ -85,8 +85,12 @@ def test_the_published_weights_are_mixed_with_those_of_the_start(tmp_path):
     with pytest.raises(ConfigError, match=r"`start_share` is 0\.5 but `start` is ''"):
         run(tmp_path / "none", TINY.model_copy(update={"start_share": 0.5}))
     fresh = TINY.model_copy(update={"start_share": 0.5, "fresh_classes": True})
-    with pytest.raises(ConfigError, match="`fresh_classes` learns another class head"):
+    with pytest.raises(ConfigError, match="`fresh_classes` begins with a random class head"):
         run(tmp_path / "fresh", fresh, start=start)
+    alone = fresh.model_copy(update={"start_share": 1, "head_steps": 1, "frozen_norm": True})
+    for name, value in run(tmp_path / "alone", alone, start=start).state_dict().items():
+        if value.is_floating_point():
+            assert torch.equal(value, start.state_dict()[name]) != name.startswith("heads.")
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_images(tmp_path):

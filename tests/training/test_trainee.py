@@ -115,6 +115,38 @@ def test_frozen_normalisations_keep_the_statistics_they_began_with():
         first_network(frozen, None)
 
 
+def test_the_heads_learn_alone_at_first_and_what_they_learnt_is_where_the_rest_begins(tmp_path):
+    start = first_network(TINY.model_copy(update={"seed": 5}), None)
+    how = TINY.model_copy(update={"head_steps": 2, "fresh_classes": True})
+    trainee = stepped(how, steps=2, start=start)
+    for name, value in trainee.network.named_parameters():
+        assert torch.equal(value, start.state_dict()[name]) != name.startswith("heads.")
+    begun = {name: value.clone() for name, value in trainee.averaged.state_dict().items()}
+    trainee.save(tmp_path / "state.pt")
+    resumed = Trainee(how, CPU, start)
+    resumed.resume(tmp_path / "state.pt")
+    image = torch.rand(2, 3, 64, 64)
+    for one in (trainee, resumed):
+        one.learn(torch.cat(one.network(image), dim=1).square().mean())
+        assert all(torch.equal(one.begun[name], value) for name, value in begun.items())
+        assert not any(
+            torch.equal(value, start.state_dict()[name])
+            for name, value in one.network.named_parameters()
+            if name.endswith("weight")
+        )
+    assert torch.equal(weights_of(trainee.network), weights_of(resumed.network))
+
+
+def test_the_rate_of_learning_is_that_of_the_heads_and_then_as_if_training_began():
+    plain, with_heads = (
+        TINY.model_copy(update={"steps": n + 40, "warmup_steps": 10, "head_steps": n})
+        for n in (0, 7)
+    )
+    assert learning_rate(6, with_heads) == 10 * with_heads.learning_rate
+    for step in range(41):
+        assert learning_rate(step + 7, with_heads) == learning_rate(step, plain)
+
+
 def test_a_fresh_class_head_is_random_and_all_else_is_that_of_the_start():
     start = first_network(TINY.model_copy(update={"seed": 5}), None)
     how = TINY.model_copy(update={"seed": 6, "fresh_classes": True})
