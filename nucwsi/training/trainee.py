@@ -136,16 +136,16 @@ class Trainee:
     start : Network, optional
         Network whose weights it begins with.
 
-    Raises
-    ------
-    ConfigError
-        As `first_network`.
-
     Attributes
     ----------
     begun : dict of Tensor
         Weights with which all layers begin to learn: those of the start or, after `head_steps`,
         with heads that fit them.
+
+    Raises
+    ------
+    ConfigError
+        As `first_network`.
 
     References
     ----------
