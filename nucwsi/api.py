@@ -12,7 +12,8 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from nucwsi.composition.regions import geometries, owned_nuclei, without_ignored
+from nucwsi.composition.membership import Membership
+from nucwsi.composition.regions import geometries, owned_nuclei, tissue_area, without_ignored
 from nucwsi.composition.tables import RegionTables
 from nucwsi.errors import ConfigError
 from nucwsi.io.nuclei.geodataframe import read_population, read_trust, read_unions
@@ -107,15 +108,19 @@ def compose(
     population, classes, centroids = read_population(nuclei)
     areas = without_ignored(read_region_frame(regions))
     error, look = read_trust(nuclei, classes)
-    unions, pairs = read_unions(nuclei, classes), owned_nuclei(centroids, areas)
-    tables = RegionTables(areas, pairs, population, classes, error, look, unions)
+    unions = read_unions(nuclei, classes)
+    membership = Membership.of([owned_nuclei(centroids, areas)], len(areas))
+    tables = RegionTables(areas, membership, population, classes, error, look, unions)
     px_um = _px_um(nuclei, mpp, population.features["area_um2"])
     if tissue is None:
         union = shapely.union_all(geometries(areas))
     else:
         union = shapely.union_all(tissue.geometry.to_numpy())
-    composition = tables.composition(shapely.get_parts(union).tolist(), float(np.prod(px_um)))
-    neighbours = tables.neighbours(centroids * px_um, neighbours_um) if neighbours_um > 0 else {}
+    tissue_px = tissue_area(geometries(areas), shapely.get_parts(union).tolist())
+    composition = tables.composition(tissue_px, float(np.prod(px_um)))
+    neighbours = (
+        tables.neighbours([lambda: centroids * px_um], neighbours_um) if neighbours_um > 0 else {}
+    )
     return Tables(*map(pd.DataFrame, (composition, tables.morphometry(), neighbours)))
 
 

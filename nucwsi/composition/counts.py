@@ -5,14 +5,16 @@ What is undefined, such as a share of no nuclei, is NaN.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nucwsi.composition.group_stats import group_percentiles, group_stats
+from nucwsi.composition.group_stats import GroupStats, group_percentiles, group_stats
 from nucwsi.composition.intervals import CountError, estimate_counts
 from nucwsi.composition.look import stretch_of
+from nucwsi.composition.membership import Membership
 
 #: Column -> the two classes whose counts it divides.
 _RATIOS = {
@@ -33,28 +35,29 @@ Columns = dict[str, NDArray[Any]]
 class Population(NamedTuple):
     """N nuclei of a slide, and what is known of each.
 
+    Columns are taken one at a time, so a mapping may read each when it is asked for.
+
     Attributes
     ----------
     class_code : (N,) ndarray of uint8
         Index of the class; C for a nucleus without a class.
-    class_probabilities : (N, C) ndarray of float32
-        Probability of each of the C classes, 0 to 1.
-    features : dict of str to (N,) ndarray of float32
+    class_probabilities : mapping of str to (N,) ndarray of float32
+        Name of each of the C classes -> its probability, 0 to 1.
+    features : mapping of str to (N,) ndarray of float32
         Measurement -> values, with the unit in its name; ``area_um2`` at least. Not negative; NaN
         where it is not known.
-    contrasts : (N, Q · C) ndarray of float32
-        Contrasts between the answers of an ensemble, by contrast, then class; see
-        `disagreement.contrast_weights`.
+    contrasts : mapping of str to (N,) ndarray of float32
+        `disagreement.contrast_names` -> contrasts between the answers of an ensemble, Q · C.
     """
 
     class_code: NDArray[np.uint8]
-    class_probabilities: NDArray[np.float32]
-    features: dict[str, NDArray[np.float32]]
-    contrasts: NDArray[np.float32]
+    class_probabilities: Mapping[str, NDArray[np.float32]]
+    features: Mapping[str, NDArray[np.float32]]
+    contrasts: Mapping[str, NDArray[np.float32]]
 
 
 def composition(
-    pairs: NDArray[np.int64],
+    membership: Membership,
     nuclei: Population,
     classes: tuple[str, ...],
     tissue_mm2: NDArray[np.float64],
@@ -65,14 +68,14 @@ def composition(
 
     Parameters
     ----------
-    pairs : (2, K) ndarray of int64
-        Index of a region, and index of a nucleus in it; from `regions.owned_nuclei`.
+    membership : Membership
+        Which nuclei each of R regions holds.
     nuclei : Population
-        The nuclei that `pairs` points to.
+        All nuclei.
     classes : tuple of str
         The C class names.
     tissue_mm2 : (R,) ndarray of float64
-        Tissue in each of the R regions, in mm².
+        Tissue in each region, in mm².
     error : CountError
         By how much counts of the C classes are off beyond chance.
     distance : (R,) ndarray of float64, optional
@@ -95,14 +98,21 @@ def composition(
     nuclei are missed: `error`, times `distance` beyond the domain, and the disagreement of an
     ensemble widen the intervals accordingly. See `intervals.CountEstimate`.
     """
-    regions, members = pairs
-    n_regions, n_classes = len(tissue_mm2), len(classes)
-    group = regions * (n_classes + 1) + nuclei.class_code[members]
-    size = n_regions * (n_classes + 1)
-    counts = np.bincount(group, minlength=size).reshape(n_regions, n_classes + 1)
+    n_classes, area = len(classes), nuclei.features["area_um2"]
+
+    def _by_class(
+        region: NDArray[np.int32], members: NDArray[np.int32], n_regions: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        group, size = (
+            region * (n_classes + 1) + nuclei.class_code[members],
+            (n_classes + 1) * n_regions,
+        )
+        counts = np.bincount(group, minlength=size)
+        return counts, group_percentiles(area[members], group, size, (50,))[0]
+
+    by_class = membership.by_group(_by_class)
+    counts, medians = (values.reshape(-1, n_classes + 1) for values in by_class)
     total = counts.sum(axis=1)
-    [medians] = group_percentiles(nuclei.features["area_um2"][members], group, size, (50,))
-    medians = medians.reshape(counts.shape)
     columns: Columns = {"n_nuclei": total}
     columns |= {f"n_{name}": counts[:, code] for code, name in enumerate(classes)}
     columns["n_unclassified"] = counts[:, n_classes]
@@ -112,9 +122,10 @@ def composition(
     }
     columns |= _ratios(counts, classes)
     columns |= {f"{name}_area_um2_median": medians[:, code] for code, name in enumerate(classes)}
-    estimate = estimate_counts(pairs, nuclei.class_probabilities, nuclei.contrasts, n_regions)
+    answers = nuclei.class_probabilities.values(), nuclei.contrasts.values()
+    estimate = estimate_counts(membership, *answers)
     if distance is None:
-        distance = np.full(n_regions, np.nan)
+        distance = np.full(len(total), np.nan)
     low, high = estimate.interval(error, stretch_of(distance))
     for code, name in enumerate(classes):
         columns[f"expected_{name}"] = estimate.expected[:, code]
@@ -125,21 +136,17 @@ def composition(
     return columns
 
 
-def morphometry(
-    pairs: NDArray[np.int64], nuclei: Population, classes: tuple[str, ...], n_regions: int
-) -> Columns:
+def morphometry(membership: Membership, nuclei: Population, classes: tuple[str, ...]) -> Columns:
     """Describe how the features of the nuclei of each region and class are distributed.
 
     Parameters
     ----------
-    pairs : (2, K) ndarray of int64
-        Index of a region, and index of a nucleus in it; from `regions.owned_nuclei`.
+    membership : Membership
+        Which nuclei each of R regions holds.
     nuclei : Population
-        The nuclei that `pairs` points to; those without a class are left out.
+        All nuclei; those without a class are left out.
     classes : tuple of str
         The C class names.
-    n_regions : int
-        Number of regions.
 
     Returns
     -------
@@ -148,15 +155,21 @@ def morphometry(
         ``mean``, ``sd`` and percentiles ``p5`` to ``p95``. One row for each region, class and
         feature that has a value, in this order.
     """
-    regions, members = pairs
-    classed = nuclei.class_code[members] < len(classes)
-    regions, members = regions[classed], members[classed]
-    group = regions * len(classes) + nuclei.class_code[members]
-    n_groups = n_regions * len(classes)
-    stats = [
-        group_stats(values[members], group, n_groups, _PERCENT)
-        for values in nuclei.features.values()
-    ]
+    code, n_classes = nuclei.class_code, len(classes)
+
+    def _distribution(values: NDArray[np.float32]) -> GroupStats:
+        def _made(
+            region: NDArray[np.int32], members: NDArray[np.int32], n_regions: int
+        ) -> GroupStats:
+            group = region * n_classes + code[members]
+            classed = code[members] < n_classes
+            if not classed.all():
+                group, members = group[classed], members[classed]
+            return group_stats(values[members], group, n_regions * n_classes, _PERCENT)
+
+        return GroupStats(*membership.by_group(_made))
+
+    stats = [_distribution(values) for values in nuclei.features.values()]
     # One row for each group, then feature.
     n = np.stack([of_feature.n for of_feature in stats], axis=1).ravel()
     filled = np.flatnonzero(n)

@@ -100,25 +100,20 @@ def disagreement(
     return np.sqrt(np.square(own, dtype=np.float64).sum(axis=1))
 
 
-def disagreement_of_counts(
-    group: NDArray[np.int64], contrasts: NDArray[np.floating], n_classes: int, n_groups: int
-) -> NDArray[np.float64]:
+def disagreement_of_counts(sums: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:
     """Return how far the answers lie apart on the counts of groups of nuclei.
 
     Parameters
     ----------
-    group : (N,) ndarray of int64
-        Index of the group that each nucleus belongs to.
-    contrasts : (N, Q · C) ndarray of float
-        Contrasts between the probabilities of classes, by contrast, then class.
-    n_classes, n_groups : int
-        Number of classes C, and of groups G.
+    sums : (Q · C, G) ndarray of float64
+        Sum of each contrast over the nuclei of each of G groups, by contrast, then class.
+    n_classes : int
+        Number of classes C.
 
     Returns
     -------
     (G, C) ndarray of float64
         Standard deviation of the count between answers, in nuclei; 0 where there was one answer.
     """
-    sums = [np.bincount(group, column, n_groups) for column in contrasts.T]
-    each = np.reshape(sums, (len(sums) // max(1, n_classes), n_classes, n_groups))
-    return np.sqrt(np.square(each, dtype=np.float64).sum(axis=0).T)
+    each = sums.reshape(len(sums) // max(1, n_classes), n_classes, sums.shape[1])
+    return np.sqrt(np.square(each).sum(axis=0).T)

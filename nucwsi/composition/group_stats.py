@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nucwsi.nuclei.group_sums import group_sizes, group_sums, in_parts
+
 
 class GroupStats(NamedTuple):
     """How the values of each of G groups are distributed, in the unit of the values.
@@ -31,7 +33,7 @@ class GroupStats(NamedTuple):
 
 
 def group_percentiles(
-    values: NDArray[np.float32], group: NDArray[np.int64], n_groups: int, percent: Sequence[float]
+    values: NDArray[np.float32], group: NDArray[np.integer], n_groups: int, percent: Sequence[float]
 ) -> NDArray[np.float64]:
     """Return percentiles of the values of each group, interpolated linearly between two values.
 
@@ -39,7 +41,7 @@ def group_percentiles(
     ----------
     values : (N,) ndarray of float32
         In any unit; not negative. NaN are left out.
-    group : (N,) ndarray of int64
+    group : (N,) ndarray of int
         Index of the group that each value belongs to.
     n_groups : int
         Number of groups G.
@@ -60,23 +62,29 @@ def group_percentiles(
     values, group = _without_nan(values, group)
     # The bits of numbers from 0 on, read as integers, are in the order of the numbers: one sort of
     # integers orders the values of all groups.
-    keys = (group.astype(np.uint64) << np.uint64(32)) | (values + np.float32(0)).view(np.uint32)
+    keys = group.astype(np.uint64)
+    keys <<= np.uint64(32)
+    for some in in_parts(len(keys)):
+        keys[some] |= (values[some] + np.float32(0)).view(np.uint32)
     keys.sort()
-    ordered = keys.astype(np.uint32).view(np.float32).astype(np.float64)
-    size = np.bincount(group, minlength=n_groups)
+
+    def _at(place: NDArray[np.int64]) -> NDArray[np.float64]:
+        return keys[place].astype(np.uint32).view(np.float32).astype(np.float64)
+
+    size = group_sizes(group, n_groups)
     filled = np.flatnonzero(size)
     first, last = (np.cumsum(size) - size)[filled], size[filled] - 1
     answer = np.full((len(percent), n_groups), np.nan)
     for row, share in enumerate(percent):
         place = last * (share / 100)
         below = place.astype(np.int64)
-        left, right = ordered[first + below], ordered[first + np.minimum(below + 1, last)]
+        left, right = _at(first + below), _at(first + np.minimum(below + 1, last))
         answer[row, filled] = left + (right - left) * (place - below)
     return answer
 
 
 def group_stats(
-    values: NDArray[np.float32], group: NDArray[np.int64], n_groups: int, percent: Sequence[float]
+    values: NDArray[np.float32], group: NDArray[np.integer], n_groups: int, percent: Sequence[float]
 ) -> GroupStats:
     """Describe how the values of each group are distributed.
 
@@ -84,7 +92,7 @@ def group_stats(
     ----------
     values : (N,) ndarray of float32
         In any unit; not negative. NaN are left out.
-    group : (N,) ndarray of int64
+    group : (N,) ndarray of int
         Index of the group that each value belongs to.
     n_groups : int
         Number of groups G.
@@ -97,16 +105,18 @@ def group_stats(
         Of G groups.
     """
     values, group = _without_nan(values, group)
-    n = np.bincount(group, minlength=n_groups)
-    exact = values.astype(np.float64)
-    mean = np.bincount(group, exact, n_groups) / np.where(n > 0, n, np.nan)
-    squares = np.bincount(group, (exact - mean[group]) ** 2, n_groups)
+    n = group_sizes(group, n_groups)
+    [total] = group_sums(group, n_groups, lambda some: [values[some].astype(np.float64)])
+    mean = total / np.where(n > 0, n, np.nan)
+    [squares] = group_sums(
+        group, n_groups, lambda some: [(values[some].astype(np.float64) - mean[group[some]]) ** 2]
+    )
     sd = np.sqrt(squares / np.where(n > 1, n - 1, np.nan))
     return GroupStats(n, mean, sd, group_percentiles(values, group, n_groups, percent))
 
 
 def _without_nan(
-    values: NDArray[np.float32], group: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    values: NDArray[np.float32], group: NDArray[np.integer]
+) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
     known = ~np.isnan(values)
     return (values, group) if known.all() else (values[known], group[known])

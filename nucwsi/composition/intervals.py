@@ -7,14 +7,16 @@ all over a slide, and how far the answers of an ensemble lie apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Self
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nucwsi.composition.disagreement import disagreement_of_counts
+from nucwsi.composition.membership import Membership
 from nucwsi.composition.poisson_binomial import count_interval
+from nucwsi.nuclei.group_sums import group_sums
 from nucwsi.nuclei.miscount import Miscount
 
 #: 97.5 % quantile of Student's distribution of 8 degrees of freedom: errors beyond chance have
@@ -129,48 +131,56 @@ class CountEstimate(NamedTuple):
 
 
 def estimate_counts(
-    pairs: NDArray[np.int64],
-    class_probabilities: NDArray[np.floating],
-    contrasts: NDArray[np.floating],
-    n_groups: int,
+    membership: Membership,
+    class_probabilities: Collection[NDArray[np.floating]],
+    contrasts: Collection[NDArray[np.floating]],
 ) -> CountEstimate:
     """Estimate how many nuclei of each class each group holds.
 
     Parameters
     ----------
-    pairs : (2, K) ndarray of int64
-        Index of a group, and index of a nucleus in it.
-    class_probabilities : (N, C) ndarray of float
-        Probability that a nucleus is of a class, 0 to 1.
-    contrasts : (N, Q · C) ndarray of float
-        Contrasts between the answers of an ensemble, by contrast, then class; Q is 0 for a single
-        answer.
-    n_groups : int
-        Number of groups G; some may hold no nucleus.
+    membership : Membership
+        Which of N nuclei each of G groups holds.
+    class_probabilities : collection of (N,) ndarray of float
+        For each of C classes the probability that a nucleus is of it, 0 to 1.
+    contrasts : collection of (N,) ndarray of float
+        Q · C contrasts between the answers of an ensemble, by contrast, then class; Q is 0 for a
+        single answer.
 
     Returns
     -------
     CountEstimate
         Of G groups and C classes.
     """
-    group, members = pairs
-    n_classes = class_probabilities.shape[1]
-    by_class = [
-        count_interval(group, class_probabilities[members, code], n_groups)
-        for code in range(n_classes)
-    ]
-    shape = (n_classes, n_groups)
+    intervals = [_interval(membership, column) for column in class_probabilities]
+    shape = (len(class_probabilities), membership.n_groups)
     expected, variance, low, high = (
-        np.reshape([interval[part] for interval in by_class], shape).T for part in range(4)
+        np.reshape([interval[part] for interval in intervals], shape).T for part in range(4)
+    )
+    sums = np.reshape(
+        [_sums(membership, column) for column in contrasts], (len(contrasts), shape[1])
     )
     return CountEstimate(
-        np.bincount(group, minlength=n_groups),
+        membership.size,
         expected,
         variance,
         low.astype(np.int64),
         high.astype(np.int64),
-        disagreement_of_counts(group, contrasts[members], n_classes, n_groups),
+        disagreement_of_counts(sums, shape[0]),
     )
+
+
+def _interval(membership: Membership, probability: NDArray[np.floating]) -> list[NDArray[Any]]:
+    return membership.by_group(
+        lambda group, own, n_groups: count_interval(group, probability[own], n_groups)
+    )
+
+
+def _sums(membership: Membership, contrast: NDArray[np.floating]) -> NDArray[np.float64]:
+    [sums] = membership.by_group(
+        lambda group, own, n_groups: group_sums(group, n_groups, lambda some: [contrast[own[some]]])
+    )
+    return sums
 
 
 def widened(

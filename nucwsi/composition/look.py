@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nucwsi.composition.membership import Membership
 from nucwsi.nuclei.domain import Domain, descriptors
 
 
@@ -29,29 +30,31 @@ class Look(NamedTuple):
 
 
 def describe(
-    pairs: NDArray[np.int64], look: Look, area_um2: NDArray[np.floating], n_groups: int
+    membership: Membership, look: Look, area_um2: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """Describe how the nuclei of each group look, as `domain.descriptors`.
 
     Parameters
     ----------
-    pairs : (2, K) ndarray of int64
-        Index of a group, and index of a nucleus in it.
+    membership : Membership
+        Which of N nuclei each of G groups holds.
     look : Look
-        Of N nuclei.
+        Of the nuclei.
     area_um2 : (N,) ndarray of float
         Their areas.
-    n_groups : int
-        Number of groups G.
 
     Returns
     -------
     (G, 6) ndarray of float64
         NaN for a group of too few nuclei.
     """
-    group, members = pairs
-    own, area = look.certainty[members], area_um2[members]
-    return descriptors(group, area, own, n_groups, np.array(look.colour, np.int64))
+    colour = np.array(look.colour, np.int64)
+    [found] = membership.by_group(
+        lambda group, own, n_groups: [
+            descriptors(group, area_um2[own], look.certainty[own], n_groups, colour).T
+        ]
+    )
+    return found.T
 
 
 def stretch_of(distance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,24 +8,33 @@ Cliff & Ord, Spatial Processes (1981), section 2.3, nonfree sampling.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 #: Nuclei whose edges are looked at together: it bounds the memory, and changes no result.
-_AT_ONCE = 1 << 13
+_AT_ONCE = 1 << 12
+
+
+#: What is between the numbers of two columns of a grid, and of a square and those around it.
+_COLUMN = 1 << 32
+_BESIDE = np.array([column * _COLUMN + row for column in (-1, 0, 1) for row in (-1, 0, 1)])
+
+#: Reads the centroids of some nuclei, (M, 2).
+Reader: TypeAlias = Callable[[], NDArray[np.float64]]
 
 
 class PairCounts(NamedTuple):
-    """How often each of K pairs of classes is close together in one region.
+    """How often each of K pairs of classes is close together in each of R regions.
 
     Attributes
     ----------
-    n_pairs : (K,) ndarray of int64
+    n_pairs : (R, K) ndarray of int64
         Pairs of nuclei of these classes that are close to each other.
-    expected, sd : (K,) ndarray of float64
+    expected, sd : (R, K) ndarray of float64
         Mean and standard deviation of `n_pairs` under random relabelling.
     """
 
@@ -34,19 +43,49 @@ class PairCounts(NamedTuple):
     sd: NDArray[np.float64]
 
 
-class NeighbourGraph:
-    """The graph of nuclei within a radius of each other.
+def class_pairs(n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pairs of classes that are counted.
 
     Parameters
     ----------
-    points_um : (N, 2) ndarray of float64
-        Centroids in µm, in any frame.
+    n_classes : int
+        Number of classes C.
+
+    Returns
+    -------
+    one, other : (K,) ndarray of int
+        Indices of both classes of each pair; the first is never the larger.
+    """
+    return np.triu_indices(n_classes)
+
+
+def count_pairs(
+    points_um: Sequence[Reader],
+    radius_um: float,
+    class_code: NDArray[np.uint8],
+    n_classes: int,
+    regions: Sequence[NDArray[np.integer]],
+) -> PairCounts:
+    """Count the pairs of classes that are close together in regions, beside what chance would give.
+
+    Parameters
+    ----------
+    points_um : sequence of callable
+        Each reads the centroids (M, 2) of the next nuclei in µm, in any frame; together N. Only a
+        few are in memory at a time, if nuclei that are read together lie close together.
     radius_um : float
         Two nuclei are close if their centroids are at most this far apart.
     class_code : (N,) ndarray of uint8
         Index of the class; `n_classes` for nuclei without a class, which have no neighbours.
     n_classes : int
         Number of classes C.
+    regions : sequence of (M,) ndarray of int
+        Indices of the nuclei of each of R regions, in ascending order.
+
+    Returns
+    -------
+    PairCounts
+        For the pairs of `class_pairs`.
 
     Examples
     --------
@@ -54,87 +93,103 @@ class NeighbourGraph:
 
     >>> points_um = np.array([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0]])
     >>> class_code = np.array([0, 0, 1], np.uint8)
-    >>> graph = NeighbourGraph(points_um, 10, class_code, 2)
-    >>> graph.class_pairs
+    >>> class_pairs(2)
     (array([0, 0, 1]), array([0, 1, 1]))
-    >>> graph.count_pairs(np.arange(3)).n_pairs
-    array([1, 1, 0])
+    >>> count_pairs([lambda: points_um], 10, class_code, 2, [np.arange(3)]).n_pairs
+    array([[1, 1, 0]])
     """
-
-    def __init__(
-        self,
-        points_um: NDArray[np.float64],
-        radius_um: float,
-        class_code: NDArray[np.uint8],
-        n_classes: int,
-    ) -> None:
-        self._code, self._n_classes = class_code, n_classes
-        self._first, self._other = _edges_of(points_um, radius_um)
-        # Place of each nucleus among the members of the region that is being counted.
-        self._place = np.full(len(points_um), -1, np.int32)
-
-    @property
-    def class_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Both classes of each pair, two (K,) arrays of indices; the first is never the larger."""
-        return np.triu_indices(self._n_classes)
-
-    def count_pairs(self, members: NDArray[np.int64]) -> PairCounts:
-        """Count the pairs of classes among nuclei, beside what chance would give.
-
-        Parameters
-        ----------
-        members : (M,) ndarray of int64
-            Indices of the nuclei of a region, each once.
-
-        Returns
-        -------
-        PairCounts
-            One for each pair of classes, in the order of `class_pairs`.
-        """
-        members = members[self._code[members] < self._n_classes]
-        code, degree = self._code[members].astype(np.int64), np.zeros(len(members), np.int64)
-        table = np.zeros(self._n_classes**2, np.int64)
-        self._place[members] = np.arange(len(members))
-        for start in range(0, len(members), _AT_ONCE):
-            one, other = self._edges(members[start : start + _AT_ONCE])
-            degree += np.bincount(np.concatenate([one, other]), minlength=len(members))
-            low, high = np.sort([code[one], code[other]], axis=0)
-            table += np.bincount(low * self._n_classes + high, minlength=len(table))
-        self._place[members] = -1
-        a, b = self.class_pairs
-        count = np.bincount(code, minlength=self._n_classes).astype(np.float64)
-        touching = float((degree * (degree - 1)).sum())
-        expected, variance = _moments(count, a, b, float(table.sum()), touching)
-        return PairCounts(table[a * self._n_classes + b], expected, np.sqrt(variance))
-
-    def _edges(self, some: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return both ends (E,), (E,) of the edges of some members, as places among all."""
-        start, stop = self._first[some], self._first[some + 1]
-        length = stop - start
-        offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-        other = self._place[self._other[np.repeat(start, length) + offset]]
-        both = other >= 0
-        return np.repeat(self._place[some], length)[both], other[both]
+    kinds = np.zeros((len(regions), n_classes**2), np.int64)
+    touching, count = np.zeros(len(regions)), np.zeros((len(regions), n_classes))
+    for some, near, one, other in _edges(points_um, radius_um):
+        code, around = class_code[some.start : some.stop], class_code[near]
+        kind = code[one].astype(np.intp) * n_classes + around[other]
+        for row, members in enumerate(regions):
+            inside = _is_member(np.arange(some.start, some.stop, dtype=np.int32), members)
+            if not inside.any():
+                continue
+            inside &= code < n_classes
+            both = inside[one] & (_is_member(near, members) & (around < n_classes))[other]
+            degree = np.bincount(one[both])
+            touching[row] += (degree * (degree - 1)).sum()
+            kinds[row] += np.bincount(kind[both], minlength=n_classes**2)
+            count[row] += np.bincount(code[inside], minlength=n_classes)
+    a, b = class_pairs(n_classes)
+    # Each edge was seen from both ends.
+    seen = kinds[:, a * n_classes + b]
+    n_pairs = np.where(a == b, seen // 2, seen)
+    moments = [
+        _moments(of_region, a, b, float(pairs.sum()), float(twice))
+        for of_region, pairs, twice in zip(count, n_pairs, touching, strict=True)
+    ]
+    expected, variance = np.reshape(moments, (len(regions), 2, len(a))).swapaxes(0, 1)
+    return PairCounts(n_pairs, expected, np.sqrt(variance))
 
 
-def _edges_of(
-    points_um: NDArray[np.float64], radius_um: float
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return where the neighbours of each point begin, (N + 1,), and these neighbours, (E,).
+def _is_member(index: NDArray[np.int32], members: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return whether each of some nuclei, by index (M,), is one of the members, in order."""
+    place = np.searchsorted(members, index)
+    inside = place < len(members)
+    inside[inside] = members[place[inside]] == index[inside]
+    return inside
 
-    Of two points that are neighbours the first has the second.
+
+def _edges(
+    points_um: Sequence[Reader], radius_um: float
+) -> Iterator[tuple[range, NDArray[np.int32], NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield the edges (E,) of a few nuclei at a time.
+
+    That is the range of these nuclei; the indices of all that are close to them (M,); and of each
+    edge the one end, counted from the first of the range, and the place of the other among the M.
     """
-    everything, others = cKDTree(points_um), [np.empty(0, np.int32)]
-    count = np.zeros(len(points_um) + 1, np.int64)
-    for start in range(0, len(points_um), _AT_ONCE):
-        some = points_um[start : start + _AT_ONCE]
-        near = cKDTree(some).sparse_distance_matrix(everything, radius_um, output_type="ndarray")
-        one, other = near["i"], near["j"]
-        later = other > one + start
-        one, other = one[later], other[later]
-        count[start + 1 : start + 1 + len(some)] = np.bincount(one, minlength=len(some))
-        others.append(other[np.argsort(one, kind="stable")].astype(np.int32))
-    return np.cumsum(count), np.concatenate(others)
+    # Rounding must not lose one that is exactly as far away.
+    reach, start = 1.001 * radius_um, [0]
+    low, high = np.empty((2, len(points_um), 2))
+    for part, read in enumerate(points_um):
+        own = read()
+        start.append(start[-1] + len(own))
+        low[part] = own.min(axis=0, initial=np.inf) - reach
+        high[part] = own.max(axis=0, initial=-np.inf) + reach
+    for part, read in enumerate(points_um):
+        own, near, around = read(), [np.empty(0, np.int64)], [np.empty((0, 2))]
+        cells = np.unique(_cells(own, reach)[:, None] + _BESIDE)
+        overlap = (low <= high[part]) & (high >= low[part])
+        for other in np.flatnonzero(overlap.all(axis=1)).tolist():
+            points = own if other == part else points_um[other]()
+            close = np.flatnonzero(np.isin(_cells(points, reach), cells))
+            near.append(start[other] + close)
+            around.append(points[close])
+        yield from _of_part(
+            range(start[part], start[part + 1]),
+            own,
+            np.concatenate(near).astype(np.int32),
+            cKDTree(np.concatenate(around)),
+            radius_um,
+        )
+
+
+def _cells(points: NDArray[np.float64], side: float) -> NDArray[np.int64]:
+    """Return a number for the square of a grid that each point (M,) lies in."""
+    column, row = np.floor(points / side).astype(np.int64).T
+    return column * _COLUMN + row
+
+
+def _of_part(
+    part: range,
+    own: NDArray[np.float64],
+    near: NDArray[np.int32],
+    around: cKDTree,
+    radius_um: float,
+) -> Iterator[tuple[range, NDArray[np.int32], NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield the edges of a part as `_edges`, given its nuclei and all that are close to them."""
+    for start in range(0, len(own), _AT_ONCE):
+        some = part[start : start + _AT_ONCE]
+        tree = cKDTree(own[start : start + _AT_ONCE])
+        found = tree.sparse_distance_matrix(around, radius_um, output_type="ndarray")
+        apart = near[found["j"]] != some.start + found["i"]
+        one, other = found["i"][apart], found["j"][apart]
+        shown = np.zeros(len(near), bool)
+        shown[other] = True
+        yield some, near[shown], one, (np.cumsum(shown) - 1)[other]
 
 
 def _falling(count: NDArray[np.float64] | float, times: int) -> NDArray[np.float64]:

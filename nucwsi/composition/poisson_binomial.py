@@ -6,10 +6,13 @@ probability.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nucwsi.nuclei.group_sums import group_sizes, group_sums, in_parts
 
 #: Tail probabilities at the two ends of a central 95 % interval, and the normal quantile of the
 #: upper one.
@@ -25,7 +28,7 @@ _STEPS = 256
 _WINDOWS = ((4.0, 63), (64.0, 255))
 
 #: Distributions computed at once; it limits memory and changes no result.
-_BATCH = 2048
+_BATCH = 256
 
 #: A sum of rounded numbers that is this close to a tail probability has reached it.
 _ROUNDING = 1e-9
@@ -52,13 +55,13 @@ class CountInterval(NamedTuple):
 
 
 def count_interval(
-    group: NDArray[np.int64], probability: NDArray[np.floating], n_groups: int
+    group: NDArray[np.integer], probability: NDArray[np.floating], n_groups: int
 ) -> CountInterval:
     """Return the expected number of successes in each group, and a 95 % interval.
 
     Parameters
     ----------
-    group : (N,) ndarray of int64
+    group : (N,) ndarray of int
         Index of the group that each trial belongs to.
     probability : (N,) ndarray of float
         Probability of success of each trial, 0 to 1.
@@ -90,22 +93,28 @@ def count_interval(
     >>> found.expected.tolist(), found.low.tolist(), found.high.tolist()
     ([2.0, 0.0], [1, 0], [3, 0])
     """
-    p = np.clip(probability.astype(np.float64), 0, 1)
-    spread = p * (1 - p)
-    mean = np.bincount(group, p, n_groups).astype(np.float64)
-    variance = np.bincount(group, spread, n_groups).astype(np.float64)
-    third = np.bincount(group, spread * (1 - 2 * p), n_groups).astype(np.float64)
-    size = np.bincount(group, minlength=n_groups)
+
+    def _moments(some: slice) -> list[NDArray[np.float64]]:
+        p = _exact(probability[some])
+        spread = p * (1 - p)
+        return [p, spread, spread * (1 - 2 * p)]
+
+    mean, variance, third = group_sums(group, n_groups, _moments)
+    size = group_sizes(group, n_groups)
     low, high = _corrected_normal(mean, variance, third)
     above = 0.0
     for limit, window in _WINDOWS:
         chosen = np.flatnonzero((variance > above) & (variance <= limit))
         for start in range(0, len(chosen), _BATCH):
             batch = chosen[start : start + _BATCH]
-            weights = _histograms(group, p, batch, n_groups)
+            weights = _histograms(group, probability, batch, n_groups)
             low[batch], high[batch] = _quantiles(weights, mean[batch], window)
         above = limit
     return CountInterval(mean, variance, np.clip(low, 0, size), np.clip(high, 0, size))
+
+
+def _exact(probability: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.clip(probability.astype(np.float64), 0, 1)
 
 
 def _corrected_normal(
@@ -123,7 +132,10 @@ def _corrected_normal(
 
 
 def _histograms(
-    group: NDArray[np.int64], p: NDArray[np.float64], chosen: NDArray[np.intp], n_groups: int
+    group: NDArray[np.integer],
+    probability: NDArray[np.floating],
+    chosen: NDArray[np.intp],
+    n_groups: int,
 ) -> NDArray[np.float64]:
     """Count the trials of each chosen group by step of probability, (B, 257).
 
@@ -131,27 +143,36 @@ def _histograms(
     """
     row = np.full(n_groups, -1)
     row[chosen] = np.arange(len(chosen))
-    inside = np.flatnonzero(row[group] >= 0)
-    step = p[inside] * _STEPS
-    lower = np.minimum(step.astype(np.int64), _STEPS - 1)
-    share = step - lower
-    place = row[group[inside]] * (_STEPS + 1) + lower
-    count = len(chosen) * (_STEPS + 1)
-    weights = np.bincount(place, 1 - share, count) + np.bincount(place + 1, share, count)
-    return weights.reshape(len(chosen), _STEPS + 1).astype(np.float64)
+    below, above = np.zeros((2, len(chosen) * (_STEPS + 1)))
+    for some in in_parts(len(group)):
+        own = row[group[some]]
+        inside = np.flatnonzero(own >= 0)
+        step = _exact(probability[some][inside]) * _STEPS
+        lower = np.minimum(step.astype(np.int64), _STEPS - 1)
+        share = step - lower
+        place = own[inside] * (_STEPS + 1) + lower
+        np.add.at(below, place, 1 - share)
+        np.add.at(above, place + 1, share)
+    return (below + above).reshape(len(chosen), _STEPS + 1)
 
 
 def _quantiles(
     weights: NDArray[np.float64], mean: NDArray[np.float64], window: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return both quantiles of sums of trials, given the trials (B, 257) of each step."""
-    angle = 2 * np.pi / window * np.arange(window // 2 + 1)
-    probability = np.arange(_STEPS + 1) / _STEPS
-    # An odd window has no angle of 180°, where a probability of one half would have no logarithm.
-    logarithm = np.log(1 + probability[:, None] * (np.exp(1j * angle) - 1))
+    angle, logarithm = _characteristic(window)
     first = np.floor(mean).astype(np.int64) - window // 2
     exponent = weights @ logarithm.real + 1j * (weights @ logarithm.imag - np.outer(first, angle))
     distribution = np.fft.irfft(np.conj(np.exp(exponent)), window, axis=1)
     reached = np.cumsum(distribution, axis=1)
     low, high = ((reached < tail - _ROUNDING).sum(axis=1) for tail in _TAILS)
     return first + low, first + high
+
+
+@lru_cache
+def _characteristic(window: int) -> tuple[NDArray[np.floating], NDArray[np.complexfloating]]:
+    """Return angles (T,), and the logarithm (257, T) of the function of one trial of each step."""
+    angle = 2 * np.pi / window * np.arange(window // 2 + 1)
+    probability = np.arange(_STEPS + 1) / _STEPS
+    # An odd window has no angle of 180°, where a probability of one half would have no logarithm.
+    return angle, np.log(1 + probability[:, None] * (np.exp(1j * angle) - 1))

@@ -20,6 +20,9 @@ Colour = tuple[int, int, int]
 #: Outlines with more vertices are cut up before they are intersected, for speed.
 _MAX_VERTICES = 256
 
+#: Intersections that are in memory at once.
+_AT_ONCE = 256
+
 #: Halvings after which an outline is left as it is, however close together its vertices lie.
 _MAX_HALVINGS = 40
 
@@ -296,7 +299,11 @@ def tissue_area(shapes: Geometries, pieces: list[Polygon]) -> NDArray[np.float64
     one, other = shapely.bounds(parts)[of_part], shapely.bounds(tissue)[of_tissue]
     overlap = (np.maximum(one, other)[:, :2] < np.minimum(one, other)[:, 2:]).all(axis=1)
     of_part, of_tissue = of_part[overlap], of_tissue[overlap]
-    shared = shapely.area(shapely.intersection(parts[of_part], tissue[of_tissue]))
+    shared = np.empty(len(of_part))
+    for start in range(0, len(shared), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        pairs = parts[of_part[some]], tissue[of_tissue[some]]
+        shared[some] = shapely.area(shapely.intersection(*pairs))
     return np.bincount(owner[of_part], shared, len(shapes)).astype(np.float64)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely import Polygon
 
 from nucwsi.classes import Unions
 from nucwsi.composition.counts import Columns, Population, composition, morphometry
 from nucwsi.composition.intervals import CountError
 from nucwsi.composition.look import Look, describe, warning_of
-from nucwsi.composition.neighbours import NeighbourGraph
-from nucwsi.composition.regions import Region, areas, geometries, tissue_area
+from nucwsi.composition.membership import Membership
+from nucwsi.composition.neighbours import Reader, class_pairs, count_pairs
+from nucwsi.composition.regions import Region, areas
 from nucwsi.composition.unions import union_columns
 
 
@@ -25,9 +26,8 @@ class RegionTables(NamedTuple):
     ----------
     regions : list of Region
         R regions, in the order of the tables.
-    pairs : (2, K) ndarray of int64
-        Index of a region, and index of a nucleus in it; ordered by both. From
-        `regions.owned_nuclei`.
+    membership : Membership
+        Which nuclei each of them holds.
     nuclei : Population
         The N nuclei of the slide.
     classes : tuple of str
@@ -41,20 +41,20 @@ class RegionTables(NamedTuple):
     """
 
     regions: list[Region]
-    pairs: NDArray[np.int64]
+    membership: Membership
     nuclei: Population
     classes: tuple[str, ...]
     error: CountError
     look: Look | None = None
     unions: Unions = MappingProxyType({})
 
-    def composition(self, pieces: list[Polygon], px_um2: float) -> Columns:
+    def composition(self, tissue_px: NDArray[np.float64], px_um2: float) -> Columns:
         """Return the columns of ``composition.csv``: the nuclei of each region by class.
 
         Parameters
         ----------
-        pieces : list of shapely.Polygon
-            Tissue in level-0 pixels; the pieces do not overlap.
+        tissue_px : (R,) ndarray of float64
+            Tissue in each region in level-0 pixels²; from `regions.tissue_area`.
         px_um2 : float
             Area of a level-0 pixel in µm².
 
@@ -64,8 +64,8 @@ class RegionTables(NamedTuple):
             One row for each region; areas in mm², densities per mm² of tissue.
         """
         mm2 = px_um2 / 1e6
-        tissue_mm2 = tissue_area(geometries(self.regions), pieces) * mm2
-        counted = (self.pairs, self.nuclei, self.classes)
+        tissue_mm2 = tissue_px * mm2
+        counted = (self.membership, self.nuclei, self.classes)
         known = (tissue_mm2, self.error, self._distance())
         return {
             **_labels(self.regions),
@@ -88,7 +88,7 @@ class RegionTables(NamedTuple):
         return warning_of(self.look, self._described(self.look)[0])
 
     def _described(self, look: Look) -> NDArray[np.float64]:
-        return describe(self.pairs, look, self.nuclei.features["area_um2"], len(self.regions))
+        return describe(self.membership, look, self.nuclei.features["area_um2"])
 
     def _distance(self) -> NDArray[np.float64] | None:
         return self.look and self.look.domain.distance(self._described(self.look))
@@ -101,17 +101,17 @@ class RegionTables(NamedTuple):
         dict of str to (rows,) ndarray
             One row for each region (squares of the grid excepted), class and feature.
         """
-        pairs = self.pairs[:, self._detailed[self.pairs[0]]]
-        columns = morphometry(pairs, self.nuclei, self.classes, len(self.regions))
-        return _with_labels(self.regions, columns)
+        shown = self.details()
+        columns = morphometry(shown.membership, self.nuclei, self.classes)
+        return _with_labels(shown.regions, columns)
 
-    def neighbours(self, points_um: NDArray[np.float64], radius_um: float) -> Columns:
+    def neighbours(self, points_um: Sequence[Reader], radius_um: float) -> Columns:
         """Return the columns of ``neighbours.csv``: which classes lie side by side.
 
         Parameters
         ----------
-        points_um : (N, 2) ndarray of float64
-            Centroids of the nuclei in µm, in any frame.
+        points_um : sequence of callable
+            Each reads the centroids (M, 2) of the next nuclei in µm, in any frame.
         radius_um : float
             Nuclei are neighbours if their centroids are at most this far apart.
 
@@ -120,30 +120,37 @@ class RegionTables(NamedTuple):
         dict of str to (rows,) ndarray
             One row for each region (squares of the grid excepted) and pair of classes.
         """
-        graph = NeighbourGraph(points_um, radius_um, self.nuclei.class_code, len(self.classes))
-        chosen, (a, b) = np.flatnonzero(self._detailed), graph.class_pairs
-        shape = (len(chosen), len(a))
-        n_pairs, expected, sd = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
-        starts = np.searchsorted(self.pairs[0], chosen, "left")
-        stops = np.searchsorted(self.pairs[0], chosen, "right")
-        for row, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            n_pairs[row], expected[row], sd[row] = graph.count_pairs(self.pairs[1, start:stop])
-        excess, names = n_pairs - expected, np.array(self.classes, object)
+        shown, names = self.details(), np.array(self.classes, object)
+        regions = [shown.membership.of_group(index) for index in range(len(shown.regions))]
+        counted = count_pairs(points_um, radius_um, self.nuclei.class_code, len(names), regions)
+        (n_pairs, expected, sd), (a, b) = counted, class_pairs(len(names))
+        excess, shape = n_pairs - expected, n_pairs.shape
         columns = {
-            "region": np.repeat(chosen, len(a)),
-            "class_a": np.tile(names[a], len(chosen)),
-            "class_b": np.tile(names[b], len(chosen)),
+            "region": np.repeat(np.arange(len(regions)), len(a)),
+            "class_a": np.tile(names[a], len(regions)),
+            "class_b": np.tile(names[b], len(regions)),
             "radius_um": np.full(n_pairs.size, radius_um),
             "n_pairs": n_pairs.ravel(),
             "expected": expected.ravel(),
             "z": np.divide(excess, sd, out=np.full(shape, np.nan), where=sd > 0).ravel(),
         }
-        return _with_labels(self.regions, columns)
+        return _with_labels(shown.regions, columns)
 
-    @property
-    def _detailed(self) -> NDArray[np.bool_]:
-        """(R,) ndarray: whether a region has details; squares of a grid would bury the others."""
-        return np.array([region.source != "grid" for region in self.regions], bool)
+    def details(self) -> RegionTables:
+        """Return what tables of details are made of.
+
+        Returns
+        -------
+        RegionTables
+            Without the squares of the grid, which would bury the other regions, and without what
+            only the composition needs.
+        """
+        kept = np.flatnonzero([region.source != "grid" for region in self.regions])
+        if self.look is None and len(kept) == len(self.regions):
+            return self
+        regions = [self.regions[index] for index in kept.tolist()]
+        membership = self.membership.of_groups(kept)
+        return self._replace(regions=regions, membership=membership, look=None)
 
 
 def _labels(regions: list[Region]) -> Columns:

@@ -7,7 +7,7 @@ either is epithelial for certain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from nucwsi.classes import Unions, column_names
 from nucwsi.composition.counts import Columns, Population, composition
 from nucwsi.composition.intervals import CountError
+from nucwsi.composition.membership import Membership
 
 
 def union_columns(
-    pairs: NDArray[np.int64],
+    membership: Membership,
     nuclei: Population,
     classes: tuple[str, ...],
     unions: Unions,
@@ -30,7 +31,7 @@ def union_columns(
 
     Parameters
     ----------
-    pairs, nuclei, classes
+    membership, nuclei, classes
         As for `counts.composition`.
     unions : mapping of str to tuple of str
         Name of each union -> classes that it is made of.
@@ -46,24 +47,37 @@ def union_columns(
     of_all = column_names(())
     for name, of in unions.items():
         codes = np.array([classes.index(part) for part in of])
-        joined = _joined(nuclei, codes, len(classes))
+        joined = _joined(nuclei, name, codes, classes)
         own = composition(
-            pairs, joined, (name,), tissue_mm2, joined_error(error, [codes]), distance
+            membership, joined, (name,), tissue_mm2, joined_error(error, [codes]), distance
         )
         named = (column for column in column_names((name,)) if column not in of_all)
         columns |= {column: own[column] for column in named if column in own}
     return columns
 
 
-def _joined(nuclei: Population, codes: NDArray[np.int64], n_classes: int) -> Population:
+def _joined(
+    nuclei: Population, name: str, codes: NDArray[np.int64], classes: tuple[str, ...]
+) -> Population:
     """Return nuclei of one class, the union; all others are without a class."""
-    share = joined(nuclei.class_probabilities, [codes], n_classes)
+    apart = list(nuclei.contrasts)
+    starts = range(0, len(apart), len(classes))
+    share = _sum(nuclei.class_probabilities, [classes[code] for code in codes])
     return Population(
         np.where(np.isin(nuclei.class_code, codes), 0, 1).astype(np.uint8),
-        np.minimum(share, 1),
+        {name: np.minimum(share, 1)},
         nuclei.features,
-        joined(nuclei.contrasts, [codes], n_classes),
+        {apart[at]: _sum(nuclei.contrasts, [apart[at + code] for code in codes]) for at in starts},
     )
+
+
+def _sum(columns: Mapping[str, NDArray[np.float32]], names: list[str]) -> NDArray[np.float32]:
+    """Add up columns as `joined` does, with one in memory at a time."""
+    first, *others = names
+    total = columns[first].astype(np.float64)
+    for name in others:
+        total += columns[name]
+    return total.astype(np.float32)
 
 
 def joined(

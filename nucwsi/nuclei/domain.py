@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, Strict
 
+from nucwsi.nuclei.group_sums import group_sizes, group_sums
+
 #: What is compared: of the optical density (natural logarithm) at nuclei the logarithm of the sum
 #: over red, green and blue, and the shares of red and blue; the mean and the standard deviation of
 #: the logarithm of the areas in µm²; and the logarithm of the mean doubt about the class.
@@ -83,17 +85,21 @@ def descriptors(
         In the order of `DESCRIPTORS`; NaN for a group of fewer than `MIN_NUCLEI` nuclei, or without
         a pixel of known colour.
     """
-    count = np.bincount(group, minlength=n_groups)
-    enough = count >= MIN_NUCLEI
-    size = np.where(enough, count, np.nan)
+    count = group_sizes(group, n_groups)
+    size = np.where(count >= MIN_NUCLEI, count, np.nan)
 
-    def _mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.bincount(group, values, n_groups) / size
+    def _log_area(some: slice) -> NDArray[np.float64]:
+        return np.log(np.maximum(area_um2[some], 1e-3)).astype(np.float64)
 
-    log_area = np.log(np.maximum(area_um2, 1e-3)).astype(np.float64)
-    mean = _mean(log_area)
-    spread = np.sqrt(_mean((log_area - np.nan_to_num(mean)[group]) ** 2))
-    doubt = np.log(1 - _mean(certainty.astype(np.float64)) + _LEAST_DOUBT)
+    total, certain = group_sums(
+        group, n_groups, lambda some: [_log_area(some), certainty[some].astype(np.float64)]
+    )
+    mean = total / size
+    centre = np.nan_to_num(mean)
+    [squares] = group_sums(
+        group, n_groups, lambda some: [(_log_area(some) - centre[group[some]]) ** 2]
+    )
+    spread, doubt = np.sqrt(squares / size), np.log(1 - certain / size + _LEAST_DOUBT)
     pixels, *sums = np.broadcast_to(colour, (n_groups, 4)).T.astype(np.float64)
     seen = np.where(pixels > 0, pixels, np.nan)
     red, green, blue = (np.maximum(channel / 1000 / seen, _LEAST_DENSITY) for channel in sums)

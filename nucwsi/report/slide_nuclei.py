@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nucwsi.classes import most_probable
 from nucwsi.grid import Frame
-from nucwsi.io.nuclei.parquet import iter_columns
+from nucwsi.io.nuclei.stored_columns import iter_columns
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from nucwsi.grid import Frame
 from nucwsi.io.csv_table import TEXTS, read_csv, sheet_columns
 from nucwsi.io.inputs import check_file
 from nucwsi.io.nuclei.columns import network_columns
-from nucwsi.io.nuclei.parquet import iter_tables, read_columns, read_facts
+from nucwsi.io.nuclei.parquet import iter_tables, read_facts
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.files import read_written_regions
 from nucwsi.io.regions.geojson import read_tissue, written_facts

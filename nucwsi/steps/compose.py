@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
@@ -17,11 +19,14 @@ from nucwsi.composition.counts import Columns, Population
 from nucwsi.composition.disagreement import contrast_names
 from nucwsi.composition.intervals import CountError
 from nucwsi.composition.look import Look
+from nucwsi.composition.membership import Membership
 from nucwsi.composition.regions import (
     Region,
+    geometries,
     grid_regions,
     owned_nuclei,
     slide_region,
+    tissue_area,
     tissue_regions,
     without_ignored,
 )
@@ -32,7 +37,8 @@ from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.csv_table import write_csv
 from nucwsi.io.nuclei.columns import FEATURES, network_columns
-from nucwsi.io.nuclei.parquet import iter_columns, read_facts
+from nucwsi.io.nuclei.parquet import read_facts
+from nucwsi.io.nuclei.stored_columns import StoredColumns, iter_columns, open_columns
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.geojson import read_tissue, write_regions
 from nucwsi.io.regions.on_slide import region_doubts, regions_of_slide, slide_bounds
@@ -83,49 +89,60 @@ def _regions(
 
 def _counted(
     nuclei: Path, facts: SlideFacts, regions: list[Region], features: tuple[str, ...]
-) -> tuple[RegionTables, NDArray[np.float64]]:
-    """Read the nuclei and find their regions; also return their centroids, x and y.
+) -> RegionTables:
+    """Find the regions of all nuclei; what else is known of these is read when it is needed.
 
     One row group at a time, for its nuclei lie close together.
     """
     classes = facts.classes
     shares = [f"p_{name}" for name in classes]
-    networks = network_columns(facts.network_classes) if facts.taught and facts.domain else []
+    asked = network_columns(facts.network_classes) if facts.taught and facts.domain else []
+    codes, certain, n_nuclei = [np.empty(0, np.uint8)], [np.empty(0, np.float32)], 0
+
+    def _pairs() -> Iterator[NDArray[np.int64]]:
+        nonlocal n_nuclei
+        for group in iter_columns(nuclei, ["row", "column", *shares, *asked]):
+            found = owned_nuclei(np.column_stack([group["column"], group["row"]]), regions)
+            yield found + np.array([[0], [n_nuclei]])
+            # The class of a nucleus is its most probable one: no need to read the names.
+            codes.append(most_probable(np.column_stack([group[name] for name in shares])))
+            certain.append(np.max([group[name] for name in asked or shares], axis=0))
+            n_nuclei += len(group["row"])
+
+    membership = Membership.of(_pairs(), len(regions))
+    # What makes that fast takes more memory than the outlines themselves.
+    shapely.destroy_prepared(geometries(regions))
     apart = contrast_names(classes, facts.contrasts)
-    wanted = (*features, *shares, *networks, *apart)
-    groups, centroids = [], [np.empty((0, 2))]
-    first, found = 0, [np.empty((2, 0), np.int64)]
-    for group in iter_columns(nuclei, ["row", "column", *wanted]):
-        points = np.column_stack([group.pop("column"), group.pop("row")])
-        found.append(owned_nuclei(points, regions) + np.array([[0], [first]]))
-        first += len(points)
-        groups.append(group)
-        centroids.append(points)
-    ordered = _ordered(found)
-    del found
-    table = {
-        name: np.concatenate([np.empty(0, np.float32), *(group.pop(name) for group in groups)])
-        for name in wanted
-    }
-    share = np.column_stack([table[name] for name in shares])
-    # The class of a nucleus is its most probable one: no need to read the names.
-    code = most_probable(share)
-    contrasts = np.reshape([table[name] for name in apart], (len(apart), len(code))).T
-    population = Population(code, share, {name: table[name] for name in features}, contrasts)
-    places = np.concatenate(centroids)
+    population = Population(
+        np.concatenate(codes),
+        *(
+            StoredColumns(nuclei, columns, n_nuclei)
+            for columns in (
+                dict(zip(classes, shares, strict=True)),
+                dict(zip(features, features, strict=True)),
+                dict(zip(apart, apart, strict=True)),
+            )
+        ),
+    )
     error = CountError.of(classes, facts.count_error, facts.miscount)
     look = None
     if facts.domain is not None and facts.colour:
-        certainty = np.column_stack([table[name] for name in networks or shares]).max(axis=1)
-        look = Look(facts.domain, facts.colour, certainty)
-    tables = RegionTables(regions, ordered, population, classes, error, look, facts.unions)
-    return tables, places
+        look = Look(facts.domain, facts.colour, np.concatenate(certain))
+    return RegionTables(regions, membership, population, classes, error, look, facts.unions)
 
 
-def _ordered(found: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Join pairs of a region and a nucleus, (2, K), by region and then nucleus."""
-    pairs = np.concatenate(found, axis=1)
-    return pairs[:, np.argsort(pairs[0], kind="stable")]
+def _neighbours(
+    tables: RegionTables, nuclei: Path, frame: Frame, settings: ComposeSettings
+) -> Columns:
+    """Make ``neighbours.csv``; nuclei are read where they lie close together."""
+
+    def _points_um(read: Callable[[], dict[str, NDArray[np.float64]]]) -> NDArray[np.float64]:
+        place = read()
+        return np.column_stack([place["column"], place["row"]]) * frame.level0_mpp[::-1]
+
+    with open_columns(nuclei, ["column", "row"]) as groups:
+        readers = [partial(_points_um, read) for read in groups]
+        return tables.neighbours(readers, settings.neighbours_um)
 
 
 def _with_origin(columns: Columns, facts: SlideFacts) -> Columns:
@@ -156,6 +173,7 @@ def _write_table(path: Path, sheet: dict[str, str], columns: Columns) -> None:
     n_rows = len(next(iter(columns.values())))
     first = {name: np.full(n_rows, value, object) for name, value in sheet.items()}
     write_csv(path, {**first, **columns})
+    return_freed_memory()
 
 
 def compose(
@@ -225,13 +243,19 @@ def compose(
     for doubt in doubts:
         log.warning("%s", doubt)
     every = _regions(frame, pieces, user, settings)
+    tissue_px = tissue_area(geometries(every), pieces)
+    del pieces
+    return_freed_memory()
     features = FEATURES if morphometry is not None else FEATURES[:1]
-    tables, places = _counted(nuclei, facts, every, features)
+    tables = _counted(nuclei, facts, every, features)
+    n_nuclei = len(tables.nuclei.class_code)
     return_freed_memory()
     sheet = {"slide": facts.slide, **(further or {})}
-    columns = tables.composition(pieces, frame.level0_pixel_um2)
+    columns = tables.composition(tissue_px, frame.level0_pixel_um2)
     if (odd := tables.out_of_domain()) is not None:
         log.warning("%s: %s", facts.slide, odd)
+    tables = tables.details()
+    return_freed_memory()
     if geojson is not None:
         files = [{"path": str(path), "fingerprint": file_checksum(path)} for path in regions]
         made: dict[str, Any] = {"compose": settings.model_dump(), "region_files": files}
@@ -240,14 +264,15 @@ def compose(
         if odd is not None:
             made["domain_warning"] = odd
         _write_geojson(geojson, every, columns, frame, made, dict(further or {}))
+    n_regions = len(every)
+    del every
+    return_freed_memory()
     if morphometry is not None:
         _write_table(morphometry, sheet, tables.morphometry())
     if neighbours is not None:
-        points_um = places * frame.level0_mpp[::-1]
-        table = tables.neighbours(points_um, settings.neighbours_um)
-        _write_table(neighbours, sheet, table)
+        _write_table(neighbours, sheet, _neighbours(tables, nuclei, frame, settings))
     _write_table(output, sheet, _with_origin(columns, facts))
-    log.info("%d nuclei in %d regions", len(places), len(every))
+    log.info("%d nuclei in %d regions", n_nuclei, n_regions)
 
 
 def _write_geojson(

@@ -21,7 +21,8 @@ from nucwsi.grid import Frame, Window
 from nucwsi.io.nuclei.arrow import to_bytes, to_numpy
 from nucwsi.io.nuclei.columns import network_columns
 from nucwsi.io.nuclei.features import Described, places_digest, write_features
-from nucwsi.io.nuclei.parquet import iter_batches, read_columns, read_facts
+from nucwsi.io.nuclei.parquet import iter_batches, read_facts
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.slides.identity import check_slide

@@ -18,7 +18,8 @@ from nucwsi.facts import SlideFacts
 from nucwsi.io.benchmarks import read_benchmark
 from nucwsi.io.csv_table import TEXTS, read_csv
 from nucwsi.io.inputs import check_file
-from nucwsi.io.nuclei.parquet import iter_columns, read_facts
+from nucwsi.io.nuclei.parquet import read_facts
+from nucwsi.io.nuclei.stored_columns import iter_columns
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.check import is_whole_zip, zip_facts
 from nucwsi.io.regions.geojson import written_facts

@@ -19,7 +19,8 @@ from nucwsi.errors import ConfigError, StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import CELL_PX, Frame
 from nucwsi.io.inputs import check_file
-from nucwsi.io.nuclei.parquet import iter_tables, read_columns, read_facts
+from nucwsi.io.nuclei.parquet import iter_tables, read_facts
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.regions.files import read_written_regions
 from nucwsi.io.regions.geojson import read_tissue, written_measurements

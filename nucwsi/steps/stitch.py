@@ -19,7 +19,8 @@ from nucwsi.errors import StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame
 from nucwsi.io.nuclei.buckets import Buckets
-from nucwsi.io.nuclei.parquet import AT_ONCE, iter_tables, read_columns, read_facts, write_nuclei
+from nucwsi.io.nuclei.parquet import AT_ONCE, iter_tables, read_facts, write_nuclei
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.io.outputs import check_outputs
 from nucwsi.io.stores.publish import file_checksum, published, workspace
 from nucwsi.nuclei.hilbert import hilbert_key

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nucwsi import metrics
 from nucwsi.composition.intervals import CountError, CountEstimate, estimate_counts
+from nucwsi.composition.membership import Membership
 from nucwsi.composition.miscounts import KnownCounts, fit_miscounts
 from nucwsi.training.labelled_nuclei import ImageNuclei
 from nucwsi.training.sample import Sample
@@ -164,9 +165,9 @@ def count_images(samples: list[Sample], nuclei: list[ImageNuclei], n_classes: in
     counted = [nuclei[place] for place in used]
     n_nuclei = np.array([len(own.class_code) for own in counted], np.int64)
     shares = [np.empty((0, n_classes), np.float32), *(own.class_probabilities for own in counted)]
-    share = np.concatenate(shares)
     contrasts = [own.contrasts for own in counted] or [np.empty((0, 0), np.float32)]
     group = np.repeat(np.arange(len(counted)), n_nuclei)
-    members = np.stack([group, np.arange(len(share))])
-    estimate = estimate_counts(members, share, np.concatenate(contrasts), len(counted))
+    membership = Membership.of([np.stack([group, np.arange(len(group))])], len(counted))
+    answers = (np.concatenate(every).T for every in (shares, contrasts))
+    estimate = estimate_counts(membership, *answers)
     return ImageCounts(used, source[used], truth[used], known[used], estimate)

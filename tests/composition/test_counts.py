@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from nucwsi.composition.counts import Population, composition, morphometry
 from nucwsi.composition.intervals import CountError
+from nucwsi.composition.membership import Membership
 from nucwsi.nuclei.miscount import Miscount
 
 CONIC = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
@@ -18,12 +19,12 @@ def population(codes, n_classes, areas=None, seed=0):
     codes = np.asarray(codes, np.uint8)
     return Population(
         codes,
-        rng.dirichlet(np.ones(n_classes), len(codes)).astype(np.float32),
+        dict(enumerate(rng.dirichlet(np.ones(n_classes), len(codes)).astype(np.float32).T)),
         {
             "area_um2": np.float32(rng.uniform(5, 90, len(codes)) if areas is None else areas),
             "solidity": rng.random(len(codes)).astype(np.float32),
         },
-        np.empty((len(codes), 0), np.float32),
+        {},
     )
 
 
@@ -31,8 +32,8 @@ def no_error(classes):
     return CountError.of(classes, {})
 
 
-def pairs_of(membership):
-    return np.array(np.nonzero(membership), np.int64)
+def members_of(membership):
+    return Membership.of([np.array(np.nonzero(membership), np.int64)], len(membership))
 
 
 @settings(max_examples=50, deadline=None)
@@ -43,7 +44,7 @@ def test_columns_equal_a_loop_over_regions(n_nuclei, n_regions, seed):
     nuclei = population(rng.integers(0, 7, n_nuclei), 6, seed=seed)
     membership = rng.random((n_regions, n_nuclei)) < rng.uniform(0, 1, (n_regions, 1))
     tissue = rng.choice([0.0, 0.5, 2.0], n_regions)
-    found = composition(pairs_of(membership), nuclei, CONIC, tissue, no_error(CONIC))
+    found = composition(members_of(membership), nuclei, CONIC, tissue, no_error(CONIC))
     for index, members in enumerate(membership):
         codes, total = nuclei.class_code[members], members.sum()
         every = [*CONIC, "unclassified"]
@@ -54,7 +55,7 @@ def test_columns_equal_a_loop_over_regions(n_nuclei, n_regions, seed):
             fraction = count / total if total else np.nan
             density = count / tissue[index] if tissue[index] else np.nan
             sizes = nuclei.features["area_um2"][members][codes == code].astype(float)
-            p = nuclei.class_probabilities[members, code].astype(float)
+            p = nuclei.class_probabilities[code][members].astype(float)
             for column, expected in {
                 f"frac_{name}": fraction,
                 f"{name}_per_mm2": density,
@@ -67,7 +68,9 @@ def test_columns_equal_a_loop_over_regions(n_nuclei, n_regions, seed):
 def test_known_medians_ratios_and_shares():
     codes = [0, 2, 2, 1, 1, 1]
     nuclei = population(codes, 6, areas=[7, 10, 20, 30, 1, 5])
-    found = composition(pairs_of(np.ones((1, 6))), nuclei, CONIC, np.array([0.5]), no_error(CONIC))
+    found = composition(
+        members_of(np.ones((1, 6))), nuclei, CONIC, np.array([0.5]), no_error(CONIC)
+    )
     assert found["neutrophil_area_um2_median"] == 7
     assert found["lymphocyte_area_um2_median"] == 15
     assert found["epithelial_area_um2_median"] == 5
@@ -81,7 +84,7 @@ def test_known_medians_ratios_and_shares():
 def test_nothing_is_undefined_or_zero_never_infinite():
     nuclei = population([], 6)
     found = composition(
-        np.empty((2, 0), np.int64), nuclei, CONIC, np.array([0.0, 1.0]), no_error(CONIC)
+        members_of(np.ones((2, 0))), nuclei, CONIC, np.array([0.0, 1.0]), no_error(CONIC)
     )
     assert found.pop("out_of_domain").tolist() == ["", ""]
     for name, values in found.items():
@@ -95,7 +98,7 @@ def test_nothing_is_undefined_or_zero_never_infinite():
 
 def test_columns_follow_the_classes_that_exist():
     found = composition(
-        pairs_of(np.ones((1, 2))), population([0, 2], 3), COARSE, np.ones(1), no_error(COARSE)
+        members_of(np.ones((1, 2))), population([0, 2], 3), COARSE, np.ones(1), no_error(COARSE)
     )
     assert [name for name in found if name.startswith("n_")] == [
         "n_nuclei",
@@ -106,7 +109,7 @@ def test_columns_follow_the_classes_that_exist():
     ]
     assert not [name for name in found if "ratio" in name or "immune" in name]
     mixed = composition(
-        pairs_of(np.ones((1, 2))),
+        members_of(np.ones((1, 2))),
         population([0, 1], 2),
         ("inflammatory", "other"),
         np.ones(1),
@@ -118,12 +121,12 @@ def test_columns_follow_the_classes_that_exist():
 def test_intervals_hold_what_is_expected():
     nuclei = population(np.random.default_rng(0).integers(0, 6, 300), 6)
     found = composition(
-        pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), no_error(CONIC)
+        members_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), no_error(CONIC)
     )
     for name in CONIC:
         assert found[f"{name}_low"] < found[f"expected_{name}"] < found[f"{name}_high"]
     error = CountError.of(CONIC, {"neutrophil": 0.5, "lymphocyte": 0.01})
-    wide = composition(pairs_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), error)
+    wide = composition(members_of(np.ones((1, 300))), nuclei, CONIC, np.array([0.5]), error)
     assert wide["neutrophil_high"] > wide["expected_neutrophil"] + 2.3 * 0.5 * 300
     assert wide["neutrophil_low"] == 0
     assert wide["lymphocyte_high"] >= found["lymphocyte_high"]
@@ -138,7 +141,7 @@ def test_intervals_hold_what_is_expected():
 def test_morphometry_has_a_row_for_all_that_exists():
     nuclei = population([0, 1, 1, 2], 2, areas=[10, 20, 40, 99])
     membership = np.array([[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 1, 0]])
-    found = morphometry(pairs_of(membership), nuclei, ("other", "spindle"), 3)
+    found = morphometry(members_of(membership), nuclei, ("other", "spindle"))
     rows = list(zip(found["region"], found["class"], found["feature"], found["n"], strict=True))
     assert rows == [
         (0, "other", "area_um2", 1),
@@ -151,16 +154,16 @@ def test_morphometry_has_a_row_for_all_that_exists():
     np.testing.assert_allclose(found["mean"][[0, 2, 4]], [10, 30, 40])
     np.testing.assert_allclose(found["sd"][[0, 2, 4]], [np.nan, np.sqrt(200), np.nan])
     np.testing.assert_allclose(found["p25"][[0, 2, 4]], [10, 25, 40])
-    empty = morphometry(np.empty((2, 0), np.int64), population([], 2), ("a", "b"), 3)
+    empty = morphometry(members_of(np.ones((3, 0))), population([], 2), ("a", "b"))
     assert {len(values) for values in empty.values()} == {0}
 
 
 def test_out_of_domain_intervals_are_wider_and_rows_say_so():
     nuclei = population(np.random.default_rng(0).integers(0, 3, 300), 3)
-    pairs, tissue = pairs_of(np.ones((4, 300))), np.ones(4)
+    held, tissue = members_of(np.ones((4, 300))), np.ones(4)
     error = CountError.of(COARSE, {}, Miscount(0.5, 0.1, {}))
     distance = np.array([0.3, 1.0, 2.0, np.nan])
-    found = composition(pairs, nuclei, COARSE, tissue, error, distance)
+    found = composition(held, nuclei, COARSE, tissue, error, distance)
     assert found["out_of_domain"].tolist() == ["no", "no", "yes", ""]
     np.testing.assert_array_equal(found["domain_distance"], distance)
     width = found["spindle_high"] - found["spindle_low"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nucwsi.composition.intervals import T95, CountError, estimate_counts, widened
+from nucwsi.composition.membership import Membership
 from nucwsi.composition.poisson_binomial import count_interval
 from nucwsi.nuclei.miscount import Miscount
 
@@ -13,7 +14,7 @@ def test_an_estimate_is_made_class_by_class_of_the_nuclei_of_each_group():
     pairs = np.array([[0, 0, 1, 1], [0, 1, 1, 2]])
     p = np.float32([[1, 0], [0.5, 0.5], [0.25, 0.75], [0, 1]])
     contrasts = np.array([[0.1, -0.1], [0.2, -0.2], [-0.2, 0.2], [9, 9]])
-    found = estimate_counts(pairs, p, contrasts, 3)
+    found = estimate_counts(Membership.of([pairs], 3), p.T, contrasts.T)
     assert found.n_nuclei.tolist() == [2, 2, 0]
     np.testing.assert_allclose(found.expected, [[1.5, 0.5], [0.75, 1.25], [0, 0]])
     np.testing.assert_allclose(found.variance, [[0.25, 0.25], [0.4375, 0.4375], [0, 0]])
@@ -31,7 +32,7 @@ def counted(shares, contrasts=None):
     share = np.array(shares, np.float32)
     pairs = np.stack([np.zeros(len(share), np.int64), np.arange(len(share))])
     apart = np.empty((len(share), 0)) if contrasts is None else contrasts
-    return estimate_counts(pairs, share, apart, 1)
+    return estimate_counts(Membership.of([pairs], 1), share.T, apart.T)
 
 
 def half_width(found, error, stretch=1.0):
@@ -86,10 +87,9 @@ def test_out_of_its_domain_all_errors_beyond_chance_are_larger_and_chance_is_not
 
 
 def test_without_classes_or_groups_there_is_nothing_to_estimate():
-    no_pairs = np.empty((2, 0), np.int64)
-    no_class = estimate_counts(no_pairs, np.empty((5, 0)), np.empty((5, 0)), 2)
+    no_class = estimate_counts(Membership.of([], 2), np.empty((0, 5)), np.empty((0, 5)))
     assert no_class.expected.shape == no_class.disagreement.shape == (2, 0)
-    no_group = estimate_counts(no_pairs, np.empty((5, 3)), np.empty((5, 6)), 0)
+    no_group = estimate_counts(Membership.of([], 0), np.empty((3, 5)), np.empty((6, 5)))
     assert no_group.low.shape == no_group.disagreement.shape == (0, 3)
     assert no_group.low.dtype == np.int64
 

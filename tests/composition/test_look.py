@@ -3,6 +3,7 @@
 import numpy as np
 
 from nucwsi.composition.look import Look, describe, stretch_of, warning_of
+from nucwsi.composition.membership import Membership
 from nucwsi.nuclei.domain import MIN_NUCLEI, Domain
 
 UNIT = tuple(tuple(float(row == column) for column in range(6)) for row in range(6))
@@ -19,7 +20,7 @@ def test_groups_are_described_by_their_own_nuclei():
     half = np.arange(MIN_NUCLEI)
     pairs = np.array([[0] * MIN_NUCLEI + [1] * MIN_NUCLEI, [*half, *(half + MIN_NUCLEI)]])
     area = np.exp(np.repeat([3.0, 4.0], MIN_NUCLEI))
-    found = describe(pairs, LOOK, area, 3)
+    found = describe(Membership.of([pairs], 3), LOOK, area)
     np.testing.assert_allclose(found[:2], [MEAN, (*MEAN[:3], 4.0, *MEAN[4:])], atol=1e-6)
     assert np.isnan(found[2]).all()
 

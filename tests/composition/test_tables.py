@@ -9,7 +9,8 @@ import shapely
 from nucwsi.composition.counts import Population
 from nucwsi.composition.intervals import CountError
 from nucwsi.composition.look import Look
-from nucwsi.composition.regions import Region, owned_nuclei
+from nucwsi.composition.membership import Membership
+from nucwsi.composition.regions import Region, geometries, owned_nuclei, tissue_area
 from nucwsi.composition.tables import RegionTables
 from nucwsi.nuclei.domain import Domain
 
@@ -28,16 +29,22 @@ def tables():
     ]
     nuclei = Population(
         CODES,
-        np.eye(3, 2, dtype=np.float32)[CODES],
+        dict(zip(("a", "b"), np.eye(3, 2, dtype=np.float32)[CODES].T, strict=True)),
         {"area_um2": np.array([10, 20, 30, 40, 50, 60], np.float32)},
-        np.empty((6, 0), np.float32),
+        {},
     )
     error = CountError.of(("a", "b"), {"b": 0.5})
-    return RegionTables(regions, owned_nuclei(POINTS, regions), nuclei, ("a", "b"), error)
+    return RegionTables(regions, held_by(regions, POINTS), nuclei, ("a", "b"), error)
+
+
+def held_by(regions, points):
+    return Membership.of([owned_nuclei(points, regions)], len(regions))
 
 
 def test_the_composition_has_a_row_for_each_region_in_mm2(tables):
-    columns = tables.composition([shapely.box(0, 0, 15, 100)], px_um2=0.25)
+    columns = tables.composition(
+        tissue_area(geometries(tables.regions), [shapely.box(0, 0, 15, 100)]), px_um2=0.25
+    )
     assert columns["region_name"].tolist() == ["slide", "left", "grid_r001_c001", "empty"]
     assert columns["region_class"].tolist() == ["Slide", "Tumour", "Grid", ""]
     np.testing.assert_allclose(columns["area_mm2"] / 0.25e-6, [1e4, 900, 2500, 100])
@@ -49,7 +56,7 @@ def test_the_composition_has_a_row_for_each_region_in_mm2(tables):
 
 
 def test_a_class_without_an_error_of_counts_has_none(tables):
-    columns = tables.composition([], px_um2=1.0)
+    columns = tables.composition(np.zeros(4), px_um2=1.0)
     assert columns["a_low"].tolist() == columns["a_high"].tolist() == [2, 2, 2, 0]
     # 2.306 standard deviations of half of six nuclei around three.
     assert (columns["b_low"][0], columns["b_high"][0]) == (0, 10)
@@ -57,7 +64,7 @@ def test_a_class_without_an_error_of_counts_has_none(tables):
 
 def test_of_what_is_not_known_a_slide_is_neither_in_nor_out_of_domain(tables):
     assert tables.out_of_domain() is None
-    columns = tables.composition([], px_um2=1.0)
+    columns = tables.composition(np.zeros(4), px_um2=1.0)
     assert columns["out_of_domain"].tolist() == [""] * 4
     assert np.isnan(columns["domain_distance"]).all()
 
@@ -67,13 +74,13 @@ def test_the_slide_and_each_region_have_a_distance_of_their_own(tables):
     points = np.concatenate([np.full((20, 2), 10.0), np.full((20, 2), 80.0)])
     area = np.repeat([200.0, 20.0], 20).astype(np.float32)
     nuclei = Population(
-        np.zeros(40, np.uint8), np.ones((40, 2), np.float32), {"area_um2": area}, np.empty((40, 0))
+        np.zeros(40, np.uint8), dict.fromkeys("ab", np.ones(40, np.float32)), {"area_um2": area}, {}
     )
     mean = (np.log(0.9), 1 / 3, 1 / 3, float(np.log(20)), 0.0, float(np.log(0.01)))
     domain = Domain(mean, tuple(map(tuple, np.eye(6).tolist())), 2.0)
     look = Look(domain, (10, 3000, 3000, 3000), np.ones(40))
-    told = tables._replace(nuclei=nuclei, pairs=owned_nuclei(points, tables.regions), look=look)
-    columns = told.composition([], px_um2=1.0)
+    told = tables._replace(nuclei=nuclei, membership=held_by(tables.regions, points), look=look)
+    columns = told.composition(np.zeros(4), px_um2=1.0)
     # Ten times the area: 2.3 in logarithms, of which the limit is 2; half of them on the slide.
     away = np.log(10)
     expected = [np.hypot(away / 2, away / 2) / 2, away / 2, away / 2, np.nan]
@@ -92,7 +99,7 @@ def test_squares_of_the_grid_have_no_details(tables):
 
 
 def test_every_region_but_the_grid_has_each_pair_of_classes(tables):
-    columns = tables.neighbours(POINTS * 0.5, radius_um=2.0)
+    columns = tables.neighbours([lambda: POINTS * 0.5], radius_um=2.0)
     rows = zip(
         *(columns[name] for name in ("region_name", "class_a", "class_b", "n_pairs")), strict=True
     )

@@ -13,7 +13,8 @@ from tables_made import write_result
 
 import nucwsi.steps.stitch as stitching
 from nucwsi.config import StitchSettings
-from nucwsi.io.nuclei.parquet import iter_tables, read_columns, read_facts, write_nuclei
+from nucwsi.io.nuclei.parquet import iter_tables, read_facts, write_nuclei
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.io.slides.phantom import write_phantom
 from nucwsi.phantom import Phantom
 

@@ -12,7 +12,7 @@ from nucwsi.errors import StoreError
 from nucwsi.features import network, nucleus, surroundings
 from nucwsi.grid import Frame
 from nucwsi.io.nuclei import parquet
-from nucwsi.io.nuclei.parquet import read_columns
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.steps import features as module
 from nucwsi.steps.features import feature_frame, features, measuring, read_nuclei
 

@@ -12,7 +12,7 @@ from shown import phantom_nuclei, write_results
 from nucwsi.config import ImportSettings, ReviewSettings
 from nucwsi.errors import AnswerError, ConfigError, DataError
 from nucwsi.io.datasets.manifest import read
-from nucwsi.io.nuclei.parquet import read_columns
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.steps.data import import_data
 from nucwsi.steps.review import review
 from nucwsi.training.load_samples import load_samples

@@ -66,8 +66,9 @@ def read_population(
     measured = [name for name in FEATURES if name in frame]
     features = dict(zip(measured, _numbers(frame, measured, may_lack=True).T, strict=True))
     features.setdefault("area_um2", np.full(len(frame), np.nan, np.float32))
-    contrasts = _numbers(frame, _contrast_columns(frame, classes), least=-np.inf)
-    population = Population(code, share, features, contrasts)
+    names = _contrast_columns(frame, classes)
+    contrasts = dict(zip(names, _numbers(frame, names, least=-np.inf).T, strict=True))
+    population = Population(code, dict(zip(classes, share.T, strict=True)), features, contrasts)
     return population, classes, centroids
 
 

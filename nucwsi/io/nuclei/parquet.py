@@ -147,8 +147,21 @@ def _digest(facts: bytes, n_rows: Sequence[int]) -> str:
 
 
 @contextmanager
-def _readable(path: Path, *kinds: str) -> Iterator[None]:
-    """Turn whatever a damaged table, or something else in its place, leads to into one line."""
+def readable(path: Path, *kinds: str) -> Iterator[None]:
+    """Turn whatever a damaged table, or something else in its place, leads to into one line.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The table that is read in the block.
+    *kinds : str
+        What it ought to be: ``nuclei`` or ``part``.
+
+    Raises
+    ------
+    StoreError
+        That names the file, and the verbs that make it.
+    """
     try:
         yield
     except FileNotFoundError:
@@ -189,7 +202,7 @@ def open_table(path: Path, *kinds: Literal["nuclei", "part"]) -> tuple[pq.Parque
         If it is missing, damaged, no table of nuclei of these kinds, or written by a newer nucwsi.
     """
     kinds = kinds or ("nuclei", "part")
-    with _readable(path, *kinds), ExitStack() as closing:
+    with readable(path, *kinds), ExitStack() as closing:
         check_file(path)
         # Read ahead, the file would be in memory as a whole by the end of its last row group.
         file = closing.enter_context(
@@ -235,12 +248,12 @@ def iter_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
         As `open_table`; also if a page is damaged.
     """
     file, facts = open_table(path)
-    with file, _readable(path, facts.kind):
+    with file, readable(path, facts.kind):
         n_read, written_by_us = 0, _DIGEST.encode() in file.metadata.metadata
         for batch in file.iter_batches(AT_ONCE, columns=columns):
             n_read += len(batch)
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                _refuse_gaps(name, column)
+                refuse_gaps(name, column)
             if not written_by_us and "geometry" in batch.schema.names:
                 # Pages without a checksum may hold anything.
                 shapely.from_wkb(to_bytes(batch.column("geometry")))
@@ -249,8 +262,21 @@ def iter_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
             raise ValueError(f"{n_read} of {file.metadata.num_rows} rows are there")
 
 
-def _refuse_gaps(name: str, column: pa.Array) -> None:
-    """Raise `ValueError` if a value of a column is missing, or a number is not finite."""
+def refuse_gaps(name: str, column: pa.Array) -> None:
+    """Refuse a column with gaps.
+
+    Parameters
+    ----------
+    name : str
+        Of the column.
+    column : pyarrow.Array
+        Its values.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, or a number is not finite.
+    """
     parts = column.flatten() if pa.types.is_struct(column.type) else [column]
     if column.null_count or any(part.null_count for part in parts):
         raise ValueError(f"a value of its column `{name}` is missing")
@@ -289,69 +315,6 @@ def _facts(path: Path, *kinds: Literal["nuclei", "part"]) -> SlideFacts:
     return facts
 
 
-def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, NDArray[Any]]]:
-    """Read columns row group by row group.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        ``nuclei.parquet``, or a part of it.
-    columns : list of str
-        Names in the file, of numbers or truth values.
-
-    Yields
-    ------
-    dict of str to ndarray
-        Name -> values (N,) of one row group.
-
-    Raises
-    ------
-    StoreError
-        As `iter_batches`.
-    """
-    file, facts = open_table(path)
-    with file, _readable(path, facts.kind):
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=columns)
-            read = {name: table.column(name).combine_chunks() for name in columns}
-            for name, column in read.items():
-                _refuse_gaps(name, column)
-            yield {name: to_numpy(column) for name, column in read.items()}
-
-
-def read_columns(path: Path, columns: list[str]) -> dict[str, NDArray[Any]]:
-    """Read whole columns.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        ``nuclei.parquet``, or a part of it.
-    columns : list of str
-        As for `iter_columns`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Name -> values (N,) of all nuclei, in the order of the file.
-
-    Raises
-    ------
-    StoreError
-        As `iter_batches`.
-    """
-    file, _ = open_table(path)
-    n_nuclei = file.metadata.num_rows
-    file.close()
-    whole: dict[str, NDArray[Any]] = {}
-    n_read = 0
-    for group in iter_columns(path, columns):
-        for name, values in group.items():
-            whole.setdefault(name, np.empty(n_nuclei, values.dtype))
-            whole[name][n_read : n_read + len(values)] = values
-        n_read += len(values)
-    return whole or {name: np.empty(0) for name in columns}
-
-
 def iter_tables(path: Path) -> Iterator[NucleusTable]:
     """Read a table, at most `AT_ONCE` nuclei at a time.
 
@@ -373,6 +336,6 @@ def iter_tables(path: Path) -> Iterator[NucleusTable]:
     facts = _facts(path)
     network = facts.network_classes if facts.taught else ()
     for batch in iter_batches(path):
-        with _readable(path, facts.kind):
+        with readable(path, facts.kind):
             table = from_arrow(batch, facts.classes, network)
         yield table

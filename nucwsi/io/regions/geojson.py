@@ -133,7 +133,8 @@ def write_regions(
     StoreError
         If the file cannot be written.
     """
-    features: dict[str, dict[str, Any]] = {}
+    # As text, which takes a tenth of the memory.
+    features: dict[str, orjson.Fragment] = {}
     for region, values in zip(regions, measurements, strict=True):
         geometry = _to_qupath(region.geometry, origin)
         if not geometry.is_empty:
@@ -141,7 +142,7 @@ def write_regions(
             # The same region twice must not become the same object twice.
             while feature["id"] in features:
                 feature["id"] = str(uuid.uuid5(uuid.UUID(feature["id"]), "again"))
-            features[feature["id"]] = feature
+            features[feature["id"]] = orjson.Fragment(orjson.dumps(feature))
     facts = {**(extra or {}), "origin_px": list(origin), "n_objects": len(features)}
     document = {"type": "FeatureCollection", "nucwsi": facts, "features": list(features.values())}
     document[_DIGEST] = _digest(document)

@@ -16,7 +16,8 @@ from nucwsi.errors import ConfigError, StoreError
 from nucwsi.facts import SlideFacts
 from nucwsi.io.csv_table import TEXTS, read_csv
 from nucwsi.io.nuclei.arrow import to_bytes, to_numpy
-from nucwsi.io.nuclei.parquet import iter_batches, read_columns, read_facts
+from nucwsi.io.nuclei.parquet import iter_batches, read_facts
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.io.regions.files import read_written_regions
 from nucwsi.io.regions.geojson import read_tissue
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nucwsi.errors import AnswerError, ConfigError
 from nucwsi.facts import SlideFacts
-from nucwsi.io.nuclei.parquet import read_columns, read_facts
+from nucwsi.io.nuclei.parquet import read_facts
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.io.review.answers import read_answers, read_worklist
 from nucwsi.io.review.results import NUCLEI, result_folders
 from nucwsi.io.review.worklist import is_unanswered, read_draws

@@ -15,7 +15,8 @@ from nucwsi.config import ExportSettings
 from nucwsi.errors import ConfigError
 from nucwsi.features import nucleus
 from nucwsi.io.nuclei.h5ad import write_h5ad
-from nucwsi.io.nuclei.parquet import read_columns, write_nuclei
+from nucwsi.io.nuclei.parquet import write_nuclei
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.phantom import CLASSES
 from nucwsi.steps.export import export
 from nucwsi.steps.features import features

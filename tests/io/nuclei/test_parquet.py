@@ -19,16 +19,9 @@ from nucwsi.facts import FORMAT_VERSION
 from nucwsi.io.nuclei import parquet
 from nucwsi.io.nuclei.flat_tables import write_nuclei_csv
 from nucwsi.io.nuclei.geodataframe import read_trust
-from nucwsi.io.nuclei.parquet import (
-    iter_batches,
-    iter_columns,
-    iter_tables,
-    open_table,
-    read_columns,
-    read_facts,
-    write_nuclei,
-)
+from nucwsi.io.nuclei.parquet import iter_batches, iter_tables, open_table, read_facts, write_nuclei
 from nucwsi.io.nuclei.qupath import write_nuclei_zip
+from nucwsi.io.nuclei.stored_columns import iter_columns, read_columns
 from nucwsi.nuclei.domain import Domain
 from nucwsi.nuclei.miscount import Miscount
 from nucwsi.nuclei.table import NucleusTable

@@ -6,7 +6,7 @@ import pytest
 from shown import phantom_nuclei, write_results
 
 from nucwsi.config import TeachSettings
-from nucwsi.io.nuclei.parquet import read_columns
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.phantom import CLASSES
 from nucwsi.steps.features import features
 from nucwsi.steps.teach.gather import feature_names, gathered, network_classes_of

@@ -12,7 +12,8 @@ from shown import phantom_nuclei, write_results
 
 from nucwsi.config import ReviewSettings
 from nucwsi.errors import AnswerError, ConfigError
-from nucwsi.io.nuclei.parquet import read_columns, read_facts, write_nuclei
+from nucwsi.io.nuclei.parquet import read_facts, write_nuclei
+from nucwsi.io.nuclei.stored_columns import read_columns
 from nucwsi.io.review.worklist import read_draws
 from nucwsi.review.matching import nucleus_uuid
 from nucwsi.steps.review import review
