@@ -18,7 +18,6 @@ from scipy.spatial import cKDTree
 #: Nuclei whose edges are looked at together: it bounds the memory, and changes no result.
 _AT_ONCE = 1 << 12
 
-
 #: What is between the numbers of two columns of a grid, and of a square and those around it.
 _COLUMN = 1 << 32
 _BESIDE = np.array([column * _COLUMN + row for column in (-1, 0, 1) for row in (-1, 0, 1)])
@@ -102,11 +101,14 @@ def count_pairs(
     touching, count = np.zeros(len(regions)), np.zeros((len(regions), n_classes))
     for some, near, one, other in _edges(points_um, radius_um):
         code, around = class_code[some.start : some.stop], class_code[near]
+        ends = np.array([some.start, some.stop], np.int32)
         kind = code[one].astype(np.intp) * n_classes + around[other]
         for row, members in enumerate(regions):
-            inside = _is_member(np.arange(some.start, some.stop, dtype=np.int32), members)
-            if not inside.any():
+            first, stop = np.searchsorted(members, ends)
+            if first == stop:
                 continue
+            inside = np.zeros(len(some), bool)
+            inside[members[first:stop] - some.start] = True
             inside &= code < n_classes
             both = inside[one] & (_is_member(near, members) & (around < n_classes))[other]
             degree = np.bincount(one[both])
