@@ -27,6 +27,7 @@ from nucwsi.facts import SlideFacts
 from nucwsi.grid import Frame, TileGrid, Window
 from nucwsi.io.inputs import check_file
 from nucwsi.io.stores.arrays import contents_digest
+from nucwsi.io.stores.contents import Contents
 
 #: All arrays of all stores are of one byte.
 _DTYPES = (np.dtype("u1"), np.dtype("i1"))
@@ -69,12 +70,15 @@ class Store:
         The ``.zarr.zip`` file.
     archive : zipfile.ZipFile
         The same file, open.
+    contents : Contents
+        Its entries.
     facts : SlideFacts
         Where its arrays come from: the ``nucwsi`` member of the group's attributes.
     """
 
     path: Path
     archive: zipfile.ZipFile
+    contents: Contents
     facts: SlideFacts
     _headers: dict[str, _Header] = field(default_factory=dict, repr=False)
 
@@ -102,7 +106,7 @@ class Store:
     def _header(self, name: str) -> _Header:
         if name not in self._headers:
             try:
-                self._headers[name] = _header(self.archive.read(f"{name}/.zarray"))
+                self._headers[name] = _header(self.archive.read(self.contents[f"{name}/.zarray"]))
             except KeyError:
                 raise StoreError(f"{self.path}: has no array {name!r}; make it again") from None
             except DAMAGED_ARCHIVE as error:
@@ -135,7 +139,9 @@ class Store:
         key = "/".join(str(number) for number in (name, *lead, *position))
         try:
             # A header that asks for more memory than a chunk takes is refused.
-            data = imagecodecs.blosc_decode(self.archive.read(key), out=math.prod(chunks))
+            data = imagecodecs.blosc_decode(
+                self.archive.read(self.contents[key]), out=math.prod(chunks)
+            )
             return np.frombuffer(data, dtype).reshape(chunks)
         except KeyError:
             return np.broadcast_to(dtype.type(fill_value), chunks)
@@ -170,14 +176,16 @@ def opened(path: Path, kind: Literal["tiles", "maps"]) -> Iterator[Store]:
             archive = stack.enter_context(zipfile.ZipFile(path))
             if archive.comment not in {b"", contents_digest(archive)}:
                 raise ValueError("its table of contents is damaged")
-            facts = SlideFacts.from_json(json.loads(archive.read(".zattrs"))["nucwsi"], kind)
+            contents = Contents(archive)
+            stored = archive.read(contents[".zattrs"])
+            facts = SlideFacts.from_json(json.loads(stored)["nucwsi"], kind)
         except FileNotFoundError:
             raise StoreError(f"{path}: does not exist; run the step that makes it") from None
         except (*DAMAGED_ARCHIVE, KeyError, TypeError) as error:
             raise StoreError(
                 f"{path}: is not a whole nucwsi store ({error}); make it again"
             ) from error
-        yield Store(path, archive, facts)
+        yield Store(path, archive, contents, facts)
 
 
 class CoreReader:
