@@ -37,9 +37,10 @@ class Contents:
         entries = archive.infolist()
         names = np.array([entry.filename.encode() for entry in entries], np.bytes_)
         order = np.argsort(names, kind="stable")
-        facts = [[getattr(entry, name) for name in _FACTS] for entry in entries]
         self._names = names[order]
-        self._facts = np.reshape(np.array(facts, np.int64), (-1, len(_FACTS)))[order]
+        self._facts = np.empty((len(entries), len(_FACTS)), np.int64)
+        for column, name in zip(self._facts.T, _FACTS, strict=True):
+            column[:] = np.fromiter((getattr(entry, name) for entry in entries), np.int64)[order]
         archive.filelist.clear()
         archive.NameToInfo.clear()
 
