@@ -40,9 +40,14 @@ _VERBS = {
 #: CMU-1-Small-Region and the phantom.
 _STORE_MB = {3.86: 86.69, 0.637: 16.60, 0.462: 9.61}
 
-#: Peaks in MB of a million nuclei with 1,000 regions (docs/performance.md), and the area in mm²
-#: that holds a million at the density of lung-scc.
-_MILLION_MM2, _MILLION_MB = 216.0, {"stitch": 413.0, "compose": 680.0, "export": 423.0}
+#: Peaks in MB of a slide of 117,000 x 55,000 px of the tiles of lung-scc (docs/performance.md,
+#: "Memory against the size of the slide"), and how large it is: what three small slides tell of
+#: memory does not reach as far.
+_LARGE = Extent(tissue_mm2=101.0, network_mp=0.0, canvas_mp=3677.0)
+_LARGE_MB = {
+    **{"tile": 241.0, "segment": 222.0, "stitch": 149.0, "compose": 160.0, "export": 137.0},
+    **{"assess": 308.0, "render": 345.0},
+}
 
 
 def extents(results: Path) -> dict[str, Extent]:
@@ -96,11 +101,10 @@ def fitted(verb: str, sizes: dict[str, Extent], folders: list[Path], cores: int)
     walls = [measured(first, slide, verb)[0] for slide in slides]
     s, s_per = _line(x, [wall * min(threads, cores) for wall in walls])
     peaks = [max(measured(one, slide, verb)[2] for one in folders) for slide in slides]
-    if verb in _MILLION_MB:
+    (mb, power), mb_per = _power(x, peaks), 0.0
+    if verb in _LARGE_MB:
         mb, power = max(peaks), 0.0
-        mb_per = (_MILLION_MB[verb] - mb) / _MILLION_MM2
-    else:
-        (mb, power), mb_per = _power(x, peaks), 0.0
+        mb_per = max(0.0, _LARGE_MB[verb] - mb) / getattr(_LARGE, driver)
     area = [sizes[slide].tissue_mm2 for slide in slides]
     disk = (0.0, 0.0)
     if verb == "tile":

@@ -27,13 +27,13 @@ def _boundary(flat: NDArray[np.int32], width: int) -> tuple[NDArray[np.int64], N
 
 def _successors(
     flat: NDArray[np.int32], pixel: NDArray[np.int64], direction: NDArray[np.int8], width: int
-) -> NDArray[np.int64]:
+) -> NDArray[np.int32]:
     """Return for each side the index of the next one, clockwise around the same instance."""
-    sides = np.arange(len(pixel))
+    sides = np.arange(len(pixel), dtype=np.int32)
     # One slot a pixel is less work than to number the boundary pixels; only theirs are touched.
-    number = np.empty(len(flat), np.int64)
+    number = np.empty(len(flat), np.int32)
     number[pixel] = sides
-    index = np.empty((4, len(pixel)), np.int64)
+    index = np.empty((4, len(pixel)), np.int32)
     index[direction, number[pixel]] = sides
     step = np.array([1, width, -1, -width])
     label = flat[pixel]
@@ -46,7 +46,7 @@ def _successors(
     return index[(direction + turn) % 4, number[next_pixel]]
 
 
-def _places(following: NDArray[np.int64], start: NDArray[np.int64]) -> NDArray[np.int64]:
+def _places(following: NDArray[np.int32], start: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the steps from each side to the start of its ring; -1 on a ring without one: a hole."""
     jump = following.copy()
     jump[start] = start
