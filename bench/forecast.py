@@ -45,8 +45,13 @@ _STORE_MB = {3.86: 86.69, 0.637: 16.60, 0.462: 9.61}
 #: memory does not reach as far.
 _LARGE = Extent(tissue_mm2=101.0, network_mp=0.0, canvas_mp=3677.0)
 _LARGE_MB = {
-    **{"tile": 241.0, "segment": 222.0, "stitch": 149.0, "compose": 160.0, "export": 137.0},
-    **{"assess": 308.0, "render": 345.0},
+    "tile": 241.0,
+    "segment": 222.0,
+    "stitch": 149.0,
+    "compose": 160.0,
+    "export": 137.0,
+    "assess": 308.0,
+    "render": 345.0,
 }
 
 

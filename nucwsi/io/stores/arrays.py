@@ -49,10 +49,29 @@ def pack(folder: Path, output: Path) -> None:
                 with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
             archive.comment = contents_digest(archive)
-        with zipfile.ZipFile(aside) as archive:
-            broken = archive.testzip()
-        if broken is not None:
-            raise StoreError(f"{output}: {broken} did not read back; is the disk sound?")
+        read_back(aside, output)
+
+
+def read_back(path: Path, output: Path) -> None:
+    """Make sure that a zip is what was written, before it gets its name.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zip; removed if it is not.
+    output : pathlib.Path
+        The name that it shall get, for the message.
+
+    Raises
+    ------
+    StoreError
+        If an entry does not read back.
+    """
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+    if broken is not None:
+        path.unlink()
+        raise StoreError(f"{output}: {broken} did not read back; is the disk sound?")
 
 
 def zip_members(folder: Path) -> list[Path]:

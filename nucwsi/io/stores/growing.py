@@ -12,8 +12,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from nucwsi.errors import StoreError
-from nucwsi.io.stores.arrays import contents_digest, zip_entry, zip_members
+from nucwsi.io.stores.arrays import contents_digest, read_back, zip_entry, zip_members
 from nucwsi.io.stores.publish import explained
 
 
@@ -116,11 +115,7 @@ class GrowingZip:
                     name = path.relative_to(folder).as_posix()
                     archive.writestr(zip_entry(name), path.read_bytes())
                 archive.comment = contents_digest(archive)
-            with zipfile.ZipFile(self._path) as archive:
-                broken = archive.testzip()
-            if broken is not None:
-                self._path.unlink()
-                raise StoreError(f"{output}: {broken} did not read back; is the disk sound?")
+            read_back(self._path, output)
             with self._path.open("rb+") as stream:
                 os.fsync(stream.fileno())
             self._path.replace(output)

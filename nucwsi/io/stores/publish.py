@@ -246,6 +246,39 @@ class Workspace:
             (self.folder / "done").unlink(missing_ok=True)
 
 
+def key_of(position: tuple[int, int]) -> str:
+    """Name a core in the list of what is done.
+
+    Parameters
+    ----------
+    position : (int, int)
+        Row and column of the core in the grid.
+
+    Returns
+    -------
+    str
+        For `Workspace.mark`.
+    """
+    return "{},{}".format(*position)
+
+
+def position_of(key: str) -> tuple[int, int]:
+    """Undo `key_of`.
+
+    Parameters
+    ----------
+    key : str
+        Of a core.
+
+    Returns
+    -------
+    (int, int)
+        Row and column of the core in the grid.
+    """
+    row, column = map(int, key.split(","))
+    return row, column
+
+
 @contextmanager
 def workspace(output: Path, facts: dict[str, Any]) -> Iterator[Workspace]:
     """Open the work folder of an artefact, resuming a killed job of the same facts.

@@ -22,7 +22,7 @@ from nucwsi.io.stores.arrays import (
 )
 from nucwsi.io.stores.growing import GrowingZip
 from nucwsi.io.stores.ome import multiscales, rgb_display
-from nucwsi.io.stores.publish import Workspace
+from nucwsi.io.stores.publish import Workspace, key_of, position_of
 
 
 class TilesWriter:
@@ -67,7 +67,7 @@ class TilesWriter:
     def _noted(self) -> dict[str, str]:
         """Return the entries of the cores that are done and not blank, with what is noted."""
         cores = (key for key, note in self._place.done.items() if note)
-        return {self._name(_position(key)): self._place.done[key] for key in cores}
+        return {self._name(position_of(key)): self._place.done[key] for key in cores}
 
     def _name(self, position: tuple[int, int]) -> str:
         return chunk_name(self._array, *position)
@@ -85,7 +85,7 @@ class TilesWriter:
         bool
             True for a blank one, too.
         """
-        return _key(position) in self._place.done
+        return key_of(position) in self._place.done
 
     def encode(self, rgb: NDArray[np.uint8]) -> bytes | None:
         """Compress a core; several threads may do so at once.
@@ -118,7 +118,7 @@ class TilesWriter:
             If the disk is full or the folder cannot be written.
         """
         note = "" if encoded is None else self._zip.add(self._name(position), encoded)
-        self._place.mark(_key(position), note)
+        self._place.mark(key_of(position), note)
 
     def publish(self, output: Path, facts: SlideFacts, tissue: NDArray[np.bool_]) -> None:
         """Complete the store and publish it as one zip.
@@ -140,13 +140,3 @@ class TilesWriter:
         write_mask(self._group, "tissue", tissue)
         self._group.attrs["nucwsi"] = facts.to_json()
         self._zip.publish(self._folder, output)
-
-
-def _key(position: tuple[int, int]) -> str:
-    """Name a core in the list of what is done."""
-    return "{},{}".format(*position)
-
-
-def _position(key: str) -> tuple[int, int]:
-    row, column = map(int, key.split(","))
-    return row, column

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nucwsi.facts import SlideFacts
 from nucwsi.grid import Window
 from nucwsi.io.stores.maps_writer import MapsWriter
-from nucwsi.io.stores.publish import Workspace
+from nucwsi.io.stores.publish import Workspace, key_of
 from nucwsi.io.stores.reader import CoreReader, Store
 from nucwsi.models.ensemble import Ensemble
 from nucwsi.nuclei.domain import colour_sums
@@ -139,7 +139,7 @@ class Part:
         """
         grid, done = self.store.grid, self.place.done
         band = grid.strips(grid.band(self.facts.part, self.facts.parts))
-        still_open = [position for position in band if _key(position) not in done]
+        still_open = [position for position in band if key_of(position) not in done]
         if done:
             log.info("resuming: %d tiles are done", len(done))
         on_gpu = self.ensemble.device.type == "cuda"
@@ -225,9 +225,4 @@ class Part:
             shown = core.intersection(job.window) or core
             own = rgb[(slice(None), *shown.within(seen).slices)]
             sums = colour_sums(own, stored[shown.within(core).slices])
-            self.place.mark(_key(position), " ".join(map(str, sums.tolist())))
-
-
-def _key(position: tuple[int, int]) -> str:
-    """Name a core in the list of what is done."""
-    return "{},{}".format(*position)
+            self.place.mark(key_of(position), " ".join(map(str, sums.tolist())))
