@@ -1,4 +1,4 @@
-"""A command in a process that was forked for it, in the job of a batch."""
+"""A command in a process that was forked for it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nucwsi.workflow.calls import Call
 
+#: What the process has loaded from which calls are forked: what verbs import at once, and on the
+#: way.
+MODULES = (
+    *("nucwsi.cli.commands", "nucwsi.cli.forked", "nucwsi.workflow.calls"),
+    *(f"nucwsi.steps.{name}" for name in ("tile", "predict", "segment", "stitch", "compose")),
+    *(f"nucwsi.steps.{name}" for name in ("export", "assess", "render", "provenance")),
+    *(f"nucwsi.steps.{name}" for name in ("summary", "report")),
+    *("zarr", "safetensors.torch", "pyarrow.compute"),
+)
 
-def run_call(call: Call) -> None:
+
+def run_call(call: Call, folder: str) -> None:
     """Run a command of nucwsi in this process, which was forked for it.
 
     Parameters
     ----------
     call : Call
         Its words, and the files that get its messages and its cost.
+    folder : str
+        The working directory, from which relative paths start.
 
     Raises
     ------
@@ -30,7 +42,8 @@ def run_call(call: Call) -> None:
     """
     from nucwsi.cli.commands import main
 
-    threading.Thread(target=_end_with_batch, daemon=True).start()
+    threading.Thread(target=_end_with_workflow, daemon=True).start()
+    os.chdir(folder)
     with open(call.log, "wb") as log:  # noqa: PTH123 (a file descriptor is wanted)
         os.dup2(log.fileno(), 2)
         if call.has_output:
@@ -44,11 +57,11 @@ def run_call(call: Call) -> None:
         raise
 
 
-def _end_with_batch() -> None:
-    """Leave no step behind that holds the locks of its outputs, if its batch is killed."""
-    batch = multiprocessing.parent_process()
-    if batch is not None:
-        batch.join()
+def _end_with_workflow() -> None:
+    """Leave no step behind that holds the locks of its outputs, if its workflow is killed."""
+    workflow = multiprocessing.parent_process()
+    if workflow is not None:
+        workflow.join()
         os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -121,7 +121,10 @@ def batch(slides: tuple[str, ...], **values: Any) -> None:
 
     The workflow calls this command if `batch` is more than 1.
     """
-    from nucwsi.cli.forked import run_call
+    from nucwsi.cli.forked import MODULES, run_call
+    from nucwsi.runtime.forks import warm_up
+
+    warm_up(MODULES)
     from nucwsi.workflow.batch import Batch, run_batch
 
     run_batch(Batch(slides=slides, **values), run_call)

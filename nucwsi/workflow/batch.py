@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shlex
 import sys
@@ -11,11 +10,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nucwsi.errors import ConfigError, NucwsiError
 from nucwsi.runtime.machine import this_machine
 from nucwsi.workflow.batches import OWN_MB, WITHIN
+from nucwsi.workflow.calls import Call
 from nucwsi.workflow.place import SNAKEFILE
 from nucwsi.workflow.retries import error_in, is_passing
 
@@ -51,7 +50,7 @@ class Batch:
     words: tuple[str, ...]
 
 
-def run_batch(batch: Batch, target: Callable[[Any], object]) -> None:
+def run_batch(batch: Batch, target: Callable[[Call, str], object]) -> None:
     """Take the slides of a batch through all steps; one that fails does not stop the others.
 
     Parameters
@@ -59,7 +58,7 @@ def run_batch(batch: Batch, target: Callable[[Any], object]) -> None:
     batch : Batch
         Which slides, and with what.
     target : callable
-        Runs a `calls.Call` in a process of its own.
+        Runs a `calls.Call` in a process of its own, in the working directory that it is also given.
 
     Raises
     ------
@@ -102,24 +101,14 @@ def _check(configuration: str) -> None:
 
 
 def _snakemake(
-    batch: Batch, configuration: Path, target: Callable[[Any], object]
+    batch: Batch, configuration: Path, target: Callable[[Call, str], object]
 ) -> tuple[int, list[Path]]:
     """Run the workflow in this process; return its exit code, and the logs of what failed."""
     # Of the extra `workflow`, without which there are no batches.
-    from snakemake.cli import main
-    from snakemake_interface_executor_plugins.registry import (  # type: ignore[import-untyped]
-        ExecutorPluginRegistry,
-    )
+    from nucwsi.workflow.warm import Executor, snakemake
 
-    from nucwsi.workflow import warm
-
-    warm.warm_up()
-    warm.Executor.target = staticmethod(target)
-    ExecutorPluginRegistry().register_plugin(warm.NAME, warm)
-    # Snakemake writes its messages itself.
-    logging.getLogger().handlers.clear()
     words = [
-        *("slides", "--snakefile", str(SNAKEFILE), "--executor", warm.NAME),
+        *("slides", "--snakefile", str(SNAKEFILE)),
         *("--configfile", str(configuration), "--replace-workflow-config"),
         *("--profile", "none", "--workflow-profile", "none"),
         *("--cores", str(batch.threads)),
@@ -131,7 +120,7 @@ def _snakemake(
         *(word for words in batch.words for word in shlex.split(words)),
     ]
     try:
-        main(words)
+        snakemake(words, target, in_batch=True)
     except SystemExit as end:
-        return int(bool(end.code)), warm.Executor.failed
-    return 0, warm.Executor.failed
+        return int(bool(end.code)), Executor.failed
+    return 0, Executor.failed

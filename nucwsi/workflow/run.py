@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,9 @@ from nucwsi.workflow.place import SNAKEFILE, bundled
 from nucwsi.workflow.plan import load_config, load_slides, members_key
 from nucwsi.workflow.process import followed
 from nucwsi.workflow.settings import OWN, read_settings, write_settings
+
+#: Snakemake whose jobs are forked from a process that has loaded everything.
+FORKING = "nucwsi.cli.workflow"
 
 #: Options of Snakemake that `run` sets, and what says the same.
 _SET_HERE = {
@@ -117,8 +121,9 @@ def run(request: Request, *, note: Callable[[str], object], say: Callable[[str],
                 _write(place, cohort, {**values, **OWN})
             # What is only planned makes no folder.
             where = request.results if request.results.exists() else place
+            program = "snakemake" if request.dry or _is_elsewhere(profile) else FORKING
             command = [
-                *(sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)),
+                *(sys.executable, "-m", program, "--snakefile", str(SNAKEFILE)),
                 *("--directory", str(where.absolute())),
                 *("--configfile", str(place.absolute() / "config.yaml")),
                 *("--replace-workflow-config", "--workflow-profile", str(profile)),
@@ -149,10 +154,19 @@ def _profile(request: Request) -> Path:
     return bundled("profile", request.profile)
 
 
+def _is_elsewhere(profile: Path) -> bool:
+    """Tell whether a profile, a file or a folder, sends jobs to other machines."""
+    files = profile.glob("*.yaml") if profile.is_dir() else [profile]
+    return any(re.search(r"^executor\b", file.read_text("utf-8"), re.M) for file in files)
+
+
 def _settings(request: Request) -> tuple[dict[str, Any], list[str]]:
     """Return the settings of the run; and a line if they replace others."""
     kept = request.results / "config" / "config.yaml"
     known = read_settings([kept]) if kept.exists() else {}
+    if known.get("slides") == str(Path(OWN["slides"]).absolute()):
+        # A sheet in the working directory, such as a clone's, is not that of the results.
+        known["slides"] = OWN["slides"]
     if not request.configuration:
         return known, []
     files = [bundled("configuration", name) for name in request.configuration]

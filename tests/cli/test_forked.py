@@ -7,12 +7,13 @@ from nucwsi.io.benchmarks import read_benchmark
 
 
 def forked(words, folder, has_output=False):
-    """Run a command in a process; return its exit code, its log and its benchmark file."""
+    """Run a command in a folder; return its exit code, its log and its benchmark file."""
     log, benchmark = folder / "a b.log", folder / "cost.tsv"
-    call = (words, str(log), has_output, str(benchmark))
+    call = (words, log.name, has_output, benchmark.name)
     code = (
         "from nucwsi.cli.forked import run_call; from nucwsi.workflow.calls import Call;"
-        f" run_call(Call(*{call!r}))"
+        f" run_call(Call(*{call!r}),"
+        f" {str(folder)!r})"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.stderr == ""

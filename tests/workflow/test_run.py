@@ -73,6 +73,31 @@ def test_snakemake_works_in_the_folder_of_results(start, folder):
     assert kept == {"slides": "config/slides.tsv", "output": "."}
 
 
+def test_a_sheet_in_the_working_directory_is_not_that_of_the_results(start, folder):
+    """In a clone: `nucwsi run -o results` went on with the clone's own sheet."""
+    start("x/a.svs")
+    Path("config").mkdir()
+    Path("config/slides.tsv").write_text("slide\tpath\nb\tb.svs\n")
+    assert start() == ["res: 1 slide, 0 of them new", "Done"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "text", "program"),
+    [
+        ("local", "", "nucwsi.cli.workflow"),
+        ("mine", "cores: 3\n", "nucwsi.cli.workflow"),
+        ("mine", "jobs: 9\nexecutor: lsf\n", "snakemake"),
+        ("slurm", "", "snakemake"),
+    ],
+)
+def test_jobs_of_this_computer_are_forked(start, folder, profile, text, program):
+    Path("mine").mkdir()
+    Path("mine/profile.yaml").write_text(text)
+    start("x/a.svs", profile=profile)
+    [command] = start.commands
+    assert command[:3] == [sys.executable, "-m", program]
+
+
 def test_settings_are_kept_until_others_are_given(start, folder, tiny_member):
     Path("net.safetensors").symlink_to(tiny_member)
     Path("my.yaml").write_text("members: [net.safetensors]\noutput: elsewhere\n")

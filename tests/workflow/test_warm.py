@@ -17,8 +17,8 @@ import importlib, os, sys
 from pathlib import Path
 from nucwsi.cli.process import prepare
 prepare()
-from nucwsi.workflow import warm
-for name in warm._MODULES:
+from nucwsi.cli.forked import MODULES
+for name in MODULES:
     importlib.import_module(name)
 tasks = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
 print(*[(task / "comm").read_text() for task in tasks])
@@ -38,8 +38,8 @@ from nucwsi.workflow.calls import Call
 from nucwsi.workflow.warm import Executor
 signal.signal(signal.SIGTERM, lambda *_: time.sleep(600))
 executor = object.__new__(Executor)
+Executor.target, Executor.in_batch = staticmethod(run_call), True
 executor.run_jobs([])
-Executor.target = staticmethod(run_call)
 words = ["phantom", sys.argv[1] + "/huge.tiff", "--height", "40000", "--width", "40000"]
 call = Call(words, sys.argv[1] + "/phantom.log", False, "")
 threading.Thread(target=executor._forked, args=(call,)).start()
@@ -71,7 +71,7 @@ def test_a_batch_that_is_cancelled_ends_at_once_and_its_steps_with_it(tmp_path):
 
 
 ENDS = """
-import threading, time
+import operator, threading, time
 from multiprocessing import connection
 soon = connection.wait
 def late(ends, timeout=None):
@@ -81,7 +81,7 @@ def late(ends, timeout=None):
 connection.wait = late
 from nucwsi.workflow.calls import Call
 from nucwsi.workflow.warm import Executor
-executor, Executor.target = object.__new__(Executor), staticmethod(str)
+executor, Executor.target = object.__new__(Executor), staticmethod(operator.is_)
 def steps():
     for _ in range(4):
         executor._forked(Call([], "step.log", False, ""))
