@@ -146,32 +146,3 @@ def _matrix(taps: Taps, size: int) -> sparse.csr_array:
     # A tap of weight 0 may point one pixel beyond the source.
     columns = np.minimum(taps.source.T, size - 1).ravel()
     return sparse.csr_array((taps.weight.T.ravel(), columns, starts), shape=(targets, size))
-
-
-def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Average blocks of pixels; a block that the edge cuts is filled by repeating the edge.
-
-    Parameters
-    ----------
-    pixels : (C, H, W) ndarray of uint8
-        Of any number of channels C, 0 to 255.
-    factor : int
-        Side of a block in pixels, 1 to 257.
-
-    Returns
-    -------
-    (C, ceil(H / factor), ceil(W / factor)) ndarray of uint8
-        Rounded to whole numbers, half up.
-
-    Examples
-    --------
-    >>> reduced(np.array([[[0, 10, 7], [20, 31, 7]]], np.uint8), 2)
-    array([[[15,  7]]], dtype=uint8)
-    """
-    channels, height, width = pixels.shape
-    room = ((0, 0), (0, -height % factor), (0, -width % factor))
-    padded = np.pad(pixels, room, mode="edge")
-    rows, columns = padded.shape[1] // factor, padded.shape[2] // factor
-    lines = padded.reshape(channels, rows, factor, -1).sum(axis=2, dtype=np.uint16)
-    total = lines.reshape(channels, rows, columns, factor).sum(axis=3, dtype=np.uint32)
-    return ((total + factor**2 // 2) // factor**2).astype(np.uint8)

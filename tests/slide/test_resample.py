@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucwsi.slide import resample
-from nucwsi.slide.resample import area_average, edge_taps, reduced, scale_taps
+from nucwsi.slide.resample import area_average, edge_taps, scale_taps
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 
@@ -88,14 +88,3 @@ def test_between_edges_a_target_is_the_average_of_what_it_covers():
     found = (values[taps.source] * taps.weight).sum(axis=0)
     # Half of 10 and all of 20 over 1.5 pixels; a quarter of a pixel of 40.
     np.testing.assert_allclose(found, [(0.5 * 10 + 20) / 1.5, 40], rtol=1e-6)
-
-
-@pytest.mark.parametrize("factor", [1, 2, 3, 7, 16])
-def test_blocks_are_averaged_and_cut_ones_repeat_the_edge(factor):
-    image = IMAGE.transpose(2, 0, 1)
-    found = reduced(image, factor)
-    rows, columns = -(-90 // factor), -(-120 // factor)
-    assert found.shape == (3, rows, columns)
-    y, x = (np.arange(n * factor).clip(0, side - 1) for n, side in ((rows, 90), (columns, 120)))
-    blocks = image[:, y][:, :, x].reshape(3, rows, factor, columns, factor).mean(axis=(2, 4))
-    np.testing.assert_array_equal(found, np.floor(blocks + 0.5))
