@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from nucwsi.io.slides.slide import Slide
 from nucwsi.report.density import tissue_mask
 from nucwsi.report.imagery import resampled_frame
 from nucwsi.report.quality import BLUR_MPP, MAX_BLUR
+from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.allocator import return_freed_memory
 
 #: Side of a field in pixels of `BLUR_MPP` (64 µm), and the step from one to the next, so that a
@@ -58,6 +60,25 @@ class Focus(NamedTuple):
     step_um: float
 
 
+def brightness(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Average the colours of each pixel.
+
+    Parameters
+    ----------
+    image : (H, W, 3) ndarray of uint8
+        RGB.
+
+    Returns
+    -------
+    (H, W) ndarray of float32
+        0 to 255; the same as NumPy's mean, which takes twelve times as long over an axis of three.
+    """
+    total = image[..., 0].astype(np.uint16)
+    total += image[..., 1]
+    total += image[..., 2]
+    return total / np.float32(3)
+
+
 def field_blurs(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """Measure the blur of all fields of an image, by how little one more blur changes it.
 
@@ -96,6 +117,7 @@ def measure_focus(
     frame: Frame,
     pieces: NDArray[np.object_],
     see: Callable[[Window, NDArray[np.uint8]], None] | None = None,
+    threads: int = 1,
 ) -> Focus:
     """Measure the blur of the fields of a slide that are tissue.
 
@@ -109,7 +131,9 @@ def measure_focus(
         Outlines of the tissue; x and y in canvas pixels.
     see : callable, optional
         Takes each window that is read, in pixels of `BLUR_MPP`, and its RGB (H, W, 3), so that
-        others need not read it again.
+        others need not read it again; is called in the order of the windows.
+    threads : int
+        Number of windows that are read and measured at the same time.
 
     Returns
     -------
@@ -123,23 +147,23 @@ def measure_focus(
     canvas = SlideCanvas(slide, view)
     blocks = [block for block in _blocks(shape) if wanted[block].any()]
     every = -(-len(blocks) // _MAX_BLOCKS) or 1
-    for block in blocks[::every]:
-        rows, columns = block
-        height, width = (rows.stop - rows.start + 1), (columns.stop - columns.start + 1)
-        window = Window(
-            rows.start * STEP_PX, columns.start * STEP_PX, height * STEP_PX, width * STEP_PX
-        )
+
+    def _look(block: tuple[slice, slice]) -> tuple[Window, NDArray[np.uint8], NDArray[np.float32]]:
+        window = _window(*block)
         image, _ = canvas.read(window)
-        if see is not None:
-            see(window, image)
-        found = field_blurs(image.astype(np.float32).mean(axis=2))
-        blur[block] = np.where(wanted[block], found, np.nan)
-        del image, found
-        if every > 1:
-            # The next block shares no tile with this one.
-            slide.forget()
-        # Between tiles that are kept, what a block frees leaves gaps that nothing fits.
-        return_freed_memory()
+        return window, image, field_blurs(brightness(image))
+
+    with ThreadPoolExecutor(threads) as pool:
+        for block, (window, image, found) in ahead(_look, blocks[::every], pool, threads):
+            if see is not None:
+                see(window, image)
+            blur[block] = np.where(wanted[block], found, np.nan)
+            del image, found
+            if every > 1:
+                # The next block shares no tile with this one.
+                slide.forget()
+            # Between tiles that are kept, what a block frees leaves gaps that nothing fits.
+            return_freed_memory()
     return Focus(blur, STEP_PX * BLUR_MPP)
 
 
@@ -162,6 +186,12 @@ def _blocks(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
         for column in range(0, shape[1] - 1, _BLOCK_STEPS):
             last = min(row + _BLOCK_STEPS, shape[0] - 1), min(column + _BLOCK_STEPS, shape[1] - 1)
             yield slice(row, last[0]), slice(column, last[1])
+
+
+def _window(rows: slice, columns: slice) -> Window:
+    """Return the window, in pixels, of all fields of a block; each is two steps wide."""
+    steps = rows.start, columns.start, rows.stop - rows.start + 1, columns.stop - columns.start + 1
+    return Window(*(step * STEP_PX for step in steps))
 
 
 def blurred_patches(focus: Focus) -> NDArray[np.bool_]:

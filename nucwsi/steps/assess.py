@@ -76,12 +76,16 @@ def _read_seams(path: Path) -> SeamAudit:
 
 
 def _measure_focus(
-    slide: Slide, frame: Frame, pieces: NDArray[np.object_], colours: NucleusColours
+    slide: Slide,
+    frame: Frame,
+    pieces: NDArray[np.object_],
+    colours: NucleusColours,
+    threads: int,
 ) -> Focus | None:
     """Measure the blur of fields and see the colours of nuclei; None if the slide is too coarse."""
     if max(frame.level0_mpp) > _BLUR_SLACK * BLUR_MPP:
         return None
-    return measure_focus(slide, frame, pieces, colours.see)
+    return measure_focus(slide, frame, pieces, colours.see, threads)
 
 
 def _measure_quality(nuclei: SlideNuclei, focus: Focus | None) -> Quality:
@@ -236,7 +240,7 @@ def assess(
         crops = _crops(opened, nuclei, table, frame, pieces, settings)
         finer = frame.mpp / BLUR_MPP
         colours = NucleusColours(table.row * finer, table.column * finer)
-        focus = _measure_focus(opened, frame, pieces, colours)
+        focus = _measure_focus(opened, frame, pieces, colours, threads)
     density = slide_density(
         table.row, table.column, table.class_code, len(classes), pieces, frame, _DENSITY_CELLS
     )

@@ -10,11 +10,13 @@ from skimage.measure import blur_effect
 from nucwsi.grid import Frame, Window
 from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.slides.slide import open_slide
+from nucwsi.report import focus as module
 from nucwsi.report.focus import (
     FIELD_PX,
     STEP_PX,
     Focus,
     blurred_patches,
+    brightness,
     field_blurs,
     measure_focus,
 )
@@ -86,6 +88,31 @@ def test_fields_are_measured_on_tissue_alone(small_slide):
         whole, abs=0.03
     )
     assert np.isnan(none.blur).all()
+
+
+def test_threads_change_nothing_and_windows_come_in_order(small_slide, monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK_STEPS", 3)
+    frame = Frame((800, 1050), 0.5, (0.25, 0.25), (0.0, 0.0), (1600, 2100))
+    piece = np.array([shapely.box(200, 100, 900, 700)], object)
+    looks = []
+    with open_slide(small_slide) as slide:
+        for threads in (1, 3):
+            seen = []
+            focus = measure_focus(slide, frame, piece, lambda *one, s=seen: s.append(one), threads)
+            looks.append((focus.blur, seen))
+    (blur, seen), (blur3, seen3) = looks
+    np.testing.assert_array_equal(blur, blur3)
+    assert len(seen) > 4
+    assert [window for window, _ in seen] == sorted(window for window, _ in seen)
+    for one, three in zip(seen, seen3, strict=True):
+        assert one[0] == three[0]
+        np.testing.assert_array_equal(one[1], three[1])
+
+
+def test_brightness_is_the_mean_of_the_colours():
+    total = np.arange(766)
+    image = np.stack([(total - 255 * k).clip(0, 255) for k in range(3)], -1).astype(np.uint8)[None]
+    np.testing.assert_array_equal(brightness(image), image.astype(np.float32).mean(axis=2))
 
 
 def tissue_outlines(slide, frame):
