@@ -76,7 +76,7 @@ def brightness(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     total = image[..., 0].astype(np.uint16)
     total += image[..., 1]
     total += image[..., 2]
-    return total / np.float32(3)
+    return np.divide(total, 3, dtype=np.float32)
 
 
 def field_blurs(grey: NDArray[np.float32]) -> NDArray[np.float32]:
