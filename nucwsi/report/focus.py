@@ -43,6 +43,9 @@ _MIN_PATCH = 2
 #: Blur of scikit-image is measured over this many pixels.
 _KERNEL_PX = 11
 
+#: Pixels beyond a strip that its filters reach: half a kernel, and one more.
+_AROUND_PX = 6
+
 
 class Focus(NamedTuple):
     """The blur of all fields of a slide that were measured.
@@ -96,20 +99,40 @@ def field_blurs(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     ----------
     Crete et al., The blur effect, SPIE 6492 (2007), as `skimage.measure.blur_effect`.
     """
-    blurs = []
-    for axis in (0, 1):
-        sharp = np.abs(ndimage.sobel(grey, axis))
-        again = np.abs(ndimage.sobel(ndimage.uniform_filter1d(grey, _KERNEL_PX, axis), axis))
-        whole, lost = _field_sums(sharp), _field_sums(np.maximum(sharp - again, 0))
-        share = np.divide(whole - lost, whole, out=np.zeros_like(whole), where=whole > 0)
-        blurs.append(np.where(whole > 0, share, 0))
-    return np.maximum(*blurs).astype(np.float32)
+    rows, columns = (side // STEP_PX for side in grey.shape)
+    whole, lost = np.empty((2, rows, columns)), np.empty((2, rows, columns))
+    around = np.pad(grey, _AROUND_PX, mode="symmetric")
+    # In strips, which fit into a processor's cache: larger arrays come from the kernel anew.
+    for row in range(rows):
+        strip = around[row * STEP_PX :][: STEP_PX + 2 * _AROUND_PX]
+        for axis in (0, 1):
+            sharp = _edges(strip, axis)
+            again = _edges(ndimage.uniform_filter1d(strip, _KERNEL_PX, axis), axis)
+            whole[axis, row] = _step_sums(sharp)
+            lost[axis, row] = _step_sums(np.maximum(sharp - again, 0))
+    whole, lost = _field_sums(whole), _field_sums(lost)
+    share = np.divide(whole - lost, whole, out=np.zeros_like(whole), where=whole > 0)
+    return share.max(axis=0).astype(np.float32)
 
 
-def _field_sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    rows, columns = (side // STEP_PX for side in values.shape)
-    steps = values.reshape(rows, STEP_PX, columns, STEP_PX).sum(axis=(1, 3), dtype=np.float64)
-    return steps[:-1, :-1] + steps[1:, :-1] + steps[:-1, 1:] + steps[1:, 1:]
+def _edges(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Return how much an image changes along an axis, as Sobel does, without what is around it."""
+    before, after = [slice(None)] * 2, [slice(None)] * 2
+    before[axis], after[axis] = slice(-2), slice(2, None)
+    slope = values[tuple(after)] - values[tuple(before)]
+    inner = [slice(_AROUND_PX, -_AROUND_PX)] * 2
+    inner[axis] = slice(_AROUND_PX - 1, 1 - _AROUND_PX)
+    return np.abs(ndimage.correlate1d(slope, (1, 2, 1), 1 - axis)[tuple(inner)])
+
+
+def _step_sums(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Add up the squares of a row of steps."""
+    return values.reshape(STEP_PX, -1, STEP_PX).sum(axis=(0, 2), dtype=np.float64)
+
+
+def _field_sums(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add up the four steps of each field, of arrays (2, R, C)."""
+    return steps[:, :-1, :-1] + steps[:, 1:, :-1] + steps[:, :-1, 1:] + steps[:, 1:, 1:]
 
 
 def measure_focus(
