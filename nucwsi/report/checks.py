@@ -9,8 +9,7 @@ from typing import Literal, NamedTuple
 from nucwsi.facts import SlideFacts
 from nucwsi.nuclei.taught import Taught
 from nucwsi.report.assessment import Assessment, Quality, SeamAudit
-from nucwsi.report.focus import BLURRED_SHARE
-from nucwsi.report.quality import DIAMETER_UM, blurred_share
+from nucwsi.report.quality import BLURRED_SHARE, DIAMETER_UM, blurred_share
 
 #: The diameter of fewer nuclei says nothing about the slide's mpp.
 _MIN_NUCLEI = 100

@@ -13,7 +13,8 @@ from nucwsi.io.slides.slide import Slide
 from nucwsi.nuclei.table import NucleusTable
 from nucwsi.report.assessment import ClassOutlines, Crop
 from nucwsi.report.fields import Choice, FieldSums
-from nucwsi.report.imagery import field_window, jpeg_uri, read_field, svg_path
+from nucwsi.report.imagery import jpeg_uri, svg_path
+from nucwsi.report.slide_pictures import field_window, read_field
 
 #: Largest side of a crop in its pixels; finer slides are reduced to it.
 _MAX_CROP_PX = 512

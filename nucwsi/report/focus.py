@@ -14,8 +14,8 @@ from nucwsi.grid import Frame, Window
 from nucwsi.io.slides.canvas import SlideCanvas
 from nucwsi.io.slides.slide import Slide
 from nucwsi.report.density import tissue_mask
-from nucwsi.report.imagery import resampled_frame
-from nucwsi.report.quality import BLUR_MPP, MAX_BLUR
+from nucwsi.report.quality import BLUR_MPP, BLURRED_SHARE, MAX_BLUR
+from nucwsi.report.slide_pictures import resampled_frame
 from nucwsi.runtime.ahead import ahead
 from nucwsi.runtime.allocator import return_freed_memory
 
@@ -33,9 +33,6 @@ _MIN_TISSUE = 0.75
 #: A field is blurred if its blur exceeds `MAX_BLUR` and, on slides that are soft everywhere, this
 #: multiple of the slide's median, but it always is above the second number.
 _OVER_MEDIAN, _ALWAYS = 1.6, 0.55
-
-#: From this share of fields above `MAX_BLUR` on, the slide is blurred, not patches of it.
-BLURRED_SHARE = 0.2
 
 #: Adjoining fields that make a patch; a single one may be chance.
 _MIN_PATCH = 2

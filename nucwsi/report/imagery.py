@@ -1,10 +1,8 @@
-"""Images for web pages: parts of a slide, JPEG as a data URI, polygons as SVG paths."""
+"""Images for web pages: JPEG as a data URI, scale bars, polygons as SVG paths."""
 
 from __future__ import annotations
 
 import base64
-import math
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +10,6 @@ import shapely
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
-
-from nucwsi.grid import Frame, Window
-from nucwsi.io.slides.canvas import SlideCanvas
-from nucwsi.io.slides.slide import Slide
-
-#: Largest long side of the thumbnail of a slide, in its pixels.
-THUMBNAIL_PX = 1200
 
 #: Lengths of scale bars, in µm.
 _BARS_UM = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
@@ -42,49 +33,6 @@ class ScaleBar(NamedTuple):
     percent: float
 
 
-def resampled_frame(frame: Frame, mpp: float) -> Frame:
-    """Return the frame of a canvas that covers the same part of the slide at another mpp.
-
-    Parameters
-    ----------
-    frame : Frame
-        Frame of the canvas.
-    mpp : float
-        µm per pixel of the new canvas.
-
-    Returns
-    -------
-    Frame
-        The new canvas, rounded up to whole pixels.
-    """
-    height, width = (max(1, math.ceil(side * frame.mpp / mpp - 1e-6)) for side in frame.shape)
-    return replace(frame, shape=(height, width), mpp=mpp)
-
-
-def read_thumbnail(slide: Slide, frame: Frame, threads: int) -> tuple[NDArray[np.uint8], float]:
-    """Read the whole canvas as an image of at most `THUMBNAIL_PX` pixels along its long side.
-
-    Parameters
-    ----------
-    slide : Slide
-        The open slide.
-    frame : Frame
-        Frame of the canvas.
-    threads : int
-        Number of pieces that are read at the same time.
-
-    Returns
-    -------
-    image : (H, W, 3) ndarray of uint8
-        RGB.
-    mpp : float
-        µm per pixel of the image, never finer than the canvas.
-    """
-    mpp = max(frame.mpp, max(frame.shape) * frame.mpp / THUMBNAIL_PX)
-    image, _ = SlideCanvas(slide, resampled_frame(frame, mpp)).overview(1, threads)
-    return image, mpp
-
-
 def shrunk(image: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     """Shrink an image until it fits into a square; its proportions stay.
 
@@ -103,62 +51,6 @@ def shrunk(image: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     small = Image.fromarray(image)
     small.thumbnail((side_px, side_px))
     return np.asarray(small)
-
-
-def field_window(
-    frame: Frame, place: tuple[int, int], side_um: float, mpp: float
-) -> tuple[Frame, Window]:
-    """Locate a square field on a canvas of another mpp.
-
-    Parameters
-    ----------
-    frame : Frame
-        Frame of the canvas on which the fields form a grid of whole pixels.
-    place : (int, int)
-        Row and column of the field in that grid, from 0.
-    side_um : float
-        Side of a field in µm.
-    mpp : float
-        µm per pixel of the other canvas.
-
-    Returns
-    -------
-    view : Frame
-        Frame of the other canvas.
-    window : Window
-        The field in pixels of the other canvas; it may reach beyond its edge.
-    """
-    view, side = resampled_frame(frame, mpp), round(side_um / mpp)
-    pitch = round(side_um / frame.mpp) * frame.mpp / mpp
-    return view, Window(round(place[0] * pitch), round(place[1] * pitch), side, side)
-
-
-def read_field(
-    slide: Slide, frame: Frame, place: tuple[int, int], side_um: float, mpp: float
-) -> NDArray[np.uint8]:
-    """Read a square field at a given mpp.
-
-    Parameters
-    ----------
-    slide : Slide
-        The open slide.
-    frame : Frame
-        Frame of the canvas on which the fields form a grid of whole pixels.
-    place : (int, int)
-        Row and column of the field in that grid, from 0.
-    side_um : float
-        Side of a field in µm.
-    mpp : float
-        µm per pixel of the image.
-
-    Returns
-    -------
-    (H, W, 3) ndarray of uint8
-        RGB, cut at the edge of the canvas.
-    """
-    view, whole = field_window(frame, place, side_um, mpp)
-    inside = whole.intersection(Window(0, 0, *view.shape)) or whole
-    return SlideCanvas(slide, view).read(inside)[0]
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:

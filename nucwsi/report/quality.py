@@ -18,6 +18,9 @@ DIAMETER_UM = (4.0, 9.1)
 #: images of six data sets exceeds it; after a Gaussian blur of 1 µm (sigma), 98 % do.
 MAX_BLUR = 0.45
 
+#: From this share of fields above `MAX_BLUR` on, the slide is blurred, not patches of it.
+BLURRED_SHARE = 0.2
+
 #: Resolution at which blur is measured, in µm per pixel.
 BLUR_MPP = 0.5
 

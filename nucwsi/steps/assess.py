@@ -33,7 +33,7 @@ from nucwsi.report.crops import read_crops
 from nucwsi.report.density import slide_density, tissue_mask
 from nucwsi.report.fields import chosen_fields, field_sums, n_fields, tissue_shares
 from nucwsi.report.focus import Focus, blurred_patches, measure_focus
-from nucwsi.report.imagery import jpeg_uri, read_thumbnail, shrunk
+from nucwsi.report.imagery import jpeg_uri, shrunk
 from nucwsi.report.marks import fold_mask, large_parts, mark_of
 from nucwsi.report.outlying import NucleusColours, outlying_fields
 from nucwsi.report.overview import thumbnail
@@ -41,6 +41,7 @@ from nucwsi.report.packed_density import pack_density
 from nucwsi.report.quality import BLUR_MPP, typical_diameter
 from nucwsi.report.review_notes import ReviewNotes
 from nucwsi.report.slide_nuclei import SlideNuclei, read_slide_nuclei
+from nucwsi.report.slide_pictures import read_thumbnail
 from nucwsi.runtime.allocator import return_freed_memory
 from nucwsi.slide.tissue import find_ink
 

@@ -30,7 +30,6 @@ from nucwsi.report.region_counts import region_counts
 from nucwsi.report.review_notes import CorrectedCohort
 from nucwsi.report.run import FailedSlide, Run, StepTime
 from nucwsi.report.slide_row import Files, SlideRow, slide_row
-from nucwsi.steps.correct.cohort import TABLE, corrected_rows
 
 #: Steps in the order of the pipeline; others come last.
 _STEPS = (
@@ -116,6 +115,9 @@ def _reviewed(folders: Sequence[Path], output: Path) -> CorrectedCohort | None:
     known = [record for record in found if record is not None and record.totals is not None]
     if not known:
         return None
+    # Loads what matches answers with nuclei, which most reports do not need.
+    from nucwsi.steps.correct.cohort import TABLE, corrected_rows
+
     address = _address(output.with_name(TABLE), output)
     return CorrectedCohort.of(list(corrected_rows("", known)), address)
 

@@ -8,7 +8,13 @@ from commands import run
 
 from nucwsi.config import SegmentSettings
 
-HEAVY = {"torch", "zarr", "dask", "pandas", "skimage", "rasterio", "rich"}
+HEAVY = {
+    *("torch", "zarr", "dask", "pandas", "skimage", "rasterio", "rich", "scipy.ndimage"),
+    *("scipy.spatial", "pyarrow", "openslide", "tifffile", "jinja2"),
+}
+
+#: What reads slides.
+SLIDES = {"openslide", "scipy.ndimage", "tifffile"}
 
 
 def loaded(code, cwd="."):
@@ -24,15 +30,17 @@ def loaded(code, cwd="."):
 @pytest.mark.parametrize(
     ("verb", "needed"),
     [
-        ("tile", {"rasterio"}),
+        ("tile", {*SLIDES, "rasterio"}),
         ("predict", {"torch"}),
-        ("segment", {"skimage"}),
-        ("stitch", set()),
-        ("compose", set()),
-        ("export", set()),
-        ("assess", {"rasterio", "skimage"}),
-        ("render", set()),
-        ("report", set()),
+        ("segment", {"pyarrow", "skimage"}),
+        ("stitch", {"pyarrow"}),
+        ("compose", {"pyarrow", "scipy.spatial"}),
+        ("export", {"pyarrow"}),
+        ("assess", {*SLIDES, "pyarrow", "rasterio", "skimage"}),
+        ("render", {*SLIDES, "pyarrow"}),
+        ("summary", set()),
+        ("provenance", {"pyarrow"}),
+        ("report", {"jinja2"}),
     ],
 )
 def test_a_verb_imports_what_it_needs(verb, needed):
