@@ -21,7 +21,7 @@ MODULES = (
     *(f"nucwsi.steps.{name}" for name in ("tile", "predict", "segment", "stitch", "compose")),
     *(f"nucwsi.steps.{name}" for name in ("export", "assess", "render", "provenance")),
     *(f"nucwsi.steps.{name}" for name in ("summary", "report")),
-    *("zarr", "safetensors.torch", "pyarrow.compute"),
+    *("zarr", "safetensors.torch", "pyarrow.compute", "scipy.sparse.csgraph"),
 )
 
 

@@ -26,6 +26,38 @@ _BLANK = 252
 _N_SUMS = 3 * 255 + 1
 
 
+def lowest(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the least of the three colours of each pixel.
+
+    Parameters
+    ----------
+    colour : (..., 3) ndarray of uint8
+        RGB, 0 to 255.
+
+    Returns
+    -------
+    (...) ndarray of uint8
+        The same as ``colour.min(axis=-1)``, whose loops over three values take long.
+    """
+    return np.minimum(np.minimum(colour[..., 0], colour[..., 1]), colour[..., 2])
+
+
+def highest(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the largest of the three colours of each pixel; see `lowest`.
+
+    Parameters
+    ----------
+    colour : (..., 3) ndarray of uint8
+        RGB, 0 to 255.
+
+    Returns
+    -------
+    (...) ndarray of uint8
+        The same as ``colour.max(axis=-1)``.
+    """
+    return np.maximum(np.maximum(colour[..., 0], colour[..., 1]), colour[..., 2])
+
+
 def is_plain(colour: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return which colours are those of plain glass: bright and nearly grey.
 
@@ -39,7 +71,7 @@ def is_plain(colour: NDArray[np.uint8]) -> NDArray[np.bool_]:
     (...) ndarray of bool
         True where glass with this colour is neither dim nor tinted.
     """
-    low, high = colour.min(axis=-1), colour.max(axis=-1)
+    low, high = lowest(colour), highest(colour)
     plain: NDArray[np.bool_] = (low > PLAIN_LEVEL) & (high - low < PLAIN_RANGE)
     return plain
 
@@ -68,7 +100,7 @@ def glass_colour(overview: NDArray[np.uint8]) -> NDArray[np.uint8]:
     n_white = 0
     for block in blocks(overview.shape):
         rgb = overview[block.own]
-        low = rgb.min(axis=2)
+        low = lowest(rgb)
         n_white += int((low == 255).sum())
         candidates = rgb[is_plain(rgb) & (low < 255)].astype(np.int64)
         level = candidates.sum(axis=1) * 256
@@ -95,7 +127,7 @@ def _tinted_glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     ]
     span = reduce(np.maximum, around) - reduce(np.minimum, around)
     even = around[4][(span <= _EVEN).all(axis=2)]
-    low, high = even.min(axis=1), even.max(axis=1)
+    low, high = lowest(even), highest(even)
     plain = is_plain(even)
     tinted = even[
         ~plain
@@ -113,6 +145,6 @@ def _tinted_glass(overview: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     n_brighter = 0
     for block in blocks(overview.shape):
         rgb = overview[block.own]
-        brighter = (rgb[..., 1] > int(colour[1]) + 12) & (rgb.min(axis=2) < _BLANK)
+        brighter = (rgb[..., 1] > int(colour[1]) + 12) & (lowest(rgb) < _BLANK)
         n_brighter += int(brighter.sum())
     return colour if n_brighter < 0.2 * height * width else None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nucwsi.slide.blocks import blocks, counted_quantile, counts_of, without_small
-from nucwsi.slide.glass import PLAIN_LEVEL, PLAIN_RANGE, glass_colour
+from nucwsi.slide.glass import PLAIN_LEVEL, PLAIN_RANGE, glass_colour, highest, lowest
 
 #: Least optical density of green above that of glass where there is anything; pale eosin has 0.1.
 _MIN_DENSITY = 0.06
@@ -86,12 +86,12 @@ def looks_fluorescent(overview: NDArray[np.uint8]) -> bool:
     # How often each brightness occurs where something is seen, and where that is plain.
     seen_levels, plain_levels = np.zeros((2, 256), np.int64)
     for block in blocks(overview.shape):
-        rgb, high = overview[block.own], overview[block.around].max(axis=2)
+        rgb, high = overview[block.own], highest(overview[block.around])
         # A slide may end amid a pixel of the overview, whose other part is white: lines do not
         # count.
         around = np.pad(high >= _DARK, 1, mode="edge")
         seen = ndimage.binary_opening(around, np.ones((3, 3)))[1:-1, 1:-1][block.within]
-        high, low = high[block.within], rgb.min(axis=2)
+        high, low = high[block.within], lowest(rgb)
         span = high - low
         stain = (high > 80) & (rgb[..., 1] < high) & (low > 0.25 * high) & (span >= 0.1 * high)
         n_seen += int(seen.sum())
@@ -129,7 +129,7 @@ def looks_miscoloured(overview: NDArray[np.uint8]) -> bool:
     for block in blocks(overview.shape):
         rgb = overview[block.own]
         red, green, blue = (rgb[..., channel] for channel in range(3))
-        brightness = rgb.max(axis=2)
+        brightness = highest(rgb)
         # Luma of glass is bright, and no stain has green below glass; both hold for YCbCr only.
         grey = (green > 108) & (green < 148) & (red > 152)
         levels += counts_of(brightness)
@@ -163,7 +163,7 @@ def _looks(rgb: NDArray[np.uint8], colour: NDArray[np.uint8]) -> _Looks:
     ink = (red > green + _INK_EXCESS) & (red > _INK_RATIO * green)
     return _Looks(
         (green > _MIN_DENSITY) & (stain > np.maximum(_MIN_COLOUR, _MIN_COLOUR_SHARE * green)),
-        ink | (rgb.max(axis=2) < black),
+        ink | (highest(rgb) < black),
         _red(densities, **_RED_INK),
         _red(densities, **_RED_RIM),
     )

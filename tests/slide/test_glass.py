@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nucwsi.slide import blocks
-from nucwsi.slide.glass import glass_colour, is_plain
+from nucwsi.slide.glass import glass_colour, highest, is_plain, lowest
 
 RNG = np.random.default_rng(11)
 
@@ -42,3 +42,10 @@ def test_without_glass_it_is_bright_and_grey():
     assert glass_colour(tissue).tolist() == [244] * 3
     tissue[:10] = 255
     assert glass_colour(tissue).tolist() == [255] * 3
+
+
+@pytest.mark.parametrize("shape", [(3,), (7, 3), (5, 6, 3), (0, 4, 3)])
+def test_the_least_and_the_largest_colour_are_those_of_numpy(shape):
+    colour = RNG.integers(0, 256, shape).astype(np.uint8)
+    np.testing.assert_array_equal(lowest(colour), colour.min(axis=-1))
+    np.testing.assert_array_equal(highest(colour), colour.max(axis=-1))
