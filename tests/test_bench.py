@@ -272,6 +272,18 @@ def test_an_altered_image_is_what_its_name_says():
     assert coarse.scale == one.scale / 2
 
 
+ORPHAN = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "held = b'x' * 300_000_000"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands over orphans")
+def test_a_process_whose_parent_has_ended_is_counted():
+    cost, _ = measure._run([sys.executable, "-c", ORPHAN])
+    assert cost.peak_mb > 300
+
+
 def _peer_run(wall_s, network_s, peak_mb):
     return peer.Run(measure.Cost(wall_s, 2 * wall_s, peak_mb), network_s, 7)
 
