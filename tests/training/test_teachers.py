@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from stores import write_member
 
 from nucwsi.config import TrainSettings
 from nucwsi.errors import ConfigError
@@ -30,9 +31,12 @@ def test_a_teacher_is_asked_at_its_own_resolution(scale, size):
     assert torch.equal(answer.tp_map[:, :1], answer.np_map)
 
 
-def test_teachers_are_asked_by_turns():
+def test_teachers_are_asked_by_turns(tmp_path):
     """Whichever step a resumed run begins with, it has the same teacher."""
-    cpu, cards = torch.device("cpu"), read_cards(("steady", "default"))
+    members = [
+        str(write_member(tmp_path / f"{seed}.safetensors", seed, mpp=0.35)) for seed in (1, 2)
+    ]
+    cpu, cards = torch.device("cpu"), read_cards(tuple(members))
     teach = load_teachers(cards, TrainSettings(mpp=0.4375), cpu)
     image = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(1))
     alone = [ask(Ensemble.load((card,), cpu, 1), image, 1.25) for card in cards]

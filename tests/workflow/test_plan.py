@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from stores import write_member
 
 from nucwsi.config import Config, EnsembleConfig, TrainSettings
 from nucwsi.errors import CheckpointError, ConfigError
@@ -38,13 +39,12 @@ def test_only_the_exports_that_are_asked_for_are_made():
     assert extra_exports(asked) == ["labels.ome.zarr.zip", "nuclei.csv"]
 
 
-def test_the_key_changes_with_the_ensemble_and_with_the_code(monkeypatch):
+def test_the_key_changes_with_the_ensemble_and_with_the_code(monkeypatch, tmp_path):
+    one, other = (str(write_member(tmp_path / f"{seed}.safetensors", seed)) for seed in (1, 2))
     key = members_key(Config())
     assert key == members_key(Config())
-    assert key != members_key(Config(members=("steady",)))
-    assert members_key(Config(members=("steady", "default"))) != members_key(
-        Config(members=("default", "steady"))
-    )
+    assert key != members_key(Config(members=(one,)))
+    assert members_key(Config(members=(one, other))) != members_key(Config(members=(other, one)))
     monkeypatch.setattr(plan, "RESULT_VERSION", -1)
     assert members_key(Config()) != key
 
