@@ -23,6 +23,7 @@ from nucwsi.classes import (
 )
 from nucwsi.composition.counts import Population, composition
 from nucwsi.composition.intervals import CountError
+from nucwsi.composition.membership import Membership
 from nucwsi.grid import Window
 from nucwsi.io.slides.slide import open_slide
 
@@ -182,10 +183,10 @@ def test_columns_that_are_named_after_a_class_are_known():
     """Two classes could double a column that `column_names` does not know."""
     names = ("first", "second")
     features = {"area_um2": np.ones(2, np.float32)}
-    codes, shares = np.array([0, 1], np.uint8), np.eye(2, dtype=np.float32)
-    nuclei = Population(codes, shares, features, np.empty((2, 0), np.float32))
-    pairs = np.array([[0, 0], [0, 1]])
-    columns = composition(pairs, nuclei, names, np.ones(1), CountError.of(names, {}))
+    shares = dict(zip(names, np.eye(2, dtype=np.float32), strict=True))
+    nuclei = Population(np.array([0, 1], np.uint8), shares, features, {})
+    both = Membership.of([np.array([[0, 0], [0, 1]])], 1)
+    columns = composition(both, nuclei, names, np.ones(1), CountError.of(names, {}))
     # No column of a class begins or ends like these.
     others = {"domain_distance", "out_of_domain"}
     assert set(columns) - others <= set(column_names(names))
