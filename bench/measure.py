@@ -5,6 +5,7 @@ from __future__ import annotations
 import compileall
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -156,6 +157,8 @@ def analyse(
         "assess": [slide, nuclei, "-o", folder / "assessment.json", *threads],
         "render": [slide, nuclei, "-o", folder / "viewer" / "index.html", *threads],
     }
+    # A viewer that is there would give its picture to the next.
+    shutil.rmtree(folder / "viewer", ignore_errors=True)
     costs = {}
     for verb, words in commands.items():
         costs[verb] = nucwsi(verb, *words)
