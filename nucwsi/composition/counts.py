@@ -103,10 +103,8 @@ def composition(
     def _by_class(
         region: NDArray[np.int32], members: NDArray[np.int32], n_regions: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        group, size = (
-            region * (n_classes + 1) + nuclei.class_code[members],
-            (n_classes + 1) * n_regions,
-        )
+        group = region * (n_classes + 1) + nuclei.class_code[members]
+        size = (n_classes + 1) * n_regions
         counts = np.bincount(group, minlength=size)
         return counts, group_percentiles(area[members], group, size, (50,))[0]
 
