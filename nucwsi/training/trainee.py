@@ -66,6 +66,19 @@ def _averaged(decay: float, average: Tensor, current: Tensor, count: Tensor | in
     return torch.lerp(average, current, max(1 - decay, 1 / (1 + int(count) / 4)))
 
 
+def _lent(start: Network, network: UNet) -> dict[str, Tensor]:
+    """Return the weights of `start` for a network whose way down may end earlier.
+
+    The layer that takes in the coarsest features then keeps its random weights: it gets others.
+    """
+    own, theirs = network.state_dict(), start.state_dict()
+    if any(key.startswith("encoder.") and key not in own for key in theirs):
+        theirs = {key: theirs[key] for key in own if key in theirs}
+        theirs |= {key: own[key] for key in own if key.startswith("narrow.0.")}
+        log.info("`start` goes further down; the coarsest of its layers are left out")
+    return theirs
+
+
 def first_network(how: TrainSettings, start: Network | None) -> UNet:
     """Build the network that training begins with.
 
@@ -74,8 +87,8 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
     how : TrainSettings
         Architecture, widths, classes, seed, and which weights and statistics are kept.
     start : Network, optional
-        Network whose weights it takes. Without it the weights are random, except those of an
-        encoder with `pretrained` weights.
+        Network whose weights it takes, such as a lite2 for a lite2short, which has fewer layers.
+        Without it the weights are random, except those of an encoder with `pretrained` weights.
 
     Returns
     -------
@@ -105,11 +118,12 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
     if start is not None:
         random = [parameter[3:].detach().clone() for parameter in network.heads.parameters()]
         try:
-            network.load_state_dict(start.state_dict())
+            network.load_state_dict(_lent(start, network))
         except RuntimeError:
             raise ConfigError(
                 "`start` is a network of another shape; expected a"
-                f" {how.architecture} of `widths` {how.widths} and {len(how.classes)} classes"
+                f" {how.architecture} of `widths` {how.widths} and {len(how.classes)} classes, or"
+                " one whose way down only goes on further"
             ) from None
         if how.fresh_classes:
             with torch.no_grad():
