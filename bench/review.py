@@ -28,7 +28,7 @@ from nucwsi.training.scores import match_radius_px
 
 #: As the defaults of `nucwsi review`.
 _LABELS, _FRAMES, _FRAME_UM = 100, 20, 40.0
-_REPEATS = 200
+_REPEATS = 1000
 
 #: Share of the nuclei that the worse network misses, and of false ones that it adds.
 _WORSE = 0.1
