@@ -17,6 +17,7 @@ from nucwsi.models.architectures import build_trainable
 from nucwsi.models.network import Network
 from nucwsi.models.precision import choose_precision
 from nucwsi.models.unet import UNet
+from nucwsi.training.reshape import reshape
 
 log = logging.getLogger(__name__)
 
@@ -66,19 +67,6 @@ def _averaged(decay: float, average: Tensor, current: Tensor, count: Tensor | in
     return torch.lerp(average, current, max(1 - decay, 1 / (1 + int(count) / 4)))
 
 
-def _lent(start: Network, network: UNet) -> dict[str, Tensor]:
-    """Return the weights of `start` for a network whose way down may end earlier.
-
-    The layer that takes in the coarsest features then keeps its random weights: it gets others.
-    """
-    own, theirs = network.state_dict(), start.state_dict()
-    if any(key.startswith("encoder.") and key not in own for key in theirs):
-        theirs = {key: theirs[key] for key in own if key in theirs}
-        theirs |= {key: own[key] for key in own if key.startswith("narrow.0.")}
-        log.info("`start` goes further down; the coarsest of its layers are left out")
-    return theirs
-
-
 def first_network(how: TrainSettings, start: Network | None) -> UNet:
     """Build the network that training begins with.
 
@@ -87,8 +75,8 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
     how : TrainSettings
         Architecture, widths, classes, seed, and which weights and statistics are kept.
     start : Network, optional
-        Network whose weights it takes, such as a lite2 for a lite2short, which has fewer layers.
-        Without it the weights are random, except those of an encoder with `pretrained` weights.
+        Network whose weights it takes, fitted to its shape (`reshape`). Without it the weights are
+        random, except those of an encoder with `pretrained` weights.
 
     Returns
     -------
@@ -98,8 +86,8 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
     Raises
     ------
     ConfigError
-        If the crops do not fit the network, `start` is a network of another shape, or
-        `frozen_norm` or `fresh_classes` has no `start`.
+        If the crops or `start` do not fit the network, or `frozen_norm` or `fresh_classes` has no
+        `start`.
     """
     for setting in ("frozen_norm", "fresh_classes"):
         if getattr(how, setting) and start is None:
@@ -118,12 +106,12 @@ def first_network(how: TrainSettings, start: Network | None) -> UNet:
     if start is not None:
         random = [parameter[3:].detach().clone() for parameter in network.heads.parameters()]
         try:
-            network.load_state_dict(_lent(start, network))
-        except RuntimeError:
+            network.load_state_dict(reshape(start, network))
+        except ValueError as error:
             raise ConfigError(
-                "`start` is a network of another shape; expected a"
-                f" {how.architecture} of `widths` {how.widths} and {len(how.classes)} classes, or"
-                " one whose way down only goes on further"
+                f"`start` cannot begin a {how.architecture} of `widths` {how.widths}: {error};"
+                " expected one whose way up is no wider, and whose way down is the same or goes on"
+                " further"
             ) from None
         if how.fresh_classes:
             with torch.no_grad():
