@@ -164,16 +164,15 @@ def _with_origin(columns: Columns, facts: SlideFacts) -> Columns:
     }
 
 
-def _write_table(path: Path, sheet: dict[str, str], columns: Columns) -> None:
-    """Write a table whose rows begin with the slide and with what the sheet says of it."""
+def _with_sheet(path: Path, sheet: dict[str, str], columns: Columns) -> Columns:
+    """Let the rows of a table begin with the slide and with what the sheet says of it."""
     if taken := sheet.keys() & columns.keys():
         raise ConfigError(
             f"{path}: has a column {min(taken)!r} of its own; rename that of the slide sheet"
         )
     n_rows = len(next(iter(columns.values())))
     first = {name: np.full(n_rows, value, object) for name, value in sheet.items()}
-    write_csv(path, {**first, **columns})
-    return_freed_memory()
+    return {**first, **columns}
 
 
 def compose(
@@ -256,6 +255,16 @@ def compose(
         log.warning("%s: %s", facts.slide, odd)
     tables = tables.details()
     return_freed_memory()
+    written: dict[Path, Columns] = {}
+    if morphometry is not None:
+        written[morphometry] = _with_sheet(morphometry, sheet, tables.morphometry())
+        return_freed_memory()
+    if neighbours is not None:
+        around = _neighbours(tables, nuclei, frame, settings)
+        written[neighbours] = _with_sheet(neighbours, sheet, around)
+        return_freed_memory()
+    written[output] = _with_sheet(output, sheet, _with_origin(columns, facts))
+    # Everything is read and checked: damage that shows late must not leave half of the files.
     if geojson is not None:
         files = [{"path": str(path), "fingerprint": file_checksum(path)} for path in regions]
         made: dict[str, Any] = {"compose": settings.model_dump(), "region_files": files}
@@ -264,15 +273,9 @@ def compose(
         if odd is not None:
             made["domain_warning"] = odd
         _write_geojson(geojson, every, columns, frame, made, dict(further or {}))
-    n_regions = len(every)
-    del every
-    return_freed_memory()
-    if morphometry is not None:
-        _write_table(morphometry, sheet, tables.morphometry())
-    if neighbours is not None:
-        _write_table(neighbours, sheet, _neighbours(tables, nuclei, frame, settings))
-    _write_table(output, sheet, _with_origin(columns, facts))
-    log.info("%d nuclei in %d regions", n_nuclei, n_regions)
+    for path, table in written.items():
+        write_csv(path, table)
+    log.info("%d nuclei in %d regions", n_nuclei, len(every))
 
 
 def _write_geojson(
