@@ -256,10 +256,18 @@ def iter_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
                 refuse_gaps(name, column)
             if not written_by_us and "geometry" in batch.schema.names:
                 # Pages without a checksum may hold anything.
-                shapely.from_wkb(to_bytes(batch.column("geometry")))
+                _refuse_odd_outlines(batch.column("geometry"))
             yield batch
         if n_read != file.metadata.num_rows:
             raise ValueError(f"{n_read} of {file.metadata.num_rows} rows are there")
+
+
+def _refuse_odd_outlines(column: pa.Array) -> None:
+    """Refuse what is no outline, and outlines with a corner that is no number."""
+    with np.errstate(invalid="ignore"):
+        corners = shapely.get_coordinates(shapely.from_wkb(to_bytes(column)))
+    if not np.isfinite(corners).all():
+        raise ValueError("a corner in its column `geometry` is not finite")
 
 
 def refuse_gaps(name: str, column: pa.Array) -> None:
