@@ -255,15 +255,15 @@ def compose(
         log.warning("%s: %s", facts.slide, odd)
     tables = tables.details()
     return_freed_memory()
-    written: dict[Path, Columns] = {}
+    to_write: dict[Path, Columns] = {}
     if morphometry is not None:
-        written[morphometry] = _with_sheet(morphometry, sheet, tables.morphometry())
+        to_write[morphometry] = _with_sheet(morphometry, sheet, tables.morphometry())
         return_freed_memory()
     if neighbours is not None:
         around = _neighbours(tables, nuclei, frame, settings)
-        written[neighbours] = _with_sheet(neighbours, sheet, around)
+        to_write[neighbours] = _with_sheet(neighbours, sheet, around)
         return_freed_memory()
-    written[output] = _with_sheet(output, sheet, _with_origin(columns, facts))
+    to_write[output] = _with_sheet(output, sheet, _with_origin(columns, facts))
     # Everything is read and checked: damage that shows late must not leave half of the files.
     if geojson is not None:
         files = [{"path": str(path), "fingerprint": file_checksum(path)} for path in regions]
@@ -273,7 +273,7 @@ def compose(
         if odd is not None:
             made["domain_warning"] = odd
         _write_geojson(geojson, every, columns, frame, made, dict(further or {}))
-    for path, table in written.items():
+    for path, table in to_write.items():
         write_csv(path, table)
     log.info("%d nuclei in %d regions", n_nuclei, len(every))
 
